@@ -1,0 +1,1 @@
+"""Photo-z networks and their sealed bundles: arrays and ONNX, nothing of tiles, surveys or Dask."""

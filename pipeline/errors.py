@@ -1,0 +1,72 @@
+"""The exceptions of photoz-run, sorted by what the operator does next.
+
+    PhotozError
+    ├── ConfigError       fix the command line, the TOML file or the model; nothing was started
+    │   └── ContractError     the model bundle cannot be used for this run
+    ├── BadDataError      fix or replace the file named; its tile is quarantined at once
+    ├── TransientError    wait; the tile is tried again, then quarantined
+    └── InterruptedRunError   start the same command again; the run resumes
+
+Exceptions take positional arguments only, so that they survive pickling between worker and driver.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """What a command tells the shell."""
+
+    DONE = 0
+    INTERNAL = 1
+    USAGE = 2
+    QUARANTINED = 3
+    GATE_FAILED = 4
+    INTERRUPTED = 75
+
+
+class PhotozError(Exception):
+    """Base of every error that has an explanation; the message is one clear line."""
+
+    exit_code = ExitCode.INTERNAL
+
+
+class ConfigError(PhotozError):
+    """Raised before any tile when a setting, an option or a path cannot be used."""
+
+    exit_code = ExitCode.USAGE
+
+
+class ContractError(ConfigError):
+    """Raised before any tile when the model bundle is refused, or does not fit the data."""
+
+
+class BadDataError(PhotozError):
+    """Raised within a tile when a file is missing, corrupt or contradicts itself; trying again would not help."""
+
+    exit_code = ExitCode.QUARANTINED
+
+
+class TransientError(PhotozError):
+    """Raised within a tile when storage or a worker failed in a way that may pass."""
+
+    exit_code = ExitCode.QUARANTINED
+
+
+class InterruptedRunError(PhotozError):
+    """Raised by the driver when a signal or the wall-time ended the run early; what is done stays done."""
+
+    exit_code = ExitCode.INTERRUPTED
+
+
+@contextmanager
+def context(where: str) -> Iterator[None]:
+    """Put ``where`` (a tile, a file, an HDU) in front of the message of any `PhotozError` raised inside."""
+    try:
+        yield
+    except PhotozError as error:
+        message = str(error)
+        if where in message:
+            raise
+        raise type(error)(f"{where}: {message}") from error.__cause__

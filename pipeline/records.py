@@ -1,0 +1,113 @@
+"""The frozen records that cross a boundary of the program.
+
+Names of arrays carry their axes: N sources, C image bands, B magnitude bands, H W pixels, Q quantiles.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class BandFiles:
+    """The files of one band of one tile; weight and flag image are optional."""
+
+    sci: Path
+    wei: Path | None = None
+    msk: Path | None = None
+
+    def paths(self) -> list[Path]:
+        """The files that exist, coadd first."""
+        return [path for path in (self.sci, self.wei, self.msk) if path is not None]
+
+
+@dataclass(frozen=True)
+class TileRef:
+    """Where one tile lies. Image bands are named as in the file names (u g r i, in DR5 also i2)."""
+
+    tile: str
+    release: str
+    catalogue: Path
+    images: Mapping[str, BandFiles]
+
+    def paths(self) -> list[Path]:
+        """Every file of the tile, catalogue first."""
+        return [self.catalogue, *(path for files in self.images.values() for path in files.paths())]
+
+
+@dataclass(frozen=True)
+class Sources:
+    """The selected sources of one tile, in output order (sorted by position).
+
+    ``magnitudes_NB`` are GAaP magnitudes (AB, extinction corrected), NaN where missing. ``extinction_NC`` is
+    A_x in the image bands (mag). ``columns`` holds the catalogue columns that travel to the output unchanged.
+    """
+
+    id_N: NDArray[np.str_]
+    ra_N: NDArray[np.float64]
+    dec_N: NDArray[np.float64]
+    magnitudes_NB: NDArray[np.float32]
+    extinction_NC: NDArray[np.float32]
+    flags_N: NDArray[np.int32]
+    columns: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.id_N)
+
+
+@dataclass(frozen=True)
+class Stamps:
+    """Image stamps: ``flux_NCHW`` float32 in maggies, NaN where a pixel cannot be used; ``covered_NCHW`` True on the coadd."""
+
+    flux_NCHW: NDArray[np.float32]
+    covered_NCHW: NDArray[np.bool_]
+    flags_N: NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the network says of each source, in the row order of `Sources`; NaN where it says nothing."""
+
+    z_N: NDArray[np.float32]
+    quantiles_NQ: NDArray[np.float32]
+    domain_distance_N: NDArray[np.float32]
+    flags_N: NDArray[np.int32]
+
+
+class Status(StrEnum):
+    """How a tile ended."""
+
+    DONE = "DONE"
+    NO_WORK = "NO_WORK"
+    QUARANTINED = "QUARANTINED"
+    FAILED = "FAILED"
+
+
+@dataclass(frozen=True)
+class TileOutcome:
+    """All that travels back from a worker, about 1 kB, and what the ledger stores as the commit mark of a tile."""
+
+    tile: str
+    status: Status
+    inputs_digest: str
+    run_digest: str
+    rows_in: int = 0
+    rows_out: int = 0
+    flag_counts: Mapping[str, int] = field(default_factory=dict)
+    counts: Mapping[str, int] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
+    """sha256 of each output file by its name."""
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    bytes_read: int = 0
+    host: str = ""
+    provider: str = ""
+    attempt: int = 1
+    error: str = ""
+    """Class of the failure, empty when the tile is DONE or NO_WORK."""
+    reason: str = ""
+    traceback: str = ""
