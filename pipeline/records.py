@@ -28,16 +28,17 @@ class BandFiles:
 
 @dataclass(frozen=True)
 class TileRef:
-    """Where one tile lies. Image bands are named as in the file names (u g r i, in DR5 also i2)."""
+    """Where one tile lies; ``release`` is DR4 or DR5. Image bands are named as in the file names (DR5 has i and i2)."""
 
     tile: str
     release: str
-    catalogue: Path
+    catalogue: Path | None
     images: Mapping[str, BandFiles]
 
     def paths(self) -> list[Path]:
-        """Every file of the tile, catalogue first."""
-        return [self.catalogue, *(path for files in self.images.values() for path in files.paths())]
+        """Every file of the tile that exists, catalogue first."""
+        images = [path for files in self.images.values() for path in files.paths()]
+        return images if self.catalogue is None else [self.catalogue, *images]
 
 
 @dataclass(frozen=True)
