@@ -1,0 +1,153 @@
+"""What `PhotozModel` promises: a bundle answers as its contract says, or is refused with one clear line."""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import numpy_helper
+from support.bundles import closed_form, closed_form_bundle
+
+from models import session
+from models.contract import METADATA_KEY, QUANTILE_LEVELS, parse_contract, write_contract
+from models.errors import BundleError
+from models.golden import golden_inputs
+from models.session import PhotozModel, available_threads, check_runtime
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Path:
+    path = tmp_path / "closed.onnx"
+    closed_form_bundle(path)
+    return path
+
+
+def test_a_bundle_answers_by_its_formula_whatever_is_missing(bundle):
+    model = PhotozModel.load(bundle, provider="cpu", threads=1)
+    stamps_NCHW, magnitudes_NB = golden_inputs(7, 12, 4, 9, 36)
+    stamps_NCHW[3] = np.nan
+    magnitudes_NB[5] = np.nan
+
+    found = model.predict(stamps_NCHW, magnitudes_NB)
+
+    for got, expected in zip(found, closed_form(stamps_NCHW, magnitudes_NB), strict=True):
+        np.testing.assert_allclose(got, expected, atol=2e-6)
+    assert found[1].shape == (12, len(QUANTILE_LEVELS))
+
+
+def test_digest_provider_and_contract_are_those_of_the_file(bundle):
+    model = PhotozModel.load(bundle, provider="cpu")
+    assert model.digest == hashlib.sha256(bundle.read_bytes()).hexdigest()
+    assert model.provider == "cpu"
+    assert model.contract.name == "closed-form"
+
+
+def test_one_source_and_no_source_are_answered(bundle):
+    model = PhotozModel.load(bundle, provider="cpu", threads=1)
+    for number in (0, 1):
+        stamps_NCHW, magnitudes_NB = golden_inputs(7, 3, 4, 9, 36)
+        z_N, quantiles_NQ, domain_N = model.predict(stamps_NCHW[:number], magnitudes_NB[:number])
+        assert z_N.shape == domain_N.shape == (number,)
+        assert quantiles_NQ.shape == (number, len(QUANTILE_LEVELS))
+
+
+def test_contract_survives_the_file(tmp_path):
+    written = closed_form_bundle(tmp_path / "a.onnx", name="other", image_bands=("g", "r"), stamp_size=12, z_max=0.4)
+    model = PhotozModel.load(tmp_path / "a.onnx", provider="cpu")
+    assert model.contract == written
+    assert model.contract.stamp_shape() == (2, 12, 12)
+
+
+def test_a_file_without_contract_is_refused(bundle):
+    graph = onnx.load(bundle)
+    del graph.metadata_props[:]
+    onnx.save(graph, bundle)
+    with pytest.raises(BundleError, match=r"closed\.onnx: no contract"):
+        PhotozModel.load(bundle, provider="cpu")
+
+
+def test_changed_weights_are_refused(bundle):
+    graph = onnx.load(bundle)
+    slope = next(t for t in graph.graph.initializer if t.name == "slope")
+    slope.CopyFrom(numpy_helper.from_array(np.float32(0.101), "slope"))
+    onnx.save(graph, bundle)
+    with pytest.raises(BundleError, match="golden values do not come back on cpu"):
+        PhotozModel.load(bundle, provider="cpu")
+
+
+def test_an_unknown_key_in_the_contract_is_refused(bundle):
+    graph = onnx.load(bundle)
+    prop = next(p for p in graph.metadata_props if p.key == METADATA_KEY)
+    prop.value = prop.value.replace('"z_max"', '"z_maximum"')
+    onnx.save(graph, bundle)
+    with pytest.raises(BundleError, match="the contract is not valid: z_max: Field required"):
+        PhotozModel.load(bundle, provider="cpu")
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "complaint"),
+    [
+        ("stamp_size", 37, "multiple of 2"),
+        ("quantile_levels", (0.5, 0.2), "increase"),
+        ("z_max", -1.0, "z_max must lie above"),
+        ("image_bands", ("u", "g", "r", "r"), "named twice"),
+        ("flux_unit", "jansky", "maggies"),
+    ],
+)
+def test_impossible_contracts_are_refused(bundle, field, value, complaint):
+    contract = PhotozModel.load(bundle, provider="cpu").contract.model_copy(update={field: value})
+    with pytest.raises(BundleError, match=complaint):
+        parse_contract({METADATA_KEY: contract.model_dump_json()}, "here")
+
+
+def test_a_graph_that_contradicts_its_contract_is_refused(bundle):
+    contract = PhotozModel.load(bundle, provider="cpu").contract
+    write_contract(bundle, contract.model_copy(update={"stamp_size": 32}), bundle)
+    with pytest.raises(BundleError, match="the graph's inputs"):
+        PhotozModel.load(bundle, provider="cpu")
+
+
+def test_a_file_that_is_no_model_is_refused(tmp_path):
+    (tmp_path / "not.onnx").write_bytes(b"SIMPLE  =                    T" * 50)
+    with pytest.raises(BundleError, match=r"not\.onnx: not a usable ONNX model"):
+        PhotozModel.load(tmp_path / "not.onnx", provider="cpu")
+    with pytest.raises(BundleError, match="cannot read the model: No such file"):
+        PhotozModel.load(tmp_path / "absent.onnx", provider="cpu")
+
+
+def test_stamps_of_another_shape_are_refused(bundle):
+    model = PhotozModel.load(bundle, provider="cpu")
+    with pytest.raises(BundleError, match=r"stamps has shape \(2, 4, 32, 32\)"):
+        model.predict(np.zeros((2, 4, 32, 32), np.float32), np.zeros((2, 9), np.float32))
+
+
+def test_cuda_that_is_not_there_is_an_error_unless_fallback_is_allowed(bundle):
+    if PhotozModel.load(bundle, provider="auto").provider == "cuda":
+        assert PhotozModel.load(bundle, provider="cuda").provider == "cuda"
+        return
+    with pytest.raises(BundleError, match="CUDA was asked for"):
+        PhotozModel.load(bundle, provider="cuda")
+    assert PhotozModel.load(bundle, provider="cuda", allow_fallback=True).provider == "cpu"
+
+
+def test_two_runtimes_at_once_are_named(monkeypatch):
+    check_runtime()
+    monkeypatch.setattr(session, "version", lambda distribution: "1.23")
+    with pytest.raises(BundleError, match="onnxruntime and onnxruntime-gpu are both installed"):
+        check_runtime()
+
+
+def test_threads_are_those_of_the_affinity():
+    import os
+
+    assert available_threads() == len(os.sched_getaffinity(0))
+
+
+def test_golden_inputs_are_the_same_on_every_machine():
+    stamps_NCHW, magnitudes_NB = golden_inputs(1, 3, 4, 9, 36)
+    np.testing.assert_allclose(magnitudes_NB[0, :3], [20.443033, 19.171322, 18.535465], rtol=1e-6)
+    np.testing.assert_allclose(stamps_NCHW[0, 2, 18, 16:19], [2.7718128e-10, 3.0155084e-10, 3.0642758e-10], rtol=1e-5)
+    assert np.isnan(magnitudes_NB).sum() == 2
+    assert np.isnan(stamps_NCHW[:2]).sum() == 0
+    assert np.isnan(stamps_NCHW[2, 2]).all()
