@@ -1,0 +1,1 @@
+"""Validation: spec-z match, metrics, gates, plots, report."""

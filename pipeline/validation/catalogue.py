@@ -1,0 +1,139 @@
+"""Reading the catalogue that is validated: the columns a validation uses, those of them that exist."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from pipeline.errors import BadDataError, ConfigError, context
+from pipeline.science.selection import names_in, select
+from pipeline.validation.settings import ValidationSettings
+from pipeline.validation.tables import Columns, catalogue_files, column_names, read_columns
+
+POSITIONS = (("RAJ2000", "DECJ2000"), ("RA", "DEC"), ("RAcen", "Deccen"), ("ra", "dec"), ("ALPHA_J2000", "DELTA_J2000"))
+INTERVALS = ("Z_PHOT_LO95", "Z_PHOT_LO68", "Z_PHOT_HI68", "Z_PHOT_HI95")
+QUANTILES = "Z_QUANTILES"
+OPTIONAL = ("ID", "KIDS_TILE", "MAG_AUTO_CALIB", "PHOTOZ_FLAG", "MASK", *INTERVALS, QUANTILES)
+COMPARISONS = ("Z_B", "zphot_ANNz2")
+"""Redshifts of other methods in KiDS tables: compared whenever the catalogue has them."""
+MAGNITUDES = tuple(f"MAG_GAAP_{band}" for band in ("u", "g", "r", "i", "i1", "i2", "Z", "Y", "J", "H", "Ks"))
+SEEING = ("PSF_FWHM", "PSF_FWHM_r", "FWHM_IMAGE_r")
+"""Columns that tell the seeing of a source's tile, arcsec; the first one that exists is used."""
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """Sources with photo-z. ``columns`` has RA, DEC (deg) and Z_PHOT under these names whatever the file calls them.
+
+    ``levels_Q`` are the probabilities of the Z_QUANTILES column, empty where there is none. ``rows`` counts the
+    file's rows, before ``select`` and before repeated IDs were taken out.
+    """
+
+    path: Path
+    columns: Columns
+    compare: tuple[str, ...]
+    levels_Q: NDArray[np.float64]
+    rows: int
+    repeated: int
+
+    def __len__(self) -> int:
+        return len(self.columns["Z_PHOT"])
+
+    @property
+    def ra_N(self) -> NDArray[np.float64]:
+        """Right ascension, deg."""
+        return self.columns["RA"]
+
+    @property
+    def dec_N(self) -> NDArray[np.float64]:
+        """Declination, deg."""
+        return self.columns["DEC"]
+
+
+def read_catalogue(path: Path, settings: ValidationSettings) -> tuple[Catalogue, Columns]:
+    """Read a run directory, a release or a table.
+
+    Returns
+    -------
+    The catalogue, each ID once (its first row), and the columns of all rows that carry a repeated ID: sources that
+    were measured in two tiles.
+
+    Raises
+    ------
+    ConfigError
+        If the position or the redshift column is missing, or an expression uses a column that is.
+    BadDataError
+        If no row has a redshift.
+    """
+    files = catalogue_files(path)
+    present = column_names(files[0])
+    ra, dec = _positions(path, present)
+    wanted = _wanted(present, settings)
+    with context(str(path)):
+        columns = read_columns(files, [ra, dec, settings.z_phot, *wanted])
+    n = len(columns[ra])
+    z = columns[settings.z_phot]
+    if z.dtype.kind not in "fiu":
+        raise BadDataError(f"{path}: column {settings.z_phot!r} is not numeric")
+    columns |= {"RA": columns[ra], "DEC": columns[dec], "Z_PHOT": z.astype(np.float64)}
+    if not np.isfinite(columns["Z_PHOT"]).any():
+        raise BadDataError(f"{path}: all {n} values of {settings.z_phot!r} are null: there is nothing to validate")
+    if settings.select:
+        with context(f"{path}: select"):
+            columns = take(columns, select(settings.select, columns, n))
+    columns, repeats = _each_once(columns)
+    compare = tuple(name for name in (*settings.compare, *COMPARISONS) if name in columns)
+    return (
+        Catalogue(
+            path, columns, tuple(dict.fromkeys(compare)), _levels(files[0], present), n, len(repeats.get("ID", ()))
+        ),
+        repeats,
+    )
+
+
+def take(columns: Columns, rows: NDArray[Any]) -> dict[str, NDArray[Any]]:
+    """The given rows (a mask or indices) of every column."""
+    return {name: values[rows] for name, values in columns.items()}
+
+
+def _positions(path: Path, present: list[str]) -> tuple[str, str]:
+    for ra, dec in POSITIONS:
+        if ra in present and dec in present:
+            return ra, dec
+    known = ", ".join(f"{ra}/{dec}" for ra, dec in POSITIONS)
+    raise ConfigError(f"{path}: no position columns ({known}); it has {', '.join(present)}")
+
+
+def _wanted(present: list[str], settings: ValidationSettings) -> list[str]:
+    """Columns that must exist because a setting names them, and the optional ones that do."""
+    named = list(settings.compare)
+    if settings.weight:
+        named.append(settings.weight)
+    if settings.select:
+        named += names_in(settings.select)
+    optional = (*OPTIONAL, *COMPARISONS, *MAGNITUDES, *SEEING, *names_in(settings.red))
+    return [*named, *(name for name in optional if name in present)]
+
+
+def _each_once(columns: dict[str, NDArray[Any]]) -> tuple[dict[str, NDArray[Any]], Columns]:
+    """Take repeated IDs out; give what was left and every row of a repeated ID."""
+    if "ID" not in columns:
+        return columns, {}
+    _, first, code, count = np.unique(
+        columns["ID"].astype(str), return_index=True, return_inverse=True, return_counts=True
+    )
+    if len(first) == len(code):
+        return columns, {}
+    return take(columns, np.sort(first)), take(columns, count[code] > 1)
+
+
+def _levels(path: Path, present: list[str]) -> NDArray[np.float64]:
+    """The probabilities of the quantile column, from the metadata of its Parquet field."""
+    if QUANTILES not in present or path.suffix != ".parquet":
+        return np.empty(0)
+    metadata = pq.ParquetFile(path).schema_arrow.field(QUANTILES).metadata or {}
+    text = metadata.get(b"levels", b"").decode().strip("[]() ")
+    return np.array([float(part) for part in text.replace(",", " ").split()])

@@ -1,0 +1,84 @@
+"""Catalogues and spec-z tables with known properties, for tests of the validation."""
+
+import json
+from pathlib import Path
+
+import fitsio
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+TILES = {"KIDS_180.0_-0.5": (180.0, -0.5), "KIDS_181.0_-0.5": (181.0, -0.5), "KIDS_10.0_-31.2": (10.0, -31.2)}
+SIGMA = 0.015
+
+
+def survey(n=3000, seed=5, sigma=SIGMA):
+    """Columns of a catalogue with Gaussian normdz of width ``sigma``, calibrated intervals, and its true redshifts."""
+    rng = np.random.default_rng(seed)
+    tile = rng.integers(0, len(TILES), n)
+    centres = np.array(list(TILES.values()))[tile]
+    # A grid of 18 arcsec, so that no two sources are neighbours.
+    cell = rng.permutation(200 * 200)[:n]
+    dec = centres[:, 1] + (cell // 200 - 99.5) / 200
+    ra = centres[:, 0] + (cell % 200 - 99.5) / 200 / np.cos(np.radians(dec))
+    z = rng.gamma(6, 0.035, n) + 0.01
+    normdz = rng.normal(0, sigma, n)
+    z_phot = z + normdz * (1 + z)
+    width = sigma * (1 + z_phot)
+    red = rng.random(n) < 0.45
+    g_r = np.where(red, 0.85 + 1.7 * z, 0.3 + 1.7 * z) + rng.normal(0, 0.05, n)
+    r = 20 - rng.exponential(0.8, n)
+    columns = {
+        "ID": np.array([f"KiDSDR5 J{k:09d}" for k in range(n)]),
+        "RAJ2000": ra,
+        "DECJ2000": dec,
+        "KIDS_TILE": np.array(list(TILES))[tile],
+        "MAG_AUTO_CALIB": r.astype(np.float32),
+        "Z_PHOT": z_phot.astype(np.float32),
+        "Z_PHOT_LO68": (z_phot - 0.994458 * width).astype(np.float32),
+        "Z_PHOT_HI68": (z_phot + 0.994458 * width).astype(np.float32),
+        "Z_PHOT_LO95": (z_phot - 1.959964 * width).astype(np.float32),
+        "Z_PHOT_HI95": (z_phot + 1.959964 * width).astype(np.float32),
+        "PHOTOZ_FLAG": np.where(rng.random(n) < 0.05, 1, 0).astype(np.int32),
+        "MASK": np.where(rng.random(n) < 0.1, 2, 0).astype(np.int32),
+        "MAG_GAAP_g": (r + g_r).astype(np.float32),
+        "MAG_GAAP_r": r.astype(np.float32),
+    }
+    return columns, z
+
+
+def gama(columns, z, seed=6, scatter_arcsec=0.1):
+    """A GAMA-like spec-z table of the catalogue's sources, all of them good."""
+    rng = np.random.default_rng(seed)
+    n = len(z)
+    return {
+        "RAcen": columns["RAJ2000"] + rng.normal(0, scatter_arcsec / 3600, n),
+        "Deccen": columns["DECJ2000"] + rng.normal(0, scatter_arcsec / 3600, n),
+        "Z": z.astype(np.float32),
+        "NQ": np.full(n, 4, np.int32),
+        "SC": np.full(n, 7, np.int32),
+        "uberclass": np.ones(n, np.int32),
+    }
+
+
+def write_fits(path: Path, columns) -> Path:
+    """One binary table."""
+    names = list(columns)
+    fitsio.write(str(path), [np.asarray(columns[name]) for name in names], names=names, clobber=True)
+    return path
+
+
+def write_parquet(path: Path, columns) -> Path:
+    """One Parquet table; masked or NaN values stay as they are."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.table(columns), path)
+    return path
+
+
+def write_run(path: Path, columns) -> Path:
+    """A run directory: one Parquet file and one outcome per tile."""
+    for tile in np.unique(columns["KIDS_TILE"]):
+        rows = columns["KIDS_TILE"] == tile
+        write_parquet(path / "tiles" / f"{tile}.parquet", {name: value[rows] for name, value in columns.items()})
+        (path / "tiles" / f"{tile}.json").write_text(json.dumps({"tile": str(tile), "status": "DONE"}))
+    return path

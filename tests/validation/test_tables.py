@@ -1,0 +1,133 @@
+"""Catalogues are read from run directories, releases and plain tables, and their faults are named."""
+
+import fitsio
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from support.validation import TILES, survey, write_fits, write_parquet, write_run
+
+from pipeline.errors import BadDataError, ConfigError
+from pipeline.validation.catalogue import read_catalogue
+from pipeline.validation.settings import ValidationSettings
+from pipeline.validation.tables import catalogue_files, read_columns
+
+SETTINGS = ValidationSettings()
+
+
+def test_a_run_directory_gives_its_finished_tiles(tmp_path):
+    columns, _ = survey(200)
+    run = write_run(tmp_path / "run", columns)
+    write_parquet(run / "tiles" / "unfinished.parquet", columns)
+    assert [file.stem for file in catalogue_files(run)] == sorted(TILES)
+    catalogue, _ = read_catalogue(run, SETTINGS)
+    assert set(catalogue.columns["ID"]) == set(columns["ID"])
+    assert catalogue.rows == 200
+
+
+def test_a_directory_of_parquet_files(tmp_path):
+    columns, _ = survey(50)
+    write_parquet(tmp_path / "dataset" / "Norder=1" / "Npix=3.parquet", columns)
+    write_parquet(tmp_path / "dataset" / "_metadata.parquet", columns)
+    catalogue, _ = read_catalogue(tmp_path, SETTINGS)
+    assert len(catalogue) == 50
+
+
+@pytest.mark.parametrize("kind", ["parquet", "fits"])
+def test_files_agree(tmp_path, kind):
+    columns, _ = survey(60)
+    write = {"parquet": write_parquet, "fits": write_fits}[kind]
+    catalogue, _ = read_catalogue(write(tmp_path / f"cat.{kind}", columns), SETTINGS)
+    order = np.argsort(catalogue.columns["ID"])
+    for name, theirs in (("RA", "RAJ2000"), ("Z_PHOT", "Z_PHOT"), ("MASK", "MASK"), ("KIDS_TILE", "KIDS_TILE")):
+        assert catalogue.columns[name][order].tolist() == columns[theirs].tolist()
+
+
+def test_nulls_become_nan(tmp_path):
+    file = write_parquet(tmp_path / "t.parquet", {"a": pa.array([1.5, None]), "b": pa.array([1, None], pa.int32())})
+    columns = read_columns([file], ["a", "b"])
+    np.testing.assert_array_equal(columns["a"], [1.5, np.nan])
+    np.testing.assert_array_equal(columns["b"], [1, np.nan])
+
+
+def test_tnull_becomes_nan(tmp_path):
+    file = write_fits(tmp_path / "t.fits", {"a": np.array([1, -(2**31)], np.int32)})
+    with fitsio.FITS(str(file), "rw") as fits:
+        fits[1].write_key("TNULL1", -(2**31))
+    np.testing.assert_array_equal(read_columns([file], ["a"])["a"], [1, np.nan])
+
+
+def test_another_redshift_column(tmp_path):
+    columns, _ = survey(30)
+    columns["photoz"] = columns.pop("Z_PHOT")
+    file = write_parquet(tmp_path / "t.parquet", columns)
+    catalogue, _ = read_catalogue(file, ValidationSettings(z_phot="photoz"))
+    np.testing.assert_allclose(catalogue.columns["Z_PHOT"], columns["photoz"], rtol=1e-6)
+    with pytest.raises(ConfigError, match=r"no column 'Z_PHOT'; it has ID, RAJ2000.*photoz"):
+        read_catalogue(file, SETTINGS)
+
+
+def test_selection_and_its_errors(tmp_path):
+    columns, _ = survey(100)
+    file = write_parquet(tmp_path / "t.parquet", columns)
+    catalogue, _ = read_catalogue(file, ValidationSettings(select="MASK == 0 and MAG_AUTO_CALIB < 19"))
+    assert len(catalogue) == np.sum((columns["MASK"] == 0) & (columns["MAG_AUTO_CALIB"] < 19))
+    with pytest.raises(ConfigError, match=r"no column 'MAKS'; it has"):
+        read_catalogue(file, ValidationSettings(select="MAKS == 0"))
+
+
+def test_repeated_ids_are_kept_once_and_given_apart(tmp_path):
+    columns, _ = survey(100)
+    again = {name: np.concatenate([value, value[:7]]) for name, value in columns.items()}
+    catalogue, repeats = read_catalogue(write_parquet(tmp_path / "t.parquet", again), SETTINGS)
+    assert (len(catalogue), catalogue.rows, catalogue.repeated) == (100, 107, 14)
+    assert sorted(repeats["ID"]) == sorted(np.tile(columns["ID"][:7], 2))
+
+
+def test_quantile_levels_come_from_the_field(tmp_path):
+    field = pa.field("Z_QUANTILES", pa.list_(pa.float32()), metadata={"levels": "[0.1, 0.5, 0.9]"})
+    fields = [pa.field(name, pa.float64()) for name in ("RA", "DEC", "Z_PHOT")]
+    rows = [[0.1, 0.2, 0.3], [0.2, 0.3, 0.4]]
+    table = pa.table([[1.0, 2.0]] * 3 + [rows], schema=pa.schema([*fields, field]))
+    pq.write_table(table, tmp_path / "t.parquet")
+    catalogue, _ = read_catalogue(tmp_path / "t.parquet", SETTINGS)
+    assert catalogue.levels_Q.tolist() == [0.1, 0.5, 0.9]
+    np.testing.assert_allclose(catalogue.columns["Z_QUANTILES"], rows, rtol=1e-6)
+
+
+def test_redshifts_all_null(tmp_path):
+    columns, _ = survey(30)
+    columns["Z_PHOT"][:] = np.nan
+    with pytest.raises(BadDataError, match="all 30 values of 'Z_PHOT' are null"):
+        read_catalogue(write_parquet(tmp_path / "t.parquet", columns), SETTINGS)
+
+
+def test_redshifts_that_are_text(tmp_path):
+    columns, _ = survey(3)
+    columns["Z_PHOT"] = np.array(["0.1", "0.2", "x"])
+    with pytest.raises(BadDataError, match="'Z_PHOT' is not numeric"):
+        read_catalogue(write_parquet(tmp_path / "t.parquet", columns), SETTINGS)
+
+
+def test_bad_files(tmp_path):
+    columns, _ = survey(3)
+    cases = {
+        "missing.parquet": (None, ConfigError, "no such file"),
+        "notes.txt": (b"x", ConfigError, "neither a Parquet nor a FITS table"),
+        "broken.parquet": (b"x", BadDataError, "cannot be read as Parquet"),
+        "broken.fits": (b"x", BadDataError, "cannot be read as FITS"),
+    }
+    for name, (content, error, message) in cases.items():
+        if content:
+            (tmp_path / name).write_bytes(content)
+        with pytest.raises(error, match=message):
+            read_catalogue(tmp_path / name, SETTINGS)
+    fitsio.write(str(tmp_path / "image.fits"), np.zeros((3, 3)))
+    with pytest.raises(BadDataError, match="no table in it"):
+        read_catalogue(tmp_path / "image.fits", SETTINGS)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ConfigError, match="no finished tile and no Parquet file"):
+        read_catalogue(tmp_path / "empty", SETTINGS)
+    nowhere = write_parquet(tmp_path / "t.parquet", {"Z_PHOT": columns["Z_PHOT"]})
+    with pytest.raises(ConfigError, match=r"no position columns.*it has Z_PHOT"):
+        read_catalogue(nowhere, SETTINGS)
