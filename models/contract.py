@@ -59,7 +59,8 @@ class ModelContract(_Record):
     Attributes
     ----------
     image_bands, magnitude_bands
-        Order of the channels. A bundle without image bands has no ``stamps`` input.
+        Order of the channels. A bundle without image bands has no ``stamps`` input, and one without magnitude
+        bands no ``magnitudes``.
     i_epoch
         Which i coadd is wanted where there are two (DR5).
     stamp_size, pixel_scale, centring
@@ -76,7 +77,7 @@ class ModelContract(_Record):
     opset: int
     image_bands: tuple[str, ...]
     i_epoch: Literal["first", "second", "better", "mean"] = "first"
-    magnitude_bands: Annotated[tuple[str, ...], Field(min_length=1)]
+    magnitude_bands: tuple[str, ...]
     stamp_size: Annotated[int, Field(gt=0, multiple_of=2)]
     pixel_scale: Annotated[float, Field(gt=0)]
     centring: Literal["ceil(x - size/2)"] = "ceil(x - size/2)"
@@ -99,6 +100,8 @@ class ModelContract(_Record):
             raise ValueError("quantile_levels must increase within (0, 1)")
         if self.z_max <= self.z_min:
             raise ValueError("z_max must lie above z_min")
+        if not self.image_bands and not self.magnitude_bands:
+            raise ValueError("there is neither an image band nor a magnitude band")
         for bands in (self.image_bands, self.magnitude_bands):
             if len(set(bands)) != len(bands):
                 raise ValueError("a band is named twice")
@@ -107,6 +110,15 @@ class ModelContract(_Record):
     def stamp_shape(self) -> tuple[int, int, int]:
         """Channels, height and width of one stamp."""
         return len(self.image_bands), self.stamp_size, self.stamp_size
+
+    def input_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shape of each input of the graph for one source; an input without any band is not there."""
+        shapes: dict[str, tuple[int, ...]] = {}
+        if self.image_bands:
+            shapes[STAMPS] = self.stamp_shape()
+        if self.magnitude_bands:
+            shapes[MAGNITUDES] = (len(self.magnitude_bands),)
+        return shapes
 
 
 def parse_contract(metadata: Mapping[str, str], where: str) -> ModelContract:

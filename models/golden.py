@@ -74,7 +74,8 @@ def _put_gaps(stamps_NCHW: NDArray[np.float64], magnitudes_NB: NDArray[np.float6
     for row in range(number):
         if row % 3 == 0:
             continue
-        magnitudes_NB[row, row % magnitudes_NB.shape[1]] = np.nan
+        if magnitudes_NB.shape[1]:
+            magnitudes_NB[row, row % magnitudes_NB.shape[1]] = np.nan
         if row % 3 == 2 and n_image_bands:
             stamps_NCHW[row, row % n_image_bands] = np.nan
             stamps_NCHW[row, (row + 1) % n_image_bands, :, -stamps_NCHW.shape[3] // 3 :] = np.nan

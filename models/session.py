@@ -4,6 +4,7 @@ import hashlib
 import os
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
@@ -98,20 +99,16 @@ class PhotozModel:
         BundleError
             If a shape does not fit the contract.
         """
-        feeds = {MAGNITUDES: magnitudes_NB}
-        shapes = {MAGNITUDES: (len(self.contract.magnitude_bands),)}
-        if self.contract.image_bands:
-            feeds[STAMPS] = stamps_NCHW
-            shapes[STAMPS] = self.contract.stamp_shape()  # type: ignore[assignment]
-        for name, array in feeds.items():
-            if array.shape != (len(magnitudes_NB), *shapes[name]):
+        arrays = {STAMPS: stamps_NCHW, MAGNITUDES: magnitudes_NB}
+        shapes = self.contract.input_shapes()
+        for name, shape in shapes.items():
+            expected = (len(magnitudes_NB), *shape)
+            if arrays[name].shape != expected:
                 raise BundleError(
-                    f"{self.contract.name}: {name} has shape {array.shape}, the contract asks for "
-                    f"{(len(magnitudes_NB), *shapes[name])}"
+                    f"{self.contract.name}: {name} has shape {arrays[name].shape}, the contract asks for {expected}"
                 )
-        z_N, quantiles_NQ, domain_distance_N = self.session.run(
-            list(OUTPUTS), {name: np.ascontiguousarray(array, np.float32) for name, array in feeds.items()}
-        )
+        feeds = {name: np.ascontiguousarray(arrays[name], np.float32) for name in shapes}
+        z_N, quantiles_NQ, domain_distance_N = self.session.run(list(OUTPUTS), feeds)
         return z_N, quantiles_NQ, domain_distance_N
 
     def verify(self, where: str) -> tuple[float, float]:
@@ -159,7 +156,11 @@ def _open(
 ) -> tuple[Any, Literal["cpu", "cuda"]]:
     import onnxruntime
 
+    # Which provider could not start is reported here, in one line; ONNX Runtime would add a page of its own.
+    onnxruntime.set_default_logger_severity(FATAL_ONLY)
     if provider != "cpu" and CUDA in onnxruntime.get_available_providers():
+        if find_spec("nvidia"):
+            onnxruntime.preload_dlls()
         session = _create(content, where, [(CUDA, CUDA_OPTIONS), CPU], threads)
         # ONNX Runtime goes on with the CPU in silence when CUDA cannot start.
         if session.get_providers()[0] == CUDA:
@@ -192,12 +193,10 @@ def _create(content: bytes, where: str, providers: list[Any], threads: int) -> A
 
 
 def _check_signature(session: Any, contract: ModelContract, where: str) -> None:
-    expected = {MAGNITUDES: [len(contract.magnitude_bands)]}
-    if contract.image_bands:
-        expected[STAMPS] = list(contract.stamp_shape())
-    found = {node.name: node.shape for node in session.get_inputs()}
+    expected = contract.input_shapes()
+    found = {node.name: tuple(node.shape) for node in session.get_inputs()}
     if {name: shape[1:] for name, shape in found.items()} != expected:
-        raise BundleError(f"{where}: the graph's inputs {found} are not those of the contract, {expected} per source")
+        raise BundleError(f"{where}: the graph's inputs {found} are not those of the contract, {expected} a source")
     if any(isinstance(shape[0], int) for shape in found.values()):
         raise BundleError(f"{where}: the graph has a fixed batch size; it must take any number of sources")
     if any(node.type != "tensor(float)" for node in (*session.get_inputs(), *session.get_outputs())):

@@ -1,0 +1,218 @@
+"""The first layers of every network: from raw maggies and raw magnitudes to numbers of order one, gaps filled.
+
+They are torch modules, so that they become nodes of the exported graph: what was trained is what is served.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+STRETCH_SIGMAS = 3.0
+"""Pixels enter linearly up to about this many times the sky noise, logarithmically beyond."""
+
+FAINTEST = 50.0
+"""Magnitudes at or beyond this, on either side, are missing: 99, -99, NaN and infinities."""
+
+BRIGHTEST_PIXEL = 1.0
+"""Pixels at or beyond this (maggies: a star of magnitude 0) are not measurements; NaN falls under it too."""
+
+WINDOW_SIGMA = 3.5
+"""Width of the Gaussian aperture in pixels: 0.7 arcsec, the scale of the GAaP magnitudes."""
+
+EIGENVALUE_FLOOR = 1e-5
+"""Of the correlation matrix: keeps the inverse harmless where two bands say the same."""
+
+SMALLEST = 1e-20
+"""Divisors stay above this. As a clamp: the exporter takes the addition of so small a number for nothing."""
+
+
+@dataclass(frozen=True)
+class Scales:
+    """Constants of the training set that travel with the weights; features F are magnitudes, then apertures."""
+
+    noise_C: NDArray[np.float64]
+    mean_F: NDArray[np.float64]
+    deviation_F: NDArray[np.float64]
+    whitening_FF: NDArray[np.float64]
+    distance_one: float
+    """Mahalanobis distance that is called 1."""
+    z_mean: float
+    z_deviation: float
+
+
+def asinh(x: Tensor) -> Tensor:
+    """Inverse hyperbolic sine from Log and Sqrt, which every execution provider has and has made fast."""
+    magnitude = torch.abs(x)
+    return torch.sign(x) * torch.log(magnitude + torch.sqrt(magnitude * magnitude + 1.0))
+
+
+class Stretch(nn.Module):
+    """Pixels in maggies to asinh(flux / 3 sigma), gaps to 0 (sky), and one aperture flux per band."""
+
+    scale_C11: Tensor
+    window_HW: Tensor
+
+    def __init__(self, n_bands: int, stamp_size: int):
+        super().__init__()
+        self.register_buffer("scale_C11", torch.ones(n_bands, 1, 1))
+        self.register_buffer("window_HW", _window(stamp_size))
+
+    def set_noise(self, noise_C: NDArray[np.float64]) -> None:
+        """Take the sky noise per pixel of each band, in maggies."""
+        self.scale_C11.copy_(torch.as_tensor(1.0 / (STRETCH_SIGMAS * noise_C))[:, None, None])
+
+    def forward(self, stamps_NCHW: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Stretched pixels NCHW, aperture features NC, and which of these are known NC (0 or 1)."""
+        good_NCHW = torch.abs(stamps_NCHW) < BRIGHTEST_PIXEL
+        scaled_NCHW = torch.where(good_NCHW, stamps_NCHW * self.scale_C11, 0.0)
+        weight_NC = (good_NCHW * self.window_HW).sum(dim=(2, 3))
+        flux_NC = (scaled_NCHW * self.window_HW).sum(dim=(2, 3)) / torch.clamp(weight_NC, min=1e-3)
+        known_NC = (weight_NC > 0.5).to(stamps_NCHW.dtype)
+        return asinh(scaled_NCHW), asinh(10.0 * flux_NC) * known_NC, known_NC
+
+
+class Completion(nn.Module):
+    """Missing features replaced by their conditional mean under the training set's Gaussian.
+
+    With precision matrix P the conditional mean of the missing features minimises y'Py, so that the minimum is at
+    once the squared Mahalanobis distance of the known ones: their domain distance. The minimum is found by conjugate
+    gradients, which need as many steps as features are missing and are plain matrix products in the graph.
+    """
+
+    mean_F: Tensor
+    deviation_F: Tensor
+    whitening_FF: Tensor
+    distance_one: Tensor
+
+    def __init__(self, n_features: int):
+        super().__init__()
+        self.register_buffer("mean_F", torch.zeros(n_features))
+        self.register_buffer("deviation_F", torch.ones(n_features))
+        self.register_buffer("whitening_FF", torch.eye(n_features))
+        self.register_buffer("distance_one", torch.ones(()))
+        self.steps = min(n_features, 8)
+
+    def set_scales(self, scales: Scales) -> None:
+        """Take mean, deviation and whitening of the training set."""
+        for name in ("mean_F", "deviation_F", "whitening_FF", "distance_one"):
+            getattr(self, name).copy_(torch.as_tensor(getattr(scales, name)))
+
+    def forward(self, features_NF: Tensor, known_NF: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Completed features in units of their deviation NF, the same whitened NF, and the domain distance N."""
+        observed_NF = torch.where(known_NF > 0.5, (features_NF - self.mean_F) / self.deviation_F, 0.0)
+        completed_NF = observed_NF + self._conditional_mean(observed_NF, 1.0 - known_NF)
+        whitened_NF = completed_NF @ self.whitening_FF
+        distance_N = torch.sqrt((whitened_NF * whitened_NF).sum(dim=1)) / self.distance_one
+        return completed_NF, whitened_NF, distance_N
+
+    def _conditional_mean(self, observed_NF: Tensor, missing_NF: Tensor) -> Tensor:
+        precision_FF = self.whitening_FF @ self.whitening_FF.T
+        solution_NF = torch.zeros_like(observed_NF)
+        residual_NF = -missing_NF * (observed_NF @ precision_FF)
+        direction_NF = residual_NF
+        square_N1 = (residual_NF * residual_NF).sum(dim=1, keepdim=True)
+        for _ in range(self.steps):
+            image_NF = missing_NF * (direction_NF @ precision_FF)
+            step_N1 = square_N1 / torch.clamp((direction_NF * image_NF).sum(dim=1, keepdim=True), min=SMALLEST)
+            solution_NF = solution_NF + step_N1 * direction_NF
+            residual_NF = residual_NF - step_N1 * image_NF
+            new_square_N1 = (residual_NF * residual_NF).sum(dim=1, keepdim=True)
+            direction_NF = residual_NF + new_square_N1 / torch.clamp(square_N1, min=SMALLEST) * direction_NF
+            square_N1 = new_square_N1
+        return solution_NF
+
+
+class Features(nn.Module):
+    """Raw inputs to (stretched stamps, table features, domain distance); either input may have no band at all."""
+
+    def __init__(self, n_image_bands: int, n_magnitude_bands: int, stamp_size: int):
+        super().__init__()
+        self.n_image_bands, self.n_magnitude_bands = n_image_bands, n_magnitude_bands
+        self.stretch = Stretch(n_image_bands, stamp_size)
+        self.completion = Completion(n_image_bands + n_magnitude_bands)
+        self.n_table = 3 * (n_image_bands + n_magnitude_bands)
+
+    def set_scales(self, scales: Scales) -> None:
+        """Take the constants of the training set."""
+        self.stretch.set_noise(scales.noise_C)
+        self.completion.set_scales(scales)
+
+    def forward(self, stamps_NCHW: Tensor, magnitudes_NB: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Stretched stamps NCHW, table features (completed, whitened, missing) and domain distance N."""
+        stretched_NCHW, features_NF, known_NF = self.summary(stamps_NCHW, magnitudes_NB)
+        completed_NF, whitened_NF, distance_N = self.completion(features_NF, known_NF)
+        return stretched_NCHW, torch.cat([completed_NF, whitened_NF, 1.0 - known_NF], dim=1), distance_N
+
+    def summary(self, stamps_NCHW: Tensor, magnitudes_NB: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Stretched stamps NCHW, features NF before completion (0 where unknown), and which are known NF."""
+        good_NB = torch.abs(magnitudes_NB) < FAINTEST
+        known_NF, features_NF = good_NB.to(magnitudes_NB.dtype), torch.where(good_NB, magnitudes_NB, 0.0)
+        if not self.n_image_bands:
+            return stamps_NCHW, features_NF, known_NF
+        stretched_NCHW, aperture_NC, known_NC = self.stretch(stamps_NCHW)
+        return stretched_NCHW, torch.cat([features_NF, aperture_NC], 1), torch.cat([known_NF, known_NC], 1)
+
+
+def fit_scales(
+    stamps_NCHW: NDArray[np.float32],
+    magnitudes_NB: NDArray[np.float32],
+    z_N: NDArray[np.float32],
+    fraction_inside: float,
+) -> Scales:
+    """Measure the constants on the training galaxies.
+
+    ``noise_C`` is the scaled median absolute deviation of the outermost pixels. Mean and covariance of the features
+    come from the galaxies that have all of them; ``distance_one`` is the quantile ``fraction_inside`` of their
+    distances.
+    """
+    noise_C = sky_noise(stamps_NCHW)
+    features = Features(stamps_NCHW.shape[1], magnitudes_NB.shape[1], stamps_NCHW.shape[2])
+    features.stretch.set_noise(noise_C)
+    values_NF, known_NF = _summaries(features, stamps_NCHW, magnitudes_NB)
+    complete_NF = values_NF[known_NF.all(axis=1)].astype(np.float64)
+    mean_F, deviation_F = complete_NF.mean(axis=0), complete_NF.std(axis=0)
+    standard_NF = (complete_NF - mean_F) / deviation_F
+    eigenvalues_F, vectors_FF = np.linalg.eigh(np.cov(standard_NF, rowvar=False).reshape(len(mean_F), -1))
+    whitening_FF = vectors_FF / np.sqrt(np.maximum(eigenvalues_F, EIGENVALUE_FLOOR))
+    distance_N = np.linalg.norm(standard_NF @ whitening_FF, axis=1)
+    return Scales(
+        noise_C,
+        mean_F,
+        deviation_F,
+        whitening_FF,
+        float(np.quantile(distance_N, fraction_inside)),
+        float(np.mean(z_N)),
+        float(np.std(z_N)),
+    )
+
+
+def sky_noise(stamps_NCHW: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Scaled median absolute deviation of the border pixels of each band, in maggies."""
+    border_NCP = np.concatenate([stamps_NCHW[:, :, 0], stamps_NCHW[:, :, -1]], axis=2)
+    middle_C = np.nanmedian(border_NCP, axis=(0, 2))
+    noise_C: NDArray[np.float64] = 1.4826 * np.nanmedian(np.abs(border_NCP - middle_C[:, None]), axis=(0, 2))
+    return noise_C
+
+
+def _summaries(
+    features: Features, stamps_NCHW: NDArray[np.float32], magnitudes_NB: NDArray[np.float32], chunk: int = 2000
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    values, known = [], []
+    with torch.no_grad():
+        for start in range(0, len(magnitudes_NB), chunk):
+            part = slice(start, start + chunk)
+            _, values_NF, known_NF = features.summary(
+                torch.as_tensor(stamps_NCHW[part]), torch.as_tensor(magnitudes_NB[part])
+            )
+            values.append(values_NF.numpy())
+            known.append(known_NF.numpy() > 0.5)
+    return np.concatenate(values), np.concatenate(known)
+
+
+def _window(stamp_size: int) -> Tensor:
+    offset = torch.arange(stamp_size) - (stamp_size - 1) / 2
+    window_HW = torch.exp(-(offset[:, None] ** 2 + offset[None, :] ** 2) / (2 * WINDOW_SIGMA**2))
+    return window_HW / window_HW.sum()
