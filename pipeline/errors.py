@@ -6,6 +6,7 @@
     ├── BadDataError      fix or replace the file named; its tile is quarantined at once
     ├── TransientError    wait; the tile is tried again, then quarantined
     └── InterruptedRunError   start the same command again; the run resumes
+        └── OutputError           free space or mend permissions first
 
 Exceptions take positional arguments only, so that they survive pickling between worker and driver.
 """
@@ -58,6 +59,10 @@ class InterruptedRunError(PhotozError):
     """Raised by the driver when a signal or the wall-time ended the run early; what is done stays done."""
 
     exit_code = ExitCode.INTERRUPTED
+
+
+class OutputError(InterruptedRunError):
+    """Raised when the run directory cannot be written: a full disk, a quota, a missing permission."""
 
 
 @contextmanager

@@ -55,6 +55,11 @@ def bit(name: str) -> np.int32:
     return np.int32(BY_NAME[name].value)
 
 
+def mark(which_N: NDArray[np.bool_], name: str) -> NDArray[np.int32]:
+    """The bit of the flag called ``name`` where ``which_N`` is True, else 0."""
+    return np.where(which_N, bit(name), np.int32(0))
+
+
 def decode(value: int) -> list[str]:
     """The names of the flags set in ``value``, in order of bit; bits without a name are given as ``BIT_n``."""
     names = {flag.bit: flag.name for flag in FLAGS}

@@ -42,6 +42,20 @@ class TileRef:
 
 
 @dataclass(frozen=True)
+class StampRule:
+    """What a model demands of stamps and magnitudes; taken from its contract, never from the configuration."""
+
+    image_bands: tuple[str, ...]
+    i_epoch: str
+    magnitude_bands: tuple[str, ...]
+    size: int
+    pixel_scale: float
+    """arcsec"""
+    dmag_applied: bool
+    extinction_corrected: bool
+
+
+@dataclass(frozen=True)
 class Sources:
     """The selected sources of one tile, in output order (sorted by position).
 
@@ -60,10 +74,22 @@ class Sources:
     def __len__(self) -> int:
         return len(self.id_N)
 
+    def take(self, rows: slice | NDArray[np.intp]) -> "Sources":
+        """The sources of ``rows``."""
+        return Sources(
+            self.id_N[rows],
+            self.ra_N[rows],
+            self.dec_N[rows],
+            self.magnitudes_NB[rows],
+            self.extinction_NC[rows],
+            self.flags_N[rows],
+            {name: values[rows] for name, values in self.columns.items()},
+        )
+
 
 @dataclass(frozen=True)
 class Stamps:
-    """Image stamps: ``flux_NCHW`` float32 in maggies, NaN where a pixel cannot be used; ``covered_NCHW`` True on the coadd."""
+    """Stamps in maggies, NaN where a pixel cannot be used; ``covered_NCHW``: where the stamp lies on the coadd."""
 
     flux_NCHW: NDArray[np.float32]
     covered_NCHW: NDArray[np.bool_]
@@ -101,6 +127,9 @@ class TileOutcome:
     rows_out: int = 0
     flag_counts: Mapping[str, int] = field(default_factory=dict)
     counts: Mapping[str, int] = field(default_factory=dict)
+    """Matched, unmatched and ambiguous magnitudes."""
+    zero_points: Mapping[str, float] = field(default_factory=dict)
+    """Median of stamp minus catalogue magnitude by image band: a check that pixels and catalogue belong together."""
     files: Mapping[str, str] = field(default_factory=dict)
     """sha256 of each output file by its name."""
     seconds: Mapping[str, float] = field(default_factory=dict)

@@ -34,7 +34,9 @@ COLUMNS = (
     Column("RAJ2000", "f8", "deg", "pos.eq.ra;meta.main", False, "right ascension (ICRS, J2000)"),
     Column("DECJ2000", "f8", "deg", "pos.eq.dec;meta.main", False, "declination (ICRS, J2000)"),
     Column("KIDS_TILE", "U16", "", "meta.id;obs.field", False, "tile whose pixels were used"),
-    Column("MAG_AUTO_CALIB", "f4", "mag", "phot.mag;em.opt.R", True, "total r magnitude: MAG_AUTO + DMAG_R - EXTINCTION_r"),
+    Column(
+        "MAG_AUTO_CALIB", "f4", "mag", "phot.mag;em.opt.R", True, "total r magnitude: MAG_AUTO + DMAG_R - EXTINCTION_r"
+    ),
     Column("Z_PHOT", "f4", "", "src.redshift.phot", True, "photometric redshift, point estimate"),
     Column("Z_PHOT_ERR", "f4", "", "stat.error;src.redshift.phot", True, "half the width of the 68% interval"),
     Column("Z_PHOT_LO68", "f4", "", "src.redshift.phot;stat.min", True, "lower end of the central 68% interval"),

@@ -25,7 +25,8 @@ def total_magnitude(
 ) -> NDArray[np.float32]:
     """MAG_AUTO_CALIB = MAG_AUTO + DMAG_R - EXTINCTION_r (mag); NaN where MAG_AUTO is missing."""
     missing = ~np.isfinite(mag_auto_N) | (np.abs(mag_auto_N) > MISSING_MAGNITUDE)
-    return np.where(missing, np.nan, mag_auto_N + dmag - extinction_N).astype(np.float32)
+    total_N: NDArray[np.float32] = np.where(missing, np.nan, mag_auto_N + dmag - extinction_N).astype(np.float32)
+    return total_N
 
 
 def mean_magnitude(first_N: NDArray[np.floating], second_N: NDArray[np.floating]) -> NDArray[np.float32]:
@@ -34,7 +35,8 @@ def mean_magnitude(first_N: NDArray[np.floating], second_N: NDArray[np.floating]
     count_N = np.isfinite(flux_2N).sum(axis=0)
     total_N = np.nansum(flux_2N, axis=0)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return (-2.5 * np.log10(total_N / count_N)).astype(np.float32)
+        mean_N: NDArray[np.float32] = (-2.5 * np.log10(total_N / count_N)).astype(np.float32)
+    return mean_N
 
 
 def calibrate(
@@ -59,8 +61,9 @@ def calibrate(
 
 
 def aperture_flux(flux_NHW: NDArray[np.float32], radius: float) -> NDArray[np.float64]:
-    """Sum of the pixels whose centres lie within ``radius`` (pixels) of the stamp's centre; unusable pixels count 0."""
+    """Sum of the pixels whose centres lie within ``radius`` (pixels) of the stamp's centre; NaN if one is NaN."""
     size = flux_NHW.shape[-1]
     offset = np.arange(size) - (size - 1) / 2
     inside_HW = np.hypot(offset[:, None], offset[None, :]) <= radius
-    return np.nansum(flux_NHW[:, inside_HW], axis=1, dtype=np.float64)
+    total_N: NDArray[np.float64] = flux_NHW[:, inside_HW].sum(axis=1, dtype=np.float64)
+    return total_N

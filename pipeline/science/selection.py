@@ -84,9 +84,7 @@ def _evaluate(node: ast.AST, columns: Mapping[str, NDArray[Any]]) -> Any:
             return _OPERATORS[type(op)](_evaluate(left, columns), _evaluate(right, columns))
         case ast.BoolOp(op=op, values=values):
             return _reduce(_OPERATORS[type(op)], [_evaluate(value, columns) for value in values])
-        case ast.Compare(left=left, ops=ops, comparators=comparators) if all(
-            type(op) in _OPERATORS for op in ops
-        ):
+        case ast.Compare(left=left, ops=ops, comparators=comparators) if all(type(op) in _OPERATORS for op in ops):
             terms = [_evaluate(term, columns) for term in (left, *comparators)]
             pairs = [_OPERATORS[type(op)](a, b) for op, a, b in zip(ops, terms, terms[1:], strict=False)]
             return _reduce(np.logical_and, pairs)

@@ -75,9 +75,7 @@ def expand_tiles(specs: Sequence[str], known: Iterable[str]) -> list[str]:
         elif any(sign in spec for sign in "*?["):
             matches = [name for name in names if fnmatchcase(name, spec)]
             if not matches:
-                raise ConfigError(
-                    f"no tile matches {spec!r}; there are {len(names)} tiles, {names[0]} to {names[-1]}"
-                )
+                raise ConfigError(f"no tile matches {spec!r}; there are {len(names)} tiles, {names[0]} to {names[-1]}")
             chosen.update(matches)
         else:
             tile = canonical_tile_name(spec)
@@ -123,9 +121,7 @@ def _family(found: Sequence[tuple[FileName, Path, int]], release: str | None) ->
         return release_facts(release).family
     families = sorted({release_facts(name.release).family for name, _, _ in found})
     if len(families) > 1:
-        raise ConfigError(
-            f"the data folders hold files of {' and '.join(families)}; say which with --release"
-        )
+        raise ConfigError(f"the data folders hold files of {' and '.join(families)}; say which with --release")
     return families[0]
 
 

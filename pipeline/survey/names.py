@@ -64,9 +64,7 @@ def canonical_tile_name(name: str) -> str:
         return stripped
     if match := _TILE_OTHER_SPELLING.fullmatch(stripped):
         return tile_name(match["ra"].replace("p", "."), match["dec"].replace("p", ".").replace("m", "-"))
-    raise ConfigError(
-        f"{name!r} is not a tile name; tiles are called like KIDS_180.0_-0.5 or KIDS_13p5_m28p2"
-    )
+    raise ConfigError(f"{name!r} is not a tile name; tiles are called like KIDS_180.0_-0.5 or KIDS_13p5_m28p2")
 
 
 def image_name(release: str, tile: str, band: str, product: str, compression: str = "") -> str:

@@ -19,8 +19,6 @@ class Release:
     magnitude_suffixes: tuple[str, ...]
     mask_bits: tuple[str, ...]
     bright_excluded: tuple[str, ...]
-    dmag_keys: tuple[str, ...]
-    """Header keys of the catalogue in which DMAG may stand; ``{band}`` as in u g r i, ``{BAND}`` upper case."""
 
     def magnitude_suffix(self, band: str, epoch: str) -> str:
         """The suffix of the GAaP columns of ``band``; in DR5 i has two, i1 and i2, chosen by ``epoch`` (i or i2)."""
@@ -66,7 +64,6 @@ DR4 = Release(
         "outside the tile",
     ),
     bright_excluded=_BRIGHT_EXCLUDED,
-    dmag_keys=("DMAG_{BAND}", "DMAG_{band}", "DMAG_{band}_1"),
 )
 DR5 = Release(
     family="DR5",
@@ -87,7 +84,6 @@ DR5 = Release(
         "outside the tile",
     ),
     bright_excluded=_BRIGHT_EXCLUDED,
-    dmag_keys=("DMAG_{BAND}", "DMAG_{band}", "DMAG_{band}_1"),
 )
 
 

@@ -1,0 +1,82 @@
+"""The output table in memory: an Arrow table whose fields carry the column dictionary."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from pipeline import schema
+from pipeline.records import Prediction, Sources
+from pipeline.schema import Column
+from pipeline.science.intervals import quantile_at
+
+QUANTILES = "Z_QUANTILES"
+ARROW_TYPES = {"U": pa.string(), "f4": pa.float32(), "f8": pa.float64(), "i4": pa.int32()}
+
+
+def tile_table(
+    tile: str, sources: Sources, prediction: Prediction, levels: Sequence[float], keep: Sequence[str], quantiles: bool
+) -> pa.Table:
+    """One row per source: the columns of the dictionary, then those kept, then all quantiles if asked for.
+
+    Missing values are nulls, never NaN.
+    """
+    levels_Q = np.asarray(levels)
+    lo68, hi68, lo95, hi95 = (quantile_at(p, levels_Q, prediction.quantiles_NQ) for p in (0.16, 0.84, 0.025, 0.975))
+    values: dict[str, NDArray[Any]] = {
+        "ID": sources.id_N,
+        "RAJ2000": sources.ra_N,
+        "DECJ2000": sources.dec_N,
+        "KIDS_TILE": np.full(len(sources), tile),
+        "MAG_AUTO_CALIB": sources.columns["MAG_AUTO_CALIB"],
+        "Z_PHOT": prediction.z_N,
+        "Z_PHOT_ERR": (hi68 - lo68) / 2,
+        "Z_PHOT_LO68": lo68,
+        "Z_PHOT_HI68": hi68,
+        "Z_PHOT_LO95": lo95,
+        "Z_PHOT_HI95": hi95,
+        "Z_DOMAIN": prediction.domain_distance_N,
+        "PHOTOZ_FLAG": prediction.flags_N,
+        "MASK": sources.columns["MASK"],
+    }
+    fields = [_field(column) for column in schema.COLUMNS]
+    arrays = [_array(values[column.name], field.type) for column, field in zip(schema.COLUMNS, fields, strict=True)]
+    for name in keep:
+        array = _array(sources.columns[name], None)
+        arrays.append(array)
+        fields.append(pa.field(name, array.type, True, _text({"description": f"{name} of the input catalogue"})))
+    if quantiles:
+        arrays.append(_quantile_array(prediction.quantiles_NQ))
+        about = {
+            "description": "quantiles of the redshift, levels in the metadata",
+            "ucd": "src.redshift.phot;stat.value",
+            "levels": ",".join(f"{level:g}" for level in levels),
+        }
+        fields.append(pa.field(QUANTILES, arrays[-1].type, True, _text(about)))
+    return pa.Table.from_arrays(arrays, schema=pa.schema(fields))
+
+
+def _field(column: Column) -> pa.Field:
+    kind = "U" if column.dtype.startswith("U") else column.dtype
+    about = {"unit": column.unit, "ucd": column.ucd, "description": column.description}
+    return pa.field(column.name, ARROW_TYPES[kind], column.null, _text(about))
+
+
+def _array(values: NDArray[Any], kind: pa.DataType | None) -> pa.Array:
+    if values.dtype.kind == "U":
+        return pa.array(values.tolist(), pa.string())
+    mask = np.isnan(values) if values.dtype.kind == "f" else None
+    return pa.array(values, kind, mask=mask)
+
+
+def _quantile_array(quantiles_NQ: NDArray[np.float32]) -> pa.Array:
+    n, q = quantiles_NQ.shape
+    flat = pa.array(np.ascontiguousarray(quantiles_NQ).ravel())
+    mask = pa.array(np.isnan(quantiles_NQ).any(axis=1))
+    return pa.FixedSizeListArray.from_arrays(flat, q, mask=mask) if n else pa.array([], pa.list_(pa.float32(), q))
+
+
+def _text(metadata: Mapping[str, str]) -> dict[str, str]:
+    return {key: value for key, value in metadata.items() if value}

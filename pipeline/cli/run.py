@@ -1,0 +1,153 @@
+"""``photoz-run``, also ``photoz run``: tiles in, photo-z catalogue out."""
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pipeline.cli.console import call
+
+if TYPE_CHECKING:
+    from pipeline.config import RunConfig
+    from pipeline.run.driver import RunSummary
+    from pipeline.run.plan import TilePlan
+
+SEVERAL = ("--tiles", "--data", "--keep")
+LISTED = 40
+"""Tiles listed one by one in a dry run on a terminal; the JSON has all."""
+
+
+def run(
+    tiles: Annotated[
+        list[str] | None,
+        typer.Option(help="Tile names, globs, @FILE (one a line), or all.", metavar="SPEC..."),
+    ] = None,
+    data: Annotated[list[Path] | None, typer.Option(help="Folders with the survey's files.", metavar="DIR...")] = None,
+    out: Annotated[Path | None, typer.Option(help="Run directory; an interrupted run there is resumed.")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Model bundle: a path, or a shipped name (default: hybrid-sim).")
+    ] = None,
+    release: Annotated[str | None, typer.Option(help="DR4 or DR5 (default: from the file names).")] = None,
+    select: Annotated[
+        str | None, typer.Option(help="bright, all, or an expression like 'bright and not masked' (default: bright).")
+    ] = None,
+    formats: Annotated[str | None, typer.Option(help="Tile files: parquet or parquet,fits (default: parquet).")] = None,
+    keep: Annotated[
+        list[str] | None, typer.Option(help="Catalogue columns to carry to the output.", metavar="COLUMN...")
+    ] = None,
+    quantiles: Annotated[bool | None, typer.Option("--quantiles", help="Also write all quantiles.")] = None,
+    magnitudes: Annotated[Path | None, typer.Option(help="Table of GAaP magnitudes (Parquet or FITS).")] = None,
+    magnitudes_by: Annotated[
+        str | None, typer.Option(help='Join it by position (1") or id (default: position).')
+    ] = None,
+    provider: Annotated[str | None, typer.Option(help="auto, cpu or cuda (default: auto).")] = None,
+    allow_fallback: Annotated[
+        bool | None, typer.Option("--allow-fallback", help="With --provider cuda: the CPU will do.")
+    ] = None,
+    workers: Annotated[int | None, typer.Option(help="Worker processes (default: one a core).")] = None,
+    config: Annotated[Path | None, typer.Option(help="TOML file with any of these options, and a few more.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
+    restart: Annotated[bool, typer.Option("--restart", help="Delete the run in --out and start over.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON; no progress.")] = False,
+) -> None:
+    """Measure photometric redshifts: stream survey tiles past a sealed network into a catalogue.
+
+    Example: photoz-run --tiles 'KIDS_18*' --data /data/KiDS-DR5 --out my-run
+
+    Exit status: 0 done, 2 wrong usage or settings, 3 done but tiles quarantined, 75 interrupted (run again to resume).
+    """
+    from pipeline.config import load_config
+
+    given: dict[str, Any] = {
+        "tiles": tiles or None,
+        "data": data or None,
+        "out": out,
+        "model": model,
+        "release": release,
+        "select": select,
+        "formats": formats.split(",") if formats else None,
+        "keep": keep or None,
+        "quantiles": quantiles,
+        "magnitudes": magnitudes,
+        "magnitudes_by": magnitudes_by,
+        "provider": provider,
+        "allow_fallback": allow_fallback,
+        "workers": workers,
+    }
+    settings = load_config(config, given)
+    if dry_run:
+        _dry_run(settings, as_json)
+        return
+    from pipeline.run.driver import run as run_tiles
+    from pipeline.run.progress import Progress
+
+    summary = run_tiles(settings, Progress(quiet=as_json), restart)
+    if as_json:
+        print(json.dumps(summary.as_dict(), indent=1))
+    else:
+        _print_summary(summary)
+    raise typer.Exit(int(summary.exit_code))
+
+
+def main() -> None:
+    """Entry point of ``photoz-run``."""
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    app.command()(run)
+    call(app, "photoz-run", sys.argv[1:], SEVERAL)
+
+
+def _dry_run(settings: "RunConfig", as_json: bool) -> None:
+    from dataclasses import asdict
+
+    from pipeline.run.plan import check_tiles, dry_run, find_run_tiles, load_model, model_path
+
+    tiles = find_run_tiles(settings)
+    check_tiles(tiles, settings)
+    model = load_model(model_path(settings.model), settings.provider, settings.allow_fallback)
+    plans = dry_run(tiles, settings, model.contract)
+    if as_json:
+        print(json.dumps([asdict(plan) for plan in plans], indent=1))
+    else:
+        _print_plans(plans)
+
+
+def _print_plans(plans: "list[TilePlan]") -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("tile", "rows", "to read", "lacks", box=None, pad_edge=False)
+    for plan in plans[:LISTED]:
+        lacks = plan.problem or ", ".join(plan.lacks) or "-"
+        table.add_row(plan.tile, "?" if plan.rows is None else f"{plan.rows:,}", _size(plan.bytes), lacks)
+    console = Console(highlight=False)
+    console.print(table)
+    if len(plans) > LISTED:
+        console.print(f"... and {len(plans) - LISTED} more (--json lists all)")
+    rows, size = sum(plan.rows or 0 for plan in plans), sum(plan.bytes for plan in plans)
+    problems = sum(bool(plan.problem) for plan in plans)
+    troubled = f", {problems} tiles with a problem" if problems else ""
+    console.print(f"{len(plans)} tiles, {rows:,} rows expected, {_size(size)} to read{troubled}")
+
+
+def _print_summary(summary: "RunSummary") -> None:
+    from rich.console import Console
+
+    from pipeline.records import Status
+
+    console = Console(highlight=False, soft_wrap=True)
+    counts = {status.value: summary.count(status) for status in Status}
+    said = ", ".join(f"{number} {name}" for name, number in counts.items() if number)
+    console.print(f"{len(summary.outcomes)} tiles ({said}), {summary.rows:,} rows in {summary.seconds:.1f} s")
+    for tile, failure in summary.as_dict()["quarantined"].items():
+        console.print(f"  quarantined {tile}: {failure['reason']}", style="red")
+    for name, number in summary.as_dict()["counts"].items():
+        console.print(f"  {name.replace('_', ' ')}: {number:,}")
+    for name, number in sorted(summary.as_dict()["flags"].items(), key=lambda item: -item[1]):
+        console.print(f"  flag {name:<22}{number:>10,}  {number / max(summary.rows, 1):6.1%}")
+    console.print(f"catalogue: {summary.out / 'tiles'}")
+
+
+def _size(number: int) -> str:
+    return f"{number / 1e9:,.2f} GB" if number >= 1e8 else f"{number / 1e6:,.1f} MB"

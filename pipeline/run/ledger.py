@@ -1,0 +1,210 @@
+"""The run directory: what was decided, what is done, what failed. Its files are the only truth about a run.
+
+    run.toml  manifest.json  tiles/<tile>.parquet  tiles/<tile>.json  quarantine/<tile>.json
+
+``tiles/<tile>.json`` is written last and is the commit mark of a tile.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline.catalogue.provenance import InputFile, input_files, inputs_digest
+from pipeline.catalogue.tile_files import sync_folder
+from pipeline.config import RunConfig
+from pipeline.errors import ConfigError, OutputError
+from pipeline.records import Status, TileOutcome, TileRef
+
+MANIFEST_SCHEMA = 1
+COMPARED = ("version", "config_digest", "model_digest", "tiles")
+"""What must not change between the start of a run and its resumption."""
+
+
+@dataclass(frozen=True)
+class RunDirectory:
+    """A run directory by its path; creating the record creates no file."""
+
+    path: Path
+
+    @property
+    def tiles(self) -> Path:
+        """Folder of the tile files and their marks."""
+        return self.path / "tiles"
+
+    @property
+    def quarantine(self) -> Path:
+        """Folder of the records of tiles that failed."""
+        return self.path / "quarantine"
+
+    @property
+    def manifest(self) -> Path:
+        """What the run is: versions, digests, tiles, inputs."""
+        return self.path / "manifest.json"
+
+    def open(self, manifest: Mapping[str, Any], resolved_toml: str, restart: bool) -> None:
+        """Start a run here, or resume it if ``manifest`` is of the same run.
+
+        Raises
+        ------
+        ConfigError
+            If another run lies here (what differs is listed), or the folder cannot be written.
+        """
+        if restart:
+            self._clear()
+        elif self.manifest.exists():
+            self._compare(read_json(self.manifest), manifest)
+        elif self.path.exists() and any(self.path.iterdir()):
+            raise ConfigError(f"{self.path} is not empty and is no run directory; choose another --out")
+        try:
+            for folder in (self.tiles, self.quarantine):
+                folder.mkdir(parents=True, exist_ok=True)
+            for leftover in self.tiles.glob(".*.part"):
+                leftover.unlink()
+            if not self.manifest.exists():
+                write_text(self.path / "run.toml", resolved_toml)
+                write_json(self.manifest, manifest)
+        except (OSError, OutputError) as error:
+            reason = error.strerror if isinstance(error, OSError) else error
+            raise ConfigError(f"run directory {self.path} cannot be written: {reason}") from error
+
+    def _compare(self, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
+        differences = [part for key in COMPARED if old.get(key) != new[key] for part in _differences(key, old, new)]
+        if differences:
+            raise ConfigError(
+                f"{self.path} holds a run with another setting: {'; '.join(differences)}."
+                " Choose another --out, or start over with --restart"
+            )
+
+    def _clear(self) -> None:
+        """Delete what photoz-run wrote here, and nothing else."""
+        for folder in ("tiles", "quarantine", "release", "validation"):
+            shutil.rmtree(self.path / folder, ignore_errors=True)
+        for name in ("manifest.json", "run.toml", "summary.json"):
+            (self.path / name).unlink(missing_ok=True)
+
+    def write_outcome(self, outcome: TileOutcome) -> None:
+        """Record how a tile ended: the commit mark of a good one, the quarantine record of a bad one."""
+        good = outcome.status in (Status.DONE, Status.NO_WORK)
+        folder, other = (self.tiles, self.quarantine) if good else (self.quarantine, self.tiles)
+        write_json(folder / f"{outcome.tile}.json", asdict(outcome))
+        (other / f"{outcome.tile}.json").unlink(missing_ok=True)
+
+    def outcomes(self) -> dict[str, TileOutcome]:
+        """Every recorded outcome by tile; unreadable records count as absent."""
+        found = {}
+        for folder in (self.quarantine, self.tiles):
+            for path in sorted(folder.glob("*.json")):
+                outcome = _read_outcome(path)
+                if outcome is not None:
+                    found[outcome.tile] = outcome
+        return found
+
+    def settled(self, tiles: Mapping[str, TileRef], run_digest: str) -> dict[str, TileOutcome]:
+        """The outcomes that a resumed run can trust: of this run, of unchanged inputs, with intact files.
+
+        A quarantined tile stays so until its inputs change.
+
+        Raises
+        ------
+        ConfigError
+            If inputs of a finished tile have changed since.
+        """
+        settled, changed = {}, []
+        for tile, outcome in self.outcomes().items():
+            if tile not in tiles or outcome.run_digest != run_digest or not self._intact(outcome):
+                continue
+            if outcome.inputs_digest == inputs_digest(input_files(tiles[tile].paths())):
+                settled[tile] = outcome
+            elif outcome.status is Status.DONE:
+                changed.append(tile)
+        if changed:
+            raise ConfigError(
+                f"input files of {len(changed)} finished tiles have changed since they were measured, the first is"
+                f" {changed[0]}; restore them, choose another --out, or start over with --restart"
+            )
+        return settled
+
+    def _intact(self, outcome: TileOutcome) -> bool:
+        return all(file_digest(self.tiles / name) == digest for name, digest in outcome.files.items())
+
+
+def run_digest(manifest: Mapping[str, Any]) -> str:
+    """sha256 over what makes two runs give the same tile files: version, settings, model."""
+    chosen = {key: manifest[key] for key in COMPARED if key != "tiles"}
+    return hashlib.sha256(json.dumps(chosen, sort_keys=True).encode()).hexdigest()
+
+
+def input_list(tiles: Mapping[str, TileRef]) -> dict[str, list[InputFile]]:
+    """Name, size and modification time of every input file, by tile."""
+    return {tile: input_files(ref.paths()) for tile, ref in tiles.items()}
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object from a file of the run directory; `ConfigError` if it cannot be read."""
+    try:
+        content: dict[str, Any] = json.loads(path.read_text())
+    except (OSError, json.JSONDecodeError) as error:
+        raise ConfigError(f"{path} cannot be read ({error}); is this a run directory?") from error
+    return content
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write JSON so that a reader finds the old file or the new one, never a part."""
+    write_text(path, json.dumps(content, indent=1, default=_plain) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write beside, sync, rename; `OutputError` if the disk or the folder refuses."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with beside.open("w") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+        sync_folder(path.parent)
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written ({error.strerror}); free space or check permissions") from error
+
+
+def file_digest(path: Path) -> str | None:
+    """sha256 of a file, ``None`` if it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return None
+
+
+def _read_outcome(path: Path) -> TileOutcome | None:
+    try:
+        fields = json.loads(path.read_text())
+        return TileOutcome(**{**fields, "status": Status(fields["status"])})
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
+def _differences(key: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """What changed under ``key`` of two manifests, in words."""
+    if key == "config_digest":
+        was, now = old.get("config", {}), new["config"]
+        fields = [name for name in RunConfig.result_fields() if was.get(name) != now[name]]
+        return [f"{name} was {was.get(name)!r}, now {now[name]!r}" for name in fields]
+    if key == "tiles":
+        gone, come = (
+            sorted(set(old.get("tiles", [])) - set(new["tiles"])),
+            sorted(set(new["tiles"]) - set(old.get("tiles", []))),
+        )
+        parts = (("added", come), ("gone", gone))
+        return [f"{len(names)} tiles {verb} ({names[0]} ...)" for verb, names in parts if names]
+    return [f"{key} was {old.get(key)!s:.12}, now {new[key]!s:.12}"]
+
+
+def _plain(value: Any) -> Any:
+    converters: dict[type, Callable[[Any], Any]] = {InputFile: asdict, Path: str}
+    return converters[type(value)](value)

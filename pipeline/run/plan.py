@@ -1,0 +1,122 @@
+"""What a run will do: which tiles, from which files, with which model. Made before anything is started."""
+
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from models.contract import ModelContract
+from models.errors import BundleError
+from models.session import PhotozModel, Provider
+from pipeline.config import RunConfig
+from pipeline.errors import ConfigError, ContractError, PhotozError
+from pipeline.records import TileRef
+from pipeline.survey.catalogues import read_sources
+from pipeline.survey.coadds import PixelPolicy, tile_dmag
+from pipeline.survey.discovery import expand_tiles, find_tiles
+from pipeline.survey.release import I_EPOCH_IMAGES
+from pipeline.tile import stamp_rule
+
+BUNDLED = Path(__file__).parents[2] / "models" / "bundled"
+READERS = 4
+"""Catalogues counted at once in a dry run; more do not help one login node."""
+
+
+@dataclass(frozen=True)
+class TilePlan:
+    """One line of a dry run: what a tile lacks, the bytes that will be read, the rows that will be written."""
+
+    tile: str
+    lacks: tuple[str, ...]
+    bytes: int
+    rows: int | None
+    problem: str = ""
+
+
+def find_run_tiles(config: RunConfig) -> dict[str, TileRef]:
+    """The tiles of a run by name, in order of name; `ConfigError` if a name or a folder is wrong."""
+    known = find_tiles(config.data, config.release)
+    return {tile: known[tile] for tile in expand_tiles(config.tiles, known)}
+
+
+def model_path(model: str) -> Path:
+    """The file of a shipped bundle's name or of a path; `ConfigError` if there is none."""
+    bundled = BUNDLED / f"{model}.onnx"
+    if bundled.is_file():
+        return bundled
+    if Path(model).is_file():
+        return Path(model).resolve()
+    shipped = ", ".join(sorted(path.stem for path in BUNDLED.glob("*.onnx")))
+    raise ConfigError(f"model {model}: no such file, and no shipped model of this name (shipped: {shipped})")
+
+
+def load_model(path: Path, provider: Provider, allow_fallback: bool, threads: int | None = None) -> PhotozModel:
+    """The verified model on the provider asked for.
+
+    Raises
+    ------
+    ContractError
+        If the bundle is refused; the message says why.
+    """
+    try:
+        return PhotozModel.load(path, provider, allow_fallback, threads)
+    except BundleError as error:
+        raise ContractError(str(error)) from error
+
+
+def check_tiles(tiles: Mapping[str, TileRef], config: RunConfig) -> None:
+    """Refuse settings that no tile could survive, before any is started; `ConfigError` says which."""
+    if config.magnitudes is not None and not config.magnitudes.exists():
+        raise ConfigError(f"magnitudes {config.magnitudes}: file not found")
+    if all(ref.catalogue is None for ref in tiles.values()):
+        raise ConfigError(f"none of the {len(tiles)} tiles has a catalogue (..._cat.fits) in the data folders")
+
+
+def dry_run(tiles: Mapping[str, TileRef], config: RunConfig, contract: ModelContract) -> list[TilePlan]:
+    """What a run would do, tile by tile; reads the catalogues, opens no coadd but for its header."""
+    with ThreadPoolExecutor(READERS) as pool:
+        return list(pool.map(lambda ref: _plan_tile(ref, config, contract), tiles.values()))
+
+
+def _plan_tile(ref: TileRef, config: RunConfig, contract: ModelContract) -> TilePlan:
+    needed = [
+        ref.images[name] for band in contract.image_bands for name in _wanted(band, contract) if name in ref.images
+    ]
+    paths = [path for files in needed for path in files.paths()] + ([ref.catalogue] if ref.catalogue else [])
+    size = sum(path.stat().st_size for path in paths)
+    policy = PixelPolicy(config.bad_pixel_bits, config.use_weights, "flag", config.missing_dmag)
+    images = [name for name in _wanted("i", contract) if name in ref.images] or ["i"]
+    try:
+        rows = len(
+            read_sources(
+                ref,
+                stamp_rule(contract),
+                images,
+                tile_dmag(ref, "r", policy),
+                config.select,
+                config.keep,
+                config.magnitudes is None,
+            )
+        )
+    except ConfigError:
+        raise
+    except PhotozError as error:
+        return TilePlan(ref.tile, _lacks(ref, contract), size, None, str(error))
+    return TilePlan(ref.tile, _lacks(ref, contract), size, rows)
+
+
+def _lacks(ref: TileRef, contract: ModelContract) -> tuple[str, ...]:
+    lacks = [] if ref.catalogue else ["catalogue"]
+    for band in contract.image_bands:
+        for name in _wanted(band, contract):
+            files = ref.images.get(name)
+            # DR4 has one epoch of i: the absence of a second is no lack.
+            if files is None and not (name == "i2" and ref.release == "DR4"):
+                lacks.append(f"{name} sci")
+            elif files is not None:
+                lacks += [f"{name} {product}" for product in ("wei", "msk") if getattr(files, product) is None]
+    return tuple(lacks)
+
+
+def _wanted(band: str, contract: ModelContract) -> tuple[str, ...]:
+    return I_EPOCH_IMAGES[contract.i_epoch] if band == "i" else (band,)

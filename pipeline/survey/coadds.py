@@ -1,0 +1,308 @@
+"""The coadds of one tile: opened together, checked, and cut into calibrated stamps."""
+
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from astropy.io import fits
+from astropy.io.fits import VerifyError
+from astropy.wcs import WCS, FITSFixedWarning, WcsError
+from astropy.wcs.utils import proj_plane_pixel_scales
+from numpy.typing import NDArray
+
+from pipeline import flags
+from pipeline.errors import BadDataError, context
+from pipeline.records import BandFiles, Sources, StampRule, Stamps, TileRef
+from pipeline.science.cutouts import stamp_start
+from pipeline.science.photometry import calibrate
+from pipeline.survey.images import Image, open_image
+from pipeline.survey.reading import explained
+from pipeline.survey.release import I_EPOCH_IMAGES
+
+CATALOGUE_DMAG_KEYS = ("DMAG_{BAND}", "DMAG_{band}", "DMAG_{band}_1")
+"""Where DMAG may stand in a catalogue's primary header, if the coadd's own header lacks it."""
+
+OFF_IMAGE = -(10**6)
+"""Pixel coordinate given to positions that the WCS cannot project, far from any image."""
+
+SCALE_TOLERANCE = 0.01
+"""Largest relative difference between the pixel scale of a coadd and the model's."""
+
+
+@dataclass(frozen=True)
+class PixelPolicy:
+    """Which pixels are not used: those with any of ``bad_bits`` in the msk image, and those of zero weight."""
+
+    bad_bits: int
+    use_weights: bool
+    missing_band: str
+    missing_dmag: str
+    scratch: Path | None = None
+
+
+@dataclass(frozen=True)
+class Coadd:
+    """One opened coadd with its weight and flag images (``None`` if not there or not wanted)."""
+
+    sci: Image
+    wei: Image | None
+    msk: Image | None
+    wcs: WCS
+    dmag: float
+
+
+@dataclass(frozen=True)
+class TileCoadds:
+    """The coadds of a tile by image band of the model: no coadd, one, or two to be averaged."""
+
+    bands: Mapping[str, Mapping[str, Coadd]]
+    """Band of the model -> image as named in the files (i or i2) -> coadd."""
+    i_substituted: bool
+
+    @property
+    def dmag(self) -> dict[str, float]:
+        """DMAG of every opened image, by its name in the files."""
+        return {name: coadd.dmag for epochs in self.bands.values() for name, coadd in epochs.items()}
+
+    @property
+    def i_images(self) -> tuple[str, ...]:
+        """The i images used (i, i2 or both): their GAaP magnitudes go with these stamps."""
+        return tuple(self.bands.get("i", {})) or ("i",)
+
+    def count_outside(self, sources: Sources) -> int:
+        """How many sources lie on none of the coadds; none if there is no coadd."""
+        coadds = [coadd for epochs in self.bands.values() for coadd in epochs.values()]
+        inside = [_on_image(coadd, sources) for coadd in coadds]
+        return int((~np.any(inside, axis=0)).sum()) if inside else 0
+
+
+@contextmanager
+def open_coadds(ref: TileRef, rule: StampRule, policy: PixelPolicy) -> Iterator[TileCoadds]:
+    """Open what ``rule`` needs of the tile's images; they are closed on leaving.
+
+    Raises
+    ------
+    BadDataError
+        If a coadd is missing (unless the policy flags it), unreadable, without a celestial WCS, of another pixel
+        scale, constant, without DMAG (unless the policy takes zero), or of another shape than its weight or flag image.
+    """
+    with ExitStack() as stack:
+        catalogue_header = _catalogue_header(ref)
+        opened: dict[str, dict[str, Coadd]] = {}
+        for band in rule.image_bands:
+            names = _images_of(ref, band, rule.i_epoch)
+            if not names and policy.missing_band == "quarantine":
+                raise BadDataError(
+                    f'the tile has no {band} coadd; supply it, or set missing_band = "flag" to go on without that band'
+                )
+            opened[band] = {
+                name: _open_coadd(stack, ref.images[name], name, rule, policy, catalogue_header) for name in names
+            }
+        if rule.i_epoch == "better" and len(opened.get("i", {})) == 2:
+            best = min(opened["i"], key=lambda name: sky_rms(opened["i"][name].sci))
+            opened["i"] = {best: opened["i"][best]}
+        yield TileCoadds(opened, _i_substituted(opened.get("i", {}), rule.i_epoch))
+
+
+def cut_batch(coadds: TileCoadds, sources: Sources, rule: StampRule, policy: PixelPolicy) -> Stamps:
+    """Stamps of the sources in every image band, calibrated as the model demands, with the flags of their pixels."""
+    n, size = len(sources), rule.size
+    flux_NCHW = np.full((n, len(rule.image_bands), size, size), np.nan, np.float32)
+    covered_NCHW = np.zeros(flux_NCHW.shape, bool)
+    flags_N = np.zeros(n, np.int32)
+    for c, band in enumerate(rule.image_bands):
+        extinction_N = sources.extinction_NC[:, c] if rule.extinction_corrected else None
+        epochs = [_cut_coadd(one, sources, rule, policy, extinction_N) for one in coadds.bands[band].values()]
+        if not epochs:
+            flags_N |= flags.bit("BAND_MISSING")
+            continue
+        flux_NCHW[:, c] = _mean_of_epochs([flux for flux, _, _ in epochs])
+        covered_NCHW[:, c] = np.any([covered for _, covered, _ in epochs], axis=0)
+        flags_N |= np.bitwise_or.reduce([flag for _, _, flag in epochs])
+    flags_N |= _coverage_flags(flux_NCHW, covered_NCHW)
+    if coadds.i_substituted:
+        flags_N |= flags.bit("I_EPOCH_SUBSTITUTED")
+    return Stamps(flux_NCHW, covered_NCHW, flags_N)
+
+
+def tile_dmag(ref: TileRef, band: str, policy: PixelPolicy) -> float:
+    """DMAG of one band of a tile, from the header of its coadd, else of its catalogue.
+
+    Raises
+    ------
+    BadDataError
+        If neither has it (unless the policy takes zero).
+    """
+    header = fits.Header()
+    if band in ref.images:
+        path = ref.images[band].sci
+        with explained(path):
+            hdu = 1 if ".fz" in path.suffixes else 0
+            header = fits.getheader(path, hdu)
+    return _dmag(header, _catalogue_header(ref), band, policy)
+
+
+def sky_rms(image: Image) -> float:
+    """Robust noise per pixel from rows spread over the image: 1.4826 times the median absolute deviation."""
+    values = image.sample()
+    values = values[np.isfinite(values) & (values != 0)]
+    return float(1.4826 * np.median(np.abs(values - np.median(values)))) if values.size else np.inf
+
+
+def _cut_coadd(
+    coadd: Coadd, sources: Sources, rule: StampRule, policy: PixelPolicy, extinction_N: NDArray[np.float32] | None
+) -> tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.int32]]:
+    x_N, y_N = pixel_positions(coadd.wcs, sources.ra_N, sources.dec_N)
+    x0_N, y0_N = stamp_start(x_N, rule.size), stamp_start(y_N, rule.size)
+    order = np.argsort(y0_N, kind="stable")
+    place = np.argsort(order, kind="stable")
+
+    def cut(image: Image) -> tuple[NDArray[np.generic], NDArray[np.bool_]]:
+        values, covered = image.stamps(y0_N[order], x0_N[order], rule.size)
+        return values[place], covered[place]
+
+    values_NHW, covered_NHW = cut(coadd.sci)
+    flux_NHW = values_NHW.astype(np.float32, copy=False)
+    bad_NHW = covered_NHW & ~np.isfinite(flux_NHW)
+    masked_NHW = np.zeros_like(covered_NHW)
+    if coadd.wei is not None:
+        weight_NHW, _ = cut(coadd.wei)
+        bad_NHW |= covered_NHW & ~(weight_NHW > 0)  # type: ignore[operator]
+    if coadd.msk is not None:
+        mask_NHW, _ = cut(coadd.msk)
+        masked_NHW = (mask_NHW.astype(np.int32, copy=False) & policy.bad_bits) != 0
+    flags_N = flags.mark(np.any(masked_NHW, axis=(1, 2)), "MASKED_PIXELS")
+    flags_N |= flags.mark(np.any(bad_NHW, axis=(1, 2)), "BAD_PIXELS")
+    flux_NHW = calibrate(flux_NHW, coadd.dmag if rule.dmag_applied else 0.0, extinction_N)
+    flux_NHW[bad_NHW | masked_NHW | ~covered_NHW] = np.nan
+    return flux_NHW, covered_NHW, flags_N
+
+
+def pixel_positions(
+    wcs: WCS, ra_N: NDArray[np.float64], dec_N: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """0-based pixel positions x, y; far outside any image where the projection has no solution."""
+    if len(ra_N) == 0:
+        return np.zeros(0), np.zeros(0)
+    x_N, y_N = wcs.all_world2pix(ra_N, dec_N, 0, quiet=True)
+    return np.nan_to_num(x_N, nan=OFF_IMAGE), np.nan_to_num(y_N, nan=OFF_IMAGE)
+
+
+def _on_image(coadd: Coadd, sources: Sources) -> NDArray[np.bool_]:
+    x_N, y_N = pixel_positions(coadd.wcs, sources.ra_N, sources.dec_N)
+    height, width = coadd.sci.shape_YX
+    return (x_N > -0.5) & (x_N < width - 0.5) & (y_N > -0.5) & (y_N < height - 0.5)
+
+
+def _coverage_flags(flux_NCHW: NDArray[np.float32], covered_NCHW: NDArray[np.bool_]) -> NDArray[np.int32]:
+    usable_NCHW: NDArray[np.bool_] = np.isfinite(flux_NCHW)
+    middle = flux_NCHW.shape[-1] // 2
+    centre = slice(middle - 2, middle + 2)
+    stamp = (2, 3)
+    edge_NC = np.any(covered_NCHW, axis=stamp) & ~np.all(covered_NCHW, axis=stamp)
+    empty_NC = ~np.any(usable_NCHW, axis=stamp)
+    centre_bad_NC = ~np.all(usable_NCHW[:, :, centre, centre], axis=stamp)
+    return (
+        flags.mark(np.any(edge_NC, axis=1), "EDGE")
+        | flags.mark(np.any(empty_NC, axis=1), "NO_COVERAGE")
+        | flags.mark(np.any(centre_bad_NC, axis=1), "CENTRE_BAD")
+    )
+
+
+def _mean_of_epochs(epochs: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+    if len(epochs) == 1:
+        return epochs[0]
+    stack = np.stack(epochs)
+    usable = np.isfinite(stack)
+    with np.errstate(invalid="ignore"):
+        mean: NDArray[np.float32] = np.where(usable, stack, 0).sum(axis=0) / usable.sum(axis=0)
+    return mean
+
+
+def _images_of(ref: TileRef, band: str, i_epoch: str) -> list[str]:
+    """The images that serve ``band``: for i those of the policy, or whichever epoch there is."""
+    if band != "i":
+        return [band] if band in ref.images else []
+    wanted = [name for name in I_EPOCH_IMAGES[i_epoch] if name in ref.images]
+    return wanted or [name for name in ("i", "i2") if name in ref.images]
+
+
+def _i_substituted(used: Mapping[str, Coadd], i_epoch: str) -> bool:
+    wanted = I_EPOCH_IMAGES[i_epoch]
+    return bool(used) and (set(used).isdisjoint(wanted) if i_epoch == "better" else set(used) != set(wanted))
+
+
+def _open_coadd(
+    stack: ExitStack, files: BandFiles, band: str, rule: StampRule, policy: PixelPolicy, catalogue_header: fits.Header
+) -> Coadd:
+    def opened(path: Path | None) -> Image | None:
+        if path is None:
+            return None
+        image = open_image(path, policy.scratch)
+        stack.callback(image.close)
+        return image
+
+    sci = opened(files.sci)
+    assert sci is not None
+    with context(str(sci.path)):
+        wcs = celestial_wcs(sci.header, rule.pixel_scale)
+        _check_pixels(sci)
+        dmag = _dmag(sci.header, catalogue_header, band, policy)
+    wei = opened(files.wei) if policy.use_weights else None
+    msk = opened(files.msk) if policy.bad_bits else None
+    for other in (wei, msk):
+        if other is not None and other.shape_YX != sci.shape_YX:
+            raise BadDataError(f"{other.path}: shape {other.shape_YX} differs from {sci.shape_YX} of {sci.path.name}")
+    return Coadd(sci, wei, msk, wcs, dmag)
+
+
+def celestial_wcs(header: fits.Header, pixel_scale: float) -> WCS:
+    """The WCS of an image; refused if it is not celestial or its pixels are not ``pixel_scale`` arcsec wide."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FITSFixedWarning)
+        try:
+            wcs = WCS(header, naxis=2)
+        except (ValueError, KeyError, TypeError, MemoryError, RuntimeError, VerifyError, WcsError) as error:
+            raise BadDataError(f"the WCS cannot be read ({str(error).strip().splitlines()[0]})") from error
+    if not wcs.has_celestial:
+        raise BadDataError("the header has no celestial WCS (CTYPE, CRVAL, CD or PC)")
+    scales = proj_plane_pixel_scales(wcs) * 3600
+    if np.any(np.abs(scales / pixel_scale - 1) > SCALE_TOLERANCE):
+        measured = " x ".join(f"{scale:.4f}" for scale in scales)
+        raise BadDataError(f'pixel scale is {measured}", the model was trained on {pixel_scale}"; use the 0.2" coadds')
+    return wcs
+
+
+def _check_pixels(image: Image) -> None:
+    values = image.sample()
+    values = values[np.isfinite(values)]
+    if values.size == 0:
+        raise BadDataError("no finite pixel in the sampled rows; the image is empty")
+    if values.min() == values.max():
+        raise BadDataError(f"every sampled pixel is {values[0]:g}; the image is constant")
+
+
+def _dmag(header: fits.Header, catalogue: fits.Header, band: str, policy: PixelPolicy) -> float:
+    keys = [key.format(band=band, BAND=band.upper()) for key in CATALOGUE_DMAG_KEYS]
+    for source, names in ((header, ["DMAG"]), (catalogue, keys)):
+        for name in names:
+            if name in source and np.isfinite(float(source[name])):
+                return float(source[name])
+    if policy.missing_dmag == "zero":
+        return 0.0
+    raise BadDataError(
+        f"no DMAG in the coadd's header and no {keys[0]} in the catalogue's;"
+        ' set missing_dmag = "zero" if the pixels are calibrated already'
+    )
+
+
+def _catalogue_header(ref: TileRef) -> fits.Header:
+    if ref.catalogue is None:
+        return fits.Header()
+    try:
+        return fits.getheader(ref.catalogue, 0)
+    except (OSError, ValueError):
+        return fits.Header()

@@ -1,0 +1,227 @@
+"""Streaming pixels out of survey images: plain, ``.fz`` and ``.gz`` files behind one small interface.
+
+An `Image` gives stamps and sampled rows. Plain files are mapped, never loaded: the kernel is told which rows come next
+and which are finished, so that a cold file is read ahead in large pieces and the mapping does not count as memory.
+Tile-compressed files are read strip by strip. Gzipped files cannot be read at random: they are unpacked once into
+node-local scratch and mapped from there.
+"""
+
+import gzip
+import mmap
+import shutil
+import tempfile
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+import fitsio
+import numpy as np
+from astropy.io import fits
+from numpy.typing import NDArray
+from typing_extensions import override
+
+from pipeline.errors import BadDataError
+from pipeline.science.cutouts import cut_stamps
+from pipeline.survey.reading import explained
+
+STRIP_ROWS = 512
+"""Rows of a compressed image in memory at once (38 MB of a KiDS coadd)."""
+
+_DTYPES = {8: ">u1", 16: ">i2", 32: ">i4", -32: ">f4", -64: ">f8"}
+
+
+class Image(ABC):
+    """An opened two-dimensional image; `header` is its FITS header, `shape_YX` its shape."""
+
+    def __init__(self, path: Path, header: fits.Header) -> None:
+        self.path = path
+        self.header = header
+        self.shape_YX: tuple[int, int] = (header["NAXIS2"], header["NAXIS1"])
+
+    @abstractmethod
+    def stamps(
+        self, y0_N: NDArray[np.int64], x0_N: NDArray[np.int64], size: int
+    ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+        """Cut stamps as `pipeline.science.cutouts.cut_stamps` does; ``y0_N`` must be sorted."""
+
+    @abstractmethod
+    def rows(self, start: int, stop: int) -> NDArray[Any]:
+        """Rows ``start`` to ``stop`` (exclusive), in native byte order."""
+
+    def sample(self, count: int = 16) -> NDArray[Any]:
+        """``count`` rows spread evenly over the image, the outermost tenths left out."""
+        height = self.shape_YX[0]
+        lines = np.linspace(0.1 * height, 0.9 * height, count).astype(int)
+        return np.concatenate([self.rows(int(k), int(k) + 1) for k in np.unique(lines)])
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of the file."""
+
+
+class MappedImage(Image):
+    """An uncompressed image, mapped into memory."""
+
+    def __init__(self, path: Path, header: fits.Header, offset: int, file: IO[bytes]) -> None:
+        super().__init__(path, header)
+        dtype = np.dtype(_DTYPES[header["BITPIX"]])
+        self._offset = offset
+        self._row_bytes = self.shape_YX[1] * dtype.itemsize
+        needed = offset + self.shape_YX[0] * self._row_bytes
+        size = file.seek(0, 2)
+        if size < needed:
+            raise BadDataError(f"{path}: truncated, {size:,} bytes where its header promises {needed:,}; copy it again")
+        self._file = file
+        self._map = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)
+        self._array_YX = np.frombuffer(self._map, dtype, self.shape_YX[0] * self.shape_YX[1], offset).reshape(
+            self.shape_YX
+        )
+        self._scale = float(header.get("BSCALE", 1.0)), float(header.get("BZERO", 0.0))
+
+    @override
+    def stamps(
+        self, y0_N: NDArray[np.int64], x0_N: NDArray[np.int64], size: int
+    ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+        if len(y0_N) == 0:
+            return cut_stamps(self._array_YX, y0_N, x0_N, size)
+        spans = list(_merged(y0_N, size, self.shape_YX[0]))
+        for start, stop in spans:
+            self._advise(mmap.MADV_WILLNEED, start, stop)
+        values, covered = cut_stamps(self._array_YX, y0_N, x0_N, size)
+        for start, stop in spans:
+            self._advise(mmap.MADV_DONTNEED, start, stop)
+        return self._scaled(values), covered
+
+    @override
+    def rows(self, start: int, stop: int) -> NDArray[Any]:
+        values = self._array_YX[start:stop]
+        return self._scaled(values.astype(values.dtype.newbyteorder("=")))
+
+    @override
+    def close(self) -> None:
+        del self._array_YX
+        self._map.close()
+        self._file.close()
+
+    def _scaled(self, values: NDArray[Any]) -> NDArray[Any]:
+        scale, zero = self._scale
+        return values if (scale, zero) == (1.0, 0.0) else values * scale + zero
+
+    def _advise(self, advice: int, start: int, stop: int) -> None:
+        first = (self._offset + start * self._row_bytes) // mmap.PAGESIZE * mmap.PAGESIZE
+        self._map.madvise(advice, first, self._offset + stop * self._row_bytes - first)
+
+
+class PackedImage(Image):
+    """A tile-compressed image (fpack), read in strips of `STRIP_ROWS` rows; the last strip is kept."""
+
+    def __init__(self, path: Path, header: fits.Header, extension: int) -> None:
+        super().__init__(path, header)
+        self._fits = fitsio.FITS(str(path))
+        self._hdu = self._fits[extension]
+        self._strip: tuple[int, NDArray[Any]] | None = None
+
+    @override
+    def stamps(
+        self, y0_N: NDArray[np.int64], x0_N: NDArray[np.int64], size: int
+    ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+        strip_N = y0_N // STRIP_ROWS
+        parts = []
+        for k in np.unique(strip_N):
+            here = strip_N == k
+            start = max(0, int(k) * STRIP_ROWS)
+            rows_YX = self._strip_rows(start, min(self.shape_YX[0], (int(k) + 1) * STRIP_ROWS + size))
+            parts.append(cut_stamps(rows_YX, y0_N[here] - start, x0_N[here], size))
+        if not parts:
+            return cut_stamps(np.zeros(self.shape_YX, np.float32)[:0], y0_N, x0_N, size)
+        values, covered = zip(*parts, strict=True)
+        return np.concatenate(values), np.concatenate(covered)
+
+    @override
+    def rows(self, start: int, stop: int) -> NDArray[Any]:
+        with explained(self.path):
+            values: NDArray[Any] = self._hdu[start:stop, :]
+        return values
+
+    @override
+    def close(self) -> None:
+        self._fits.close()
+
+    def _strip_rows(self, start: int, stop: int) -> NDArray[Any]:
+        if stop <= start:
+            return np.zeros((0, self.shape_YX[1]), np.float32)
+        if self._strip is None or self._strip[0] != start:
+            self._strip = (start, self.rows(start, stop))
+        return self._strip[1]
+
+
+def open_image(path: Path, scratch: Path | None = None) -> Image:
+    """Open the first two-dimensional image of a FITS file, compressed or not.
+
+    Parameters
+    ----------
+    path
+        ``.fits``, ``.fits.fz`` or ``.fits.gz``.
+    scratch
+        Node-local folder for unpacked ``.gz`` files; the system's temporary folder if ``None``.
+
+    Raises
+    ------
+    BadDataError
+        If the file is missing, not FITS, truncated, or has no two-dimensional image.
+    """
+    with explained(path):
+        if path.suffix == ".gz":
+            file = _unpacked(path, scratch)
+            hdu_list = fits.open(file, memmap=False, lazy_load_hdus=True)
+        else:
+            file = path.open("rb")
+            hdu_list = fits.open(path, memmap=True, lazy_load_hdus=True)
+        return _first_image(path, hdu_list, file)
+
+
+def _first_image(path: Path, hdu_list: fits.HDUList, file: IO[bytes]) -> Image:
+    for extension, hdu in enumerate(_hdus(hdu_list)):
+        if hdu.header.get("NAXIS") != 2:
+            continue
+        header = hdu.header.copy()
+        if isinstance(hdu, fits.CompImageHDU):
+            hdu_list.close()
+            file.close()
+            return PackedImage(path, header, extension)
+        if hdu.is_image:
+            offset = hdu.fileinfo()["datLoc"]
+            # A gzipped file is one open file for both readers; closing the list would close the mapping's file.
+            if path.suffix != ".gz":
+                hdu_list.close()
+            return MappedImage(path, header, offset, file)
+    raise BadDataError(f"{path}: no two-dimensional image in any HDU")
+
+
+def _hdus(hdu_list: fits.HDUList) -> Iterator[Any]:
+    # len() would read on to the end of a file of several GB; asking for one HDU more does not.
+    extension = 0
+    while True:
+        try:
+            yield hdu_list[extension]
+        except IndexError:
+            return
+        extension += 1
+
+
+def _unpacked(path: Path, scratch: Path | None) -> IO[bytes]:
+    target = tempfile.TemporaryFile(dir=scratch, prefix="photoz-")  # noqa: SIM115 - the image owns and closes it
+    with gzip.open(path) as source:
+        shutil.copyfileobj(source, target, 1 << 22)
+    target.seek(0)
+    return target
+
+
+def _merged(y0_N: NDArray[np.int64], size: int, height: int) -> Iterator[tuple[int, int]]:
+    """Row ranges touched by stamps with sorted first rows, overlapping ones joined, clipped to the image."""
+    starts_N = np.clip(y0_N, 0, height - 1)
+    stops_N = np.clip(y0_N + size, 1, height)
+    breaks = np.flatnonzero(starts_N[1:] > stops_N[:-1]) + 1
+    for part in np.split(np.arange(len(y0_N)), breaks):
+        yield int(starts_N[part[0]]), int(stops_N[part[-1]])
