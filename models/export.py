@@ -53,7 +53,15 @@ class SealedNetwork(nn.Module):
         """z_N, quantiles_NQ, domain_distance_N."""
         outputs = [network(stamps, magnitudes) for network in self.networks]
         z_N, quantiles_NQ, distance_N = (sum(parts) / len(outputs) for parts in zip(*outputs, strict=True))
-        return z_N.clamp(*self.z_range), (quantiles_NQ @ self.levels_QQ).clamp(*self.z_range), distance_N
+        calibrated_NQ = _running_maximum(quantiles_NQ @ self.levels_QQ)
+        return z_N.clamp(*self.z_range), calibrated_NQ.clamp(*self.z_range), distance_N
+
+
+def _running_maximum(x_NQ: Tensor) -> Tensor:
+    # Calibrated quantiles cannot cross, but for float32: far outside the training set they are large numbers.
+    for shift in (1, 2, 4, 8, 16):
+        x_NQ = torch.maximum(x_NQ, torch.cat([x_NQ[:, :1].expand(-1, shift), x_NQ[:, :-shift]], dim=1))
+    return x_NQ
 
 
 @dataclass(frozen=True)

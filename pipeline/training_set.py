@@ -1,0 +1,105 @@
+"""A training set from survey tiles and spec-z, cut by the code that cuts for a run: both see the same stamps."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.examples import Examples, SetFacts
+from pipeline.config import RunConfig
+from pipeline.errors import BadDataError, context
+from pipeline.records import Sources, StampRule, TileRef
+from pipeline.science.matching import match_positions
+from pipeline.tile import open_tile
+
+MATCH_RADIUS = 1.0
+"""arcsec"""
+
+
+@dataclass(frozen=True)
+class Redshifts:
+    """Spectroscopic redshifts to match by position: degrees, and z."""
+
+    ra_M: NDArray[np.float64]
+    dec_M: NDArray[np.float64]
+    z_M: NDArray[np.float64]
+
+
+def training_rule(
+    image_bands: tuple[str, ...], magnitude_bands: tuple[str, ...], stamp_size: int, i_epoch: str = "first"
+) -> StampRule:
+    """Stamps as the project's own networks want them: calibrated with DMAG and corrected for extinction."""
+    return StampRule(
+        image_bands=image_bands,
+        i_epoch=i_epoch,
+        magnitude_bands=magnitude_bands,
+        size=stamp_size,
+        pixel_scale=0.2,
+        dmag_applied=True,
+        extinction_corrected=True,
+    )
+
+
+def build_training_set(
+    tiles: Iterable[TileRef], redshifts: Redshifts, rule: StampRule, config: RunConfig, facts: SetFacts
+) -> Iterator[Examples]:
+    """The selected sources with a spec-z within 1 arcsec, tile by tile; `join_examples` makes one set of them.
+
+    Of several spec-z within the radius the nearest counts; a spec-z serves only one source, even where tiles overlap.
+
+    Raises
+    ------
+    BadDataError
+        If a file of a tile is bad.
+    """
+    free_M = np.ones(len(redshifts.z_M), dtype=bool)
+    for ref in tiles:
+        with context(ref.tile), open_tile(ref, rule, config) as tile:
+            rows_N, spec_N = _matches(tile.sources, redshifts, np.flatnonzero(free_M))
+            if len(rows_N) == 0:
+                continue
+            free_M[spec_N] = False
+            chosen = replace(tile, sources=tile.sources.take(rows_N))
+            stamps = [stamps.flux_NCHW for _, stamps in chosen.batches()]
+        yield Examples(
+            facts,
+            np.concatenate(stamps),
+            chosen.sources.magnitudes_NB,
+            redshifts.z_M[spec_N].astype(np.float32),
+            np.full(len(rows_N), ref.tile),
+        )
+
+
+def join_examples(parts: list[Examples]) -> Examples:
+    """One set from the parts.
+
+    Raises
+    ------
+    BadDataError
+        If there is none: no selected source has a spec-z.
+    """
+    if not parts:
+        raise BadDataError(
+            f"no selected source has a spec-z within {MATCH_RADIUS} arcsec;"
+            " check that both cover the same sky, that positions are in degrees, and the quality cut"
+        )
+    return Examples(
+        parts[0].facts,
+        np.concatenate([part.stamps_NCHW for part in parts]),
+        np.concatenate([part.magnitudes_NB for part in parts]),
+        np.concatenate([part.z_N for part in parts]),
+        np.concatenate([part.tile_N for part in parts]),
+    )
+
+
+def _matches(
+    sources: Sources, redshifts: Redshifts, free_K: NDArray[np.intp]
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Rows of sources, in order, and the row of the spec-z of each, among those still free."""
+    match = match_positions(sources.ra_N, sources.dec_N, redshifts.ra_M[free_K], redshifts.dec_M[free_K], MATCH_RADIUS)
+    matched_K = np.flatnonzero(match.matched_N)
+    by_distance_K = matched_K[np.argsort(match.separation_N[matched_K], kind="stable")]
+    _, first_K = np.unique(match.index_N[by_distance_K], return_index=True)
+    rows_K = np.sort(by_distance_K[first_K])
+    return rows_K, free_K[match.index_N[rows_K]]

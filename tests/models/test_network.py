@@ -1,0 +1,195 @@
+"""What networks and their sealed graphs promise, on random data and small architectures."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from support.galaxies import toy_examples
+
+from models.contract import QUANTILE_LEVELS
+from models.examples import split_examples
+from models.export import Label, export, seal
+from models.golden import golden_inputs
+from models.inputs import Completion, Stretch, fit_scales
+from models.network import ARCHITECTURES, Architecture, PhotozNetwork, multiply_adds
+from models.session import PhotozModel
+from models.training import evaluate
+
+TINY = Architecture("tiny", stamp_size=12, stem=(8, 6, 2), widths=((16,), (16,)), dense=16)
+LABEL = Label("tiny", "1", "2026-01-01", "none", 0)
+
+
+def untrained(architecture: Architecture, seed: int) -> PhotozNetwork:
+    """Random weights, the head's too (which start at zero), so that every output depends on the inputs."""
+    torch.manual_seed(seed)
+    network = PhotozNetwork(architecture)
+    torch.nn.init.normal_(network.head.linear.weight, std=0.3)
+    examples = toy_examples(1500).in_bands(architecture.image_bands, architecture.magnitude_bands)
+    network.set_scales(fit_scales(examples.stamps_NCHW, examples.magnitudes_NB, examples.z_N, 0.99))
+    return network.eval()
+
+
+@pytest.fixture(scope="module")
+def sealed_file(tmp_path_factory) -> tuple[Path, list[PhotozNetwork]]:
+    examples = toy_examples(1500)
+    split = split_examples(examples, 1, "galaxy")
+    networks = [untrained(TINY, seed) for seed in (1, 2)]
+    path = tmp_path_factory.mktemp("bundle") / "tiny.onnx"
+    export(seal(networks, examples, split), examples, split, LABEL, {"smad": 0.5}, path)
+    return path, networks
+
+
+def test_one_file_holds_ensemble_preprocessing_and_calibration(sealed_file):
+    path, networks = sealed_file
+    model = PhotozModel.load(path, provider="cpu", threads=1)
+    assert [file.name for file in path.parent.iterdir()] == ["tiny.onnx"]
+    stamps_NCHW, magnitudes_NB = golden_inputs(3, 30, 4, 9, 12)
+    z_N, _, domain_N = model.predict(stamps_NCHW, magnitudes_NB)
+    with torch.inference_mode():
+        members = [network(torch.as_tensor(stamps_NCHW), torch.as_tensor(magnitudes_NB)) for network in networks]
+    mean_z_N = torch.stack([member[0] for member in members]).mean(0).clamp(0, model.contract.z_max).numpy()
+    np.testing.assert_allclose(z_N, mean_z_N, atol=1e-5)
+    np.testing.assert_allclose(domain_N, members[0][2], rtol=1e-3)
+    assert model.contract.network == "2 x tiny"
+    assert model.contract.multiply_adds == 2 * multiply_adds(networks[0])
+
+
+def test_the_file_tells_nothing_of_the_machine_that_wrote_it(sealed_file):
+    content = sealed_file[0].read_bytes()
+    assert str(Path(torch.__file__).parent).encode() not in content
+    assert b"site-packages" not in content
+    assert b".py" not in content
+
+
+def test_quantiles_never_cross_whatever_comes_in(sealed_file):
+    model = PhotozModel.load(sealed_file[0], provider="cpu", threads=1)
+    dice = np.random.default_rng(5)
+    stamps_NCHW = (10 ** dice.uniform(-14, 0, (200, 4, 12, 12)) * dice.choice([-1, 1], (200, 4, 12, 12))).astype("f4")
+    stamps_NCHW[dice.random(stamps_NCHW.shape) < 0.2] = np.nan
+    magnitudes_NB = dice.uniform(5, 35, (200, 9)).astype("f4")
+    magnitudes_NB[dice.random((200, 9)) < 0.3] = np.nan
+    z_N, quantiles_NQ, domain_N = model.predict(stamps_NCHW, magnitudes_NB)
+    assert np.isfinite(z_N).all()
+    assert np.isfinite(domain_N).all()
+    assert (np.diff(quantiles_NQ, axis=1) >= 0).all()
+    assert quantiles_NQ.min() >= model.contract.z_min
+    assert quantiles_NQ.max() <= model.contract.z_max
+
+
+def test_every_kind_of_gap_gives_a_finite_redshift(sealed_file):
+    model = PhotozModel.load(sealed_file[0], provider="cpu", threads=1)
+    stamps_NCHW, magnitudes_NB = golden_inputs(4, 3, 4, 9, 12)
+    complete = stamps_NCHW[:1], magnitudes_NB[:1]
+    for band in range(4):
+        without = complete[0].copy()
+        without[:, band] = np.nan
+        assert all(np.isfinite(part).all() for part in model.predict(without, complete[1]))
+    nothing = np.full_like(complete[0], np.nan), np.full_like(complete[1], np.nan)
+    for gap in ((nothing[0], complete[1]), (complete[0], nothing[1]), nothing):
+        assert all(np.isfinite(part).all() for part in model.predict(*gap))
+
+
+def test_a_batch_of_one_gives_what_a_batch_of_many_gives(sealed_file):
+    model = PhotozModel.load(sealed_file[0], provider="cpu", threads=1)
+    stamps_NCHW, magnitudes_NB = golden_inputs(6, 64, 4, 9, 12)
+    together = model.predict(stamps_NCHW, magnitudes_NB)
+    for row in (0, 17, 63):
+        alone = model.predict(stamps_NCHW[row : row + 1], magnitudes_NB[row : row + 1])
+        for one, many in zip(alone, together, strict=True):
+            np.testing.assert_allclose(one[0], many[row], atol=2e-6, rtol=1e-5)
+
+
+@pytest.mark.parametrize("missing", [99.0, -99.0, np.inf, np.nan])
+def test_all_spellings_of_a_missing_magnitude_mean_the_same(missing):
+    network = untrained(TINY, 1)
+    stamps_NCHW, magnitudes_NB = (torch.as_tensor(part) for part in golden_inputs(4, 1, 4, 9, 12))
+    absent = magnitudes_NB.clone()
+    absent[0, 4] = torch.nan
+    spelled = magnitudes_NB.clone()
+    spelled[0, 4] = missing
+    with torch.inference_mode():
+        assert torch.equal(network(stamps_NCHW, absent)[0], network(stamps_NCHW, spelled)[0])
+        assert not torch.equal(network(stamps_NCHW, absent)[0], network(stamps_NCHW, magnitudes_NB)[0])
+
+
+def test_missing_features_get_their_conditional_mean_and_the_marginal_distance():
+    dice = np.random.default_rng(0)
+    values_NF = dice.normal(size=(5000, 6)) @ dice.normal(size=(6, 6)) + 3.0
+    mean_F, deviation_F = values_NF.mean(0), values_NF.std(0)
+    covariance_FF = np.cov((values_NF - mean_F) / deviation_F, rowvar=False)
+    eigenvalues_F, vectors_FF = np.linalg.eigh(covariance_FF)
+    completion = Completion(6)
+    for name, value in (
+        ("mean_F", mean_F),
+        ("deviation_F", deviation_F),
+        ("whitening_FF", vectors_FF / np.sqrt(eigenvalues_F)),
+    ):
+        getattr(completion, name).copy_(torch.as_tensor(value))
+    known_F = np.array([True, False, True, True, False, True])
+    row_F = (values_NF[7] - mean_F) / deviation_F
+    known = np.ix_(known_F, known_F)
+    expected = covariance_FF[np.ix_(~known_F, known_F)] @ np.linalg.solve(covariance_FF[known], row_F[known_F])
+    distance = np.sqrt(row_F[known_F] @ np.linalg.solve(covariance_FF[known], row_F[known_F]))
+
+    completed_NF, _, distance_N = completion(
+        torch.as_tensor(values_NF[7:8], dtype=torch.float32), torch.as_tensor(known_F[None], dtype=torch.float32)
+    )
+
+    np.testing.assert_allclose(completed_NF[0].numpy()[~known_F], expected, atol=2e-3)
+    np.testing.assert_allclose(completed_NF[0].numpy()[known_F], row_F[known_F], atol=1e-5)
+    assert float(distance_N[0]) == pytest.approx(distance, rel=1e-3)
+
+
+def test_domain_distance_is_one_at_the_stated_share_and_large_far_away():
+    examples = toy_examples(3000)
+    network = untrained(TINY, 1)
+    rows_N = np.arange(1500)
+    inside = evaluate(network, examples, rows_N)[2]
+    assert np.mean(inside <= 1) == pytest.approx(0.99, abs=0.01)
+    shifted = replace(examples, magnitudes_NB=examples.magnitudes_NB + np.float32([3, -3, 3, -3, 3, -3, 3, -3, 3]))
+    assert evaluate(network, shifted, rows_N)[2].min() > 3
+    other_zero_point = replace(examples, stamps_NCHW=examples.stamps_NCHW * np.float32(100))
+    assert np.median(evaluate(network, other_zero_point, rows_N)[2]) > 2
+
+
+def test_stretch_is_asinh_of_flux_over_three_sigma_with_gaps_at_the_sky():
+    stretch = Stretch(2, 12)
+    stretch.set_noise(np.array([1e-12, 4e-12]))
+    stamps_NCHW = np.random.default_rng(0).normal(0, 1e-10, (5, 2, 12, 12)).astype("f4")
+    stamps_NCHW[1, 0, 2] = np.nan
+    found, _, known_NC = stretch(torch.as_tensor(stamps_NCHW))
+    expected = np.nan_to_num(np.arcsinh(stamps_NCHW.astype("f8") / np.array([3e-12, 12e-12])[:, None, None]))
+    np.testing.assert_allclose(found.numpy(), expected, atol=1e-5)
+    assert known_NC.all()
+
+
+def test_multiply_adds_are_those_counted_by_hand():
+    network = PhotozNetwork(replace(ARCHITECTURES["magnitudes9"], dense=10))
+    assert multiply_adds(network) == 27 * 10 + 10 * 10 + 10 * 10 + 10 * (1 + len(QUANTILE_LEVELS))
+    assert multiply_adds(PhotozNetwork(ARCHITECTURES["hybrid"])) <= 12e6
+
+
+def test_the_image_branch_has_the_four_branches_of_an_inception_module():
+    network = PhotozNetwork(TINY)
+    kernels = {m.kernel_size[0] for m in network.image[1].modules() if isinstance(m, torch.nn.Conv2d)}
+    assert kernels == {1, 3, 5}
+    assert any(isinstance(m, torch.nn.MaxPool2d) for m in network.image[1].modules())
+    assert network.image[1](torch.zeros(1, 8, 6, 6)).shape == (1, 16, 6, 6)
+
+
+@pytest.mark.parametrize("name", ["magnitudes4", "magnitudes9", "images"])
+def test_networks_without_images_or_magnitudes_are_bundles_too(name, tmp_path):
+    architecture = replace(ARCHITECTURES[name], stamp_size=12, stem=(8, 6, 2), dense=8)
+    if architecture.image_bands:
+        architecture = replace(architecture, widths=((16,), (16,)))
+    examples = toy_examples(1500)
+    split = split_examples(examples, 1, "tile")
+    export(seal([untrained(architecture, 1)], examples, split), examples, split, LABEL, {}, tmp_path / "b.onnx")
+    model = PhotozModel.load(tmp_path / "b.onnx", provider="cpu", threads=1)
+    assert model.contract.image_bands == architecture.image_bands
+    in_bands = examples.in_bands(architecture.image_bands, architecture.magnitude_bands)
+    z_N, quantiles_NQ, _ = model.predict(in_bands.stamps_NCHW[:9], in_bands.magnitudes_NB[:9])
+    assert z_N.shape == (9,)
+    assert quantiles_NQ.shape == (9, len(QUANTILE_LEVELS))

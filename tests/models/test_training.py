@@ -1,0 +1,195 @@
+"""What training, calibration, splitting and the set on disk promise."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.galaxies import toy_examples
+
+from models.calibration import level_matrix
+from models.contract import QUANTILE_LEVELS
+from models.errors import TrainingError
+from models.examples import Examples, load_examples, save_examples, split_examples
+from models.network import Architecture
+from models.training import Settings, augment, evaluate, learning_rate, loss_of, train
+
+TINY = Architecture("tiny", stamp_size=12, stem=(8, 6, 2), widths=((16,), (16,)), dense=32)
+QUICK = Settings(epochs=4, batch=64, seed=3)
+
+
+def scatter(z_N, true_N):
+    return float(np.std((z_N - true_N) / (1 + true_N)))
+
+
+@pytest.fixture(scope="module")
+def examples() -> Examples:
+    return toy_examples(2500, seed=11)
+
+
+def test_a_network_learns_colour_and_size_and_a_table_only_colour(examples):
+    split = split_examples(examples, 1, "galaxy")
+    true_N = examples.z_N[split.test_N]
+    hybrid = evaluate(train(TINY, examples, split, QUICK), examples, split.test_N)
+    table = Architecture("table", image_bands=(), stamp_size=12, widths=((), ()), dense=32)
+    in_bands = examples.in_bands((), table.magnitude_bands)
+    magnitudes = evaluate(train(table, examples, split, QUICK), in_bands, split.test_N)
+    assert scatter(hybrid[0], true_N) < 0.2 * scatter(magnitudes[0], true_N)
+    # The width is uniform over 0.1 in z and no magnitude knows it.
+    assert scatter(magnitudes[0], true_N) > 0.8 * 0.1 / np.sqrt(12) / 1.2
+
+
+def test_a_resumed_training_ends_where_an_unbroken_one_ends(examples, tmp_path):
+    split = split_examples(examples, 1, "galaxy")
+    whole = train(TINY, examples, split, QUICK)
+
+    def interrupt(epoch):
+        if epoch.epoch == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(TINY, examples, split, QUICK, tmp_path / "c.pt", interrupt)
+    seen = []
+    resumed = train(TINY, examples, split, QUICK, tmp_path / "c.pt", seen.append)
+    assert [epoch.epoch for epoch in seen] == [3, 4]
+    for a, b in zip(whole.state_dict().values(), resumed.state_dict().values(), strict=True):
+        torch.testing.assert_close(a, b)
+
+
+def test_a_checkpoint_of_another_training_is_refused(examples, tmp_path):
+    split = split_examples(examples, 1, "galaxy")
+    short = QUICK.model_copy(update={"epochs": 1})
+    train(TINY, examples, split, short, tmp_path / "c.pt")
+    with pytest.raises(TrainingError, match="another settings; remove it"):
+        train(TINY, examples, split, QUICK, tmp_path / "c.pt")
+
+
+def test_training_stops_early_and_keeps_the_best_epoch(examples, tmp_path):
+    split = split_examples(examples, 1, "galaxy")
+    seen = []
+    hopeless = Settings(epochs=30, batch=64, learning_rate=1.0, patience=3)
+    network = train(TINY, examples, split, hopeless, on_epoch=seen.append)
+    best = int(np.argmin([epoch.validation_loss for epoch in seen]))
+    assert len(seen) == best + 1 + 3
+    z_N = evaluate(network, examples, split.validation_N)[0]
+    true_N = examples.z_N[split.validation_N]
+    x_N = (z_N - true_N) / (1 + true_N)
+    assert 1.4826 * np.median(np.abs(x_N - np.median(x_N))) == pytest.approx(seen[best].validation_smad, rel=1e-4)
+
+
+def test_the_loss_is_huber_of_the_normalised_residual_plus_pinball():
+    z_N, true_N = torch.tensor([0.12, 0.50]), torch.tensor([0.10, 0.20])
+    quantiles_NQ = z_N[:, None].repeat(1, len(QUANTILE_LEVELS))
+    e_N = (np.array([0.12, 0.50]) - np.array([0.10, 0.20])) / (1 + np.array([0.10, 0.20]))
+    alpha = 0.02
+    huber = np.where(abs(e_N) <= alpha, e_N**2 / 2, alpha * (abs(e_N) - alpha / 2)) / alpha**2
+    levels_Q = np.array(QUANTILE_LEVELS)
+    pinball = [np.mean(np.where(e < 0, levels_Q, 1 - levels_Q)) * abs(e) / alpha for e in e_N]
+    assert float(loss_of(z_N, quantiles_NQ, true_N, alpha)) == pytest.approx(huber.mean() + np.mean(pinball), rel=1e-5)
+
+
+def test_the_learning_rate_rises_and_falls_once():
+    rates = np.array([learning_rate(Settings(), share) for share in np.linspace(0, 1, 200)])
+    assert rates.max() == pytest.approx(3e-3, rel=0.01)
+    assert rates[-1] == pytest.approx(3e-6)
+    assert np.sum(np.diff(np.sign(np.diff(rates))) != 0) == 1
+
+
+def test_augmentation_loses_what_it_says_and_keeps_every_pixel_value():
+    stamps_NCHW = torch.arange(400 * 4 * 8 * 8, dtype=torch.float32).reshape(400, 4, 8, 8) * 1e-12
+    magnitudes_NB = torch.ones(400, 9)
+    none = Settings(lost_magnitudes=0, lost_band=0, lost_edge=0)
+    turned, same = augment(stamps_NCHW, magnitudes_NB, none, np.random.default_rng(1))
+    assert torch.equal(same, magnitudes_NB)
+    assert torch.equal(turned.flatten(2).sort(dim=2).values, stamps_NCHW.flatten(2))
+    lossy = Settings(lost_magnitudes=0.4, lost_band=0.2, lost_edge=0)
+    stamps, magnitudes = augment(stamps_NCHW, magnitudes_NB, lossy, np.random.default_rng(1))
+    assert float(torch.isnan(magnitudes).float().mean()) == pytest.approx(0.1, abs=0.02)
+    gone_NC = torch.isnan(stamps).all(dim=3).all(dim=2)
+    assert float(gone_NC.any(dim=1).float().mean()) == pytest.approx(0.2, abs=0.06)
+    assert torch.isnan(stamps).sum() == gone_NC.sum() * 64
+
+
+@settings(derandomize=True, max_examples=20, deadline=None)
+@given(
+    shift=st.floats(-0.02, 0.02),
+    stretch=st.floats(0.3, 3.0),
+    noise=st.sampled_from(["normal", "laplace", "uniform"]),
+)
+def test_calibrated_quantiles_cover_what_they_say_on_new_galaxies(shift, stretch, noise):
+    dice = np.random.default_rng(2)
+    levels_Q = np.array(QUANTILE_LEVELS)
+    centre_N, width_N = dice.uniform(0.1, 0.5, 8000), dice.uniform(0.01, 0.03, 8000)
+    spread = np.quantile(getattr(dice, noise)(size=100_000), levels_Q)
+    true_N = centre_N + width_N * getattr(dice, noise)(size=8000)
+    wrong_NQ = centre_N[:, None] + shift + stretch * width_N[:, None] * spread
+    matrix_QQ = level_matrix(wrong_NQ[:4000], true_N[:4000], QUANTILE_LEVELS)
+    calibrated_NQ = wrong_NQ[4000:] @ matrix_QQ.T
+    covered_Q = (true_N[4000:, None] < calibrated_NQ).mean(axis=0)
+    # Four standard errors of the two halves together.
+    np.testing.assert_array_less(np.abs(covered_Q - levels_Q), 4 * np.sqrt(levels_Q * (1 - levels_Q) * 2 / 4000))
+    assert (np.diff(calibrated_NQ, axis=1) >= -1e-9).all()
+
+
+def test_calibration_leaves_calibrated_quantiles_alone():
+    levels_Q = np.array(QUANTILE_LEVELS)
+    true_N = np.linspace(0, 1, 100_001)[1:-1]
+    matrix_QQ = level_matrix(np.tile(levels_Q, (len(true_N), 1)), true_N, QUANTILE_LEVELS)
+    np.testing.assert_allclose(matrix_QQ @ levels_Q, levels_Q, atol=1e-4)
+
+
+@pytest.mark.parametrize("by", ["galaxy", "tile"])
+def test_a_split_is_complete_disjoint_repeatable_and_70_15_15(examples, by):
+    split = split_examples(examples, 5, by)
+    parts = [split.train_N, split.validation_N, split.test_N]
+    assert sorted(np.concatenate(parts)) == list(range(len(examples)))
+    tolerance = 1 / len(examples) if by == "galaxy" else 0.05
+    for part, share in zip(parts, (0.70, 0.15, 0.15), strict=True):
+        assert len(part) / len(examples) == pytest.approx(share, abs=tolerance)
+    again = split_examples(examples, 5, by)
+    assert all(
+        np.array_equal(a, b) for a, b in zip(parts, (again.train_N, again.validation_N, again.test_N), strict=True)
+    )
+    assert not np.array_equal(split.train_N, split_examples(examples, 6, by).train_N)
+    if by == "tile":
+        tiles = [set(examples.tile_N[part]) for part in parts]
+        assert not (tiles[0] & tiles[1] or tiles[0] & tiles[2] or tiles[1] & tiles[2])
+
+
+def test_sets_that_cannot_be_trained_on_are_refused():
+    with pytest.raises(TrainingError, match="has 900 galaxies; at least 1000"):
+        split_examples(toy_examples(900), 1, "galaxy")
+    with pytest.raises(TrainingError, match="2 tiles; a split by tile needs three"):
+        split_examples(toy_examples(1200, tiles=2), 1, "tile")
+    broken = toy_examples(1200)
+    broken.z_N[[3, 5]] = np.nan
+    with pytest.raises(TrainingError, match="2 redshifts that are not finite"):
+        split_examples(broken, 1, "galaxy")
+    with pytest.raises(TrainingError, match="has no band Q"):
+        toy_examples(1200).in_bands(("u", "Q"), ("r",))
+
+
+def test_a_kept_set_comes_back_and_damage_is_noticed(tmp_path):
+    examples = toy_examples(1000)
+    save_examples(examples, tmp_path / "set")
+    back = load_examples(tmp_path / "set")
+    assert back.facts == examples.facts
+    assert back.digest() == examples.digest()
+    np.testing.assert_array_equal(back.stamps_NCHW, examples.stamps_NCHW)
+
+    stamps = tmp_path / "set" / "stamps_NCHW.npy"
+    whole = stamps.read_bytes()
+    stamps.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(TrainingError, match="truncated or damaged"):
+        load_examples(tmp_path / "set")
+    stamps.write_bytes(whole[:-4] + b"\x00\x00\x80\x3f")
+    with pytest.raises(TrainingError, match=r"not those that set\.json describes"):
+        load_examples(tmp_path / "set")
+    stamps.unlink()
+    with pytest.raises(TrainingError, match=r"stamps_NCHW\.npy is missing"):
+        load_examples(tmp_path / "set")
+    (tmp_path / "set" / "set.json").write_text(json.dumps({})[:-1])
+    with pytest.raises(TrainingError, match="truncated or damaged"):
+        load_examples(tmp_path / "set")
