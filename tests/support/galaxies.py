@@ -21,4 +21,6 @@ def toy_examples(number: int, seed: int = 0, size: int = 12, tiles: int = 20) ->
     facts = SetFacts("toy", True, BANDS[:4], BANDS, 0.2, True, True)
     tile_N = np.array([f"tile{k}" for k in dice.integers(tiles, size=number)])
     z_N = 0.1 + 0.1 * colour_N + 0.1 * width_N
-    return Examples(facts, stamps_NCHW.astype(np.float32), magnitudes_NB.astype(np.float32), z_N.astype(np.float32), tile_N)
+    return Examples(
+        facts, stamps_NCHW.astype(np.float32), magnitudes_NB.astype(np.float32), z_N.astype(np.float32), tile_N
+    )
