@@ -1,0 +1,52 @@
+# Every command a person or CI calls. `make` alone lists them.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt
+DEMO ?= demo
+# One thread per process: several processes share the cores.
+export OMP_NUM_THREADS ?= 1
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test check bench docs format train-bundled comparison clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(INSTALL) --upgrade pip
+	$(INSTALL) --editable .
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	$(INSTALL) --editable '.[dev,train,docs]'
+	@touch $@
+
+install: $(VENV)/.installed ## virtual environment with the program alone
+
+demo: $(VENV)/.installed ## simulate a survey, run it through the network, validate: a few minutes
+	@BIN=$(BIN) DEMO=$(DEMO) sh deploy/demo.sh
+
+test: $(VENV)/.installed-dev ## all tests
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+check: $(VENV)/.installed-dev ## style, types, layers, documentation
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/mkdocs build --strict --quiet
+
+format: $(VENV)/.installed-dev ## put the code into the project's form
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(VENV)/.installed-dev ## speed and memory on a full-size tile, as ratios (15 GB of scratch, 15 minutes)
+	$(BIN)/python -m tests.bench
+
+docs: $(VENV)/.installed-dev ## the documentation as a site in site/
+	$(BIN)/mkdocs build --strict
+
+clean: ## remove what these commands made
+	rm -rf $(VENV) $(DEMO) site .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

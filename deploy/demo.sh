@@ -1,0 +1,20 @@
+#!/bin/sh
+# The whole program on a small simulated survey. Called by `make demo` with BIN and DEMO set.
+set -eu
+BIN=${BIN:-.venv/bin}
+DEMO=${DEMO:-demo}
+rm -rf "$DEMO"
+mkdir -p "$DEMO"
+
+echo "1/3  a simulated survey in the KiDS file layout"
+"$BIN/photoz" simulate "$DEMO/survey" --tiles 8
+
+echo "2/3  photo-z for every bright galaxy, with the bundled model (trained on simulations: not for science)"
+"$BIN/photoz-run" --tiles all --data "$DEMO/survey" --out "$DEMO/run" --formats parquet,fits
+
+echo "3/3  validation against the simulated spectroscopic redshifts"
+"$BIN/photoz" validate "$DEMO/run" --specz "$DEMO/survey/specz.fits"
+
+echo
+echo "catalogue  $DEMO/run/tiles/*.parquet, *.fits"
+echo "report     $DEMO/run/validation/report.html"
