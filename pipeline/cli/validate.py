@@ -20,7 +20,9 @@ def validate(
 
     Writes metrics.json into the output directory and prints the table of statistics.
     """
-    from pipeline.validation.result import write_json
+    from pipeline.errors import ExitCode
+    from pipeline.validation.gates import evaluate
+    from pipeline.validation.result import write_json, write_parquet
     from pipeline.validation.settings import SpecSettings, load_settings
     from pipeline.validation.summary import print_summary
     from pipeline.validation.validate import validate as run
@@ -29,10 +31,14 @@ def validate(
     if specz:
         settings = settings.model_copy(update={"specz": tuple(SpecSettings(file=path) for path in specz)})
     out = out or _default_directory(catalogue)
-    result = run(catalogue, settings)
+    result, _ = run(catalogue, settings)
+    outcomes = evaluate(result, settings.gates)
     out.mkdir(parents=True, exist_ok=True)
-    write_json(result, out / "metrics.json")
-    print_summary(result, out)
+    write_json(result, outcomes, out / "metrics.json")
+    write_parquet(result, out / "metrics.parquet")
+    print_summary(result, outcomes, out)
+    if not all(outcome.passed for outcome in outcomes):
+        raise typer.Exit(ExitCode.GATE_FAILED)
 
 
 def _default_directory(catalogue: Path) -> Path:

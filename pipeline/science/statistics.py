@@ -19,6 +19,8 @@ SMAD_FACTOR = 1.4826
 IQR_FACTOR = 1.349
 """Interquartile range of a Gaussian in standard deviations, rounded as RAIL rounds it."""
 
+CENTRAL_LEVELS = (0.16, 0.25, 0.5, 0.75, 0.84)
+
 
 def residual(z_phot_N: ArrayLike, z_spec_N: ArrayLike) -> Floats:
     """``dz = z_phot - z_spec``."""
@@ -130,28 +132,29 @@ def outliers_rail(x_N: ArrayLike, weight_N: ArrayLike | None = None) -> Floats:
     return fraction_beyond(x_N, np.maximum(0.06, 3 * sigma_iqr(x_N, weight_N)), weight_N)
 
 
-def point_statistics(
-    z_phot_N: ArrayLike, z_spec_N: ArrayLike, weight_N: ArrayLike | None = None
-) -> dict[str, Floats]:
+def point_statistics(z_phot_N: ArrayLike, z_spec_N: ArrayLike, weight_N: ArrayLike | None = None) -> dict[str, Floats]:
     """Every point statistic of dz and normdz, by its name in the report."""
     dz, x = residual(z_phot_N, z_spec_N), normalised_residual(z_phot_N, z_spec_N)
+    # What the functions above say one by one, with two sorts instead of eight.
+    low, quarter, centre, three_quarters, high = np.moveaxis(quantile(x, CENTRAL_LEVELS, weight_N), -1, 0)
+    deviation = x - centre[..., None]
+    scatter = SMAD_FACTOR * median(np.abs(deviation), weight_N)
+    rail_limit = np.maximum(0.06, 3 * (three_quarters - quarter) / IQR_FACTOR)
     return {
         "bias": mean(dz, weight_N),
         "mean_normdz": mean(x, weight_N),
-        "median_normdz": median(x, weight_N),
+        "median_normdz": centre,
         "sd_normdz": sd(x, weight_N),
-        "smad": smad(x, weight_N),
-        "sigma_68": sigma_68(x, weight_N),
+        "smad": scatter,
+        "sigma_68": (high - low) / 2,
         "outliers_005": fraction_beyond(x, 0.05, weight_N),
         "outliers_015": fraction_beyond(x, 0.15, weight_N),
-        "outliers_3smad": outliers_3smad(x, weight_N),
-        "outliers_rail": outliers_rail(x, weight_N),
+        "outliers_3smad": fraction_beyond(deviation, 3 * scatter, weight_N),
+        "outliers_rail": fraction_beyond(x, rail_limit, weight_N),
     }
 
 
-def coverage(
-    z_spec_N: ArrayLike, low_N: ArrayLike, high_N: ArrayLike, weight_N: ArrayLike | None = None
-) -> Floats:
+def coverage(z_spec_N: ArrayLike, low_N: ArrayLike, high_N: ArrayLike, weight_N: ArrayLike | None = None) -> Floats:
     """Fraction of objects with ``low <= z_spec <= high``; a missing value takes the object out."""
     z, low, high = (np.asarray(a, np.float64) for a in (z_spec_N, low_N, high_N))
     with np.errstate(invalid="ignore"):

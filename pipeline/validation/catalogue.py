@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
@@ -122,12 +123,11 @@ def _each_once(columns: dict[str, NDArray[Any]]) -> tuple[dict[str, NDArray[Any]
     """Take repeated IDs out; give what was left and every row of a repeated ID."""
     if "ID" not in columns:
         return columns, {}
-    _, first, code, count = np.unique(
-        columns["ID"].astype(str), return_index=True, return_inverse=True, return_counts=True
-    )
-    if len(first) == len(code):
+    code = pa.array(columns["ID"]).dictionary_encode().indices.to_numpy()
+    count = np.bincount(code)
+    if len(count) == len(code):
         return columns, {}
-    return take(columns, np.sort(first)), take(columns, count[code] > 1)
+    return take(columns, np.sort(np.unique(code, return_index=True)[1])), take(columns, count[code] > 1)
 
 
 def _levels(path: Path, present: list[str]) -> NDArray[np.float64]:

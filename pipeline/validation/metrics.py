@@ -12,9 +12,7 @@ from pipeline.science.statistics import (
     Floats,
     bootstrap_intervals,
     coverage,
-    normalised_residual,
     point_statistics,
-    smad,
 )
 from pipeline.validation.catalogue import QUANTILES
 from pipeline.validation.tables import Columns
@@ -96,6 +94,12 @@ class Distribution:
         } | tests
 
 
+def measured_columns(columns: Columns, weight: str = "", method: str = METHOD) -> list[str]:
+    """Names of the columns that `measure` reads."""
+    ends = [name for pair in INTERVAL_LEVELS.values() for name in pair if method == METHOD and name in columns]
+    return [method, "Z_SPEC", *([weight] if weight else []), *ends]
+
+
 def measure(
     columns: Columns,
     weight: str = "",
@@ -120,9 +124,8 @@ def measure(
     -------
     Number of pairs with a photo-z, and the estimates by name.
     """
-    names = [method, "Z_SPEC"] + ([weight] if weight else [])
     intervals = {key: pair for key, pair in INTERVAL_LEVELS.items() if method == METHOD and pair[0] in columns}
-    names += [name for pair in intervals.values() for name in pair]
+    names = measured_columns(columns, weight, method)
     finite = np.isfinite(columns[method].astype(np.float64))
     arrays = [columns[name][finite].astype(np.float64) for name in names]
 
@@ -153,15 +156,15 @@ def compare(columns: Columns, other: str, weight: str = "", seed: int = 1) -> tu
     both = np.isfinite(columns[METHOD].astype(np.float64)) & np.isfinite(columns[other].astype(np.float64))
     # Failures are written as 0, -1 or -99 by the methods that have no null.
     both &= columns[other].astype(np.float64) > 0
-    shared = {name: values[both] for name, values in columns.items()}
+    names = [METHOD, other, "Z_SPEC", *([weight] if weight else [])]
+    shared = {name: columns[name][both].astype(np.float64) for name in names}
     n, estimates = measure(shared, weight, method=other, seed=seed)
 
-    def differences(a: Floats, b: Floats, z: Floats, w: Floats) -> dict[str, Floats]:
-        ours, theirs = point_statistics(a, z, w), point_statistics(b, z, w)
+    def differences(a: Floats, b: Floats, z: Floats, *weights: Floats) -> dict[str, Floats]:
+        ours, theirs = point_statistics(a, z, *weights), point_statistics(b, z, *weights)
         return {name: ours[name] - theirs[name] for name in ("bias", "smad", "outliers_015")}
 
-    arrays = [shared[name].astype(np.float64) for name in (METHOD, other, "Z_SPEC")]
-    arrays.append(shared[weight].astype(np.float64) if weight else np.ones(n))
+    arrays = list(shared.values())
     spans = bootstrap_intervals(differences, arrays, seed=seed)
     paired = {name: Estimate(float(value), *spans[name]) for name, value in differences(*arrays).items()}
     return Group("comparison", other, n, estimates, method=other), paired
@@ -191,8 +194,3 @@ def distribution(columns: Columns, levels_Q: NDArray[np.float64]) -> Distributio
         cde_loss=calibration.cde_loss(z, quantiles, levels),
         pinball_loss=calibration.pinball_loss(z, quantiles, levels),
     )
-
-
-def scatter(columns: Columns) -> float:
-    """SMAD of normdz of the pairs in ``columns``."""
-    return float(smad(normalised_residual(columns[METHOD], columns["Z_SPEC"])))

@@ -2,17 +2,32 @@
 
 import json
 import math
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline.science.redshift_distribution import Spikes
+from pipeline.validation.findings import Finding
 from pipeline.validation.metrics import Distribution, Estimate, Group
+from pipeline.validation.overlap import Repeatability
 from pipeline.validation.pairs import PairCounts
 
 SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True)
+class GateOutcome:
+    """One limit tested on one set of objects. A value that could not be measured does not pass."""
+
+    gate: str
+    where: str
+    value: float
+    limit: str
+    passed: bool
 
 
 @dataclass(frozen=True)
@@ -33,9 +48,16 @@ class Result:
     specz: dict[str, dict[str, int]]
     counts: PairCounts
     overall: Group
+    spikes: Spikes = field(repr=False)
+    imprint: tuple[float, float]
+    """Correlation of the fine structure of n(z_phot) with the training redshifts', and its error; NaN without them."""
+    repeatability: Repeatability
     distribution: Distribution | None = None
     comparisons: tuple[Comparison, ...] = ()
     breakdowns: dict[str, tuple[Group, ...]] = field(default_factory=dict)
+    findings: tuple[Finding, ...] = ()
+    notes: tuple[str, ...] = ()
+    """What was left out, and why."""
 
     def groups(self) -> list[Group]:
         """Every set of pairs that was measured: all, the comparisons, the bins."""
@@ -43,8 +65,8 @@ class Result:
         return [self.overall, *(comparison.group for comparison in self.comparisons), *bins]
 
 
-def as_json(result: Result) -> dict[str, Any]:
-    """The result as plain dictionaries; NaN becomes null."""
+def as_json(result: Result, outcomes: Sequence[GateOutcome] = ()) -> dict[str, Any]:
+    """The result and its gates as plain dictionaries; NaN becomes null."""
     content: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
         "catalogue": {"path": result.catalogue, "rows": result.rows, "rows_with_repeated_id": result.repeated},
@@ -53,6 +75,13 @@ def as_json(result: Result) -> dict[str, Any]:
         "n": result.overall.n,
         "statistics": _estimates(result.overall.estimates),
         "distribution": result.distribution.as_dict() if result.distribution else None,
+        "nz": {"worst_spike": dict(zip(("z", "excess", "significance"), result.spikes.worst, strict=True))}
+        | dict(zip(("training_correlation", "training_correlation_error"), result.imprint, strict=True)),
+        "repeatability": result.repeatability.as_dict(),
+        "findings": [asdict(finding) | {"sentence": finding.sentence()} for finding in result.findings],
+        "notes": list(result.notes),
+        "gates": [asdict(outcome) for outcome in outcomes],
+        "passed": all(outcome.passed for outcome in outcomes),
         "comparisons": {
             comparison.group.label: {
                 "n": comparison.group.n,
@@ -67,9 +96,9 @@ def as_json(result: Result) -> dict[str, Any]:
     return finite
 
 
-def write_json(result: Result, path: Path) -> None:
+def write_json(result: Result, outcomes: Sequence[GateOutcome], path: Path) -> None:
     """Write metrics.json."""
-    path.write_text(json.dumps(as_json(result), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    path.write_text(json.dumps(as_json(result, outcomes), indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def write_parquet(result: Result, path: Path) -> None:

@@ -2,30 +2,52 @@
 
 import math
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
 from pipeline.validation.metrics import STATISTICS, Estimate
-from pipeline.validation.result import Result
+from pipeline.validation.result import GateOutcome, Result
+
+FINDINGS = 5
+"""How many findings are printed; the report has all."""
+
+_STYLES = {"SMAD": "bold", "FAILED": "bold red"}
 
 
-def print_summary(result: Result, out: Path) -> None:
-    """Print the table of statistics: drawn on a terminal, aligned plain text otherwise."""
+def print_summary(result: Result, outcomes: Sequence[GateOutcome], out: Path) -> None:
+    """Print the statistics, the findings and the gates: drawn on a terminal, aligned plain text otherwise."""
     print(counts_line(result))
-    rows = statistics_rows(result)
     header = ["statistic", "Z_PHOT", *(comparison.group.label for comparison in result.comparisons)]
-    if sys.stdout.isatty():
-        table = Table(title=f"{result.overall.n} galaxies")
-        for k, name in enumerate(header):
-            table.add_column(name, justify="left" if k == 0 else "right")
-        for row in rows:
-            table.add_row(*row, style="bold" if row[0].startswith("SMAD") else "")
-        Console().print(table)
-    else:
-        print(plain_table([header, *rows]))
+    _print_table(f"{result.overall.n} galaxies", [header, *statistics_rows(result)])
+    for finding in result.findings[:FINDINGS]:
+        print(f"stands out: {finding.sentence()}")
+    if outcomes:
+        _print_table("Gates", gate_rows(outcomes))
     print(f"written to {out}")
+
+
+def _print_table(title: str, rows: list[list[str]]) -> None:
+    if not sys.stdout.isatty():
+        print(plain_table(rows))
+        return
+    table = Table(title=title)
+    for k, name in enumerate(rows[0]):
+        table.add_column(name, justify="left" if k == 0 else "right")
+    for row in rows[1:]:
+        table.add_row(*row, style=_STYLES.get(row[0].split()[0], ""))
+    Console().print(table)
+
+
+def gate_rows(outcomes: Sequence[GateOutcome]) -> list[list[str]]:
+    """One row per gate under a header, those that failed first."""
+    rows = [
+        ["passed" if o.passed else "FAILED", o.gate, o.where, f"{o.value:.5g}", o.limit]
+        for o in sorted(outcomes, key=lambda outcome: outcome.passed)
+    ]
+    return [["gate", "", "", "value", "limit"], *rows]
 
 
 def counts_line(result: Result) -> str:

@@ -1,17 +1,23 @@
 """Validating a catalogue against spectroscopic redshifts, from files to a result."""
 
+from math import nan
 from pathlib import Path
 
+from pipeline.science.redshift_distribution import Spikes, find_spikes, imprint
+from pipeline.validation.breakdowns import break_down
 from pipeline.validation.catalogue import Catalogue, read_catalogue
+from pipeline.validation.findings import find
 from pipeline.validation.metrics import Group, compare, distribution, measure
+from pipeline.validation.overlap import repeatability
 from pipeline.validation.pairs import Pairs, pair
 from pipeline.validation.result import Comparison, Result
 from pipeline.validation.settings import ValidationSettings
 from pipeline.validation.specz import SpecSample, read_specz
+from pipeline.validation.tables import Columns, read_columns
 
 
-def validate(path: Path, settings: ValidationSettings) -> Result:
-    """Validate the catalogue at ``path`` against the spec-z tables of ``settings``.
+def validate(path: Path, settings: ValidationSettings) -> tuple[Result, Pairs]:
+    """Validate the catalogue at ``path`` against the spec-z tables of ``settings``; also give the pairs.
 
     Raises
     ------
@@ -21,23 +27,40 @@ def validate(path: Path, settings: ValidationSettings) -> Result:
         If a table cannot be read, holds no redshift, or the positions do not match.
     """
     specz = read_specz(settings.specz)
-    catalogue, _ = read_catalogue(path, settings)
+    catalogue, repeats = read_catalogue(path, settings)
     pairs = pair(catalogue, specz, settings.radius, settings.match_fraction_min)
-    return examine(catalogue, specz, pairs, settings)
+    return examine(catalogue, repeats, specz, pairs, settings), pairs
 
 
-def examine(catalogue: Catalogue, specz: SpecSample, pairs: Pairs, settings: ValidationSettings) -> Result:
+def examine(
+    catalogue: Catalogue, repeats: Columns, specz: SpecSample, pairs: Pairs, settings: ValidationSettings
+) -> Result:
     """Compute every statistic of the pairs."""
     n, estimates = measure(pairs.columns, settings.weight, seed=settings.seed)
+    overall = Group("all", "all", n, estimates)
+    breakdowns, notes = break_down(pairs.columns, specz, settings)
+    spikes = find_spikes(catalogue.columns["Z_PHOT"], overall["smad"].value)
     return Result(
         catalogue=str(catalogue.path),
         rows=catalogue.rows,
         repeated=catalogue.repeated,
         specz=specz.counts,
         counts=pairs.counts,
-        overall=Group("all", "all", n, estimates),
+        overall=overall,
+        spikes=spikes,
+        imprint=_imprint(spikes, settings.training_nz),
+        repeatability=repeatability(repeats),
         distribution=distribution(pairs.columns, catalogue.levels_Q),
         comparisons=tuple(
             Comparison(*compare(pairs.columns, other, settings.weight, settings.seed)) for other in catalogue.compare
         ),
+        breakdowns=breakdowns,
+        findings=tuple(find(overall, breakdowns)),
+        notes=tuple(notes),
     )
+
+
+def _imprint(spikes: Spikes, training: Path | None) -> tuple[float, float]:
+    if training is None:
+        return nan, nan
+    return imprint(spikes, read_columns([training], ["z"])["z"])

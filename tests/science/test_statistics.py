@@ -71,6 +71,27 @@ def test_agrees_with_naive_formulas(n):
         assert float(values[name]) == pytest.approx(value, abs=1e-12), name
 
 
+@pytest.mark.parametrize("weighted", [False, True])
+def test_all_together_are_the_single_functions(weighted):
+    rng = np.random.default_rng(9)
+    z_spec = rng.uniform(0, 0.6, 300)
+    z_phot = z_spec + 0.03 * rng.standard_t(2, 300)
+    weight = rng.uniform(0.5, 2, 300) if weighted else None
+    x = normalised_residual(z_phot, z_spec)
+    values = point_statistics(z_phot, z_spec, weight)
+    singles = {
+        "median_normdz": median,
+        "mean_normdz": mean,
+        "sd_normdz": sd,
+        "smad": smad,
+        "sigma_68": sigma_68,
+        "outliers_3smad": outliers_3smad,
+        "outliers_rail": outliers_rail,
+    }
+    for name, function in singles.items():
+        assert values[name] == pytest.approx(function(x, weight), abs=1e-14), name
+
+
 def test_known_answers_by_hand():
     assert residual(0.3, 0.2) == pytest.approx(0.1)
     assert normalised_residual(0.32, 0.2) == pytest.approx(0.1)
