@@ -1,0 +1,99 @@
+"""The pixels of one band: light, exposure pattern, noise, and what the flag image says of them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.simulation import artefacts, conditions, geometry, render, spectra
+from pipeline.simulation.conditions import Observation
+from pipeline.simulation.geometry import Cell
+from pipeline.simulation.mixtures import Mixtures
+from pipeline.simulation.scene import Scene
+from pipeline.simulation.settings import SimulationSettings
+
+Floats = NDArray[np.float64]
+Image = NDArray[np.float32]
+
+STRIP = 256
+"""Rows of noise drawn at once."""
+
+
+@dataclass(frozen=True)
+class BandImages:
+    """Coadd (maggies), inverse variance and flag image of one band."""
+
+    sci_HW: Image
+    wei_HW: Image
+    msk_HW: NDArray[np.uint8]
+
+
+def band_index(band: str) -> int:
+    """Row of an image band in `spectra.BANDS`; i and i2 see the same colour."""
+    return spectra.BANDS.index(band[0])
+
+
+def make_band(settings: SimulationSettings, cell: Cell, band: str, scene: Scene, seen: Observation) -> BandImages:
+    """Render one band of a tile."""
+    header = geometry.band_header(band, cell, settings)
+    sci_HW = np.zeros(geometry.band_shape(band, settings), dtype=np.float32)
+    words = [settings.seed, 20 + conditions.EPOCHS.index(band), *cell.words]
+    rng = np.random.Generator(np.random.SFC64(np.random.SeedSequence(words)))
+    draw_objects(sci_HW, band, header, scene, seen)
+    flaws = artefacts.draw_flaws(settings, cell, band)
+    stars = artefacts.bright_stars(scene.backdrop, header, sci_HW.shape)
+    artefacts.add_halos(sci_HW, stars, band_index(band), seen)
+    artefacts.add_trail(sci_HW, flaws, seen)
+    row_H, column_W = artefacts.exposure_profile(rng, sci_HW.shape, settings)
+    add_noise(sci_HW, rng, row_H, column_W, seen, conditions.SKY[band])
+    msk_HW = artefacts.flag_image(sci_HW, flaws, stars, band_index(band), seen)
+    wei_HW = artefacts.weight_image(row_H, column_W, flaws, seen)
+    artefacts.spoil(sci_HW, wei_HW, flaws, seen)
+    return BandImages(sci_HW, wei_HW, msk_HW)
+
+
+def draw_objects(sci_HW: Image, band: str, header: object, scene: Scene, seen: Observation) -> None:
+    """Add the light of galaxies, faint galaxies and stars, dimmed by the Milky Way, at the zero-point of the pixels."""
+    index = band_index(band)
+    faintest = 0.05 * seen.pixel_noise / seen.pixel_gain
+    for light, ra_N, dec_N, tolerance in (
+        (scene.galaxy_light, scene.galaxies.ra_N, scene.galaxies.dec_N, 5e-4),
+        (scene.backdrop_light, scene.backdrop.ra_N, scene.backdrop.dec_N, 1e-2),
+    ):
+        dimming = seen.pixel_gain * 10 ** (
+            -0.4 * conditions.EXTINCTION_PER_EBV[band] * conditions.reddening(ra_N, dec_N)
+        )
+        x_N, y_N = geometry.pixels(header, ra_N, dec_N)
+        body, clumps = render.mixture_blobs(_dimmed(light, index, dimming), 0, x_N, y_N, seen.seeing)
+        render.add(sci_HW, body, tolerance, faintest)
+        render.add(sci_HW, clumps, 10 * tolerance, faintest)
+
+
+def _dimmed(light: Mixtures, index: int, factor_N: Floats) -> Mixtures:
+    """The same light in one band only, multiplied by a factor per object."""
+    return Mixtures(
+        light.angle_N,
+        light.major_NG,
+        light.minor_NG,
+        light.flux_BNG[index : index + 1] * factor_N[:, None],
+        light.offset_NK2,
+        light.clump_variance_NK,
+        light.clump_flux_BNK[index : index + 1] * factor_N[:, None],
+    )
+
+
+def add_noise(
+    sci_HW: Image, rng: np.random.Generator, row_H: Floats, column_W: Floats, seen: Observation, sky: float
+) -> None:
+    """Sky noise, larger where fewer exposures overlap, and the Poisson noise of the objects' own light.
+
+    Variance of a pixel with flux f: sigma^2 (1 + f / f_sky), with f_sky the sky's flux per pixel.
+    """
+    sky_flux = np.float32(10 ** (-0.4 * sky) * geometry.PIXEL_SCALE**2)
+    column = (seen.pixel_noise * seen.pixel_gain / np.sqrt(column_W)).astype(np.float32)
+    for start in range(0, len(sci_HW), STRIP):
+        strip = sci_HW[start : start + STRIP]
+        noise = rng.standard_normal(strip.shape, dtype=np.float32)
+        noise *= column / np.sqrt(row_H[start : start + STRIP, None]).astype(np.float32)
+        noise *= np.sqrt(1 + np.maximum(strip, 0) / sky_flux)
+        strip += noise
