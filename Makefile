@@ -43,7 +43,7 @@ format: $(VENV)/.installed-dev ## put the code into the project's form
 	$(BIN)/ruff check --fix .
 
 bench: $(VENV)/.installed-dev ## speed and memory on a full-size tile, as ratios (15 GB of scratch, 15 minutes)
-	$(BIN)/python -m tests.bench
+	PYTHONPATH=tests $(BIN)/python -m bench
 
 docs: $(VENV)/.installed-dev ## the documentation as a site in site/
 	$(BIN)/mkdocs build --strict

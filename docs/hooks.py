@@ -1,0 +1,39 @@
+"""Fills the tables of the documentation from the program itself, so that nothing is typed twice."""
+
+from typing import Any
+
+from pipeline import schema
+from pipeline.config import RunConfig
+from pipeline.flags import FLAGS, USER_BITS
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """Replace ``<!-- table: NAME -->`` by the table of that name."""
+    for name, table in (("flags", _flags), ("columns", _columns), ("settings", _settings)):
+        markdown = markdown.replace(f"<!-- table: {name} -->", table())
+    return markdown
+
+
+def _flags() -> str:
+    rows = [f"| {flag.bit} | {flag.value} | `{flag.name}` | {flag.description} |" for flag in FLAGS]
+    rows.append(f"| {USER_BITS[0]}-{USER_BITS[-1]} | | | never set by photoz-run: yours |")
+    return "\n".join(["| bit | value | name | set when |", "|---|---|---|---|", *rows])
+
+
+def _columns() -> str:
+    rows = [
+        f"| `{c.name}` | {c.dtype} | {c.unit or '-'} | {c.ucd} | {'yes' if c.null else 'no'} | {c.description} |"
+        for c in schema.COLUMNS
+    ]
+    return "\n".join(["| column | type | unit | UCD | may be null | description |", "|---|---|---|---|---|---|", *rows])
+
+
+def _settings() -> str:
+    rows = [f"| `{name}` | {_default(field)} | {field.description} |" for name, field in RunConfig.model_fields.items()]
+    return "\n".join(["| setting | default | meaning |", "|---|---|---|", *rows])
+
+
+def _default(field: Any) -> str:
+    if field.is_required():
+        return "(needed)"
+    return "-" if field.default is None else f"`{field.default}`"

@@ -1,0 +1,72 @@
+"""``make bench``: speed and memory on a full-size tile, as ratios within one run; nothing is asserted."""
+
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from bench.cases import LOOPED
+
+MANY, FEW = 20_000, 1_200
+
+
+def case(name: str, folder: Path, sources: int) -> dict:
+    """Run one case in its own process."""
+    command = [sys.executable, "-m", "bench.cases", name, str(folder), str(sources)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def ratio(result: dict, of: int = 0, to: int = 1) -> str:
+    """Median and range of the ratio of two columns, pair by pair."""
+    ratios = [row[of] / row[to] for row in result["seconds"]]
+    return f"{statistics.median(ratios):.2f} ({min(ratios):.2f}-{max(ratios):.2f})"
+
+
+def line(what: str, figure: str, target: str, peak: str = "") -> None:
+    """Print one row of the table."""
+    print(f"{what:<58}{figure:>22}   {target:<16}{peak}", flush=True)
+
+
+def main() -> None:
+    """Make the tile, run every case, print the table."""
+    folder = Path(os.environ.get("BENCH_DATA", tempfile.gettempdir())) / "photoz-bench"
+    try:
+        line("full-size tile, 18,500 x 19,500, one thread", "measured", "target", "peak memory")
+        stamps = case("stamps", folder, MANY)
+        line("20,000 sources warm: stamps (four bands), objects/s", f"{MANY / stamps['medians'][0]:,.0f}", ">= 20,000", _mib(stamps))
+        loop = case("cutout2d", folder, MANY)
+        faster = MANY / stamps["medians"][0] / (LOOPED / loop["medians"][0])
+        line("  times an astropy Cutout2D loop", f"{faster:.0f}", ">= 50")
+        masked = case("stamps-masked", folder, MANY)
+        line("  with weights and flag images, objects/s", f"{MANY / masked['medians'][0]:,.0f}", "", _mib(masked))
+        cold = case("cold", folder, FEW)
+        line("1,200 sources cold: stamps / reading the same rows", ratio(cold), "<= 1.1", _mib(cold))
+        tile = case("tile", folder, MANY)
+        larger = 1 if tile["medians"][1] > tile["medians"][2] else 2
+        line("20,000 sources: whole tile / larger of cutting, inference", ratio(tile, 0, larger), "<= 1.2", _mib(tile))
+        for name, seconds in zip(("whole tile", "cutting alone", "inference alone"), tile["medians"], strict=True):
+            line(f"  {name}, objects/s", f"{MANY / seconds:,.0f}", "")
+        line("photoz-run --help, seconds", f"{statistics.median(_help() for _ in range(5)):.2f}", "< 0.5")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _mib(result: dict) -> str:
+    return f"{result['peak_mib']:,} MiB (< 1,536)"
+
+
+def _help() -> float:
+    command = [str(Path(sys.executable).with_name("photoz-run")), "--help"]
+    start = time.perf_counter()
+    subprocess.run(command, check=True, capture_output=True)
+    return time.perf_counter() - start
+
+
+if __name__ == "__main__":
+    main()

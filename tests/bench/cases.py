@@ -1,0 +1,156 @@
+"""One measurement each, run in a process of its own so that its peak memory is its own. Prints one JSON line."""
+
+import json
+import os
+import resource
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+from astropy.io import fits
+from astropy.nddata import Cutout2D
+from bench.full_size import SHAPE_YX, make_tile
+
+from models.session import PhotozModel
+from pipeline.catalogue.provenance import Provenance, input_files
+from pipeline.config import RunConfig, load_config
+from pipeline.records import Stamps, TileRef
+from pipeline.run.plan import load_model, model_path
+from pipeline.science.cutouts import stamp_start
+from pipeline.survey.coadds import pixel_positions
+from pipeline.survey.discovery import find_tiles
+from pipeline.tile import BATCH, open_tile, predict, process_tile, stamp_rule
+
+REPEATS = 5
+LOOPED = 400
+"""Sources of the Cutout2D loop; its speed does not depend on their number."""
+
+
+def settings(folder: Path, pixels_only: bool = True) -> RunConfig:
+    """The configuration of the cases; ``pixels_only`` leaves weights and flag images alone."""
+    fewer = {"use_weights": False, "bad_pixel_bits": 0} if pixels_only else {}
+    return load_config(None, {"tiles": ["all"], "data": [folder], "out": folder, "select": "all", **fewer})
+
+
+def tile_of(folder: Path) -> TileRef:
+    """The one tile in ``folder``."""
+    (ref,) = find_tiles([folder]).values()
+    return ref
+
+
+def cut_all(folder: Path, model: PhotozModel, config: RunConfig) -> list[Stamps]:
+    """Cut all stamps and drop them, batch by batch; the last batch is returned."""
+    last: list[Stamps] = []
+    with open_tile(tile_of(folder), stamp_rule(model.contract), config) as tile:
+        for _, stamps in tile.batches():
+            last = [stamps]
+    return last
+
+
+def cutout2d_loop(folder: Path, model: PhotozModel, config: RunConfig) -> None:
+    """The same stamps one by one with astropy, pixel positions computed beforehand for all."""
+    with open_tile(tile_of(folder), stamp_rule(model.contract), config) as tile:
+        some = tile.sources.take(slice(0, LOOPED))
+        for epochs in tile.coadds.bands.values():
+            for coadd in epochs.values():
+                x_N, y_N = pixel_positions(coadd.wcs, some.ra_N, some.dec_N)
+                with fits.open(coadd.sci.path, memmap=True) as hdus:
+                    data = hdus[0].data
+                    for position in zip(x_N, y_N, strict=True):
+                        Cutout2D(data, position, 36, mode="partial", fill_value=np.nan).data.astype(np.float32)
+
+
+def read_rows(folder: Path, model: PhotozModel, config: RunConfig) -> None:
+    """Read every row of the coadds that a stamp touches, in order, in large pieces."""
+    with open_tile(tile_of(folder), stamp_rule(model.contract), config) as tile:
+        for epochs in tile.coadds.bands.values():
+            for coadd in epochs.values():
+                _, y_N = pixel_positions(coadd.wcs, tile.sources.ra_N, tile.sources.dec_N)
+                touched_Y = np.zeros(SHAPE_YX[0] + 1, bool)
+                for y0 in stamp_start(y_N, 36):
+                    touched_Y[max(0, y0) : max(0, y0 + 36)] = True
+                edges = np.flatnonzero(np.diff(touched_Y.astype(np.int8), prepend=0)).reshape(-1, 2)
+                _read_spans(coadd.sci.path, edges)
+
+
+def _read_spans(path: Path, spans: np.ndarray) -> None:
+    row_bytes, offset = SHAPE_YX[1] * 4, 2880
+    with path.open("rb", buffering=0) as file:
+        for start, stop in spans:
+            file.seek(offset + int(start) * row_bytes)
+            left = int(stop - start) * row_bytes
+            while left > 0:
+                left -= len(file.read(min(left, 1 << 22)))
+
+
+def infer(folder: Path, model: PhotozModel, config: RunConfig) -> None:
+    """Run the network on one batch as often as the tile has batches."""
+    with open_tile(tile_of(folder), stamp_rule(model.contract), config) as tile:
+        sources, stamps = next(tile.batches())
+        for _ in range(0, len(tile.sources), BATCH):
+            predict(model, sources, stamps)
+
+
+def whole_tile(folder: Path, model: PhotozModel, config: RunConfig) -> None:
+    """Read, cut, infer and write the tile as a worker does."""
+    ref = tile_of(folder)
+    run = Provenance("photoz-run", "0", "", "", model.contract.name, "", model.digest, "", True)
+    with TemporaryDirectory() as out:
+        process_tile(ref, config, model, Path(out), run, input_files(ref.paths()))
+
+
+def drop_cache(folder: Path) -> None:
+    """Ask the kernel to forget the tile's pages."""
+    for path in folder.glob("*.fits"):
+        handle = os.open(path, os.O_RDONLY)
+        os.fdatasync(handle)
+        os.posix_fadvise(handle, 0, 0, os.POSIX_FADV_DONTNEED)
+        os.close(handle)
+
+
+def timed(action: Callable[[], object], before: Callable[[], object] = lambda: None) -> float:
+    """Seconds that ``action`` takes; ``before`` is not counted."""
+    before()
+    start = time.perf_counter()
+    action()
+    return time.perf_counter() - start
+
+
+def main() -> None:
+    """``python -m bench.cases NAME FOLDER SOURCES``: seconds of each repeat, and the peak memory in MiB."""
+    name, folder, sources = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
+    make_tile(folder, sources)
+    model = load_model(model_path("hybrid-sim"), "cpu", False, threads=1)
+    pixels_only, everything = settings(folder), settings(folder, pixels_only=False)
+    cases: dict[str, list[Callable[[], object]]] = {
+        "stamps": [lambda: cut_all(folder, model, pixels_only)],
+        "stamps-masked": [lambda: cut_all(folder, model, everything)],
+        "cutout2d": [lambda: cutout2d_loop(folder, model, pixels_only)],
+        "cold": [lambda: cut_all(folder, model, pixels_only), lambda: read_rows(folder, model, pixels_only)],
+        "tile": [
+            lambda: whole_tile(folder, model, everything),
+            lambda: cut_all(folder, model, everything),
+            lambda: infer(folder, model, everything),
+        ],
+    }
+    actions = cases[name]
+    cold = name == "cold"
+    if not cold:
+        for action in actions:
+            action()
+    repeats = 3 if name in ("tile", "cutout2d") else REPEATS
+    seconds = [
+        [timed(action, (lambda: drop_cache(folder)) if cold else (lambda: None)) for action in actions]
+        for _ in range(repeats)
+    ]
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    medians = [statistics.median(column) for column in zip(*seconds, strict=True)]
+    print(json.dumps({"seconds": seconds, "medians": medians, "peak_mib": round(peak)}))
+
+
+if __name__ == "__main__":
+    main()
