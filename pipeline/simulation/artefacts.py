@@ -193,9 +193,9 @@ def flag_image(sci_HW: Image, flaws: Flaws, stars: BrightStars, band: int, seen:
     """The flag image; saturated pixels are cut off at the saturation level in ``sci_HW``."""
     msk_HW = np.zeros(sci_HW.shape, dtype=np.uint8)
     level = saturation_level(seen)
-    full = sci_HW > level
-    msk_HW[full] |= SATURATED
-    sci_HW[full] = level
+    for sci_W, msk_W in zip(sci_HW, msk_HW, strict=True):
+        msk_W[sci_W > level] |= SATURATED
+        np.minimum(sci_W, np.float32(level), out=sci_W)
     for x, y, magnitude in stars.brighter(band, SPIKE_MAGNITUDE):
         _flag_spikes(msk_HW, x, y, magnitude)
     for x, y, magnitude in stars.brighter(band, HALO_MAGNITUDE):
@@ -221,20 +221,28 @@ def _flag_spikes(msk_HW: NDArray[np.uint8], x: float, y: float, magnitude: float
         msk_HW[max(0, row - 1) : row + 2, columns] |= DIFFRACTION
 
 
-def weight_image(row_H: Floats, column_W: Floats, flaws: Flaws, seen: Observation) -> Image:
-    """Inverse variance of the sky noise; 0 in the border, where there is no data."""
-    centre = 1 / (seen.pixel_noise * seen.pixel_gain) ** 2
-    wei_HW: Image = row_H.astype(np.float32)[:, None] * (centre * column_W).astype(np.float32)[None, :]
-    low, high, left, right = flaws.border
-    height, width = wei_HW.shape
-    wei_HW[:low], wei_HW[height - high :] = 0, 0
-    wei_HW[:, :left], wei_HW[:, width - right :] = 0, 0
-    for first, last, column in flaws.columns:
-        wei_HW[first:last, column] = 0
-    return wei_HW
+@dataclass(frozen=True)
+class Weights:
+    """Inverse variance of the sky noise of one band; a full image is made strip by strip, for it is an outer product."""
+
+    row_H: Floats
+    column_W: Floats
+    flaws: Flaws
+
+    def strip(self, start: int, stop: int) -> Image:
+        """Rows ``start`` to ``stop`` of the weight image; 0 in the border and in bad columns, where there is no data."""
+        low, high, left, right = self.flaws.border
+        height, width = len(self.row_H), len(self.column_W)
+        row, column = self.row_H.copy(), self.column_W.copy()
+        row[:low], row[height - high :] = 0, 0
+        column[:left], column[width - right :] = 0, 0
+        strip: Image = row[start:stop, None].astype(np.float32) * column[None, :].astype(np.float32)
+        for first, last, bad in self.flaws.columns:
+            strip[max(first - start, 0) : max(last - start, 0), bad] = 0
+        return strip
 
 
-def spoil(sci_HW: Image, wei_HW: Image, flaws: Flaws, seen: Observation) -> None:
+def spoil(sci_HW: Image, flaws: Flaws, seen: Observation) -> None:
     """Empty the border of the coadd and put rubbish into its bad columns."""
     for first, last, column in flaws.columns:
         sci_HW[first:last, column] -= np.float32(25 * seen.pixel_noise)

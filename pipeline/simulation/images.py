@@ -1,5 +1,6 @@
 """The pixels of one band: light, exposure pattern, noise, and what the flag image says of them."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,8 +25,17 @@ class BandImages:
     """Coadd (maggies), inverse variance and flag image of one band."""
 
     sci_HW: Image
-    wei_HW: Image
+    weights: artefacts.Weights
     msk_HW: NDArray[np.uint8]
+
+    def strips(self, product: str) -> Iterator[Image | NDArray[np.uint8]]:
+        """The rows of ``sci``, ``wei`` or ``msk``, some at a time."""
+        for start in range(0, len(self.sci_HW), STRIP):
+            rows = slice(start, min(start + STRIP, len(self.sci_HW)))
+            if product == "wei":
+                yield self.weights.strip(rows.start, rows.stop)
+            else:
+                yield {"sci": self.sci_HW, "msk": self.msk_HW}[product][rows]
 
 
 def band_index(band: str) -> int:
@@ -47,9 +57,9 @@ def make_band(settings: SimulationSettings, cell: Cell, band: str, scene: Scene,
     row_H, column_W = artefacts.exposure_profile(rng, sci_HW.shape, settings)
     add_noise(sci_HW, rng, row_H, column_W, seen, conditions.SKY[band])
     msk_HW = artefacts.flag_image(sci_HW, flaws, stars, band_index(band), seen)
-    wei_HW = artefacts.weight_image(row_H, column_W, flaws, seen)
-    artefacts.spoil(sci_HW, wei_HW, flaws, seen)
-    return BandImages(sci_HW, wei_HW, msk_HW)
+    artefacts.spoil(sci_HW, flaws, seen)
+    noise = seen.pixel_noise * seen.pixel_gain
+    return BandImages(sci_HW, artefacts.Weights(row_H, column_W / noise**2, flaws), msk_HW)
 
 
 def draw_objects(sci_HW: Image, band: str, header: object, scene: Scene, seen: Observation) -> None:

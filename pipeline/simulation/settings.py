@@ -19,7 +19,7 @@ class SimulationSettings:
     """
 
     size: int = 2000
-    density: float = 10.0
+    density: float = 30.0
     release: str = "DR5.0"
     seed: int = 1
 

@@ -1,5 +1,6 @@
 """One simulated tile, from its number to its files."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,9 @@ from pipeline.simulation.geometry import Cell
 from pipeline.simulation.scene import make_scene
 from pipeline.simulation.settings import SimulationSettings
 from pipeline.survey.names import catalogue_name, image_name
+
+
+FITS_BLOCK = 2880
 
 
 @dataclass(frozen=True)
@@ -55,14 +59,18 @@ def simulate_tile(
         made = images.make_band(settings, cell, band, scene, seen[band])
         for product in products:
             path = folder / image_name(settings.release, name, band, product)
-            write_image(path, getattr(made, f"{product}_HW"), image_header(settings, cell, band, seen[band], product))
+            write_image(path, image_header(settings, cell, band, seen[band], product), made.strips(product))
     table = truth.truth_table(name, scene, sources, columns)
     return SimulatedTile(name, table, truth.spectroscopy_table(sources, columns, table, seen["r"]))
 
 
 def image_header(settings: SimulationSettings, cell: Cell, band: str, seen: Observation, product: str) -> fits.Header:
     """Header of an image: WCS, and for coadds the calibration."""
-    header = geometry.band_header(band, cell, settings)
+    height, width = geometry.band_shape(band, settings)
+    header = fits.Header()
+    header["SIMPLE"], header["BITPIX"], header["NAXIS"] = True, 8 if product == "msk" else -32, 2
+    header["NAXIS1"], header["NAXIS2"] = width, height
+    header.extend(geometry.band_header(band, cell, settings))
     header["OBJECT"] = geometry.name_of_cell(cell, settings)
     header["FILTER"] = band
     header["SIMULATD"] = (True, "simulated data, not observed by KiDS")
@@ -73,6 +81,10 @@ def image_header(settings: SimulationSettings, cell: Cell, band: str, seen: Obse
     return header
 
 
-def write_image(path: Path, image_HW: NDArray[np.float32] | NDArray[np.uint8], header: fits.Header) -> None:
-    """Write one image as the primary HDU."""
-    fits.PrimaryHDU(image_HW, header).writeto(path, overwrite=True)
+def write_image(path: Path, header: fits.Header, strips: Iterable[NDArray[np.float32] | NDArray[np.uint8]]) -> None:
+    """Write one image as the primary HDU, strip by strip."""
+    with path.open("wb") as stream:
+        stream.write(header.tostring(padding=True).encode("ascii"))
+        for strip_HW in strips:
+            stream.write(strip_HW.astype(strip_HW.dtype.newbyteorder(">")).tobytes())
+        stream.write(bytes(-stream.tell() % FITS_BLOCK))

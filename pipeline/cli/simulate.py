@@ -1,0 +1,43 @@
+"""`photoz simulate`: a simulated survey in the KiDS file layout."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def simulate(
+    out: Annotated[Path, typer.Argument(help="Directory of the survey; must be new or empty.")],
+    tiles: Annotated[int, typer.Option(help="How many tiles.")] = 8,
+    size: Annotated[int, typer.Option(help="Side of a coadd in pixels of 0.2 arcsec.")] = 2000,
+    density: Annotated[float, typer.Option(help="Number of galaxies with r < 20.5 relative to the real sky.")] = 30.0,
+    release: Annotated[str, typer.Option(help="File layout: DR4.0, DR4.1 or DR5.0.")] = "DR5.0",
+    seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 1,
+    full_size: Annotated[bool, typer.Option("--full-size", help="Real tiles: 18600 pixels, real density.")] = False,
+    jobs: Annotated[int | None, typer.Option(help="Tiles made at the same time; the free cores by default.")] = None,
+) -> None:
+    """Write simulated tiles into OUT: coadds, weights, flag images and catalogues in the KiDS layout, truth and spec-z.
+
+    A tile of the default size holds about 400 galaxies with r < 20. With --full-size a tile takes 13 GB.
+    """
+    import os
+
+    from rich.progress import Progress
+
+    from pipeline.simulation.settings import FULL_SIZE, SimulationSettings
+    from pipeline.simulation.survey import simulate_survey
+    from pipeline.simulation.tile import SimulatedTile
+
+    if full_size:
+        size, density = FULL_SIZE, 1.0
+    settings = SimulationSettings(size=size, density=density, release=release, seed=seed)
+    with Progress() as progress:
+        task = progress.add_task("simulated tiles", total=tiles)
+
+        def report(tile: SimulatedTile) -> None:
+            progress.advance(task)
+            if not progress.console.is_terminal:
+                progress.console.print(f"{tile.tile}: {len(tile.truth)} sources, {len(tile.spectroscopy)} spec-z")
+
+        simulate_survey(settings, tiles, out, jobs or len(os.sched_getaffinity(0)), report)
+    typer.echo(f"{tiles} tiles in {out}, with truth.parquet and specz.fits")
