@@ -1,8 +1,9 @@
-"""What spoils images: saturated stars and their halos, bad columns, a satellite trail, gaps between CCDs, ragged edges."""
+"""What spoils images: saturated stars, halos, bad columns, a satellite trail, gaps between CCDs, ragged edges."""
 
 from dataclasses import dataclass
 
 import numpy as np
+from astropy.io import fits
 from numpy.typing import NDArray
 
 from pipeline.simulation import geometry
@@ -37,7 +38,7 @@ TRAIL_CHANCE = 0.25
 
 @dataclass(frozen=True)
 class Flaws:
-    """Bad columns (first row, last row, column), an optional trail (slope, intercept in pixels), widths of the empty border."""
+    """Bad columns (first row, last row, column), an optional trail (slope, intercept), widths of the empty border."""
 
     columns: tuple[tuple[int, int, int], ...]
     trail: tuple[float, float] | None
@@ -78,7 +79,7 @@ def draw_flaws(settings: SimulationSettings, cell: Cell, band: str) -> Flaws:
     return Flaws(tuple(columns), trail, (low, high, left, right))
 
 
-def bright_stars(backdrop: Backdrop, header: object, shape: tuple[int, ...]) -> BrightStars:
+def bright_stars(backdrop: Backdrop, header: fits.Header, shape: tuple[int, ...]) -> BrightStars:
     """The stars that need treatment, those just outside the coadd included."""
     bright = backdrop.star_N & (backdrop.flux_NB.max(axis=1) > 10 ** (-0.4 * (SATURATION_MAGNITUDE + 1)))
     x_N, y_N = geometry.pixels(header, backdrop.ra_N[bright], backdrop.dec_N[bright])
@@ -211,7 +212,7 @@ def _flag_spikes(msk_HW: NDArray[np.uint8], x: float, y: float, magnitude: float
     """Readout spike along the column and the diffraction cross."""
     reach = int(12 * 1.35 ** (SPIKE_MAGNITUDE - magnitude)) + 8
     height, width = msk_HW.shape
-    column, row = int(round(x)), int(round(y))
+    column, row = round(x), round(y)
     rows = slice(max(0, row - reach), max(0, min(height, row + reach + 1)))
     columns = slice(max(0, column - reach), max(0, min(width, column + reach + 1)))
     if 0 <= column < width:
@@ -223,14 +224,14 @@ def _flag_spikes(msk_HW: NDArray[np.uint8], x: float, y: float, magnitude: float
 
 @dataclass(frozen=True)
 class Weights:
-    """Inverse variance of the sky noise of one band; a full image is made strip by strip, for it is an outer product."""
+    """Inverse variance of the sky noise of one band: an outer product, so that the image can be made strip by strip."""
 
     row_H: Floats
     column_W: Floats
     flaws: Flaws
 
     def strip(self, start: int, stop: int) -> Image:
-        """Rows ``start`` to ``stop`` of the weight image; 0 in the border and in bad columns, where there is no data."""
+        """Rows ``start`` to ``stop`` of the weight image; 0 where there is no data: the border, bad columns."""
         low, high, left, right = self.flaws.border
         height, width = len(self.row_H), len(self.column_W)
         row, column = self.row_H.copy(), self.column_W.copy()

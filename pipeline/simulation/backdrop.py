@@ -1,6 +1,6 @@
 """Faint galaxies and stars: what lies around and in front of the galaxies that matter, drawn more simply."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -40,7 +40,7 @@ LOCUS_SCATTER = 0.03
 
 @dataclass(frozen=True)
 class Backdrop:
-    """Faint galaxies and stars; a star has radius 0. Fluxes (maggies, (N, 9)) outside the Milky Way, radius in arcsec."""
+    """Faint galaxies and stars; a star has radius 0 (arcsec). Fluxes in maggies outside the Milky Way, (N, 9)."""
 
     dice: Dice
     ra_N: Floats
@@ -124,13 +124,3 @@ def draw_stars(dice: Dice, ra_N: Floats, dec_N: Floats) -> Backdrop:
         q_N=np.ones(len(dice)),
         angle_N=zero_N,
     )
-
-
-def join(first: Backdrop, second: Backdrop) -> Backdrop:
-    """Both together."""
-    values = {
-        f.name: np.concatenate([getattr(first, f.name), getattr(second, f.name)])
-        for f in fields(Backdrop)
-        if f.name != "dice"
-    }
-    return Backdrop(dice=Dice(np.concatenate([first.dice.key_N, second.dice.key_N])), **values)

@@ -36,7 +36,7 @@ def rebin(wave_L: NDArray[np.float64], flux_L: NDArray[np.float64]) -> NDArray[n
 
 
 def templates() -> NDArray[np.float32]:
-    """The five default templates and the LRG of kcorrect, each with unit mean f_lambda in 5500-6900 A, shape (6, L)."""
+    """The five default templates and the LRG of kcorrect, unit mean f_lambda in 5500-6900 A, shape (6, L)."""
     folder = files("kcorrect") / "data" / "templates"
     rows = []
     for name in ("kcorrect-default-v4.fits", "kcorrect-lrg1-v4.fits"):
@@ -65,7 +65,7 @@ def filters() -> NDArray[np.float32]:
 
 
 def sersic_weights(n: float) -> NDArray[np.float64]:
-    """Flux in each of the Gaussians `SIGMA_RE` that together follow a Sersic profile of unit total flux and index ``n``.
+    """Flux in each of the Gaussians `SIGMA_RE` that together follow a Sersic profile of index ``n`` and unit flux.
 
     Their sum is below 1 for a high index: the missing part lies beyond 12 half-light radii.
     """

@@ -228,7 +228,7 @@ def mask_bits(
 def catalogue_hdus(settings: SimulationSettings, columns: Columns, seen: dict[str, Observation]) -> fits.HDUList:
     """The FITS file: DMAG in the primary header, one binary table; what is not measured is NaN or 0."""
     n = len(columns["ID"])
-    wanted = release_columns(settings.facts) + [("CLASS_STAR", "1E"), ("SG_FLAG", "1I")]
+    wanted = [*release_columns(settings.facts), ("CLASS_STAR", "1E"), ("SG_FLAG", "1I")]
     dtype, formats = [], {}
     for name, form in wanted:
         width = max(int(form[:-1]), columns[name].dtype.itemsize // 4) if form.endswith("A") else 0

@@ -39,9 +39,6 @@ class Dice:
     def __len__(self) -> int:
         return len(self.key_N)
 
-    def __getitem__(self, chosen: NDArray[np.bool_] | NDArray[np.intp] | slice) -> "Dice":
-        return Dice(self.key_N[chosen])
-
     def uniform(self, name: str) -> Floats:
         """Uniform in the open interval (0, 1)."""
         salt = np.uint64(crc32(name.encode()) + 1)

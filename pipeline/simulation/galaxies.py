@@ -3,13 +3,14 @@
 Numbers without a reference are knobs; docs/simulation.md says which were calibrated against what.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.simulation import cosmology, luminosity, spectra
 from pipeline.simulation.dice import Dice
+from pipeline.simulation.rows import join, take
 
 Floats = NDArray[np.float64]
 
@@ -22,7 +23,7 @@ CHUNK = 256
 
 @dataclass(frozen=True)
 class Structure:
-    """Shapes and sizes on the sky. Angles in radians (position angle east of north), radii in arcsec, along the major axis."""
+    """Shapes and sizes on the sky: position angles (radians, east of north), half-light radii (arcsec, major axis)."""
 
     bulge_radius_N: Floats
     disc_radius_N: Floats
@@ -57,31 +58,11 @@ class Galaxies:
         """Total flux."""
         return np.asarray(self.bulge_NB + self.disc_NB + self.clumps_NB)
 
-    def __getitem__(self, chosen: NDArray[np.bool_] | NDArray[np.intp]) -> "Galaxies":
-        return Galaxies(**{f.name: _take(getattr(self, f.name), chosen) for f in fields(self)})
-
-
-def _take(value: object, chosen: NDArray[np.bool_] | NDArray[np.intp]) -> object:
-    if isinstance(value, Structure):
-        return Structure(**{f.name: getattr(value, f.name)[chosen] for f in fields(value)})
-    return value[chosen]  # type: ignore[index]
-
 
 def draw_galaxies(dice: Dice, ra_N: Floats, dec_N: Floats) -> Galaxies:
     """Make the galaxies with the given keys at the given places; those fainter than `luminosity.LIMIT` are dropped."""
-    parts = [_draw(dice[k : k + CHUNK], ra_N[k : k + CHUNK], dec_N[k : k + CHUNK]) for k in range(0, len(dice), CHUNK)]
-    parts = parts or [_draw(dice, ra_N, dec_N)]
-    return Galaxies(**{f.name: _join([getattr(part, f.name) for part in parts]) for f in fields(Galaxies)})
-
-
-def _join(values: list[object]) -> object:
-    first = values[0]
-    if isinstance(first, Dice):
-        return Dice(np.concatenate([value.key_N for value in values]))  # type: ignore[attr-defined]
-    if isinstance(first, Structure):
-        names = [f.name for f in fields(first)]
-        return Structure(**{name: np.concatenate([getattr(value, name) for value in values]) for name in names})
-    return np.concatenate(values)  # type: ignore[arg-type]
+    starts = range(0, max(len(dice), 1), CHUNK)
+    return join([_draw(take(dice, slice(k, k + CHUNK)), ra_N[k : k + CHUNK], dec_N[k : k + CHUNK]) for k in starts])
 
 
 def _draw(dice: Dice, ra_N: Floats, dec_N: Floats) -> Galaxies:
@@ -90,7 +71,7 @@ def _draw(dice: Dice, ra_N: Floats, dec_N: Floats) -> Galaxies:
     structure = draw_structure(dice, red_N, z_N, m_N)
     bulge_NB, disc_NB, clumps_NB = draw_fluxes(dice, red_N, z_N, m_N, bulge_fraction_N, structure.disc_q_N)
     everything = Galaxies(dice, ra_N, dec_N, red_N, z_N, m_N, bulge_fraction_N, structure, bulge_NB, disc_NB, clumps_NB)
-    return everything[everything.flux_NB[:, spectra.BANDS.index("r")] > 10 ** (-0.4 * luminosity.LIMIT)]
+    return take(everything, everything.flux_NB[:, spectra.BANDS.index("r")] > 10 ** (-0.4 * luminosity.LIMIT))
 
 
 def draw_bulge_fraction(dice: Dice, red_N: NDArray[np.bool_], m_N: Floats) -> Floats:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from astropy.io import fits
 from numpy.typing import NDArray
 
 from pipeline.simulation import artefacts, conditions, geometry, render, spectra
@@ -35,7 +36,7 @@ class BandImages:
             if product == "wei":
                 yield self.weights.strip(rows.start, rows.stop)
             else:
-                yield {"sci": self.sci_HW, "msk": self.msk_HW}[product][rows]
+                yield self.sci_HW[rows] if product == "sci" else self.msk_HW[rows]
 
 
 def band_index(band: str) -> int:
@@ -62,7 +63,7 @@ def make_band(settings: SimulationSettings, cell: Cell, band: str, scene: Scene,
     return BandImages(sci_HW, artefacts.Weights(row_H, column_W / noise**2, flaws), msk_HW)
 
 
-def draw_objects(sci_HW: Image, band: str, header: object, scene: Scene, seen: Observation) -> None:
+def draw_objects(sci_HW: Image, band: str, header: fits.Header, scene: Scene, seen: Observation) -> None:
     """Add the light of galaxies, faint galaxies and stars, dimmed by the Milky Way, at the zero-point of the pixels."""
     index = band_index(band)
     faintest = 0.05 * seen.pixel_noise / seen.pixel_gain
@@ -103,7 +104,7 @@ def add_noise(
     column = (seen.pixel_noise * seen.pixel_gain / np.sqrt(column_W)).astype(np.float32)
     for start in range(0, len(sci_HW), STRIP):
         strip = sci_HW[start : start + STRIP]
-        noise = rng.standard_normal(strip.shape, dtype=np.float32)
-        noise *= column / np.sqrt(row_H[start : start + STRIP, None]).astype(np.float32)
-        noise *= np.sqrt(1 + np.maximum(strip, 0) / sky_flux)
-        strip += noise
+        noise: Image = rng.standard_normal(strip.shape, dtype=np.float32)
+        row: Image = np.sqrt(row_H[start : start + STRIP, None]).astype(np.float32)
+        poisson: Image = np.sqrt(np.float32(1) + np.maximum(strip, np.float32(0)) / sky_flux)
+        strip += noise * (column / row) * poisson

@@ -13,7 +13,7 @@ Floats = NDArray[np.float64]
 
 Z_RANGE = (0.01, 0.75)
 K_MARGIN = 0.4
-"""Galaxies are drawn this much (mag) beyond the limit with a mean K-correction, then cut exactly on their own spectrum."""
+"""Galaxies are drawn this far (mag) beyond the limit with a mean K-correction, then cut on their own spectrum."""
 LIMIT = 20.5
 """The drawn population is complete to this r magnitude; the release sample ends at 20."""
 _M = np.arange(-25.0, -11.95, 0.1)

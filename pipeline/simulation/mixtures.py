@@ -81,7 +81,7 @@ def galaxy_mixtures(galaxies: Galaxies) -> Mixtures:
 
 
 def backdrop_mixtures(backdrop: Backdrop) -> Mixtures:
-    """One Gaussian for a faint galaxy; a point and two wide Gaussians (the aureole beyond the Moffat core) for a star."""
+    """One Gaussian for a faint galaxy; a point and an aureole beyond the Moffat core for a star."""
     n = len(backdrop)
     core_N = backdrop.radius_N / np.sqrt(2 * np.log(2))
     major_NG = np.stack([core_N, *(np.full(n, sigma) for sigma in AUREOLE_SIGMA)], axis=1) ** 2
@@ -122,10 +122,10 @@ def clumps_on_arms(dice: Dice, radius_N: Floats, q_N: Floats) -> tuple[Floats, F
 
 
 def aperture_flux(mixtures: Mixtures, band: int, a_N: Floats, b_N: Floats) -> Floats:
-    """GAaP: the flux seen through a Gaussian aperture of dispersions ``a_N``, ``b_N`` (arcsec) laid along the major axis.
+    """GAaP: the flux seen through a Gaussian aperture of dispersions ``a_N``, ``b_N`` (arcsec) along the major axis.
 
-    The weight is 1 at the centre and acts on the pre-seeing light (Kuijken et al. 2015, appendix A), so a point source gives its
-    whole flux. Each Gaussian contributes flux / sqrt((1 + sa^2/A^2)(1 + sb^2/B^2)), times a Gaussian in its offset.
+    The weight is 1 at the centre and acts on the pre-seeing light (Kuijken et al. 2015, appendix A), so a point
+    source gives its whole flux. Each Gaussian contributes flux / sqrt((1 + sa^2/A^2)(1 + sb^2/B^2)), times a Gaussian in its offset.
     """
     a2, b2 = a_N[:, None] ** 2, b_N[:, None] ** 2
     inside = mixtures.flux_BNG[band] / np.sqrt((1 + mixtures.major_NG / a2) * (1 + mixtures.minor_NG / b2))

@@ -1,6 +1,6 @@
 """What a catalogue would measure on the objects of a scene: GAaP magnitudes, total magnitudes, sizes."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +9,7 @@ from pipeline.simulation import conditions, mixtures, spectra
 from pipeline.simulation.conditions import Observation
 from pipeline.simulation.dice import Dice
 from pipeline.simulation.mixtures import Mixtures
+from pipeline.simulation.rows import join, take
 from pipeline.simulation.scene import Scene
 
 Floats = NDArray[np.float64]
@@ -29,14 +30,14 @@ MERGED = 1.2
 BLENDED = 5.0
 """Objects closer than this add to each other's aperture fluxes."""
 SEEING_RMS = 0.55
-"""Rms size of a point source in FWHM as an isophotal measurement finds it: 0.42 for a Gaussian, more with Moffat wings."""
+"""Rms size of a point source, in FWHM, as an isophote gives it: 0.42 for a Gaussian, more with Moffat wings."""
 POSITION_RMS = 0.03
 """arcsec"""
 
 
 @dataclass(frozen=True)
 class Measured:
-    """Detected sources. ``flux_NE`` and ``noise_NE`` are GAaP fluxes in maggies, calibrated with DMAG, extinction not corrected."""
+    """Sources. ``flux_NE`` and ``noise_NE`` are GAaP fluxes (maggies), calibrated with DMAG, extinction left in."""
 
     kind_N: NDArray[np.intp]
     row_N: NDArray[np.intp]
@@ -60,41 +61,19 @@ class Measured:
     def __len__(self) -> int:
         return len(self.ra_N)
 
-    def __getitem__(self, chosen: NDArray[np.bool_] | NDArray[np.intp]) -> "Measured":
-        return Measured(**{f.name: getattr(self, f.name)[chosen] for f in fields(self)})
-
 
 def measure(scene: Scene, seen: dict[str, Observation], epochs: tuple[str, ...]) -> Measured:
     """Measure every object of the scene, blend neighbours, and keep what is detected in r."""
     galaxy, around = scene.galaxies, scene.backdrop
-    both = [
-        _measure(
-            scene.galaxy_light, galaxy.dice, galaxy.ra_N, galaxy.dec_N, np.zeros(len(galaxy), np.intp), seen, epochs
-        ),
-        _measure(
-            scene.backdrop_light,
-            around.dice,
-            around.ra_N,
-            around.dec_N,
-            np.where(around.star_N, STAR, FAINT),
-            seen,
-            epochs,
-        ),
-    ]
-    everything = Measured(**{f.name: _concatenate([getattr(part, f.name) for part in both]) for f in fields(Measured)})
-    blended = blend(everything)
-    noisy = blended.flux_NE + noise(blended, epochs)
+    galaxy_N = np.full(len(galaxy), GALAXY)
+    kind_N = np.where(around.star_N, STAR, FAINT)
+    bright = _measure(scene.galaxy_light, galaxy.dice, galaxy.ra_N, galaxy.dec_N, galaxy_N, seen, epochs)
+    other = _measure(scene.backdrop_light, around.dice, around.ra_N, around.dec_N, kind_N, seen, epochs)
+    blended = blend(join([bright, other]))
     floor_NE = np.stack([FLOOR[e] * blended.dice.normal(f"floor {e}") for e in epochs], axis=1)
-    flux_NE = noisy * 10 ** (-0.4 * floor_NE)
+    noisy_NE = (blended.flux_NE + noise(blended, epochs)) * 10 ** (-0.4 * floor_NE)
     r = epochs.index("r")
-    kept = Measured(**{**{f.name: getattr(blended, f.name) for f in fields(Measured)}, "flux_NE": flux_NE})
-    return kept[kept.flux_NE[:, r] > DETECTION * kept.noise_NE[:, r]]
-
-
-def _concatenate(values: list[NDArray[np.float64] | Dice]) -> object:
-    if isinstance(values[0], Dice):
-        return Dice(np.concatenate([value.key_N for value in values]))  # type: ignore[union-attr]
-    return np.concatenate(values)  # type: ignore[arg-type]
+    return take(replace(blended, flux_NE=noisy_NE), noisy_NE[:, r] > DETECTION * blended.noise_NE[:, r])
 
 
 def noise(sources: Measured, epochs: tuple[str, ...]) -> Floats:
@@ -148,8 +127,8 @@ def _measure(
 def kron_flux(light: Mixtures, band: int, area_N: Floats, seeing: float) -> tuple[Floats, Floats]:
     """Flux within 2.5 Kron radii (Kron 1980) and that radius (arcsec), from round Gaussians of the same area.
 
-    The Kron radius is the first moment of the light within 6 rms sizes; at least 3.5 rms sizes are used, as by default in
-    SExtractor.
+    The Kron radius is the first moment of the light within 6 rms sizes; at least 3.5 rms sizes are used, as SExtractor
+    does.
     """
     size_N1 = np.sqrt(area_N)[:, None]
     variance_NG = np.sqrt((light.major_NG + seeing**2) * (light.minor_NG + seeing**2))
@@ -197,5 +176,4 @@ def blend(sources: Measured) -> Measured:
         np.add.at(flux_NE, own, sources.flux_NE[other] * share[:, None])
         np.add.at(total_N, own, np.where(distance < MERGED, sources.total_N[other], 0.0))
         stays_N[own[(distance < MERGED) & (sources.total_N[own] < sources.total_N[other])]] = False
-    values = {f.name: getattr(sources, f.name) for f in fields(Measured)} | {"flux_NE": flux_NE, "total_N": total_N}
-    return Measured(**values)[stays_N]
+    return take(replace(sources, flux_NE=flux_NE, total_N=total_N), stays_N)

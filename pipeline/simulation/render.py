@@ -1,11 +1,12 @@
 """Draw sums of Gaussians into an image, each only as far out as it can be seen."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.simulation.mixtures import PSF_SIGMA_FWHM, PSF_WEIGHT, Mixtures
+from pipeline.simulation.rows import join, take
 
 Floats = NDArray[np.float64]
 Image = NDArray[np.float32]
@@ -24,7 +25,7 @@ ELEMENTS = 1 << 18
 
 @dataclass(frozen=True)
 class Blobs:
-    """Gaussians in pixels: object they belong to (ascending), centre, covariance, flux. Blobs of an object share a centre."""
+    """Gaussians in pixels: the object they belong to (ascending), centre (one per object), covariance, flux."""
 
     owner_M: NDArray[np.intp]
     x_M: Floats
@@ -33,12 +34,6 @@ class Blobs:
     xy_M: Floats
     yy_M: Floats
     flux_M: Floats
-
-    def __getitem__(self, chosen: NDArray[np.bool_] | NDArray[np.intp] | slice) -> "Blobs":
-        return Blobs(
-            self.owner_M[chosen], self.x_M[chosen], self.y_M[chosen],
-            self.xx_M[chosen], self.xy_M[chosen], self.yy_M[chosen], self.flux_M[chosen],
-        )  # fmt: skip
 
     @property
     def area_M(self) -> Floats:
@@ -76,8 +71,8 @@ def blobs(
                 flux_M=(flux_NG[each, column][:, None] * weight_P).ravel(),
             )
         )
-    both = Blobs(*(np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(Blobs)))
-    return both[np.argsort(both.owner_M, kind="stable")]
+    both = join(parts)
+    return take(both, np.argsort(both.owner_M, kind="stable"))
 
 
 def mixture_blobs(mixtures: Mixtures, band: int, x_N: Floats, y_N: Floats, fwhm: float) -> tuple[Blobs, Blobs]:
@@ -119,14 +114,14 @@ def add(image_HW: Image, shapes: Blobs, tolerance: float, faintest: float) -> No
     seen_M &= (shapes.y_M > -half_M) & (shapes.y_M < height + half_M)
     size_M = np.searchsorted(HALF_SIZES, half_M)
     for size in np.unique(size_M[seen_M]):
-        _add_boxes(image_HW, shapes[seen_M & (size_M == size)], int(HALF_SIZES[size]))
+        _add_boxes(image_HW, take(shapes, seen_M & (size_M == size)), int(HALF_SIZES[size]))
 
 
 def _add_boxes(image_HW: Image, shapes: Blobs, half: int) -> None:
     """Evaluate Gaussians on boxes of one size, sum those of one object, and add the sums."""
     step = max(1, ELEMENTS // (2 * half + 1) ** 2)
     for start in range(0, len(shapes.owner_M), step):
-        part = shapes[start : start + step]
+        part = take(shapes, slice(start, start + step))
         first_J = np.flatnonzero(np.diff(part.owner_M, prepend=-1))
         left_J = np.floor(part.x_M[first_J] + 0.5).astype(np.intp) - half
         bottom_J = np.floor(part.y_M[first_J] + 0.5).astype(np.intp) - half

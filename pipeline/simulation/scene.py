@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from pipeline.simulation import backdrop, galaxies, geometry, luminosity, mixtures
 from pipeline.simulation.dice import Dice, keys
 from pipeline.simulation.geometry import Cell
+from pipeline.simulation.rows import join
 from pipeline.simulation.settings import SimulationSettings
 
 Floats = NDArray[np.float64]
@@ -32,10 +33,9 @@ def make_scene(settings: SimulationSettings, cell: Cell) -> Scene:
     bright = galaxies.draw_galaxies(
         *_population(settings, cell, "galaxies", settings.density * float(luminosity.density_table().sum()))
     )
-    around = backdrop.join(
-        backdrop.draw_faint(*_population(settings, cell, "faint", backdrop.FAINT_DENSITY)),
-        backdrop.draw_stars(*_population(settings, cell, "stars", backdrop.star_count_density())),
-    )
+    faint = backdrop.draw_faint(*_population(settings, cell, "faint", backdrop.FAINT_DENSITY))
+    stars = backdrop.draw_stars(*_population(settings, cell, "stars", backdrop.star_count_density()))
+    around = join([faint, stars])
     return Scene(bright, around, mixtures.galaxy_mixtures(bright), mixtures.backdrop_mixtures(around))
 
 

@@ -14,8 +14,8 @@ SMALLEST = 200
 class SimulationSettings:
     """Everything that decides the bytes of a simulated survey, apart from the number of tiles.
 
-    ``size`` is the side of a coadd in pixels, ``density`` multiplies the number of galaxies with r < 20.5 (1 is the real
-    sky); faint galaxies and stars keep their real density.
+    ``size`` is the side of a coadd in pixels, ``density`` multiplies the number of galaxies with r < 20.5 (1 is the
+    real sky); faint galaxies and stars keep their real density.
     """
 
     size: int = 2000

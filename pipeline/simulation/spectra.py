@@ -91,8 +91,8 @@ def tilt(slope_N: Floats) -> Floats:
 def smooth_basis(rms: float, length: float) -> Floats:
     """Basis (K, L) of a Gaussian process in ln wavelength: unit normal coefficients give curves of the stated rms.
 
-    Squared-exponential covariance; the eigenvectors on coarse nodes that carry 99.9% of the variance, brought to the fine
-    grid by the process's own (kriging) interpolation.
+    Squared-exponential covariance; the strongest eigenvectors on coarse nodes, brought to the fine grid by the
+    process's own (kriging) interpolation.
     """
     fine = data().ln_wave_L
     nodes = np.arange(fine[0], fine[-1] + length, length / 2)

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from pipeline.simulation import catalogue, conditions, geometry, images, photometry, truth
 from pipeline.simulation.conditions import Observation
 from pipeline.simulation.geometry import Cell
+from pipeline.simulation.rows import take
 from pipeline.simulation.scene import make_scene
 from pipeline.simulation.settings import SimulationSettings
 from pipeline.survey.names import catalogue_name, image_name
-
 
 FITS_BLOCK = 2880
 
@@ -49,8 +49,8 @@ def simulate_tile(
     seen = conditions.observe(settings, cell)
     scene = make_scene(settings, cell)
     sources = photometry.measure(scene, seen, tuple(catalogue.epoch_suffixes(settings.facts).values()))
-    sources = sources[geometry.catalogue_rectangle(cell, settings).contains(sources.ra_N, sources.dec_N)]
-    sources = sources[np.lexsort((sources.ra_N, sources.dec_N))]
+    sources = take(sources, geometry.catalogue_rectangle(cell, settings).contains(sources.ra_N, sources.dec_N))
+    sources = take(sources, np.lexsort((sources.ra_N, sources.dec_N)))
     columns = catalogue.catalogue_columns(settings, cell, scene, sources, seen)
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / catalogue_name(settings.release, name, settings.facts.band_list)
