@@ -15,10 +15,12 @@ def validate(
         Path | None, typer.Option(help="Directory of the report; CATALOGUE/validation for a directory.")
     ] = None,
     config: Annotated[Path | None, typer.Option(help="TOML file with columns, bins, gates.")] = None,
+    plots: Annotated[bool, typer.Option(help="Draw the figures and write report.md and report.html.")] = True,
 ) -> None:
     """Compare the redshifts of CATALOGUE with spectroscopic ones: SMAD, bias, outliers, and where they fail.
 
-    Writes metrics.json into the output directory and prints the table of statistics.
+    Writes metrics.json, metrics.parquet, report.md and report.html into the output directory and prints the table of
+    statistics. Exit code 4 if a gate of the configuration fails.
     """
     from pipeline.errors import ExitCode
     from pipeline.validation.gates import evaluate
@@ -31,11 +33,17 @@ def validate(
     if specz:
         settings = settings.model_copy(update={"specz": tuple(SpecSettings(file=path) for path in specz)})
     out = out or _default_directory(catalogue)
-    result, _ = run(catalogue, settings)
+    result, pairs = run(catalogue, settings)
     outcomes = evaluate(result, settings.gates)
     out.mkdir(parents=True, exist_ok=True)
     write_json(result, outcomes, out / "metrics.json")
     write_parquet(result, out / "metrics.parquet")
+    if plots:
+        from pipeline.validation.report import draw, write_html, write_markdown
+
+        drawn = draw(result, pairs, lambda: None, out / "plots")
+        write_html(result, outcomes, drawn, out / "report.html")
+        write_markdown(result, outcomes, drawn, out / "report.md")
     print_summary(result, outcomes, out)
     if not all(outcome.passed for outcome in outcomes):
         raise typer.Exit(ExitCode.GATE_FAILED)

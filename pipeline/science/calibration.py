@@ -1,16 +1,18 @@
 """Quality of predicted distributions given by quantiles: PIT, its uniformity, CDE loss, pinball loss.
 
-A distribution is the piecewise constant density between its quantiles; beyond the outermost ones the density
-continues and falls off exponentially, with the probability that is left there. So it is known everywhere and
-integrates to 1 in closed form.
+Between its quantiles a distribution is interpolated on the scale of a Gaussian: the normal score u of the
+cumulative probability is linear in redshift from quantile to quantile, and goes on with the slope of the outermost
+interval. So a Gaussian is recovered exactly from any of its quantiles, tails included, and every distribution is
+known everywhere and integrates to 1.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
+from scipy import special, stats
 
+from pipeline.errors import BadDataError
 from pipeline.science.statistics import Floats, mean
 
 MIN_WIDTH = 1e-5
@@ -28,31 +30,28 @@ class Uniformity:
 
 
 def pit(z_spec_N: ArrayLike, quantiles_NQ: ArrayLike, levels_Q: ArrayLike) -> Floats:
-    """Probability integral transform: predicted cumulative probability at the true redshift; NaN if missing."""
-    z, q_NQ, level_Q, density_NK = _prepare(z_spec_N, quantiles_NQ, levels_Q)
-    cell, rows = _cell(z, q_NQ)
-    with np.errstate(over="ignore", invalid="ignore"):
-        left = level_Q[0] * np.exp(-density_NK[:, 0] / level_Q[0] * (q_NQ[:, 0] - z))
-        right = 1 - (1 - level_Q[-1]) * np.exp(-density_NK[:, -1] / (1 - level_Q[-1]) * (z - q_NQ[:, -1]))
-    inner = level_Q[cell] + density_NK[rows, cell] * (z - q_NQ[rows, cell])
-    value = np.where(z < q_NQ[:, 0], left, np.where(z > q_NQ[:, -1], right, inner))
-    return np.where(np.isnan(z), np.nan, value)
+    """Probability integral transform: predicted cumulative probability at the true redshift; NaN if missing.
+
+    Parameters
+    ----------
+    quantiles_NQ
+        Redshifts, not decreasing along Q.
+    levels_Q
+        Their probabilities, increasing, inside (0, 1), at least two.
+    """
+    score_N, _ = _score(z_spec_N, *_prepare(quantiles_NQ, levels_Q))
+    return np.asarray(special.ndtr(score_N))
 
 
 def cde_loss(z_spec_N: ArrayLike, quantiles_NQ: ArrayLike, levels_Q: ArrayLike) -> float:
     """Conditional density loss, ``mean(integral of f(z)^2 dz - 2 f(z_spec))`` (Izbicki & Lee 2017)."""
-    z, q_NQ, level_Q, density_NK = _prepare(z_spec_N, quantiles_NQ, levels_Q)
-    square = (
-        (density_NK**2 * np.diff(q_NQ, axis=1)).sum(axis=1)
-        + level_Q[0] * density_NK[:, 0] / 2
-        + (1 - level_Q[-1]) * density_NK[:, -1] / 2
-    )
-    cell, rows = _cell(z, q_NQ)
-    with np.errstate(over="ignore", invalid="ignore"):
-        below = density_NK[:, 0] * np.exp(-density_NK[:, 0] / level_Q[0] * (q_NQ[:, 0] - z))
-        above = density_NK[:, -1] * np.exp(-density_NK[:, -1] / (1 - level_Q[-1]) * (z - q_NQ[:, -1]))
-    at_z = np.where(z < q_NQ[:, 0], below, np.where(z > q_NQ[:, -1], above, density_NK[rows, cell]))
-    return float(mean(np.where(np.isnan(z), np.nan, square - 2 * at_z)))
+    q_NQ, score_Q, slope_NK = _prepare(quantiles_NQ, levels_Q)
+    # The integral of the squared normal density between two scores, times the slope of each interval.
+    ends = np.concatenate([[-np.inf], score_Q[1:-1], [np.inf]])
+    square_K = np.diff(special.ndtr(np.sqrt(2) * ends)) / (2 * np.sqrt(np.pi))
+    score_N, cell_N = _score(z_spec_N, q_NQ, score_Q, slope_NK)
+    density_N = slope_NK[np.arange(len(cell_N)), cell_N] * np.exp(-(score_N**2) / 2) / np.sqrt(2 * np.pi)
+    return float(mean(slope_NK @ square_K - 2 * density_N))
 
 
 def pinball_loss(z_spec_N: ArrayLike, quantiles_NQ: ArrayLike, levels_Q: ArrayLike) -> float:
@@ -63,7 +62,7 @@ def pinball_loss(z_spec_N: ArrayLike, quantiles_NQ: ArrayLike, levels_Q: ArrayLi
 
 
 def uniformity(pit_N: ArrayLike) -> Uniformity:
-    """Kolmogorov-Smirnov and Cramer-von Mises tests of PIT values against a uniform distribution."""
+    """Kolmogorov-Smirnov and Cramer-von Mises tests of PIT values; NaN for fewer than two."""
     values = np.asarray(pit_N, np.float64)
     values = values[np.isfinite(values)]
     if len(values) < 2:
@@ -72,19 +71,21 @@ def uniformity(pit_N: ArrayLike) -> Uniformity:
     return Uniformity(float(ks.statistic), float(ks.pvalue), float(cvm.statistic), float(cvm.pvalue))
 
 
-def _prepare(
-    z_spec_N: ArrayLike, quantiles_NQ: ArrayLike, levels_Q: ArrayLike
-) -> tuple[Floats, Floats, Floats, Floats]:
-    """Redshifts (NaN where anything is missing), quantiles pulled apart, levels, densities of the cells."""
+def _prepare(quantiles_NQ: ArrayLike, levels_Q: ArrayLike) -> tuple[Floats, Floats, Floats]:
+    """Quantiles pulled apart, normal scores of the levels, slopes of the score in each interval."""
     q_NQ, level_Q = np.array(quantiles_NQ, np.float64), np.asarray(levels_Q, np.float64)
-    z = np.where(np.isfinite(q_NQ).all(axis=1), np.asarray(z_spec_N, np.float64), np.nan)
+    good = len(level_Q) > 1 and np.all(np.diff(level_Q) > 0) and level_Q[0] > 0 and level_Q[-1] < 1
+    if not good or q_NQ.shape[1:] != level_Q.shape:
+        raise BadDataError(f"quantile levels {level_Q.tolist()}: need two or more, increasing, inside (0, 1)")
     steps = np.maximum(np.diff(q_NQ, axis=1), MIN_WIDTH)
     q_NQ[:, 1:] = q_NQ[:, :1] + np.cumsum(steps, axis=1)
-    return z, q_NQ, level_Q, np.diff(level_Q) / steps
+    score_Q = special.ndtri(level_Q)
+    return q_NQ, score_Q, np.diff(score_Q) / steps
 
 
-def _cell(z_N: Floats, q_NQ: Floats) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Find the interval between quantiles that holds each redshift; also the row numbers."""
-    with np.errstate(invalid="ignore"):
-        cell = np.clip((q_NQ <= z_N[:, None]).sum(axis=1) - 1, 0, q_NQ.shape[1] - 2)
-    return cell, np.arange(len(z_N))
+def _score(z_spec_N: ArrayLike, q_NQ: Floats, score_Q: Floats, slope_NK: Floats) -> tuple[Floats, NDArray[np.intp]]:
+    """Normal score of each true redshift, and the interval between quantiles that holds it."""
+    z_N = np.asarray(z_spec_N, np.float64)
+    cell = np.clip((q_NQ <= z_N[:, None]).sum(axis=1) - 1, 0, slope_NK.shape[1] - 1)
+    rows = np.arange(len(z_N))
+    return score_Q[cell] + slope_NK[rows, cell] * (z_N - q_NQ[rows, cell]), cell

@@ -18,15 +18,19 @@ SPIKE_FLOOR = 0.05
 class Spikes:
     """Excess of each bin over its smooth neighbourhood. Bins are equal in ln(1 + z), half a resolution element wide.
 
-    ``excess_K`` is relative to the neighbourhood, ``significance_K`` in standard deviations of counting noise and a
-    floor of 5%; NaN where the neighbourhood is incomplete or nearly empty.
+    ``excess_K`` is relative to the neighbourhood; ``noise_K`` its standard deviation, counting noise and a floor of
+    5%. NaN where the neighbourhood is incomplete or nearly empty.
     """
 
     centre_K: Floats
     count_K: NDArray[np.int64]
-    smooth_K: Floats
     excess_K: Floats
-    significance_K: Floats
+    noise_K: Floats
+
+    @property
+    def significance_K(self) -> Floats:
+        """The excess in standard deviations."""
+        return self.excess_K / self.noise_K
 
     @property
     def worst(self) -> tuple[float, float, float]:
@@ -54,9 +58,8 @@ def find_spikes(z_N: ArrayLike, resolution: float) -> Spikes:
     smooth = smooth_without_centre(count.astype(np.float64))
     # Below ten expected objects neither the parabola nor Gaussian noise is an honest description.
     smooth = np.where(smooth >= 10, smooth, np.nan)
-    excess = (count - smooth) / smooth
-    noise = np.sqrt(smooth * (1 + _prediction_variance()) + (SPIKE_FLOOR * smooth) ** 2)
-    return Spikes(np.expm1((edges[:-1] + edges[1:]) / 2), count, smooth, excess, (count - smooth) / noise)
+    noise = np.sqrt((1 + _prediction_variance()) / smooth + SPIKE_FLOOR**2)
+    return Spikes(np.expm1((edges[:-1] + edges[1:]) / 2), count, count / smooth - 1, noise)
 
 
 def smooth_without_centre(count_K: Floats) -> Floats:

@@ -26,12 +26,14 @@ INTERVAL_BINS = 60
 NORTH_OF = -15.0
 """KiDS-N and KiDS-S lie on either side of this declination (deg)."""
 
-CONTINUOUS = {"r": "MAG_AUTO_CALIB", "z_phot": "Z_PHOT", "z_spec": "Z_SPEC"}
+CONTINUOUS = {"r": "MAG_AUTO_CALIB", "z_phot": "Z_PHOT", "z_spec": "Z_SPEC", "g_r": "MAG_GAAP_g - MAG_GAAP_r"}
+"""Breakdowns by a number: a column, or the difference of two."""
 
 TITLES = {
     "r": "r magnitude",
     "z_phot": "photometric redshift",
     "z_spec": "spectroscopic redshift",
+    "g_r": "observed g - r",
     "psf": "seeing",
     "colour": "colour class",
     "colour_r": "colour class and r magnitude",
@@ -40,6 +42,7 @@ TITLES = {
     "tile": "tile",
     "hemisphere": "hemisphere",
     "source": "spec-z survey",
+    "nz": "n(z_phot) at",
 }
 
 
@@ -107,9 +110,11 @@ def _breakdowns(
 
 def number_bins(columns: Columns, column: str, bins: int, edges: tuple[float, ...] | None) -> list[Bin] | str:
     """Bins of a number: between the given edges, or with equal numbers of objects."""
-    if column not in columns:
-        return f"the catalogue lacks {column}"
-    x = columns[column].astype(np.float64)
+    missing = [name for name in column.split(" - ") if name not in columns]
+    if missing:
+        return f"the catalogue lacks {', '.join(missing)}"
+    parts = [columns[name].astype(np.float64) for name in column.split(" - ")]
+    x = parts[0] - parts[1] if len(parts) == 2 else parts[0]
     finite = x[np.isfinite(x)]
     if not len(finite):
         return f"{column} is null everywhere"

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pipeline.science.redshift_distribution import Spikes
 from pipeline.validation.breakdowns import CONTINUOUS, TITLES
 from pipeline.validation.metrics import Group
 
@@ -23,7 +24,7 @@ MEDIAN_ERROR, SMAD_ERROR = 1.2533, 1.1664
 
 @dataclass(frozen=True)
 class Finding:
-    """One bin that differs; ``kind`` is "bias", "scatter" or "outliers"."""
+    """One bin that differs; ``kind`` is "bias", "scatter", "outliers" or, for a bin of n(z_phot), "spike"."""
 
     breakdown: str
     label: str
@@ -38,19 +39,21 @@ class Finding:
         what = {
             "bias": f"median of normdz is {self.value:+.4f} where {self.usual:+.4f} is usual",
             "scatter": f"SMAD is {self.value:.4f} where {self.usual:.4f} is usual",
+            "spike": f"{self.value:.0%} more galaxies than the neighbouring bins",
             "outliers": f"{self.value:.1%} lie beyond 0.15 where {self.usual:.1%} are usual",
         }[self.kind]
         return f"{TITLES[self.breakdown]} {self.label}: {what} ({self.n} galaxies, {self.significance:.0f} sigma)"
 
 
-def find(overall: Group, breakdowns: Mapping[str, Iterable[Group]]) -> list[Finding]:
-    """The bins whose median, SMAD or outlier fraction stands out, the most significant first.
+def find(overall: Group, breakdowns: Mapping[str, Iterable[Group]], spikes: Spikes) -> list[Finding]:
+    """Spikes of n(z_phot), and the bins whose median, SMAD or outlier fraction stands out; the most significant first.
 
     Bins of magnitude and redshift are left out: there the scatter is expected to change, and the report plots it.
     """
     skipped = {*CONTINUOUS, "psf", "colour_r"}
     bins = [group for name, groups in breakdowns.items() if name not in skipped for group in groups]
     found = [finding for group in bins if MIN_PAIRS <= group.n < overall.n for finding in _compare(group, overall)]
+    found += _spikes(spikes)
     return sorted(found, key=lambda finding: -finding.significance)
 
 
@@ -64,7 +67,12 @@ def _compare(group: Group, overall: Group) -> list[Finding]:
     ratio = value["smad"] / max(usual["smad"], 1e-9)
     chance = max(overall["outliers_015"].value * (1 - overall["outliers_015"].value), 1 / overall.n)
     tests = (
-        ("bias", "median_normdz", shift / (MEDIAN_ERROR * sigma) * root, shift > BIAS_SHARE * usual["smad"]),
+        (
+            "bias",
+            "median_normdz",
+            shift / (MEDIAN_ERROR * sigma) * root,
+            shift > BIAS_SHARE * usual["smad"] and abs(value["median_normdz"]) > abs(usual["median_normdz"]),
+        ),
         ("scatter", "smad", (ratio - 1) / (SMAD_ERROR * max(ratio, 1)) * root, ratio > SCATTER_RATIO),
         (
             "outliers",
@@ -77,6 +85,23 @@ def _compare(group: Group, overall: Group) -> list[Finding]:
         Finding(group.breakdown, group.label, group.n, kind, value[name], usual[name], float(significance))
         for kind, name, significance, matters in tests
         if matters and significance > SIGNIFICANCE
+    ]
+
+
+def _spikes(spikes: Spikes) -> list[Finding]:
+    """The bins of n(z_phot) that stand out from their neighbours."""
+    rows = np.flatnonzero(np.nan_to_num(spikes.significance_K) > SIGNIFICANCE)
+    return [
+        Finding(
+            "nz",
+            f"z = {spikes.centre_K[k]:.3f}",
+            int(spikes.count_K[k]),
+            "spike",
+            float(spikes.excess_K[k]),
+            0.0,
+            float(spikes.significance_K[k]),
+        )
+        for k in rows
     ]
 
 

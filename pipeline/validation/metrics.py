@@ -178,11 +178,11 @@ def distribution(columns: Columns, levels_Q: NDArray[np.float64]) -> Distributio
     z = columns["Z_SPEC"]
     if QUANTILES in columns and len(levels_Q) == columns[QUANTILES].shape[-1] >= 2:
         quantiles, levels = columns[QUANTILES].astype(np.float64), levels_Q
-        source = f"{len(levels)} quantiles of {QUANTILES}"
+        source = f"from {len(levels)} quantiles of {QUANTILES}"
     elif all(name in columns for name in FIVE_POINTS):
         quantiles = np.sort(np.column_stack([columns[name] for name in FIVE_POINTS]).astype(np.float64), axis=1)
         levels = np.array(FIVE_LEVELS)
-        source = "approximation from five points: ends of the 68% and 95% intervals, Z_PHOT as the median"
+        source = "approximated from five points: ends of the 68% and 95% intervals, Z_PHOT as the median"
     else:
         return None
     pit_N = calibration.pit(z, quantiles, levels)

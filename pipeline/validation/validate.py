@@ -55,7 +55,7 @@ def examine(
             Comparison(*compare(pairs.columns, other, settings.weight, settings.seed)) for other in catalogue.compare
         ),
         breakdowns=breakdowns,
-        findings=tuple(find(overall, breakdowns)),
+        findings=tuple(find(overall, breakdowns, spikes)),
         notes=tuple(notes),
     )
 
