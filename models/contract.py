@@ -51,6 +51,8 @@ class Training(_Record):
     date: str
     commit: str
     seed: int
+    """Of the split, and of the first network; further ones of an ensemble count on from it."""
+    split: Literal["galaxy", "tile", "none"] = "none"
 
 
 class ModelContract(_Record):

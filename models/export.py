@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import onnx
@@ -46,6 +46,7 @@ class SealedNetwork(nn.Module):
     def __init__(self, networks: Sequence[PhotozNetwork], levels_QQ: NDArray[np.float64], z_range: tuple[float, float]):
         super().__init__()
         self.networks = nn.ModuleList(networks)
+        self.architecture = networks[0].architecture
         self.register_buffer("levels_QQ", torch.as_tensor(levels_QQ, dtype=torch.float32).T.contiguous())
         self.z_range = z_range
 
@@ -73,6 +74,7 @@ class Label:
     date: str
     commit: str
     seed: int
+    split: Literal["galaxy", "tile"]
 
 
 def seal(networks: Sequence[PhotozNetwork], examples: Examples, split: Split) -> SealedNetwork:
@@ -107,9 +109,7 @@ def export(
 
 
 def _bands(sealed: SealedNetwork) -> tuple[int, int, int]:
-    network = sealed.networks[0]
-    assert isinstance(network, PhotozNetwork)
-    architecture = network.architecture
+    architecture = sealed.architecture
     return len(architecture.image_bands), len(architecture.magnitude_bands), architecture.stamp_size
 
 
@@ -181,7 +181,7 @@ def _contract(
     golden: Golden,
 ) -> ModelContract:
     networks = [network for network in sealed.networks if isinstance(network, PhotozNetwork)]
-    architecture, facts = networks[0].architecture, examples.facts
+    architecture, facts = sealed.architecture, examples.facts
     magnitudes_NB = examples.in_bands((), architecture.magnitude_bands).magnitudes_NB[split.train_N]
     limits_2B = np.nanquantile(magnitudes_NB, [0.001, 0.999], axis=0)
     return ModelContract(
@@ -216,6 +216,7 @@ def _contract(
             date=label.date,
             commit=label.commit,
             seed=label.seed,
+            split=label.split,
         ),
         test_metrics=test_metrics,
         licence=LICENCE,

@@ -83,8 +83,8 @@ def train(
     settings: Settings,
     checkpoint: Path | None = None,
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
-) -> PhotozNetwork:
-    """Train one network and return it with the weights of its best epoch, ready to evaluate.
+) -> tuple[PhotozNetwork, list[Epoch]]:
+    """Train one network; return it with the weights of its best epoch, ready to evaluate, and the whole history.
 
     Parameters
     ----------
@@ -108,11 +108,11 @@ def train(
             _store(progress, checkpoint, identity)
         on_epoch(epoch)
     progress.network.load_state_dict(progress.best_state)
-    return progress.network.eval().cpu()
+    return progress.network.eval().cpu(), progress.history
 
 
-def evaluate(network: PhotozNetwork, examples: Examples, rows_N: NDArray[np.int64]) -> Outputs:
-    """z_N, quantiles_NQ and domain_distance_N of some rows of ``examples``, which must be in the network's bands."""
+def evaluate(network: torch.nn.Module, examples: Examples, rows_N: NDArray[np.int64]) -> Outputs:
+    """Run a network over some rows of ``examples``, which must be in its bands: z_N, quantiles_NQ, distance_N."""
     device = next(network.parameters()).device
     parts = []
     with torch.inference_mode():

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
+from astropy.io import fits
 from numpy.typing import NDArray
 
 from models.examples import Examples, SetFacts
@@ -11,6 +12,7 @@ from pipeline.config import RunConfig
 from pipeline.errors import BadDataError, context
 from pipeline.records import Sources, StampRule, TileRef
 from pipeline.science.matching import match_positions
+from pipeline.survey.reading import explained
 from pipeline.tile import open_tile
 
 MATCH_RADIUS = 1.0
@@ -103,3 +105,11 @@ def _matches(
     _, first_K = np.unique(match.index_N[by_distance_K], return_index=True)
     rows_K = np.sort(by_distance_K[first_K])
     return rows_K, free_K[match.index_N[rows_K]]
+
+
+def is_simulated(ref: TileRef) -> bool:
+    """Whether the header of one of the tile's coadds says that it is no observation (SIMULATD)."""
+    for files in ref.images.values():
+        with explained(files.sci):
+            return bool(fits.getheader(files.sci, 1 if ".fz" in files.sci.suffixes else 0).get("SIMULATD", False))
+    return False

@@ -18,7 +18,7 @@ from models.session import PhotozModel
 from models.training import evaluate
 
 TINY = Architecture("tiny", stamp_size=12, stem=(8, 6, 2), widths=((16,), (16,)), dense=16)
-LABEL = Label("tiny", "1", "2026-01-01", "none", 0)
+LABEL = Label("tiny", "1", "2026-01-01", "none", 0, "galaxy")
 
 
 def untrained(architecture: Architecture, seed: int) -> PhotozNetwork:

@@ -32,10 +32,10 @@ def examples() -> Examples:
 def test_a_network_learns_colour_and_size_and_a_table_only_colour(examples):
     split = split_examples(examples, 1, "galaxy")
     true_N = examples.z_N[split.test_N]
-    hybrid = evaluate(train(TINY, examples, split, QUICK), examples, split.test_N)
+    hybrid = evaluate(train(TINY, examples, split, QUICK)[0], examples, split.test_N)
     table = Architecture("table", image_bands=(), stamp_size=12, widths=((), ()), dense=32)
     in_bands = examples.in_bands((), table.magnitude_bands)
-    magnitudes = evaluate(train(table, examples, split, QUICK), in_bands, split.test_N)
+    magnitudes = evaluate(train(table, examples, split, QUICK)[0], in_bands, split.test_N)
     assert scatter(hybrid[0], true_N) < 0.2 * scatter(magnitudes[0], true_N)
     # The width is uniform over 0.1 in z and no magnitude knows it.
     assert scatter(magnitudes[0], true_N) > 0.8 * 0.1 / np.sqrt(12) / 1.2
@@ -43,7 +43,7 @@ def test_a_network_learns_colour_and_size_and_a_table_only_colour(examples):
 
 def test_a_resumed_training_ends_where_an_unbroken_one_ends(examples, tmp_path):
     split = split_examples(examples, 1, "galaxy")
-    whole = train(TINY, examples, split, QUICK)
+    whole, history = train(TINY, examples, split, QUICK)
 
     def interrupt(epoch):
         if epoch.epoch == 2:
@@ -52,8 +52,9 @@ def test_a_resumed_training_ends_where_an_unbroken_one_ends(examples, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         train(TINY, examples, split, QUICK, tmp_path / "c.pt", interrupt)
     seen = []
-    resumed = train(TINY, examples, split, QUICK, tmp_path / "c.pt", seen.append)
+    resumed, resumed_history = train(TINY, examples, split, QUICK, tmp_path / "c.pt", seen.append)
     assert [epoch.epoch for epoch in seen] == [3, 4]
+    assert [epoch.epoch for epoch in resumed_history] == [epoch.epoch for epoch in history]
     for a, b in zip(whole.state_dict().values(), resumed.state_dict().values(), strict=True):
         torch.testing.assert_close(a, b)
 
@@ -70,7 +71,7 @@ def test_training_stops_early_and_keeps_the_best_epoch(examples, tmp_path):
     split = split_examples(examples, 1, "galaxy")
     seen = []
     hopeless = Settings(epochs=30, batch=64, learning_rate=1.0, patience=3)
-    network = train(TINY, examples, split, hopeless, on_epoch=seen.append)
+    network, _ = train(TINY, examples, split, hopeless, on_epoch=seen.append)
     best = int(np.argmin([epoch.validation_loss for epoch in seen]))
     assert len(seen) == best + 1 + 3
     z_N = evaluate(network, examples, split.validation_N)[0]

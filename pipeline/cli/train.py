@@ -1,0 +1,191 @@
+"""`photoz train`: survey tiles and spec-z, a kept set, or a simulation, to one sealed bundle."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+if TYPE_CHECKING:
+    from models.examples import Examples, SetFacts
+    from models.training import Epoch
+    from pipeline.config import RunConfig
+    from pipeline.records import StampRule
+    from pipeline.training_set import Redshifts
+
+SEVERAL = ("--data",)
+
+
+def train(
+    out: Annotated[Path, typer.Option(help="The bundle to write, NAME.onnx.")],
+    data: Annotated[list[Path] | None, typer.Option(help="Folders with the survey's files.", metavar="DIR...")] = None,
+    specz: Annotated[
+        Path | None, typer.Option(help="Table of spec-z (Parquet or FITS), GAMA's columns or others.")
+    ] = None,
+    kept_set: Annotated[Path | None, typer.Option("--set", help="Train on a set kept earlier instead.")] = None,
+    simulate: Annotated[int | None, typer.Option(help="Train on so many simulated tiles instead.")] = None,
+    keep_set: Annotated[Path | None, typer.Option(help="Keep the training set in this folder.")] = None,
+    network: Annotated[str, typer.Option(help="hybrid, images, magnitudes9 or magnitudes4.")] = "hybrid",
+    ensemble: Annotated[int, typer.Option(min=1, help="Networks to average.")] = 1,
+    split: Annotated[
+        Literal["galaxy", "tile"], typer.Option(help="Units of the split into training, validation and test part.")
+    ] = "galaxy",
+    smooth: Annotated[
+        bool, typer.Option("--smooth-redshifts", help="Thin out the peaks of the training part's redshifts.")
+    ] = False,
+    ra: Annotated[str, typer.Option(help="Column of right ascension (default: recognised).")] = "",
+    dec: Annotated[str, typer.Option(help="Column of declination (default: recognised).")] = "",
+    z: Annotated[str, typer.Option(help="Column of the redshift (default: recognised).")] = "",
+    quality: Annotated[
+        str | None, typer.Option(help="Rows to trust, like 'NQ > 2' (default: the survey's cut).")
+    ] = None,
+    select: Annotated[str, typer.Option(help="bright, all, or an expression over catalogue columns.")] = "bright",
+    release: Annotated[str | None, typer.Option(help="DR4 or DR5 (default: from the file names).")] = None,
+    epochs: Annotated[int, typer.Option(min=1, help="Epochs at most.")] = 60,
+    batch: Annotated[int, typer.Option(min=1, help="Galaxies in a batch.")] = 128,
+    learning_rate: Annotated[float, typer.Option(help="Largest learning rate of the cycle.")] = 3e-3,
+    alpha: Annotated[float, typer.Option(help="The Huber loss is linear beyond this dz/(1+z).")] = 0.02,
+    patience: Annotated[int, typer.Option(help="Stop after so many epochs without a better validation loss.")] = 15,
+    seed: Annotated[int, typer.Option(help="Of split, weights and augmentation.")] = 1,
+    checkpoints: Annotated[
+        Path | None, typer.Option(help="Folder for checkpoints; a training found there is taken up again.")
+    ] = None,
+    version: Annotated[str, typer.Option(help="Version written into the contract.")] = "1",
+    loss_plot: Annotated[Path | None, typer.Option(help="Draw the loss curves into this PNG.")] = None,
+) -> None:
+    """Train a photo-z network on labelled galaxies and seal it, with all preprocessing, into one bundle.
+
+    Example: photoz train --data /data/KiDS-DR5 --specz gkvScienceCatv02.fits --keep-set gama-set --out kids.onnx
+    """
+    from models.errors import BundleError, TrainingError
+    from models.examples import load_examples, save_examples
+    from models.training import Settings
+    from pipeline.errors import ConfigError
+    from pipeline.recipe import Recipe, make_bundle, plot_losses
+
+    if sum(source is not None for source in (specz, kept_set, simulate)) != 1:
+        raise ConfigError("give one source of galaxies: --data with --specz, or --set, or --simulate")
+    settings = Settings(
+        epochs=epochs, batch=batch, learning_rate=learning_rate, alpha=alpha, patience=patience, seed=seed
+    )
+    recipe = Recipe(network, ensemble, split, smooth, settings, version)
+    try:
+        if kept_set is not None:
+            examples = load_examples(kept_set)
+        elif simulate is not None:
+            examples = _from_simulation(simulate)
+        else:
+            assert specz is not None
+            examples = _from_survey(data or [], release, select, specz, (ra, dec, z, quality))
+        if keep_set is not None:
+            save_examples(examples, keep_set)
+        typer.echo(f"{len(examples):,} galaxies of {examples.facts.name}")
+        trained = make_bundle(examples, recipe, out, checkpoints, EpochLines(ensemble, epochs).line)
+    except (TrainingError, BundleError) as error:
+        raise ConfigError(str(error)) from error
+    if loss_plot is not None:
+        plot_losses(trained.histories, loss_plot)
+    metrics = trained.contract.test_metrics
+    typer.echo(f"{out}: {out.stat().st_size / 1e6:.2f} MB; test part of {metrics['number']:,.0f} galaxies:")
+    for name in (name for name in metrics if f"{name}_error" in metrics):
+        typer.echo(f"  {name:<12}{metrics[name]:9.5f} ± {metrics[f'{name}_error']:.5f}")
+
+
+class EpochLines:
+    """One line an epoch, with the time that is left by the pace of this network."""
+
+    def __init__(self, networks: int, epochs: int):
+        self.networks, self.epochs, self.network, self.start, self.done = networks, epochs, 0, 0.0, 0
+
+    def line(self, network: int, epoch: "Epoch") -> None:
+        """Print the line of ``epoch`` of network number ``network``."""
+        from time import monotonic
+
+        if network != self.network:
+            self.network, self.start, self.done = network, monotonic(), 0
+            typer.echo("network  epoch      loss  validation      SMAD   minutes left")
+        pace = (monotonic() - self.start) / self.done / 60 if self.done else float("nan")
+        self.done += 1
+        typer.echo(
+            f"{network:3d}/{self.networks:<3d}{epoch.epoch:4d}/{self.epochs:<4d}{epoch.train_loss:9.4f}"
+            f"{epoch.validation_loss:12.4f}{epoch.validation_smad:10.5f}{pace * (self.epochs - epoch.epoch):15.1f}"
+        )
+
+
+def _from_survey(
+    data: list[Path], release: str | None, select: str, specz: Path, columns: tuple[str, str, str, str | None]
+) -> "Examples":
+    from pipeline.errors import ConfigError
+    from pipeline.survey.discovery import find_tiles
+    from pipeline.training_set import Redshifts, build_training_set, is_simulated, join_examples
+    from pipeline.validation.settings import SpecSettings
+    from pipeline.validation.specz import read_specz
+
+    if not data:
+        raise ConfigError("no survey: give --data DIR with the tiles that --specz covers")
+    ra, dec, z, quality = columns
+    sample = read_specz([SpecSettings(file=specz, ra=ra, dec=dec, z=z, quality=quality)])
+    tiles = list(find_tiles(data, release).values())
+    rule, config = _rule_and_config(data, release, select)
+    simulated = any(is_simulated(ref) for ref in tiles)
+    facts = _facts(f"{', '.join(sample.sources)} x {tiles[0].release}", simulated, rule)
+    parts = []
+    for part in build_training_set(tiles, Redshifts(sample.ra_M, sample.dec_M, sample.z_M), rule, config, facts):
+        typer.echo(f"{part.tile_N[0]}: {len(part)} galaxies with spec-z")
+        parts.append(part)
+    return join_examples(parts)
+
+
+def _from_simulation(number: int) -> "Examples":
+    """Cut simulated tiles one after the other; only stamps stay. Redshifts are the true ones, to r = 20."""
+    from tempfile import TemporaryDirectory
+
+    from pipeline.simulation.settings import SimulationSettings
+    from pipeline.simulation.tile import simulate_tile
+    from pipeline.survey.discovery import find_tiles
+    from pipeline.training_set import build_training_set, join_examples
+
+    settings = SimulationSettings(size=2500, density=20, release="DR4.0", seed=2026)
+    size, density = settings.size, settings.density
+    name = f"simulated KiDS DR4: seed {settings.seed}, {number} tiles of {size} pixels, density {density:g}"
+    parts: list[Examples] = []
+    for index in range(number):
+        with TemporaryDirectory(prefix="photoz-tile-") as folder:
+            made = simulate_tile(settings, index, Path(folder))
+            rule, config = _rule_and_config([Path(folder)], None, "bright")
+            tiles = find_tiles([Path(folder)]).values()
+            parts += build_training_set(tiles, _true_redshifts(made.truth), rule, config, _facts(name, True, rule))
+        typer.echo(f"simulated tile {index + 1}/{number}: {len(parts[-1])} galaxies")
+    return join_examples(parts)
+
+
+def _true_redshifts(truth: object) -> "Redshifts":
+    import numpy as np
+
+    from pipeline.training_set import Redshifts
+
+    table = {name: np.array(truth[name].to_pylist()) for name in ("ra", "dec", "z", "kind")}  # type: ignore[index]
+    galaxies = (table["kind"] == "galaxy") & np.isfinite(table["z"])
+    return Redshifts(table["ra"][galaxies], table["dec"][galaxies], table["z"][galaxies])
+
+
+def _rule_and_config(data: list[Path], release: str | None, select: str) -> "tuple[StampRule, RunConfig]":
+    from models.contract import IMAGE_BANDS, MAGNITUDE_BANDS
+    from pipeline.config import RunConfig
+    from pipeline.training_set import training_rule
+
+    config = RunConfig(tiles=("all",), data=tuple(data), out=Path(), release=release, select=select)
+    return training_rule(IMAGE_BANDS, MAGNITUDE_BANDS, 36), config
+
+
+def _facts(name: str, simulated: bool, rule: "StampRule") -> "SetFacts":
+    from models.examples import SetFacts
+
+    return SetFacts(
+        name,
+        simulated,
+        rule.image_bands,
+        rule.magnitude_bands,
+        rule.pixel_scale,
+        rule.dmag_applied,
+        rule.extinction_corrected,
+    )

@@ -1,0 +1,190 @@
+"""Statistics of model bundles on labelled galaxies, and the table that sets them side by side."""
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.errors import BundleError, TrainingError
+from models.examples import Examples, split_examples
+from models.golden import Outputs
+from models.session import PhotozModel
+from pipeline.errors import ConfigError
+from pipeline.science.statistics import (
+    Floats,
+    bootstrap_intervals,
+    coverage,
+    normalised_residual,
+    point_statistics,
+    smad,
+)
+
+SHORT_NAMES = {
+    "bias": "bias",
+    "sd_normdz": "sd",
+    "median_normdz": "median",
+    "smad": "smad",
+    "outliers_005": "outliers",
+}
+"""Statistics of the table by their names in `pipeline.science.statistics`; outliers are |dz| > 0.05 (1 + z)."""
+
+INTERVALS = {"coverage_68": (0.16, 0.84), "coverage_95": (0.025, 0.975)}
+
+COLUMNS = ("bias", "sd", "median", "smad", "outliers", "coverage_68", "coverage_95")
+
+BATCH = 256
+SPEED_BATCHES = 8
+
+
+@dataclass(frozen=True)
+class Row:
+    """One bundle's line of the table; ``figures`` are plain numbers, errors under ``<name>_error``."""
+
+    name: str
+    figures: dict[str, float]
+
+
+def measure(outputs: Outputs, true_z_N: NDArray[np.float32], levels: Sequence[float]) -> dict[str, float]:
+    """Statistics of the published comparison with their bootstrap errors (68%) under ``<name>_error``.
+
+    Coverage of the 68% and 95% interval is added where their ends are among ``levels``.
+    """
+    z_N, quantiles_NQ, _ = outputs
+    ends = {
+        name: [quantiles_NQ[:, levels.index(level)] for level in pair]
+        for name, pair in INTERVALS.items()
+        if all(level in levels for level in pair)
+    }
+
+    def statistics(z_phot_N: Floats, z_spec_N: Floats, *limits_N: Floats) -> dict[str, Floats]:
+        points = point_statistics(z_phot_N, z_spec_N)
+        found = {short: points[name] for name, short in SHORT_NAMES.items()}
+        for k, name in enumerate(ends):
+            found[name] = coverage(z_spec_N, limits_N[2 * k], limits_N[2 * k + 1])
+        return found
+
+    columns = [z_N, true_z_N, *(limit for pair in ends.values() for limit in pair)]
+    spans = bootstrap_intervals(statistics, columns)
+    figures: dict[str, float] = {"number": len(true_z_N)}
+    for name, value in statistics(*(np.asarray(column, np.float64) for column in columns)).items():
+        figures[name] = float(value)
+        figures[f"{name}_error"] = (spans[name][1] - spans[name][0]) / 2
+    return figures
+
+
+def compare_bundles(bundles: Sequence[Path], examples: Examples) -> tuple[list[Row], int]:
+    """Every bundle on the same galaxies: those that none of them was trained on. Rows, and how many galaxies.
+
+    Raises
+    ------
+    ConfigError
+        If a bundle or the set cannot be used, or no galaxy is left that all bundles have not seen.
+    """
+    try:
+        models = [PhotozModel.load(path, provider="cpu", threads=1) for path in bundles]
+        rows_N = unseen(models, examples)
+        rows = [Row(path.stem, _row(model, examples, rows_N)) for path, model in zip(bundles, models, strict=True)]
+    except (BundleError, TrainingError) as error:
+        raise ConfigError(str(error)) from error
+    return rows, len(rows_N)
+
+
+def unseen(models: Sequence[PhotozModel], examples: Examples) -> NDArray[np.int64]:
+    """Rows of ``examples`` outside the training and validation parts of every model that was made from this set."""
+    unseen_N = np.ones(len(examples), dtype=bool)
+    digest = examples.digest()
+    for model in models:
+        training = model.contract.training
+        if training.digest == digest and training.split != "none":
+            test_N = split_examples(examples, training.seed, training.split).test_N
+            unseen_N &= np.isin(np.arange(len(examples)), test_N)
+    if not unseen_N.any():
+        raise ConfigError("no galaxy of this set is new to all bundles; compare bundles of the same split")
+    return np.flatnonzero(unseen_N)
+
+
+def predict(model: PhotozModel, examples: Examples, rows_N: NDArray[np.int64]) -> Outputs:
+    """Run a bundle over rows of a set, in batches."""
+    in_bands = examples.in_bands(model.contract.image_bands, model.contract.magnitude_bands)
+    parts = [
+        model.predict(in_bands.stamps_NCHW[rows], in_bands.magnitudes_NB[rows])
+        for rows in np.split(rows_N, range(BATCH, len(rows_N), BATCH))
+    ]
+    z_N, quantiles_NQ, distance_N = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    return z_N, quantiles_NQ, distance_N
+
+
+def worst_lost_band(model: PhotozModel, examples: Examples, rows_N: NDArray[np.int64]) -> tuple[str, float]:
+    """The magnitude band whose loss hurts most, and the SMAD without it divided by the SMAD with all."""
+    in_bands = examples.in_bands(model.contract.image_bands, model.contract.magnitude_bands)
+    true_N = in_bands.z_N[rows_N]
+    complete = float(smad(normalised_residual(predict(model, in_bands, rows_N)[0], true_N)))
+    growth = {}
+    for k, band in enumerate(model.contract.magnitude_bands):
+        magnitudes_NB = np.array(in_bands.magnitudes_NB)
+        magnitudes_NB[:, k] = np.nan
+        without = Examples(in_bands.facts, in_bands.stamps_NCHW, magnitudes_NB, in_bands.z_N, in_bands.tile_N)
+        growth[band] = float(smad(normalised_residual(predict(model, without, rows_N)[0], true_N))) / complete
+    worst = max(growth, key=lambda band: growth[band])
+    return worst, growth[worst]
+
+
+def colour_halves(examples: Examples, rows_N: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """True for the redder half at fixed redshift: g - i above the median of the 200 galaxies nearest in redshift."""
+    bands = examples.facts.magnitude_bands
+    colour_N = examples.magnitudes_NB[rows_N, bands.index("g")] - examples.magnitudes_NB[rows_N, bands.index("i")]
+    order_N = np.argsort(examples.z_N[rows_N], kind="stable")
+    red_N = np.zeros(len(rows_N), dtype=bool)
+    for group in np.array_split(order_N, max(1, len(rows_N) // 200)):
+        red_N[group] = colour_N[group] > np.nanmedian(colour_N[group])
+    return red_N
+
+
+def as_json(rows: Sequence[Row], about: dict[str, str | int]) -> str:
+    """The table as JSON: facts about the test, and a list ``rows`` of plain numbers."""
+    listed = [{"name": row.name, **{key: _rounded(value) for key, value in row.figures.items()}} for row in rows]
+    return json.dumps({**about, "rows": listed}, indent=1) + "\n"
+
+
+def as_markdown(rows: Sequence[Row]) -> str:
+    """The table as Markdown, values with their bootstrap errors."""
+    head = ["network", *COLUMNS, "red half", "blue half", "multiply-adds", "galaxies/s"]
+    lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
+    for row in rows:
+        cells = [f"{row.figures[name]:.4f} ± {row.figures[f'{name}_error']:.4f}" for name in COLUMNS]
+        cells += [f"{row.figures[name]:.4f}" for name in ("smad_red", "smad_blue")]
+        cells += [f"{row.figures['multiply_adds'] / 1e6:.2f} M", f"{row.figures['galaxies_per_second']:.0f}"]
+        lines.append(f"| {row.name} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _row(model: PhotozModel, examples: Examples, rows_N: NDArray[np.int64]) -> dict[str, float]:
+    outputs = predict(model, examples, rows_N)
+    true_z_N = np.array(examples.z_N[rows_N])
+    x_N = normalised_residual(outputs[0], true_z_N)
+    red_N = colour_halves(examples, rows_N)
+    figures = measure(outputs, true_z_N, model.contract.quantile_levels)
+    figures |= {"smad_red": float(smad(x_N[red_N])), "smad_blue": float(smad(x_N[~red_N]))}
+    if model.contract.magnitude_bands:
+        figures["lost_band_growth"] = worst_lost_band(model, examples, rows_N)[1]
+    figures["out_of_domain"] = float(np.mean(outputs[2] > 1))
+    figures["multiply_adds"] = model.contract.multiply_adds
+    figures["galaxies_per_second"] = _speed(model, examples, rows_N)
+    return figures
+
+
+def _speed(model: PhotozModel, examples: Examples, rows_N: NDArray[np.int64]) -> float:
+    in_bands = examples.in_bands(model.contract.image_bands, model.contract.magnitude_bands)
+    stamps_NCHW, magnitudes_NB = in_bands.stamps_NCHW[rows_N[:BATCH]], in_bands.magnitudes_NB[rows_N[:BATCH]]
+    start = time.perf_counter()
+    for _ in range(SPEED_BATCHES):
+        model.predict(stamps_NCHW, magnitudes_NB)
+    return SPEED_BATCHES * len(magnitudes_NB) / (time.perf_counter() - start)
+
+
+def _rounded(value: float) -> float:
+    return int(value) if value == int(value) else float(f"{value:.5g}")

@@ -1,0 +1,128 @@
+"""From a training set to a sealed bundle: what `photoz train` does once it has labelled galaxies."""
+
+import subprocess
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from models.contract import QUANTILE_LEVELS, ModelContract
+from models.examples import Examples, Split, split_examples
+from models.export import Label, SealedNetwork, export, seal
+from models.network import ARCHITECTURES, PhotozNetwork
+from models.smoothing import smooth_redshifts
+from models.training import Epoch, Settings, evaluate, train
+from pipeline import __version__
+from pipeline.comparison import measure
+from pipeline.errors import ConfigError
+
+Report = Callable[[int, Epoch], None]
+"""Called after each epoch with the number of the network (from 1)."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides a bundle, given the training set."""
+
+    network: str
+    ensemble: int
+    split: Literal["galaxy", "tile"]
+    smooth: bool
+    settings: Settings
+    version: str
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A written bundle: its contract, and the training history of each network."""
+
+    contract: ModelContract
+    histories: list[list[Epoch]]
+
+
+def make_bundle(examples: Examples, recipe: Recipe, out: Path, checkpoints: Path | None, report: Report) -> Trained:
+    """Train, calibrate, test and seal; write the bundle ``out``.
+
+    Networks of an ensemble differ by their seeds. Checkpoints are taken up from and written to ``checkpoints``.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such network.
+    TrainingError, BundleError
+        If the set or a checkpoint cannot be used, or the graph does not give what the networks give.
+    """
+    if recipe.network not in ARCHITECTURES:
+        raise ConfigError(f"network {recipe.network!r} is none of {', '.join(ARCHITECTURES)}")
+    settings = recipe.settings
+    split = split_examples(examples, settings.seed, recipe.split)
+    if recipe.smooth:
+        split = smoothed(split, examples, settings.seed)
+    networks, histories = _members(examples, split, recipe, checkpoints, report)
+    sealed = seal(networks, examples, split)
+    date = datetime.now(UTC).date().isoformat()
+    label = Label(out.stem, recipe.version, date, code_version(), settings.seed, recipe.split)
+    return Trained(export(sealed, examples, split, label, _test(sealed, examples, split), out), histories)
+
+
+def smoothed(split: Split, examples: Examples, seed: int) -> Split:
+    """The same split with the peaks of the training part's redshift distribution thinned out."""
+    return replace(split, train_N=split.train_N[smooth_redshifts(examples.z_N[split.train_N], seed)])
+
+
+def plot_losses(histories: Sequence[Sequence[Epoch]], path: Path) -> None:
+    """Draw training and validation loss and validation SMAD against the epoch."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    losses, scatter = figure.subplots(1, 2)
+    for history in histories:
+        epochs = [line.epoch for line in history]
+        losses.plot(epochs, [line.train_loss for line in history], color="0.6", lw=1.2)
+        losses.plot(epochs, [line.validation_loss for line in history], color="C0", lw=1.2)
+        scatter.plot(epochs, [line.validation_smad for line in history], color="C0", lw=1.2)
+    losses.set(xlabel="epoch", ylabel="loss", yscale="log")
+    losses.legend(losses.lines[:2], ["training (with gaps put in)", "validation"], frameon=False)
+    scatter.set(xlabel="epoch", ylabel="validation SMAD of dz/(1+z)")
+    lowest = min(line.validation_smad for history in histories for line in history)
+    scatter.set_ylim(0.95 * lowest, 1.8 * lowest)
+    figure.savefig(path, dpi=120)
+
+
+def code_version() -> str:
+    """The git commit of this code, or the package's version where it is not in a repository."""
+    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short=12", "HEAD"]
+    try:
+        found = subprocess.run(command, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return f"photoz-run {__version__}"
+    return found.stdout.strip()
+
+
+def _members(
+    examples: Examples, split: Split, recipe: Recipe, checkpoints: Path | None, report: Report
+) -> tuple[list[PhotozNetwork], list[list[Epoch]]]:
+    architecture = ARCHITECTURES[recipe.network]
+    architecture = replace(architecture, stamp_size=examples.stamps_NCHW.shape[2])
+    networks, histories = [], []
+    for member in range(1, recipe.ensemble + 1):
+        settings = recipe.settings.model_copy(update={"seed": recipe.settings.seed + member - 1})
+        checkpoint = None
+        if checkpoints is not None:
+            checkpoints.mkdir(parents=True, exist_ok=True)
+            checkpoint = checkpoints / f"{recipe.network}-{settings.seed}.pt"
+        network, history = train(architecture, examples, split, settings, checkpoint, partial(report, member))
+        networks.append(network)
+        histories.append(history)
+    return networks, histories
+
+
+def _test(sealed: SealedNetwork, examples: Examples, split: Split) -> dict[str, float]:
+    architecture = sealed.architecture
+    in_bands = examples.in_bands(architecture.image_bands, architecture.magnitude_bands)
+    outputs = evaluate(sealed, in_bands, split.test_N)
+    return measure(outputs, np.array(examples.z_N[split.test_N]), QUANTILE_LEVELS)
