@@ -6,7 +6,7 @@ import numpy as np
 from astropy.io import fits
 from numpy.typing import NDArray
 
-from pipeline.simulation import geometry
+from pipeline.simulation import geometry, render
 from pipeline.simulation.backdrop import Backdrop
 from pipeline.simulation.conditions import EPOCHS, Observation
 from pipeline.simulation.geometry import Cell
@@ -27,6 +27,8 @@ HALO_RADII = (9.0, 26.0)
 HALO_SHARE = 0.006
 """Share of the star's light in its halo."""
 SPIKE_MAGNITUDE = 15.5
+SPIKE_SHARE = 0.01
+"""Share of a star's light in its diffraction cross; stars fainter than `SPIKE_MAGNITUDE` show none."""
 EXPOSURES = 5
 CCD_PITCH = (4700, 2300)
 """Rows and columns from CCD to CCD; gaps of `GAP` pixels are dithered by `DITHER`."""
@@ -208,11 +210,27 @@ def flag_image(sci_HW: Image, flaws: Flaws, stars: BrightStars, band: int, seen:
     return msk_HW
 
 
+def spike_reach(magnitude: float) -> int:
+    """Length (pixels) of the arms of a star's diffraction cross."""
+    return int(12 * 1.35 ** (SPIKE_MAGNITUDE - magnitude)) + 8
+
+
+def add_spikes(sci_HW: Image, stars: BrightStars, band: int, seen: Observation) -> None:
+    """The diffraction cross of bright stars: four arms, three pixels wide, fading outwards."""
+    for x, y, magnitude in stars.brighter(band, SPIKE_MAGNITUDE):
+        reach, column, row = spike_reach(magnitude), round(x), round(y)
+        along = np.exp(-3.0 * np.abs(np.arange(-reach, reach + 1)) / reach)
+        level = SPIKE_SHARE * 10 ** (-0.4 * magnitude) * seen.pixel_gain / (3 * along.sum())
+        across = np.array([0.7, 1.6, 0.7])
+        arm = (level * along[:, None] * across).astype(np.float32)
+        render.paste(sci_HW, arm, column - 1, row - reach)
+        render.paste(sci_HW, arm.T, column - reach, row - 1)
+
+
 def _flag_spikes(msk_HW: NDArray[np.uint8], x: float, y: float, magnitude: float) -> None:
     """Readout spike along the column and the diffraction cross."""
-    reach = int(12 * 1.35 ** (SPIKE_MAGNITUDE - magnitude)) + 8
+    reach, column, row = spike_reach(magnitude), round(x), round(y)
     height, width = msk_HW.shape
-    column, row = round(x), round(y)
     rows = slice(max(0, row - reach), max(0, min(height, row + reach + 1)))
     columns = slice(max(0, column - reach), max(0, min(width, column + reach + 1)))
     if 0 <= column < width:

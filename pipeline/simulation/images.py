@@ -54,6 +54,7 @@ def make_band(settings: SimulationSettings, cell: Cell, band: str, scene: Scene,
     flaws = artefacts.draw_flaws(settings, cell, band)
     stars = artefacts.bright_stars(scene.backdrop, header, sci_HW.shape)
     artefacts.add_halos(sci_HW, stars, band_index(band), seen)
+    artefacts.add_spikes(sci_HW, stars, band_index(band), seen)
     artefacts.add_trail(sci_HW, flaws, seen)
     row_H, column_W = artefacts.exposure_profile(rng, sci_HW.shape, settings)
     add_noise(sci_HW, rng, row_H, column_W, seen, conditions.SKY[band])

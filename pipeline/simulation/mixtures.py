@@ -125,7 +125,8 @@ def aperture_flux(mixtures: Mixtures, band: int, a_N: Floats, b_N: Floats) -> Fl
     """GAaP: the flux seen through a Gaussian aperture of dispersions ``a_N``, ``b_N`` (arcsec) along the major axis.
 
     The weight is 1 at the centre and acts on the pre-seeing light (Kuijken et al. 2015, appendix A), so a point
-    source gives its whole flux. Each Gaussian contributes flux / sqrt((1 + sa^2/A^2)(1 + sb^2/B^2)), times a Gaussian in its offset.
+    source gives its whole flux. Each Gaussian contributes flux / sqrt((1 + sa^2/A^2)(1 + sb^2/B^2)), times a Gaussian
+    in its offset.
     """
     a2, b2 = a_N[:, None] ** 2, b_N[:, None] ** 2
     inside = mixtures.flux_BNG[band] / np.sqrt((1 + mixtures.major_NG / a2) * (1 + mixtures.minor_NG / b2))

@@ -128,7 +128,7 @@ def _add_boxes(image_HW: Image, shapes: Blobs, half: int) -> None:
         boxes_MHW = _gaussian_boxes(part, half)
         sums_JHW = boxes_MHW if len(first_J) == len(boxes_MHW) else np.add.reduceat(boxes_MHW, first_J, axis=0)
         for box_HW, x0, y0 in zip(sums_JHW, left_J.tolist(), bottom_J.tolist(), strict=True):
-            _paste(image_HW, box_HW, x0, y0)
+            paste(image_HW, box_HW, x0, y0)
 
 
 def _gaussian_boxes(part: Blobs, half: int) -> Image:
@@ -146,7 +146,8 @@ def _gaussian_boxes(part: Blobs, half: int) -> Image:
     return np.exp(boxes, out=boxes)
 
 
-def _paste(image_HW: Image, box_HW: Image, x0: int, y0: int) -> None:
+def paste(image_HW: Image, box_HW: Image, x0: int, y0: int) -> None:
+    """Add a box to the image with its first pixel at column ``x0``, row ``y0``; what lies outside is lost."""
     height, width = image_HW.shape
     bottom, top = max(y0, 0), min(y0 + box_HW.shape[0], height)
     left, right = max(x0, 0), min(x0 + box_HW.shape[1], width)
