@@ -7,17 +7,25 @@ import typer
 from pipeline.cli import run as run_command
 from pipeline.cli.console import call
 from pipeline.cli.flags import flags
+from pipeline.cli.simulate import simulate
+from pipeline.cli.train import train
+from pipeline.cli.validate import validate
+
+SEVERAL = (*run_command.SEVERAL, "--specz")
 
 app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    help="Photometric redshifts for survey tiles: run, simulate, train, validate.",
+    help="Photometric redshifts for survey tiles: simulate, train, run, validate.",
 )
 app.command("run")(run_command.run)
+app.command("validate")(validate)
+app.command("train")(train)
+app.command("simulate")(simulate)
 app.command("flags")(flags)
 
 
 def main() -> None:
     """Entry point of ``photoz``."""
-    call(app, "photoz", sys.argv[1:], run_command.SEVERAL)
+    call(app, "photoz", sys.argv[1:], SEVERAL)

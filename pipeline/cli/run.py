@@ -140,8 +140,8 @@ def _print_summary(summary: "RunSummary") -> None:
     counts = {status.value: summary.count(status) for status in Status}
     said = ", ".join(f"{number} {name}" for name, number in counts.items() if number)
     console.print(f"{len(summary.outcomes)} tiles ({said}), {summary.rows:,} rows in {summary.seconds:.1f} s")
-    for tile, failure in summary.as_dict()["quarantined"].items():
-        console.print(f"  quarantined {tile}: {failure['reason']}", style="red")
+    for failure in summary.as_dict()["quarantined"].values():
+        console.print(f"  quarantined {failure['reason']}", style="red")
     for name, number in summary.as_dict()["counts"].items():
         console.print(f"  {name.replace('_', ' ')}: {number:,}")
     for name, number in sorted(summary.as_dict()["flags"].items(), key=lambda item: -item[1]):

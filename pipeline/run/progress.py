@@ -51,7 +51,7 @@ class Progress:
         if outcome.status is Status.QUARANTINED:
             self._bad += 1
             if not self._quiet:
-                self._console.print(f"quarantined {outcome.tile}: {outcome.error}: {outcome.reason}", style="red")
+                self._console.print(f"quarantined {outcome.reason}", style="red", soft_wrap=True)
         if self._bar is not None:
             rate, bad = self._figures()
             self._bar.update(self._task, completed=self._done, rate=rate, bad=bad)
@@ -84,7 +84,6 @@ class Progress:
                 self._print_line()
 
         thread = threading.Thread(target=beat, daemon=True, name="heartbeat")
-        self._print_line()
         thread.start()
         try:
             yield

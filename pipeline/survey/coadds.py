@@ -91,16 +91,16 @@ def open_coadds(ref: TileRef, rule: StampRule, policy: PixelPolicy) -> Iterator[
     """
     with ExitStack() as stack:
         catalogue_header = _catalogue_header(ref)
-        opened: dict[str, dict[str, Coadd]] = {}
-        for band in rule.image_bands:
-            names = _images_of(ref, band, rule.i_epoch)
-            if not names and policy.missing_band == "quarantine":
-                raise BadDataError(
-                    f'the tile has no {band} coadd; supply it, or set missing_band = "flag" to go on without that band'
-                )
-            opened[band] = {
-                name: _open_coadd(stack, ref.images[name], name, rule, policy, catalogue_header) for name in names
-            }
+        names = {band: _images_of(ref, band, rule.i_epoch) for band in rule.image_bands}
+        missing = [band for band in names if not names[band]]
+        if missing and policy.missing_band == "quarantine":
+            raise BadDataError(
+                f'the tile has no {", ".join(missing)} coadd; supply it, or set missing_band = "flag" to go on without'
+            )
+        opened = {
+            band: {name: _open_coadd(stack, ref.images[name], name, rule, policy, catalogue_header) for name in images}
+            for band, images in names.items()
+        }
         if rule.i_epoch == "better" and len(opened.get("i", {})) == 2:
             best = min(opened["i"], key=lambda name: sky_rms(opened["i"][name].sci))
             opened["i"] = {best: opened["i"][best]}
