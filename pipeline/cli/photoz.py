@@ -7,6 +7,7 @@ import typer
 from pipeline.cli import run as run_command
 from pipeline.cli.console import call
 from pipeline.cli.flags import flags
+from pipeline.cli.ledger import retry, status
 from pipeline.cli.simulate import simulate
 from pipeline.cli.train import train
 from pipeline.cli.validate import validate
@@ -20,6 +21,8 @@ app = typer.Typer(
     help="Photometric redshifts for survey tiles: simulate, train, run, validate.",
 )
 app.command("run")(run_command.run)
+app.command("status")(status)
+app.command("retry")(retry)
 app.command("validate")(validate)
 app.command("train")(train)
 app.command("simulate")(simulate)

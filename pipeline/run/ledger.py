@@ -94,6 +94,10 @@ class RunDirectory:
         write_json(folder / f"{outcome.tile}.json", asdict(outcome))
         (other / f"{outcome.tile}.json").unlink(missing_ok=True)
 
+    def release(self, tile: str) -> None:
+        """Forget that ``tile`` is quarantined."""
+        (self.quarantine / f"{tile}.json").unlink(missing_ok=True)
+
     def outcomes(self) -> dict[str, TileOutcome]:
         """Every recorded outcome by tile; unreadable records count as absent."""
         found = {}
