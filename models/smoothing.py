@@ -6,8 +6,11 @@ from numpy.typing import NDArray
 BIN = 0.005
 """Bins of redshift, narrower than the walls of large-scale structure seen in a small field."""
 
-SMOOTHING = 0.03
+SMOOTHING = 0.02
 """Standard deviation of the Gaussian that draws the smooth distribution, wider than any wall."""
+
+NOISE = 2.0
+"""A bin may stand this many times its Poisson noise above the curve."""
 
 ROUNDS = 5
 """A high peak lifts the curve that it is measured against; each round lowers both."""
@@ -22,7 +25,8 @@ def smooth_redshifts(z_N: NDArray[np.float32], seed: int) -> NDArray[np.int64]:
     counts = np.bincount(bin_N).astype(np.float64)
     allowed = counts.copy()
     for _ in range(ROUNDS):
-        allowed = np.minimum(counts, np.ceil(_smoothed(allowed)))
+        curve = _smoothed(allowed)
+        allowed = np.minimum(counts, np.ceil(curve + NOISE * np.sqrt(curve)))
     chance_N = np.random.default_rng(seed).random(len(z_N))
     order_N = np.lexsort((chance_N, bin_N))
     rank_N = np.empty(len(z_N), dtype=np.int64)

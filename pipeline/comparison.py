@@ -76,8 +76,8 @@ def measure(outputs: Outputs, true_z_N: NDArray[np.float32], levels: Sequence[fl
     return figures
 
 
-def compare_bundles(bundles: Sequence[Path], examples: Examples) -> tuple[list[Row], int]:
-    """Every bundle on the same galaxies: those that none of them was trained on. Rows, and how many galaxies.
+def compare_bundles(bundles: Sequence[Path], examples: Examples) -> tuple[list[Row], dict[str, str | int]]:
+    """Every bundle on the same galaxies, those that none of them was trained on: rows, and facts about the test.
 
     Raises
     ------
@@ -90,7 +90,7 @@ def compare_bundles(bundles: Sequence[Path], examples: Examples) -> tuple[list[R
         rows = [Row(path.stem, _row(model, examples, rows_N)) for path, model in zip(bundles, models, strict=True)]
     except (BundleError, TrainingError) as error:
         raise ConfigError(str(error)) from error
-    return rows, len(rows_N)
+    return rows, about(examples, len(rows_N), models)
 
 
 def unseen(models: Sequence[PhotozModel], examples: Examples) -> NDArray[np.int64]:
@@ -144,22 +144,37 @@ def colour_halves(examples: Examples, rows_N: NDArray[np.int64]) -> NDArray[np.b
     return red_N
 
 
-def as_json(rows: Sequence[Row], about: dict[str, str | int]) -> str:
-    """The table as JSON: facts about the test, and a list ``rows`` of plain numbers."""
+def about(examples: Examples, number: int, models: Sequence[PhotozModel]) -> dict[str, str | int]:
+    """What the table was measured on and with."""
+    training = models[0].contract.training
+    return {
+        "set": examples.facts.name,
+        "simulated": int(examples.facts.simulated),
+        "galaxies": number,
+        "split": training.split,
+        "seed": training.seed,
+        "date": training.date,
+        "commit": training.commit,
+    }
+
+
+def as_json(rows: Sequence[Row], facts: dict[str, str | int]) -> str:
+    """Give the table as JSON: facts about the test, and a list ``rows`` of plain numbers."""
     listed = [{"name": row.name, **{key: _rounded(value) for key, value in row.figures.items()}} for row in rows]
-    return json.dumps({**about, "rows": listed}, indent=1) + "\n"
+    return json.dumps({**facts, "rows": listed}, indent=1) + "\n"
 
 
-def as_markdown(rows: Sequence[Row]) -> str:
-    """The table as Markdown, values with their bootstrap errors."""
-    head = ["network", *COLUMNS, "red half", "blue half", "multiply-adds", "galaxies/s"]
+def as_markdown(rows: Sequence[Row], facts: dict[str, str | int]) -> str:
+    """Give the table as Markdown, values with their bootstrap errors."""
+    head = ["network", *COLUMNS, "SMAD red half", "SMAD blue half", "multiply-adds", "galaxies/s"]
     lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
     for row in rows:
         cells = [f"{row.figures[name]:.4f} ± {row.figures[f'{name}_error']:.4f}" for name in COLUMNS]
         cells += [f"{row.figures[name]:.4f}" for name in ("smad_red", "smad_blue")]
         cells += [f"{row.figures['multiply_adds'] / 1e6:.2f} M", f"{row.figures['galaxies_per_second']:.0f}"]
         lines.append(f"| {row.name} | " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n"
+    said = "; ".join(f"{name}: {value}" for name, value in facts.items())
+    return "\n".join(lines) + f"\n\n{said}.\n"
 
 
 def _row(model: PhotozModel, examples: Examples, rows_N: NDArray[np.int64]) -> dict[str, float]:

@@ -1,0 +1,115 @@
+"""`photoz model`: look into bundles, check them on this machine, compare them."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from models.contract import ModelContract
+    from models.session import PhotozModel
+
+SEVERAL = ()
+
+app = typer.Typer(no_args_is_help=True, help="Model bundles: show, verify, compare.")
+
+
+@app.command()
+def show(
+    bundle: Annotated[Path, typer.Argument(help="A bundle, FILE.onnx.")],
+    as_json: Annotated[bool, typer.Option("--json", help="The whole contract as JSON.")] = False,
+) -> None:
+    """Print the contract of a bundle: what it takes, what it gives, where it comes from."""
+    model = _load(bundle, "cpu")
+    if as_json:
+        typer.echo(model.contract.model_dump_json(indent=1))
+        return
+    for name, value in _lines(model.contract):
+        typer.echo(f"{name:<20}{value}")
+    typer.echo(f"{'sha256':<20}{model.digest}")
+
+
+@app.command()
+def verify(
+    bundles: Annotated[list[Path], typer.Argument(help="Bundles, FILE.onnx.")],
+    provider: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+) -> None:
+    """Check that bundles give their golden values on this machine; exit status 2 if one does not."""
+    for bundle in bundles:
+        model = _load(bundle, provider)
+        in_z, in_domain = model.verify(str(bundle))
+        golden = model.contract.golden
+        typer.echo(
+            f"{bundle}: golden values come back on {model.provider}: z within {in_z:.1e} (allowed "
+            f"{golden.tolerance_z:.0e}), domain distance within {in_domain:.1e} (allowed {golden.tolerance_domain:.0e})"
+        )
+
+
+@app.command()
+def compare(
+    bundles: Annotated[list[Path], typer.Argument(help="Bundles, FILE.onnx.")],
+    kept_set: Annotated[Path, typer.Option("--set", help="A kept set of labelled galaxies.")],
+    json_out: Annotated[Path | None, typer.Option("--json", help="Write the table as JSON.")] = None,
+    markdown: Annotated[Path | None, typer.Option(help="Write the table as Markdown.")] = None,
+) -> None:
+    """Set bundles side by side on galaxies that none of them was trained on: SMAD, bias, coverage, cost."""
+    from models.errors import TrainingError
+    from models.examples import load_examples
+    from pipeline.comparison import as_json, as_markdown, compare_bundles
+    from pipeline.errors import ConfigError
+
+    try:
+        examples = load_examples(kept_set)
+    except TrainingError as error:
+        raise ConfigError(str(error)) from error
+    rows, facts = compare_bundles(bundles, examples)
+    if json_out is not None:
+        json_out.write_text(as_json(rows, facts), encoding="utf-8")
+    if markdown is not None:
+        markdown.write_text(as_markdown(rows, facts), encoding="utf-8")
+    typer.echo(as_markdown(rows, facts))
+
+
+def _load(bundle: Path, provider: str) -> "PhotozModel":
+    from typing import cast
+
+    from models.errors import BundleError
+    from models.session import PhotozModel, Provider
+    from pipeline.errors import ConfigError, ContractError
+
+    if provider not in ("auto", "cpu", "cuda"):
+        raise ConfigError(f"--provider {provider!r} is none of auto, cpu, cuda")
+    try:
+        return PhotozModel.load(bundle, cast("Provider", provider))
+    except BundleError as error:
+        raise ContractError(str(error)) from error
+
+
+def _lines(contract: "ModelContract") -> list[tuple[str, str]]:
+    training, metrics = contract.training, contract.test_metrics
+    corrected = ", ".join(
+        text
+        for text, applied in (
+            ("DMAG applied", contract.dmag_applied),
+            ("extinction corrected", contract.extinction_corrected),
+        )
+        if applied
+    )
+    lines = [
+        ("name", f"{contract.name}, version {contract.version}"),
+        ("trained on", f"{'SIMULATED' if training.simulated else 'real'} galaxies: {training.set_name}"),
+        ("", f"{training.number:,} galaxies, {training.date}, commit {training.commit}, seed {training.seed}"),
+        ("network", f"{contract.network}, {contract.multiply_adds / 1e6:.2f} M multiply-adds, opset {contract.opset}"),
+        ("images", f"{' '.join(contract.image_bands) or 'none'}, i epoch: {contract.i_epoch}"),
+        ("stamps", f"{contract.stamp_size} pixels of {contract.pixel_scale} arcsec from {contract.centring}"),
+        ("pixels", f"{contract.flux_unit}, {corrected or 'as in the coadd'}"),
+        ("magnitudes", " ".join(contract.magnitude_bands) or "none"),
+        ("redshifts", f"{contract.z_min} to {contract.z_max}, {len(contract.quantile_levels)} quantiles"),
+        ("domain", f"{contract.domain.meaning}; 1 holds {contract.domain.fraction_inside:.0%} of it"),
+        ("licence", contract.licence),
+    ]
+    measured = [
+        f"{name} {metrics[name]:.5f} ± {metrics[f'{name}_error']:.5f}" for name in metrics if f"{name}_error" in metrics
+    ]
+    lines += [("test" if k == 0 else "", text) for k, text in enumerate(measured)]
+    return lines
