@@ -133,7 +133,7 @@ class TileOutcome:
     files: Mapping[str, str] = field(default_factory=dict)
     """sha256 of each output file by its name."""
     seconds: Mapping[str, float] = field(default_factory=dict)
-    bytes_read: int = 0
+    input_bytes: int = 0
     host: str = ""
     provider: str = ""
     attempt: int = 1

@@ -52,7 +52,7 @@ def run_tile(task: TileTask) -> TileOutcome:
         Status.FAILED,
         inputs_digest(inputs),
         task.run.run_digest,
-        bytes_read=sum(max(0, file.bytes) for file in inputs),
+        input_bytes=sum(max(0, file.bytes) for file in inputs),
         host=f"{socket.gethostname()}:{os.getpid()}",
         provider=model.provider,
         attempt=task.attempt,
