@@ -39,9 +39,10 @@ def validate(
     write_json(result, outcomes, out / "metrics.json")
     write_parquet(result, out / "metrics.parquet")
     if plots:
+        from pipeline.validation.gallery import gallery
         from pipeline.validation.report import draw, write_html, write_markdown
 
-        drawn = draw(result, pairs, lambda: None, out / "plots")
+        drawn = draw(result, pairs, lambda: gallery(pairs.columns, catalogue), out / "plots")
         write_html(result, outcomes, drawn, out / "report.html")
         write_markdown(result, outcomes, drawn, out / "report.md")
     print_summary(result, outcomes, out)

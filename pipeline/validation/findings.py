@@ -4,8 +4,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import ndimage
 
-from pipeline.science.redshift_distribution import Spikes
+from pipeline.science.redshift_distribution import SPIKE_WINDOW, Spikes
 from pipeline.validation.breakdowns import CONTINUOUS, TITLES
 from pipeline.validation.metrics import Group
 
@@ -90,7 +91,10 @@ def _compare(group: Group, overall: Group) -> list[Finding]:
 
 def _spikes(spikes: Spikes) -> list[Finding]:
     """The bins of n(z_phot) that stand out from their neighbours."""
-    rows = np.flatnonzero(np.nan_to_num(spikes.significance_K) > SIGNIFICANCE)
+    significance = np.nan_to_num(spikes.significance_K)
+    # A spike raises and lowers what its neighbours are compared with: only the highest of a window is told.
+    highest = ndimage.maximum_filter1d(significance, SPIKE_WINDOW)
+    rows = np.flatnonzero((significance > SIGNIFICANCE) & (significance == highest))
     return [
         Finding(
             "nz",

@@ -1,0 +1,205 @@
+"""Planted faults: the gates fail, and the report points at what was planted; a clean catalogue passes."""
+
+import json
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import typer
+from support.validation import gama, survey, write_fits, write_run
+from typer.testing import CliRunner
+
+from pipeline.cli.validate import validate
+from pipeline.errors import BadDataError, ConfigError
+
+GATES = """
+[gates]
+smad_max = 0.018
+bias_max = 0.0015
+outliers_max = 0.01
+coverage_68 = [0.63, 0.73]
+coverage_95 = [0.92, 0.97]
+completeness_min = 0.99
+pairs_min = 1000
+spike_max = 5
+
+[gates.per_bin.colour]
+bias_max = 0.003
+[gates.per_bin.tile]
+smad_max = 0.02
+"""
+
+
+def bad_tile(columns, z, rng):
+    rows = columns["KIDS_TILE"] == "KIDS_181.0_-0.5"
+    columns["Z_PHOT"][rows] += 0.025 * rng.standard_normal(rows.sum()).astype(np.float32)
+
+
+def biased_blue(columns, z, rng):
+    blue = columns["MAG_GAAP_g"] - columns["MAG_GAAP_r"] <= 0.6 + 1.7 * z
+    columns["Z_PHOT"][blue] += 0.006
+
+
+def spike(columns, z, rng):
+    near = (np.abs(columns["Z_PHOT"] - 0.2) < 0.015) & (rng.random(len(z)) < 0.6)
+    columns["Z_PHOT"][near] = 0.2
+
+
+def missing(columns, z, rng):
+    columns["Z_PHOT"][rng.random(len(z)) < 0.05] = np.nan
+
+
+def narrow(columns, z, rng):
+    for end in ("LO68", "HI68", "LO95", "HI95"):
+        columns[f"Z_PHOT_{end}"] = columns["Z_PHOT"] + 0.5 * (columns[f"Z_PHOT_{end}"] - columns["Z_PHOT"])
+
+
+def nothing(columns, z, rng):
+    pass
+
+
+@pytest.fixture
+def run_validate(tmp_path):
+    def run(fault, gates=GATES, *options):
+        columns, z = survey(6000)
+        fault(columns, z, np.random.default_rng(3))
+        catalogue = write_run(tmp_path / "run", columns)
+        config = tmp_path / "validation.toml"
+        config.write_text(gates)
+        specz = write_fits(tmp_path / "specz.fits", gama(columns, z))
+        app = typer.Typer()
+        app.command()(validate)
+        arguments = [str(catalogue), "--specz", str(specz), "--config", str(config), "--no-plots", *options]
+        outcome = CliRunner().invoke(app, arguments)
+        if outcome.exception and not isinstance(outcome.exception, SystemExit):
+            raise outcome.exception
+        metrics = json.loads((catalogue / "validation" / "metrics.json").read_text())
+        return outcome, metrics
+
+    return run
+
+
+def failed(metrics):
+    return {(gate["gate"], gate["where"]) for gate in metrics["gates"] if not gate["passed"]}
+
+
+def found(metrics):
+    return [(finding["kind"], finding["breakdown"], finding["label"]) for finding in metrics["findings"]]
+
+
+def test_a_clean_catalogue_passes_without_findings(run_validate):
+    outcome, metrics = run_validate(nothing)
+    assert outcome.exit_code == 0
+    assert metrics["passed"] is True
+    assert (failed(metrics), found(metrics)) == (set(), [])
+    assert metrics["statistics"]["smad"]["value"] == pytest.approx(0.015, rel=0.05)
+
+
+def test_a_bad_tile(run_validate):
+    outcome, metrics = run_validate(bad_tile)
+    assert outcome.exit_code == 4
+    assert ("smad_max", "tile: KIDS_181.0_-0.5") in failed(metrics)
+    assert not any(where.startswith("tile") and "181.0" not in where for _, where in failed(metrics))
+    assert found(metrics)[0] == ("scatter", "tile", "KIDS_181.0_-0.5")
+    assert "stands out: tile KIDS_181.0_-0.5: SMAD is" in outcome.stdout
+
+
+def test_a_bias_of_blue_galaxies(run_validate):
+    outcome, metrics = run_validate(biased_blue)
+    assert outcome.exit_code == 4
+    assert ("bias_max", "colour: blue") in failed(metrics)
+    assert ("bias_max", "colour: red") not in failed(metrics)
+    assert found(metrics) == [("bias", "colour", "blue")]
+
+
+def test_a_spike(run_validate):
+    outcome, metrics = run_validate(spike)
+    assert outcome.exit_code == 4
+    ((gate, where),) = failed(metrics)
+    ((kind, _, label),) = found(metrics)
+    assert (gate, kind) == ("spike_max", "spike")
+    assert where == f"n(z_phot) at {label}"
+    assert float(label.removeprefix("z = ")) == pytest.approx(0.2, abs=0.006)
+
+
+def test_missing_redshifts(run_validate):
+    outcome, metrics = run_validate(missing)
+    assert (outcome.exit_code, failed(metrics)) == (4, {("completeness_min", "all objects")})
+
+
+def test_intervals_too_narrow(run_validate):
+    outcome, metrics = run_validate(narrow)
+    assert outcome.exit_code == 4
+    assert failed(metrics) == {("coverage_68", "all objects"), ("coverage_95", "all objects")}
+
+
+def test_without_gates_nothing_fails(run_validate):
+    outcome, metrics = run_validate(bad_tile, "")
+    assert (outcome.exit_code, metrics["gates"]) == (0, [])
+
+
+def test_the_plain_table_is_readable_where_there_is_no_terminal(run_validate):
+    outcome, _ = run_validate(bad_tile)
+    lines = outcome.stdout.splitlines()
+    assert lines[0].startswith("6000 galaxies with photo-z and spec-z")
+    (smad,) = [line for line in lines if line.startswith("SMAD of normdz")]
+    assert smad.split()[-3:-1] == [smad.split()[-3], "+-"]
+    assert any(line.startswith("FAILED") and "smad_max" in line for line in lines)
+    assert "\x1b" not in outcome.stdout
+
+
+def test_parquet_and_json_say_the_same(run_validate, tmp_path):
+    _, metrics = run_validate(nothing)
+    rows = pq.read_table(tmp_path / "run" / "validation" / "metrics.parquet").to_pylist()
+    values = {(row["breakdown"], row["bin"], row["statistic"]): row["value"] for row in rows}
+    for name, estimate in metrics["statistics"].items():
+        assert values["all", "all", name] == estimate["value"]
+    for name, groups in metrics["breakdowns"].items():
+        for group in groups:
+            assert values[name, group["bin"], "smad"] == group["statistics"]["smad"]["value"]
+
+
+def test_a_second_run_says_the_same_and_the_order_of_rows_changes_no_value(run_validate):
+    def shuffled(columns, z, rng):
+        order = rng.permutation(len(z))
+        z[:] = z[order]
+        columns |= {name: value[order] for name, value in columns.items()}
+
+    first, second, other = (run_validate(fault)[1]["statistics"] for fault in (nothing, nothing, shuffled))
+    assert first == second
+    for name, estimate in first.items():
+        assert other[name]["value"] == pytest.approx(estimate["value"], abs=1e-9), name
+
+
+@pytest.mark.parametrize(
+    ("gates", "error", "message"),
+    [
+        ("[gates]\nsmad = 0.02", ConfigError, r"validation.toml: gates.smad: Extra inputs"),
+        ("[gates]\nsmad_max = -1", ConfigError, r"validation.toml: gates.smad_max: Input should be greater than 0"),
+        ("[gates", ConfigError, "not valid TOML"),
+        ("[gates.per_bin.tiles]\nsmad_max = 1", ConfigError, r"gates.per_bin.tiles: no such breakdown.*tile"),
+        ('red = "MAG_GAAP_g >"', ConfigError, "not a valid expression"),
+        ('z_phot = "Z_BEST"', ConfigError, r"no column 'Z_BEST'; it has .*Z_PHOT"),
+        ('compare = ["Z_B"]', ConfigError, r"no column 'Z_B'; it has"),
+    ],
+)
+def test_settings_that_cannot_be_used(run_validate, gates, error, message):
+    with pytest.raises(error, match=message):
+        run_validate(nothing, gates)
+
+
+def test_a_gate_without_its_columns_does_not_pass(run_validate):
+    def no_intervals(columns, z, rng):
+        for end in ("LO68", "HI68", "LO95", "HI95"):
+            del columns[f"Z_PHOT_{end}"]
+
+    outcome, metrics = run_validate(no_intervals, "[gates]\ncoverage_68 = [0.6, 0.7]")
+    assert (outcome.exit_code, failed(metrics)) == (4, {("coverage_68", "all objects")})
+
+
+def test_spec_z_without_a_redshift(run_validate):
+    def no_redshifts(columns, z, rng):
+        z[:] = -9
+
+    with pytest.raises(BadDataError, match="none of its 6000 rows has a usable redshift"):
+        run_validate(no_redshifts)
