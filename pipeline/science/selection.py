@@ -45,7 +45,7 @@ def names_in(expression: str) -> list[str]:
 
 
 def select(expression: str, columns: Mapping[str, NDArray[Any]], n: int) -> NDArray[np.bool_]:
-    """Which of ``n`` rows satisfy ``expression``; a row with NaN in a comparison does not.
+    """Which of ``n`` rows satisfy ``expression``; a comparison with NaN is false, except ``!=``.
 
     Raises
     ------

@@ -266,7 +266,7 @@ def celestial_wcs(header: fits.Header, pixel_scale: float) -> WCS:
         try:
             wcs = WCS(header, naxis=2)
         except (ValueError, KeyError, TypeError, MemoryError, RuntimeError, VerifyError, WcsError) as error:
-            raise BadDataError(f"the WCS cannot be read ({str(error).strip().splitlines()[0]})") from error
+            raise BadDataError(f"the WCS cannot be read ({str(error).strip().splitlines()[-1]})") from error
     if not wcs.has_celestial:
         raise BadDataError("the header has no celestial WCS (CTYPE, CRVAL, CD or PC)")
     scales = proj_plane_pixel_scales(wcs) * 3600
@@ -289,12 +289,13 @@ def _dmag(header: fits.Header, catalogue: fits.Header, band: str, policy: PixelP
     keys = [key.format(band=band, BAND=band.upper()) for key in CATALOGUE_DMAG_KEYS]
     for source, names in ((header, ["DMAG"]), (catalogue, keys)):
         for name in names:
-            if name in source and np.isfinite(float(source[name])):
-                return float(source[name])
+            value = source.get(name)
+            if isinstance(value, int | float) and np.isfinite(value):
+                return float(value)
     if policy.missing_dmag == "zero":
         return 0.0
     raise BadDataError(
-        f"no DMAG in the coadd's header and no {keys[0]} in the catalogue's;"
+        f"no DMAG (a number) in the coadd's header and no {keys[0]} in the catalogue's;"
         ' set missing_dmag = "zero" if the pixels are calibrated already'
     )
 

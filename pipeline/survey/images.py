@@ -10,18 +10,21 @@ import gzip
 import mmap
 import shutil
 import tempfile
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Any
 
 import fitsio
 import numpy as np
 from astropy.io import fits
+from astropy.utils.exceptions import AstropyUserWarning
 from numpy.typing import NDArray
 from typing_extensions import override
 
-from pipeline.errors import BadDataError
+from pipeline.errors import BadDataError, ConfigError
 from pipeline.science.cutouts import cut_stamps
 from pipeline.survey.reading import explained
 
@@ -120,7 +123,7 @@ class PackedImage(Image):
         super().__init__(path, header)
         self._fits = fitsio.FITS(str(path))
         self._hdu = self._fits[extension]
-        self._strip: tuple[int, NDArray[Any]] | None = None
+        self._strip: tuple[tuple[int, int], NDArray[Any]] | None = None
 
     @override
     def stamps(
@@ -151,8 +154,8 @@ class PackedImage(Image):
     def _strip_rows(self, start: int, stop: int) -> NDArray[Any]:
         if stop <= start:
             return np.zeros((0, self.shape_YX[1]), np.float32)
-        if self._strip is None or self._strip[0] != start:
-            self._strip = (start, self.rows(start, stop))
+        if self._strip is None or self._strip[0] != (start, stop):
+            self._strip = ((start, stop), self.rows(start, stop))
         return self._strip[1]
 
 
@@ -170,32 +173,37 @@ def open_image(path: Path, scratch: Path | None = None) -> Image:
     ------
     BadDataError
         If the file is missing, not FITS, truncated, or has no two-dimensional image.
+    ConfigError
+        If the scratch folder does not exist.
     """
+    if scratch is not None and not scratch.is_dir():
+        raise ConfigError(f"scratch folder {scratch} does not exist on this machine")
     with explained(path):
-        if path.suffix == ".gz":
-            file = _unpacked(path, scratch)
-            hdu_list = fits.open(file, memmap=False, lazy_load_hdus=True)
-        else:
-            file = path.open("rb")
-            hdu_list = fits.open(path, memmap=True, lazy_load_hdus=True)
-        return _first_image(path, hdu_list, file)
+        if path.suffix != ".gz":
+            return _first_image(path, path)
+        with tempfile.NamedTemporaryFile(dir=scratch, prefix="photoz-") as unpacked:
+            with gzip.open(path) as source:
+                shutil.copyfileobj(source, unpacked, 1 << 22)
+            unpacked.flush()
+            # The mapping outlives the file's name: nothing stays behind, however the process ends.
+            return _first_image(path, Path(unpacked.name))
 
 
-def _first_image(path: Path, hdu_list: fits.HDUList, file: IO[bytes]) -> Image:
-    for extension, hdu in enumerate(_hdus(hdu_list)):
-        if hdu.header.get("NAXIS") != 2:
-            continue
-        header = hdu.header.copy()
-        if isinstance(hdu, fits.CompImageHDU):
-            hdu_list.close()
-            file.close()
-            return PackedImage(path, header, extension)
-        if hdu.is_image:
-            offset = hdu.fileinfo()["datLoc"]
-            # A gzipped file is one open file for both readers; closing the list would close the mapping's file.
-            if path.suffix != ".gz":
-                hdu_list.close()
-            return MappedImage(path, header, offset, file)
+def _first_image(path: Path, plain: Path) -> Image:
+    """The first image of ``path``, whose bytes lie in ``plain`` (the same file, or its unpacked copy)."""
+    with ExitStack() as stack:
+        stack.enter_context(warnings.catch_warnings())
+        # Truncation is an error here, and said as one.
+        warnings.simplefilter("ignore", AstropyUserWarning)
+        hdu_list = stack.enter_context(fits.open(plain, memmap=True, lazy_load_hdus=True))
+        for extension, hdu in enumerate(_hdus(hdu_list)):
+            if hdu.header.get("NAXIS") != 2:
+                continue
+            header = hdu.header.copy()
+            if isinstance(hdu, fits.CompImageHDU):
+                return PackedImage(path, header, extension)
+            if hdu.is_image:
+                return MappedImage(path, header, hdu.fileinfo()["datLoc"], plain.open("rb"))
     raise BadDataError(f"{path}: no two-dimensional image in any HDU")
 
 
@@ -208,14 +216,6 @@ def _hdus(hdu_list: fits.HDUList) -> Iterator[Any]:
         except IndexError:
             return
         extension += 1
-
-
-def _unpacked(path: Path, scratch: Path | None) -> IO[bytes]:
-    target = tempfile.TemporaryFile(dir=scratch, prefix="photoz-")  # noqa: SIM115 - the image owns and closes it
-    with gzip.open(path) as source:
-        shutil.copyfileobj(source, target, 1 << 22)
-    target.seek(0)
-    return target
 
 
 def _merged(y0_N: NDArray[np.int64], size: int, height: int) -> Iterator[tuple[int, int]]:

@@ -2,7 +2,7 @@
 
 A file name says release, tile, band and product: ``KiDS_DR5.0_180.0_-0.5_r_sci.fits``. The tile name is rounded to
 0.1 deg and never used as geometry. Names without a tile (``KiDS_DR4.0_ugriZYJHKs_cat.fits``), the detection images
-(``_r_det_sci``) and the multi-band masks are not ours to read and give ``None``.
+(``_r_det_sci``), the multi-band masks and older releases are not ours to read and give ``None``.
 """
 
 import re
@@ -15,7 +15,7 @@ COMPRESSIONS = ("", ".fz", ".gz")
 PRODUCTS = ("sci", "wei", "msk")
 
 _FILE = re.compile(
-    r"KiDS_DR(?P<release>\d+\.\d+)_(?P<ra>\d+\.\d)_(?P<dec>-?\d+\.\d)_(?P<rest>[A-Za-z0-9_]+)\.fits(?:\.fz|\.gz)?"
+    r"KiDS_DR(?P<release>[45]\.\d+)_(?P<ra>\d+\.\d)_(?P<dec>-?\d+\.\d)_(?P<rest>[A-Za-z0-9_]+)\.fits(?:\.fz|\.gz)?"
 )
 _IMAGE = re.compile(r"(?P<band>[a-z]\d?)_(?P<product>sci|wei|msk)")
 _CATALOGUE = re.compile(r"[A-Za-z0-9]+_cat")

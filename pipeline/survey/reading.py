@@ -35,6 +35,10 @@ def explained(path: Path) -> Iterator[None]:
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise BadDataError(f"{path}: the gzip stream is damaged or truncated ({error}); copy the file again") from error
     except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise TransientError(
+                f"{path}: no room to unpack it ({error.strerror}); set scratch to a folder with more"
+            ) from error
         if error.errno in _PASSING:
             raise TransientError(f"{path}: {error.strerror}") from error
         raise BadDataError(f"{path}: not a readable FITS file ({_last_line(error)})") from error

@@ -1,0 +1,39 @@
+"""Fixtures that several parts share, and the settings of hypothesis: the same examples on every machine."""
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+from support.bundles import closed_form_bundle
+from support.tiles import Tile, make_tile
+
+from models.session import PhotozModel
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+settings.register_profile("repeatable", derandomize=True, deadline=None, max_examples=60)
+settings.load_profile("repeatable")
+
+
+@pytest.fixture(scope="session")
+def bundle(tmp_path_factory) -> Path:
+    """A valid bundle whose redshifts are those of `support.bundles.closed_form`."""
+    path = tmp_path_factory.mktemp("bundle") / "closed-form.onnx"
+    closed_form_bundle(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def model(bundle) -> PhotozModel:
+    return PhotozModel.load(bundle, provider="cpu", threads=1)
+
+
+@pytest.fixture(scope="session")
+def dr5_tile(tmp_path_factory) -> Tile:
+    """A DR5 tile that nobody may change; make or copy one to spoil it."""
+    return make_tile(tmp_path_factory.mktemp("dr5"))
+
+
+@pytest.fixture(scope="session")
+def dr4_tile(tmp_path_factory) -> Tile:
+    return make_tile(tmp_path_factory.mktemp("dr4"), release="DR4.0")

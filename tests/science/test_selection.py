@@ -1,0 +1,92 @@
+"""Selections: what an expression means, and that nothing but an expression is ever evaluated."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.errors import ConfigError
+from pipeline.science.selection import names_in, select
+
+COLUMNS = {
+    "MAG": np.array([17.0, 19.0, 21.0, np.nan]),
+    "FLAG": np.array([0, 1, 2, 4]),
+    "bright": np.array([True, True, False, False]),
+    "masked": np.array([False, True, False, True]),
+    "NAME": np.array(["a", "b", "a", "c"]),
+}
+
+
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
+        ("bright", [1, 1, 0, 0]),
+        ("bright and not masked", [1, 0, 0, 0]),
+        ("bright & ~masked", [1, 0, 0, 0]),
+        ("bright or masked", [1, 1, 0, 1]),
+        ("bright | masked", [1, 1, 0, 1]),
+        ("MAG < 20", [1, 1, 0, 0]),
+        ("not MAG < 20", [0, 0, 1, 1]),
+        ("17 < MAG <= 21", [0, 1, 1, 0]),
+        ("MAG == MAG", [1, 1, 1, 0]),
+        ("MAG != 17", [0, 1, 1, 1]),
+        ("isfinite(MAG)", [1, 1, 1, 0]),
+        ("abs(MAG - 19) < 1", [0, 1, 0, 0]),
+        ("log10(FLAG) > 0.5", [0, 0, 0, 1]),
+        ("(FLAG & 3) == 0", [1, 0, 0, 1]),
+        ("(FLAG & 3) != 0 and MAG < 20", [0, 1, 0, 0]),
+        ("NAME == 'a'", [1, 0, 1, 0]),
+        ("2 ** FLAG > 3", [0, 0, 1, 1]),
+        ("-MAG + 1 < -17", [0, 1, 1, 0]),
+        ("FLAG / 2 >= 1", [0, 0, 1, 1]),
+        ("True", [1, 1, 1, 1]),
+        ("  bright  ", [1, 1, 0, 0]),
+    ],
+)
+def test_an_expression_means_what_it_says(expression, expected):
+    np.testing.assert_array_equal(select(expression, COLUMNS, 4), np.array(expected, bool))
+
+
+@pytest.mark.parametrize(
+    ("expression", "complaint"),
+    [
+        ("bright and", "not a valid expression"),
+        ("", "not a valid expression"),
+        ("MAGNITUDE < 20", "'MAGNITUDE', which the catalogue does not have"),
+        ("MAG", "true or false for each source"),
+        ("MAG + 1", "true or false for each source"),
+        ("17", "true or false"),
+        ("__import__('os').system('true')", "does not understand"),
+        ("MAG.__class__", "does not understand"),
+        ("[m for m in MAG]", "does not understand"),
+        ("open('x')", "does not understand"),
+        ("abs(MAG, 1) < 1", "does not understand"),
+        ("(lambda: 1)()", "does not understand"),
+        ("MAG is None", "does not understand"),
+        ("MAG in FLAG", "does not understand"),
+        ("MAG % 2 == 0", "does not understand"),
+        ("MAG < None", "does not understand"),
+        ("~MAG", "cannot be evaluated"),
+        ("NAME < 3", "cannot be evaluated"),
+        ("bright; masked", "not a valid expression"),
+        ("masked = bright", "not a valid expression"),
+    ],
+)
+def test_anything_else_is_refused_in_one_line(expression, complaint):
+    with pytest.raises(ConfigError, match=complaint) as refused:
+        select(expression, COLUMNS, 4)
+    assert "--select" in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_names_are_those_of_columns_without_functions():
+    assert names_in("bright and abs(MAG) < 3 or isfinite(FLAG)") == ["FLAG", "MAG", "bright"]
+
+
+@given(limit=st.floats(10, 30), values=st.lists(st.floats(10, 30) | st.just(np.nan), min_size=0, max_size=20))
+def test_a_limit_and_its_opposite_split_the_valid_rows(limit, values):
+    columns = {"M": np.array(values, float)}
+    below = select(f"M < {limit!r}", columns, len(values))
+    above = select(f"M >= {limit!r}", columns, len(values))
+    np.testing.assert_array_equal(below ^ above, np.isfinite(columns["M"]))
+    assert not (below & above).any()

@@ -1,0 +1,55 @@
+"""The check that the pixels and the catalogue of a tile belong together."""
+
+import numpy as np
+import pytest
+
+from pipeline.science.zero_point import FAINTEST, FEWEST, aperture_magnitudes, offset
+
+
+def painted(mag_N, sigma=2.0, size=36):
+    grid = np.arange(size) - (size - 1) / 2
+    profile = np.exp(-(grid[:, None] ** 2 + grid[None, :] ** 2) / (2 * sigma**2)) / (2 * np.pi * sigma**2)
+    return (10 ** (-0.4 * np.asarray(mag_N))[:, None, None, None] * profile).astype(np.float32)
+
+
+def test_aperture_magnitudes_are_those_painted_less_the_light_outside():
+    mag_N = np.linspace(16, 20, 30)
+    lost = -2.5 * np.log10(1 - np.exp(-(5.0**2) / (2 * 2.0**2)))
+    found = aperture_magnitudes(painted(mag_N))
+    assert found.shape == (30, 1)
+    np.testing.assert_allclose(found[:, 0], mag_N + lost, atol=0.02)
+
+
+def test_negative_flux_is_infinitely_faint_and_an_unusable_pixel_says_nothing():
+    stamps = painted([18, 18, 18])
+    stamps[0] *= -1
+    stamps[1, 0, 18, 18] = np.nan
+    found = aperture_magnitudes(stamps)[:, 0]
+    assert found[0] == np.inf
+    assert np.isnan(found[1])
+    assert np.isfinite(found[2])
+
+
+def test_bands_are_measured_apart():
+    stamps = np.concatenate([painted([18.0]), painted([20.0])], axis=1)
+    found = aperture_magnitudes(stamps)[0]
+    assert found[1] - found[0] == pytest.approx(2.0, abs=1e-5)
+
+
+@pytest.mark.parametrize("shift", [-2.0, 0.0, 0.3, 30.0])
+def test_offset_is_the_median_shift_whatever_a_third_of_the_sources_do(shift):
+    rng = np.random.default_rng(5)
+    mag_N = rng.uniform(16, 20, 60)
+    stamp_N = mag_N + shift + rng.normal(0, 0.02, 60)
+    stamp_N[::3] = np.where(np.arange(20) % 2, np.inf, np.nan)
+    stamp_N[1::6] -= 5
+    assert offset(stamp_N, mag_N.astype(np.float32)) == pytest.approx(shift, abs=0.05)
+
+
+def test_faint_missing_and_few_sources_give_no_verdict():
+    mag_N = np.full(FEWEST, 19.0)
+    assert offset(mag_N, mag_N) == 0.0
+    assert offset(mag_N[1:], mag_N[1:]) is None
+    assert offset(mag_N, np.full(FEWEST, FAINTEST + 0.1)) is None
+    assert offset(mag_N, np.full(FEWEST, np.nan)) is None
+    assert offset(np.full(FEWEST, np.nan), mag_N) is None
