@@ -9,6 +9,7 @@ from matplotlib.collections import PatchCollection
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from pipeline.science.statistics import Floats
@@ -127,14 +128,16 @@ def sky_map(columns: Columns, result: Result) -> Figure | None:
     scale = Normalize(low - 0.02 * high, high * 1.02)
     north = places.dec_T > NORTH_OF
     parts = [(name, rows) for name, rows in (("KiDS-N", north), ("KiDS-S", ~north)) if rows.any()]
-    figure = new_figure(5.8, 1.9 * len(parts) + 0.4)
-    panels = figure.subplots(len(parts), 1, squeeze=False)[:, 0]
+    # Long strips of sky one above the other, compact fields side by side.
+    lines = len(parts) if any(places.is_strip(rows) for _, rows in parts) else 1
+    figure = new_figure(5.8, 1.9 * lines + 0.4 if lines > 1 else 2.9)
+    panels = figure.subplots(lines, len(parts) // lines, squeeze=False).ravel()
     for panel, (name, rows) in zip(panels, parts, strict=True):
         squares = places.draw(panel, rows, smad_T, scale)
         count = int(rows.sum())
         panel.set_title(f"{name}: {count} tile{'s' if count > 1 else ''}")
         number(panel, sum(group.n for group, inside in zip(groups.values(), rows, strict=True) if inside))
-    figure.colorbar(squares, ax=list(panels), label="SMAD", pad=0.02, extend="both")
+    figure.colorbar(squares, ax=list(panels), label="SMAD", pad=0.02, extend="both", shrink=0.85)
     return figure
 
 
@@ -145,6 +148,11 @@ class _Places:
     ra_T: Floats
     dec_T: Floats
     size: float
+
+    def is_strip(self, rows: NDArray[np.bool_]) -> bool:
+        """Whether these tiles extend in RA more than twice as far as in Dec."""
+        shrink = np.cos(np.radians(np.mean(self.dec_T[rows])))
+        return bool(np.ptp(self.ra_T[rows]) * shrink + self.size > 2 * (np.ptp(self.dec_T[rows]) + self.size))
 
     def draw(self, axes: Axes, rows: NDArray[np.bool_], smad_T: Floats, scale: Normalize) -> PatchCollection:
         """Draw the tiles of ``rows`` as squares coloured by SMAD, grey where there is none; RA grows to the left."""
@@ -162,6 +170,7 @@ class _Places:
         axes.set_xlim(np.max(ra + 2 * width), np.min(ra - 2 * width))
         axes.set_ylim(np.min(dec) - height, np.max(dec) + height)
         axes.set(xlabel="RA (deg)", ylabel="Dec (deg)")
+        axes.xaxis.set_major_locator(MaxNLocator(4))
         axes.set_aspect(float(np.mean(stretch)))
         return coloured
 
