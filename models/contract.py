@@ -33,8 +33,8 @@ class Domain(_Record):
     """What ``domain_distance`` means, and the training set's limits."""
 
     meaning: str
-    fraction_inside: Annotated[float, Field(gt=0, le=1)]
-    """Share of the training set with a distance of at most 1."""
+    fraction_inside: Annotated[float, Field(gt=0, le=1)] | None
+    """Share of the training set with a distance of at most 1, where it is known."""
     magnitude_limits: Mapping[str, tuple[float, float]]
     """Central 99.8% of the training set, by band."""
 

@@ -27,8 +27,8 @@ class Architecture:
     image_bands: tuple[str, ...] = IMAGE_BANDS
     magnitude_bands: tuple[str, ...] = MAGNITUDE_BANDS
     stamp_size: int = 36
-    stem: tuple[int, int, int] = (32, 6, 2)
-    widths: tuple[tuple[int, ...], tuple[int, ...]] = ((64, 64), (96, 128))
+    stem: tuple[int, int, int] = (48, 7, 3)
+    widths: tuple[tuple[int, ...], tuple[int, ...]] = ((96,), (128, 128))
     dense: int = 128
 
 

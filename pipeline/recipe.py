@@ -13,7 +13,7 @@ import numpy as np
 from models.contract import QUANTILE_LEVELS, ModelContract
 from models.examples import Examples, Split, split_examples
 from models.export import Label, SealedNetwork, export, seal
-from models.network import ARCHITECTURES, PhotozNetwork
+from models.network import ARCHITECTURES, Architecture, PhotozNetwork
 from models.smoothing import smooth_redshifts
 from models.training import Epoch, Settings, evaluate, train
 from pipeline import __version__
@@ -56,17 +56,31 @@ def make_bundle(examples: Examples, recipe: Recipe, out: Path, checkpoints: Path
     TrainingError, BundleError
         If the set or a checkpoint cannot be used, or the graph does not give what the networks give.
     """
-    if recipe.network not in ARCHITECTURES:
-        raise ConfigError(f"network {recipe.network!r} is none of {', '.join(ARCHITECTURES)}")
+    architecture = choose_architecture(recipe.network, examples)
     settings = recipe.settings
     split = split_examples(examples, settings.seed, recipe.split)
     if recipe.smooth:
         split = smoothed(split, examples, settings.seed)
-    networks, histories = _members(examples, split, recipe, checkpoints, report)
+    networks, histories = _members(architecture, examples, split, recipe, checkpoints, report)
     sealed = seal(networks, examples, split)
     date = datetime.now(UTC).date().isoformat()
     label = Label(out.stem, recipe.version, date, code_version(), settings.seed, recipe.split)
     return Trained(export(sealed, examples, split, label, _test(sealed, examples, split), out), histories)
+
+
+def choose_architecture(name: str, examples: Examples) -> Architecture:
+    """The architecture called ``name``, for stamps of this set; ``magnitudes`` takes all magnitudes of the set.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such network.
+    """
+    if name == "magnitudes":
+        return replace(ARCHITECTURES["magnitudes9"], name=name, magnitude_bands=examples.facts.magnitude_bands)
+    if name not in ARCHITECTURES:
+        raise ConfigError(f"network {name!r} is none of {', '.join((*ARCHITECTURES, 'magnitudes'))}")
+    return replace(ARCHITECTURES[name], stamp_size=examples.stamps_NCHW.shape[2])
 
 
 def smoothed(split: Split, examples: Examples, seed: int) -> Split:
@@ -104,10 +118,13 @@ def code_version() -> str:
 
 
 def _members(
-    examples: Examples, split: Split, recipe: Recipe, checkpoints: Path | None, report: Report
+    architecture: Architecture,
+    examples: Examples,
+    split: Split,
+    recipe: Recipe,
+    checkpoints: Path | None,
+    report: Report,
 ) -> tuple[list[PhotozNetwork], list[list[Epoch]]]:
-    architecture = ARCHITECTURES[recipe.network]
-    architecture = replace(architecture, stamp_size=examples.stamps_NCHW.shape[2])
     networks, histories = [], []
     for member in range(1, recipe.ensemble + 1):
         settings = recipe.settings.model_copy(update={"seed": recipe.settings.seed + member - 1})

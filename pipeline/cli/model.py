@@ -1,4 +1,4 @@
-"""`photoz model`: look into bundles, check them on this machine, compare them."""
+"""`photoz model`: look into bundles, check them on this machine, compare them, make them of foreign graphs."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 SEVERAL = ()
 
-app = typer.Typer(no_args_is_help=True, help="Model bundles: show, verify, compare.")
+app = typer.Typer(no_args_is_help=True, help="Model bundles: show, verify, compare, wrap.")
 
 
 @app.command()
@@ -70,6 +70,32 @@ def compare(
     typer.echo(as_markdown(rows, facts))
 
 
+@app.command()
+def wrap(
+    graph: Annotated[Path, typer.Argument(help="Somebody else's network, FILE.onnx.")],
+    spec: Annotated[Path, typer.Option(help="TOML file that says how it wants its inputs; see docs/model.md.")],
+    out: Annotated[Path, typer.Option(help="The bundle to write.")],
+) -> None:
+    """Make a bundle of somebody else's ONNX graph: its preprocessing becomes graph nodes, and it gets a contract."""
+    import tomllib
+
+    from pydantic import ValidationError
+
+    from models.contract import first_problem
+    from models.errors import BundleError
+    from models.wrap import WrapSpec
+    from models.wrap import wrap as wrap_graph
+    from pipeline.errors import ConfigError
+
+    try:
+        contract = wrap_graph(graph, WrapSpec.model_validate(tomllib.loads(spec.read_text(encoding="utf-8"))), out)
+    except ValidationError as error:
+        raise ConfigError(f"{spec}: {first_problem(error)}") from error
+    except (OSError, tomllib.TOMLDecodeError, BundleError) as error:
+        raise ConfigError(f"{spec}: {error}") from error
+    typer.echo(f"{out}: {contract.network}")
+
+
 def _load(bundle: Path, provider: str) -> "PhotozModel":
     from typing import cast
 
@@ -83,6 +109,11 @@ def _load(bundle: Path, provider: str) -> "PhotozModel":
         return PhotozModel.load(bundle, cast("Provider", provider))
     except BundleError as error:
         raise ContractError(str(error)) from error
+
+
+def _domain(contract: "ModelContract") -> str:
+    share = contract.domain.fraction_inside
+    return contract.domain.meaning + (f"; {share:.0%} of the training set lie within 1" if share else "")
 
 
 def _lines(contract: "ModelContract") -> list[tuple[str, str]]:
@@ -105,7 +136,7 @@ def _lines(contract: "ModelContract") -> list[tuple[str, str]]:
         ("pixels", f"{contract.flux_unit}, {corrected or 'as in the coadd'}"),
         ("magnitudes", " ".join(contract.magnitude_bands) or "none"),
         ("redshifts", f"{contract.z_min} to {contract.z_max}, {len(contract.quantile_levels)} quantiles"),
-        ("domain", f"{contract.domain.meaning}; 1 holds {contract.domain.fraction_inside:.0%} of it"),
+        ("domain", _domain(contract)),
         ("licence", contract.licence),
     ]
     measured = [

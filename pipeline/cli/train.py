@@ -22,9 +22,15 @@ def train(
         Path | None, typer.Option(help="Table of spec-z (Parquet or FITS), GAMA's columns or others.")
     ] = None,
     kept_set: Annotated[Path | None, typer.Option("--set", help="Train on a set kept earlier instead.")] = None,
+    table: Annotated[
+        Path | None, typer.Option(help="Train on a table of magnitudes and redshifts instead (network magnitudes).")
+    ] = None,
+    bands: Annotated[str, typer.Option(help="Its magnitude columns, NAME=COLUMN,... or COLUMN,...")] = "",
     simulate: Annotated[int | None, typer.Option(help="Train on so many simulated tiles instead.")] = None,
     keep_set: Annotated[Path | None, typer.Option(help="Keep the training set in this folder.")] = None,
-    network: Annotated[str, typer.Option(help="hybrid, images, magnitudes9 or magnitudes4.")] = "hybrid",
+    network: Annotated[
+        str, typer.Option(help="hybrid, images, magnitudes9, magnitudes4; magnitudes: all of the set.")
+    ] = "hybrid",
     ensemble: Annotated[int, typer.Option(min=1, help="Networks to average.")] = 1,
     split: Annotated[
         Literal["galaxy", "tile"], typer.Option(help="Units of the split into training, validation and test part.")
@@ -62,8 +68,8 @@ def train(
     from pipeline.errors import ConfigError
     from pipeline.recipe import Recipe, make_bundle, plot_losses
 
-    if sum(source is not None for source in (specz, kept_set, simulate)) != 1:
-        raise ConfigError("give one source of galaxies: --data with --specz, or --set, or --simulate")
+    if sum(source is not None for source in (specz, kept_set, table, simulate)) != 1:
+        raise ConfigError("give one source of galaxies: --data with --specz, or --set, --table or --simulate")
     settings = Settings(
         epochs=epochs, batch=batch, learning_rate=learning_rate, alpha=alpha, patience=patience, seed=seed
     )
@@ -71,6 +77,8 @@ def train(
     try:
         if kept_set is not None:
             examples = load_examples(kept_set)
+        elif table is not None:
+            examples = _from_table(table, bands, z)
         elif simulate is not None:
             examples = _from_simulation(simulate)
         else:
@@ -133,6 +141,24 @@ def _from_survey(
         typer.echo(f"{part.tile_N[0]}: {len(part)} galaxies with spec-z")
         parts.append(part)
     return join_examples(parts)
+
+
+def _from_table(table: Path, bands: str, z: str) -> "Examples":
+    import numpy as np
+
+    from models.examples import Examples, SetFacts
+    from pipeline.errors import ConfigError
+    from pipeline.validation.tables import read_columns
+
+    if not bands or not z:
+        raise ConfigError("--table needs --bands with its magnitude columns and --z with its redshift column")
+    named = dict(part.partition("=")[::2] if "=" in part else (part, part) for part in bands.split(","))
+    columns = read_columns([table], [*named.values(), z])
+    magnitudes_NB = np.stack([columns[column].astype(np.float32) for column in named.values()], axis=1)
+    number = len(magnitudes_NB)
+    facts = SetFacts(table.name, False, (), tuple(named), 0.2, dmag_applied=False, extinction_corrected=False)
+    no_stamps = np.zeros((number, 0, 36, 36), np.float32)
+    return Examples(facts, no_stamps, magnitudes_NB, columns[z].astype(np.float32), np.full(number, table.name))
 
 
 def _from_simulation(number: int) -> "Examples":
