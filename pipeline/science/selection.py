@@ -36,6 +36,10 @@ _OPERATORS: dict[type[ast.AST], Callable[..., Any]] = {
     ast.NotEq: operator.ne,
 }
 _FUNCTIONS: dict[str, Callable[..., Any]] = {"abs": np.abs, "isfinite": np.isfinite, "log10": np.log10}
+_UNDERSTOOD = (
+    *(ast.Expression, ast.Constant, ast.Name, ast.Load, ast.UnaryOp, ast.BinOp, ast.BoolOp, ast.Compare, ast.Call),
+    *_OPERATORS,
+)
 
 
 def names_in(expression: str) -> list[str]:
@@ -69,6 +73,13 @@ def _parse(expression: str) -> ast.Expression:
         tree = ast.parse(expression.strip(), mode="eval")
     except SyntaxError as error:
         raise ConfigError(f"--select {expression!r} is not a valid expression: {error.msg}") from error
+    for node in ast.walk(tree):
+        function = isinstance(node, ast.Call) and (
+            not isinstance(node.func, ast.Name) or node.func.id not in _FUNCTIONS
+        )
+        if function or not isinstance(node, _UNDERSTOOD):
+            what = ast.unparse(node) or type(node).__name__.lower()
+            raise ConfigError(f"--select does not understand {what!r} in {expression!r}")
     return tree
 
 

@@ -96,7 +96,7 @@ def read_sources(
         ra_N=table["RAJ2000"].astype(np.float64),
         dec_N=table["DECJ2000"].astype(np.float64),
         magnitudes_NB=magnitudes_NB,
-        extinction_NC=np.stack([table[f"EXTINCTION_{band}"] for band in rule.image_bands], axis=1).astype(np.float32),
+        extinction_NC=_columns([table[f"EXTINCTION_{band}"] for band in rule.image_bands], len(order)),
         flags_N=magnitude_flags(magnitudes_NB, rule.magnitude_bands),
         columns={name: table[name] for name in ("MAG_AUTO_CALIB", "MASK", *keep)},
     )
@@ -108,7 +108,7 @@ def gaap_magnitudes(table: Mapping[str, NDArray[Any]], suffixes: MagnitudeSuffix
     for band_suffixes in suffixes.values():
         epochs = [valid_magnitudes(table[f"MAG_GAAP_{s}"], table[f"FLAG_GAAP_{s}"]) for s in band_suffixes]
         columns.append(epochs[0] if len(epochs) == 1 else mean_magnitude(*epochs))
-    return np.stack(columns, axis=1)
+    return _columns(columns, len(next(iter(table.values()))))
 
 
 def magnitude_flags(magnitudes_NB: NDArray[np.float32], bands: Sequence[str]) -> NDArray[np.int32]:
@@ -182,6 +182,14 @@ def _is_bright(table: Mapping[str, NDArray[Any]], magnitudes_NB: NDArray[np.floa
     return np.asarray(galaxy & bright & np.isfinite(magnitudes_NB).all(axis=1), bool)
 
 
+def _columns(values: Sequence[NDArray[np.floating]], n: int) -> NDArray[np.float32]:
+    """Columns of ``n`` rows side by side, [N, 0] if there is none."""
+    columns_NK = np.empty((n, len(values)), np.float32)
+    for k, value_N in enumerate(values):
+        columns_NK[:, k] = value_N
+    return columns_NK
+
+
 def _no_magnitudes(n: int, rule: StampRule) -> NDArray[np.float32]:
     return np.full((n, len(rule.magnitude_bands)), np.nan, np.float32)
 
@@ -197,4 +205,4 @@ def _check_identity(path: Path, table: Mapping[str, NDArray[Any]]) -> None:
     names, counts = np.unique(table["ID"], return_counts=True)
     if (counts > 1).any():
         first = names[counts > 1][0]
-        raise BadDataError(f"{path}: {(counts > 1).sum()} IDs stand more than once, the first is {first!r}")
+        raise BadDataError(f"{path}: IDs that stand more than once: {(counts > 1).sum()}, the first is '{first}'")

@@ -60,7 +60,7 @@ def test_both_spellings_and_blanks_mean_the_same_tile(written, tile):
 
 @pytest.mark.parametrize("written", ["", "180.0_-0.5", "KIDS_180_0", "KIDS_180.0_+0.5", "KIDS_13p5_28.2", "all"])
 def test_what_is_no_tile_name_is_refused_with_an_example(written):
-    with pytest.raises(ConfigError, match="KIDS_180.0_-0.5 or KIDS_13p5_m28p2"):
+    with pytest.raises(ConfigError, match=r"KIDS_180\.0_-0\.5 or KIDS_13p5_m28p2"):
         canonical_tile_name(written)
 
 

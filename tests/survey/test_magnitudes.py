@@ -1,0 +1,187 @@
+"""Magnitudes from an external table: each source gets its own row, and what did not match is said."""
+
+import fitsio
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from pipeline.errors import BadDataError
+from pipeline.flags import bit
+from pipeline.records import Sources
+from pipeline.survey.magnitudes import MagnitudeTable, join_magnitudes
+
+BANDS = ("g", "r")
+SUFFIXES = {"g": ("g",), "r": ("r",)}
+ARCSEC = 1 / 3600
+N = 12
+
+
+def sources() -> Sources:
+    dec_N = -31.0 + np.arange(N) * 30 * ARCSEC
+    return Sources(
+        id_N=np.array([f"KiDSDR5 J{k:03d}" for k in range(N)]),
+        ra_N=np.where(np.arange(N) % 2, 359.9999, 0.0001),
+        dec_N=dec_N,
+        magnitudes_NB=np.full((N, 2), np.nan, np.float32),
+        extinction_NC=np.zeros((N, 4), np.float32),
+        flags_N=np.full(N, bit("MAG_G_MISSING"), np.int32),
+    )
+
+
+def table_of(rows: dict) -> np.ndarray:
+    names = list(rows)
+    kinds = {"U": "S30", "f": "f8", "i": "i4"}
+    out = np.zeros(len(rows[names[0]]), [(name, kinds[np.asarray(rows[name]).dtype.kind]) for name in names])
+    for name in names:
+        out[name] = rows[name]
+    return out
+
+
+def write_fits(path, rows):
+    fitsio.write(path, table_of(rows), clobber=True)
+    return path
+
+
+def write_parquet(path, rows):
+    pq.write_table(pa.table({name: np.asarray(values).tolist() for name, values in rows.items()}), path)
+    return path
+
+
+def write_dataset(path, rows):
+    folder = path.with_suffix("")
+    folder.mkdir()
+    half = len(rows["ID"]) // 2
+    for number, part in enumerate((slice(None, half), slice(half, None))):
+        write_parquet(folder / f"{number}.parquet", {name: values[part] for name, values in rows.items()})
+    return folder
+
+
+@pytest.fixture(params=[(write_fits, "mags.fits"), (write_parquet, "mags.parquet"), (write_dataset, "mags.parquet")])
+def write(request, tmp_path):
+    writer, name = request.param
+    return lambda rows: writer(tmp_path / name, rows)
+
+
+def good_rows() -> dict:
+    """The sources in another order, with other rows before, between and after."""
+    own = sources()
+    order = np.random.default_rng(3).permutation(N)
+    far = np.arange(3)
+    return {
+        "ID": np.append(own.id_N[order], ["elsewhere 1", "elsewhere 2", "elsewhere 3"]),
+        "RAJ2000": np.append(own.ra_N[order], 180.0 + far),
+        "DECJ2000": np.append(own.dec_N[order] + 0.3 * ARCSEC, [-31.0, -80.0, 45.0]),
+        "MAG_GAAP_g": np.append(18.0 + order, far),
+        "MAG_GAAP_r": np.append(17.5 + order, far),
+        "FLAG_GAAP_g": np.zeros(N + 3, int),
+        "FLAG_GAAP_r": np.zeros(N + 3, int),
+    }
+
+
+def join(path, by="position", radius=1.0):
+    return join_magnitudes(sources(), MagnitudeTable(path, by, radius), SUFFIXES, BANDS)
+
+
+@pytest.mark.parametrize("by", ["position", "id"])
+def test_each_source_gets_its_own_row(write, by):
+    joined, counts = join(write(good_rows()), by)
+    np.testing.assert_array_equal(joined.magnitudes_NB[:, 0], 18.0 + np.arange(N))
+    np.testing.assert_array_equal(joined.magnitudes_NB[:, 1], 17.5 + np.arange(N))
+    assert not joined.flags_N.any()
+    assert counts == {"magnitudes_matched": N, "magnitudes_unmatched": 0, "magnitudes_ambiguous": 0}
+    np.testing.assert_array_equal(joined.id_N, sources().id_N)
+
+
+@pytest.mark.parametrize("by", ["position", "id"])
+def test_sources_without_row_are_flagged_and_counted(write, by):
+    rows = {name: values[:8] for name, values in good_rows().items()}
+    joined, counts = join(write(rows), by)
+    missing_N = np.isnan(joined.magnitudes_NB).all(axis=1)
+    assert missing_N.sum() == 4
+    assert set(sources().id_N[missing_N]) == set(sources().id_N) - set(rows["ID"])
+    expected = bit("MAG_UNMATCHED") | bit("MAG_G_MISSING") | bit("MAG_R_MISSING")
+    np.testing.assert_array_equal(joined.flags_N, np.where(missing_N, expected, 0))
+    assert counts == {"magnitudes_matched": 8, "magnitudes_unmatched": 4, "magnitudes_ambiguous": 0}
+
+
+def test_of_several_near_rows_the_nearest_is_taken_and_said(write):
+    rows = good_rows()
+    k = int(np.flatnonzero(rows["ID"] == sources().id_N[5])[0])
+    rows = {name: np.append(values, values[k : k + 1]) for name, values in rows.items()}
+    rows["DECJ2000"][-1] = sources().dec_N[5] + 0.1 * ARCSEC
+    rows["MAG_GAAP_g"][-1] = 14.0
+    rows["ID"][-1] = "another"
+    joined, counts = join(write(rows))
+    assert joined.magnitudes_NB[5, 0] == 14.0
+    assert joined.flags_N[5] == bit("MAG_AMBIGUOUS")
+    assert counts == {"magnitudes_matched": N, "magnitudes_unmatched": 0, "magnitudes_ambiguous": 1}
+
+
+def test_of_several_rows_with_one_id_the_first_is_taken_and_said(write):
+    rows = good_rows()
+    rows = {name: np.append(values, values[:1]) for name, values in rows.items()}
+    rows["MAG_GAAP_g"][-1] = 14.0
+    joined, counts = join(write(rows), "id")
+    n = int(np.flatnonzero(sources().id_N == rows["ID"][0])[0])
+    assert joined.magnitudes_NB[n, 0] == rows["MAG_GAAP_g"][0]
+    assert joined.flags_N[n] == bit("MAG_AMBIGUOUS")
+    assert counts["magnitudes_ambiguous"] == 1
+
+
+@pytest.mark.parametrize(("radius", "matched"), [(0.2, 0), (0.4, N), (5.0, N)])
+def test_the_radius_is_in_arcsec_on_the_sky_and_across_ra_zero(write, radius, matched):
+    assert join(write(good_rows()), radius=radius)[1]["magnitudes_matched"] == matched
+
+
+def test_codes_and_flags_are_missing_here_too(write):
+    rows = good_rows()
+    rows["MAG_GAAP_g"][0], rows["MAG_GAAP_g"][1], rows["FLAG_GAAP_r"][2] = 99, np.nan, 1
+    joined, counts = join(write(rows), "id")
+    named = {name: n for n, name in enumerate(sources().id_N)}
+    missing = {(named[rows["ID"][0]], 0), (named[rows["ID"][1]], 0), (named[rows["ID"][2]], 1)}
+    assert {tuple(map(int, place)) for place in np.argwhere(np.isnan(joined.magnitudes_NB))} == missing
+    assert counts["magnitudes_matched"] == N
+
+
+def test_flags_may_be_absent(write):
+    rows = {name: values for name, values in good_rows().items() if not name.startswith("FLAG")}
+    assert np.isfinite(join(write(rows))[0].magnitudes_NB).all()
+
+
+def test_nulls_in_parquet_are_missing(tmp_path):
+    rows = {name: list(np.asarray(values).tolist()) for name, values in good_rows().items()}
+    rows["MAG_GAAP_g"][0] = None
+    pq.write_table(pa.table(rows), tmp_path / "m.parquet")
+    joined, _ = join(tmp_path / "m.parquet", "id")
+    assert np.isnan(joined.magnitudes_NB[:, 0]).sum() == 1
+
+
+def test_a_table_of_another_field_matches_nothing(write):
+    rows = good_rows()
+    rows["RAJ2000"] = rows["RAJ2000"] + 40
+    rows["ID"] = np.array([f"x{k}" for k in range(len(rows["ID"]))])
+    path = write(rows)
+    for by in ("position", "id"):
+        joined, counts = join(path, by)
+        assert counts["magnitudes_unmatched"] == N
+        assert np.isnan(joined.magnitudes_NB).all()
+
+
+@pytest.mark.parametrize(("by", "column"), [("position", "RAJ2000"), ("id", "ID"), ("id", "MAG_GAAP_r")])
+def test_a_missing_column_is_named(tmp_path, by, column):
+    rows = {name: values for name, values in good_rows().items() if name != column}
+    for path in (write_fits(tmp_path / "m.fits", rows), write_parquet(tmp_path / "m.parquet", rows)):
+        with pytest.raises(BadDataError, match=f"{path}: no column {column}; it has"):
+            join(path, by)
+
+
+@pytest.mark.parametrize("name", ["mags.fits", "mags.parquet"])
+def test_what_is_no_table_is_refused(tmp_path, name):
+    path = tmp_path / name
+    with pytest.raises(BadDataError, match=str(path)):
+        join(path)
+    path.write_bytes(b"nothing of the kind" * 200)
+    with pytest.raises(BadDataError, match=str(path)) as refused:
+        join(path)
+    assert "\n" not in str(refused.value)
