@@ -119,7 +119,8 @@ def colour_image(flux_CHW: NDArray[np.float32]) -> NDArray[np.uint8]:
     """Red, green and blue of i, r and g (Lupton et al. 2004), north up, east left as the pixels lie."""
     i, r, g = np.nan_to_num(flux_CHW)
     # A galaxy is brighter in i: without weights all of them would be red.
-    return np.asarray(make_lupton_rgb(0.8 * i, r, 1.8 * g, stretch=STRETCH, Q=SOFTENING))
+    with np.errstate(invalid="ignore"):
+        return np.asarray(make_lupton_rgb(0.8 * i, r, 1.8 * g, stretch=STRETCH, Q=SOFTENING))
 
 
 def _outlier(rows: Columns, k: int, stamp: NDArray[np.uint8] | None) -> Outlier:

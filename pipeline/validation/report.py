@@ -108,6 +108,8 @@ def draw(result: Result, pairs: Pairs, gallery: Callable[[], Figure | None], dir
 def _save(figure: Figure, name: str, result: Result, directory: Path) -> Plot:
     buffer = BytesIO()
     figure.savefig(buffer, format="png")
+    # The layout stands; finding it again would take as long as drawing.
+    figure.set_layout_engine("none")
     figure.savefig(directory / f"{name}.pdf")
     (directory / f"{name}.png").write_bytes(buffer.getvalue())
     width, title, caption = CAPTIONS[name]

@@ -8,8 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pipeline.errors import ConfigError
 
-DEFAULT_RED = "MAG_GAAP_g - MAG_GAAP_r > 0.6 + 1.7 * Z_SPEC"
-"""Observed g - r above a line that runs between the red sequence and the blue cloud for z < 0.5."""
+DEFAULT_RED = "MAG_GAAP_g - MAG_GAAP_r > 0.65 + 2.3 * Z_SPEC"
+"""Observed g - r above a line that runs just below the red sequence to z = 0.5."""
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 

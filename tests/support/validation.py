@@ -26,7 +26,7 @@ def survey(n=3000, seed=5, sigma=SIGMA):
     z_phot = z + normdz * (1 + z)
     width = sigma * (1 + z_phot)
     red = rng.random(n) < 0.45
-    g_r = np.where(red, 0.85 + 1.7 * z, 0.3 + 1.7 * z) + rng.normal(0, 0.05, n)
+    g_r = np.where(red, 0.9 + 2.3 * z, 0.4 + 2.3 * z) + rng.normal(0, 0.05, n)
     r = 20 - rng.exponential(0.8, n)
     columns = {
         "ID": np.array([f"KiDSDR5 J{k:09d}" for k in range(n)]),

@@ -36,7 +36,7 @@ def bad_tile(columns, z, rng):
 
 
 def biased_blue(columns, z, rng):
-    blue = columns["MAG_GAAP_g"] - columns["MAG_GAAP_r"] <= 0.6 + 1.7 * z
+    blue = columns["MAG_GAAP_g"] - columns["MAG_GAAP_r"] <= 0.65 + 2.3 * z
     columns["Z_PHOT"][blue] += 0.006
 
 

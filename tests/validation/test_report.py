@@ -1,0 +1,131 @@
+"""The report is one page that needs nothing else, is readable in a browser, and says what was found."""
+
+import base64
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+from io import BytesIO
+
+import matplotlib.image
+import numpy as np
+import pytest
+import typer
+from support.validation import gama, survey, write_fits, write_run
+from typer.testing import CliRunner
+
+from pipeline.cli.validate import validate
+
+PROBE = """<script>addEventListener("load", () => {
+  const images = [...document.images];
+  document.title = [images.length, images.filter(i => i.complete && i.naturalWidth > 300).length,
+    document.documentElement.scrollWidth, innerWidth].join(" ");
+});</script>"""
+
+
+class Page(HTMLParser):
+    """Collects tags, image sources and links."""
+
+    def __init__(self):
+        super().__init__()
+        self.tags, self.sources, self.open = [], [], []
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append(tag)
+        self.sources += [value for key, value in attributes if key in ("src", "href")]
+        if tag not in ("meta", "img", "link", "br"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory):
+    """A report of a faulty catalogue with another redshift column; its folder's name must be escaped."""
+    folder = tmp_path_factory.mktemp("report") / "run <b> & co"
+    columns, z = survey(4000)
+    rng = np.random.default_rng(1)
+    bad = columns["KIDS_TILE"] == "KIDS_10.0_-31.2"
+    columns["Z_PHOT"][bad] += 0.03 * rng.standard_normal(bad.sum()).astype(np.float32)
+    columns["Z_B"] = (z + 0.03 * rng.standard_normal(4000)).astype(np.float32)
+    columns["PSF_FWHM"] = rng.uniform(0.5, 0.9, 4000).astype(np.float32)
+    write_run(folder, columns)
+    config = folder / "validation.toml"
+    config.write_text("[gates]\nsmad_max = 0.01\n")
+    app = typer.Typer()
+    app.command()(validate)
+    specz = write_fits(folder / "specz.fits", gama(columns, z))
+    outcome = CliRunner().invoke(app, [str(folder), "--specz", str(specz), "--config", str(config)])
+    assert outcome.exit_code == 4, outcome.output
+    return folder / "validation"
+
+
+@pytest.fixture(scope="module")
+def page(report):
+    return (report / "report.html").read_text()
+
+
+def test_the_page_stands_alone(page):
+    parsed = Page()
+    parsed.feed(page)
+    assert parsed.open == []
+    assert not {"script", "link", "iframe", "b>"} & set(parsed.tags)
+    assert parsed.tags.count("img") >= 8
+    assert all(source.startswith("data:image/png;base64,") for source in parsed.sources)
+    assert "url(" not in page
+
+
+def test_every_image_is_a_picture(page):
+    for data in re.findall(r'src="data:image/png;base64,([^"]+)"', page):
+        pixels = matplotlib.image.imread(BytesIO(base64.b64decode(data)))
+        assert min(pixels.shape[:2]) > 300
+        assert 0.02 < np.mean(pixels[..., :3] < 0.95) < 0.9
+
+
+def test_every_figure_names_its_number_of_objects_and_is_saved_for_print(report, page):
+    names = {path.stem for path in (report / "plots").glob("*.png")}
+    assert names == {path.stem for path in (report / "plots").glob("*.pdf")}
+    expected = {"photoz_specz", "residuals", "nz", "trends", "categories", "sky", "methods", "pit", "outliers"}
+    assert names == expected
+    assert page.count("<figure>") == len(expected)
+
+
+def test_it_says_what_was_found(page):
+    assert '<div class="verdict failed">1 of 1 gates failed</div>' in page
+    assert "tile KIDS_10.0_-31.2: SMAD is" in page
+    assert "4,000" in page
+    assert "Z_B" in page
+    assert "approximated from five points" in page
+    assert "By seeing (8)" in page
+
+
+def test_names_are_escaped(page):
+    assert "run &lt;b&gt; &amp; co" in page
+    assert "<b> & co" not in page
+
+
+def test_the_markdown_report_has_the_same_figures_and_tables(report):
+    text = (report / "report.md").read_text()
+    links = re.findall(r"\]\((plots/[^)]+)\)", text)
+    assert len(links) == 9
+    assert all((report / link).is_file() for link in links)
+    assert "| SMAD of normdz |" in text
+    assert "tile KIDS_10.0_-31.2: SMAD is" in text
+    for table in re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE):
+        cells = [len(re.findall(r"(?<!\\)\|", line)) for line in table.splitlines()]
+        assert len(set(cells)) == 1
+
+
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="needs chromium (apt-get install chromium)")
+def test_a_browser_loads_every_image_without_an_error_at_1280_pixels(page, tmp_path):
+    (tmp_path / "report.html").write_text(page.replace("</body>", PROBE + "</body>"))
+    command = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--window-size=1280,4000", "--dump-dom"]
+    command += [f"--user-data-dir={tmp_path / 'profile'}", "--enable-logging=stderr", "--v=0"]
+    done = subprocess.run(
+        [*command, f"file://{tmp_path / 'report.html'}"], capture_output=True, text=True, timeout=120, check=True
+    )
+    images, loaded, width, window = re.search(r"<title>(\d+) (\d+) (\d+) (\d+)</title>", done.stdout).groups()
+    assert (images, loaded) == ("9", "9")
+    assert int(width) <= int(window) == 1280
+    assert "CONSOLE" not in done.stderr
