@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from models import published
 from models.contract import IMAGE_BANDS, MAGNITUDE_BANDS, QUANTILE_LEVELS
 from models.inputs import Features, Scales
 
@@ -30,10 +31,13 @@ class Architecture:
     stem: tuple[int, int, int] = (48, 7, 3)
     widths: tuple[tuple[int, ...], tuple[int, ...]] = ((96,), (128, 128))
     dense: int = 128
+    published: bool = False
+    """The layers of `models.published` instead; ``stem`` and ``widths`` do not count then."""
 
 
 ARCHITECTURES = {
     "hybrid": Architecture("hybrid"),
+    "hybrid-z": Architecture("hybrid-z", dense=1024, published=True),
     "images": Architecture("images", magnitude_bands=()),
     "magnitudes9": Architecture("magnitudes9", image_bands=(), widths=((), ())),
     "magnitudes4": Architecture("magnitudes4", image_bands=(), magnitude_bands=("u", "g", "r", "i"), widths=((), ())),
@@ -120,12 +124,15 @@ class PhotozNetwork(nn.Module):
         self.features = Features(
             len(architecture.image_bands), len(architecture.magnitude_bands), architecture.stamp_size
         )
-        self.table = nn.Sequential(
-            nn.Linear(self.features.n_table, dense), nn.SiLU(), nn.Linear(dense, dense), nn.SiLU()
-        )
-        self.image: nn.Module | None = ImageBranch(architecture) if architecture.image_bands else None
-        n_joined = 2 * dense if self.image else dense
-        self.joined = nn.Sequential(nn.Linear(n_joined, dense), nn.SiLU())
+        self.image: nn.Module | None = None
+        if architecture.published:
+            self.table = published.table_branch(self.features.n_table)
+            self.image = published.image_branch(len(architecture.image_bands))
+            self.joined = published.joined(dense)
+        else:
+            self.table = _dense(self.features.n_table, dense, dense)
+            self.image = ImageBranch(architecture) if architecture.image_bands else None
+            self.joined = _dense(2 * dense if self.image else dense, dense)
         self.head = Head(dense)
 
     def set_scales(self, scales: Scales) -> None:
@@ -145,6 +152,11 @@ class PhotozNetwork(nn.Module):
         if self.image is not None:
             hidden_NF = torch.cat([hidden_NF, self.image(stretched_NCHW)], dim=1)
         return self.head(self.joined(hidden_NF))  # type: ignore[no-any-return]
+
+
+def _dense(n_in: int, *widths: int) -> nn.Sequential:
+    pairs = zip((n_in, *widths[:-1]), widths, strict=True)
+    return nn.Sequential(*(layer for pair in pairs for layer in (nn.Linear(*pair), nn.SiLU())))
 
 
 def multiply_adds(network: PhotozNetwork) -> int:

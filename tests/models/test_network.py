@@ -179,6 +179,12 @@ def test_the_image_branch_has_the_four_branches_of_an_inception_module():
     assert network.image[1](torch.zeros(1, 8, 6, 6)).shape == (1, 16, 6, 6)
 
 
+def test_the_published_architecture_has_the_published_size():
+    network = PhotozNetwork(ARCHITECTURES["hybrid-z"])
+    assert multiply_adds(network) / 1e6 == pytest.approx(67, abs=1)
+    assert sum(weight.numel() for weight in network.parameters()) / 1e6 == pytest.approx(10.5, abs=0.1)
+
+
 @pytest.mark.parametrize("name", ["magnitudes4", "magnitudes9", "images"])
 def test_networks_without_images_or_magnitudes_are_bundles_too(name, tmp_path):
     architecture = replace(ARCHITECTURES[name], stamp_size=12, stem=(8, 6, 2), dense=8)
