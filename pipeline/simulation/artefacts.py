@@ -219,7 +219,7 @@ def add_spikes(sci_HW: Image, stars: BrightStars, band: int, seen: Observation) 
     """The diffraction cross of bright stars: four arms, three pixels wide, fading outwards."""
     for x, y, magnitude in stars.brighter(band, SPIKE_MAGNITUDE):
         reach, column, row = spike_reach(magnitude), round(x), round(y)
-        along = np.exp(-3.0 * np.abs(np.arange(-reach, reach + 1)) / reach)
+        along = np.exp(-5.0 * np.abs(np.arange(-reach, reach + 1)) / reach)
         level = SPIKE_SHARE * 10 ** (-0.4 * magnitude) * seen.pixel_gain / (3 * along.sum())
         across = np.array([0.7, 1.6, 0.7])
         arm = (level * along[:, None] * across).astype(np.float32)
