@@ -82,6 +82,7 @@ def _add_provenance(header: fits.Header, provenance: Mapping[str, str]) -> None:
         header[card] = (value == "True", comment) if value in ("True", "False") else (value[:60], comment)
     for card, key in DIGESTS.items():
         header[card] = provenance[key]
+    header.add_history(f"packages {provenance['packages']}")
     for file in json.loads(provenance["inputs"]):
         header.add_history(f"input {file['name']} {file['bytes']} bytes")
 

@@ -187,6 +187,7 @@ def _provenance(manifest: Mapping[str, Any], model: PhotozModel) -> Provenance:
     return Provenance(
         program=manifest["program"],
         version=manifest["version"],
+        packages=", ".join(f"{name} {found}" for name, found in manifest["packages"].items()),
         run_digest=run_digest(manifest),
         config_digest=manifest["config_digest"],
         model=model.contract.name,
