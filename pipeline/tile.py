@@ -157,10 +157,11 @@ def predict(model: PhotozModel, sources: Sources, stamps: Stamps) -> Prediction:
         output[:n].copy() for output in model.predict(_padded(stamps.flux_NCHW), _padded(sources.magnitudes_NB))
     )
     flags_N = sources.flags_N | stamps.flags_N
-    blind_N = np.isnan(sources.magnitudes_NB).all(axis=1)
+    blind_N = ~np.isfinite(z_N)
+    if contract.magnitude_bands:
+        blind_N |= np.isnan(sources.magnitudes_NB).all(axis=1)
     if contract.image_bands:
         blind_N |= ~np.isfinite(stamps.flux_NCHW).any(axis=(1, 2, 3))
-    blind_N |= ~np.isfinite(z_N)
     for values in (z_N, quantiles_NQ, domain_N):
         values[blind_N] = np.nan
     tolerance = 1e-4 * (contract.z_max - contract.z_min)

@@ -27,7 +27,9 @@ def aperture_magnitudes(flux_NCHW: NDArray[np.float32]) -> NDArray[np.float64]:
 
     NaN where a pixel of the aperture cannot be used; `inf` where the flux is not positive.
     """
-    flux_NC = np.stack([aperture_flux(flux_NCHW[:, c], APERTURE_RADIUS) for c in range(flux_NCHW.shape[1])], axis=1)
+    flux_NC = np.empty(flux_NCHW.shape[:2])
+    for c in range(flux_NCHW.shape[1]):
+        flux_NC[:, c] = aperture_flux(flux_NCHW[:, c], APERTURE_RADIUS)
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(flux_NC <= 0, np.inf, -2.5 * np.log10(flux_NC))
 
