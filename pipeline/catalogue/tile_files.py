@@ -4,6 +4,7 @@ import errno
 import hashlib
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -50,12 +51,13 @@ def write_whole(path: Path, write: Callable[[Path], None], check: Callable[[Path
         os.replace(beside, path)
         sync_folder(path.parent)
     except OSError as error:
-        beside.unlink(missing_ok=True)
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        _discard(beside)
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
         remedy = "free space and start the same command again" if full else "check the folder and its permissions"
-        raise OutputError(f"{path}: cannot be written ({error.strerror or error}); {remedy}") from error
+        reason = os.strerror(error.errno) if error.errno else error
+        raise OutputError(f"{path}: cannot be written ({reason}); {remedy}") from error
     except PhotozError:
-        beside.unlink(missing_ok=True)
+        _discard(beside)
         raise
     return digest
 
@@ -74,6 +76,11 @@ def sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def _discard(path: Path) -> None:
+    with suppress(OSError):
+        path.unlink()
 
 
 def _write_parquet(table: pa.Table, path: Path, provenance: Mapping[str, str]) -> None:

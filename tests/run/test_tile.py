@@ -33,7 +33,18 @@ SUFFIXES = {
     "DR5.0": ("u", "g", "r", "i1", "Z", "Y", "J", "H", "Ks"),
 }
 BUNDLED = Path(__file__).parents[2] / "models" / "bundled"
-RUN = Provenance("photoz-run", "0", "numpy 2", "run", "config", "closed-form", "1", "model", "none", True)
+RUN = Provenance(
+    program="photoz-run",
+    version="0",
+    packages="numpy 2",
+    run_digest="run",
+    config_digest="config",
+    model="closed-form",
+    model_version="1",
+    model_digest="model",
+    model_training="none",
+    simulated_training=True,
+)
 
 
 def measure(tile: Tile, model: PhotozModel, folder: Path, **settings):
