@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from models.errors import TrainingError
 
+SplitName = Literal["galaxy", "tile"]
+
 SHARES = (0.70, 0.15, 0.15)
 """Training, validation and test share, as published."""
 
@@ -86,7 +88,7 @@ class Split:
     test_N: NDArray[np.int64]
 
 
-def split_examples(examples: Examples, seed: int, by: Literal["galaxy", "tile"]) -> Split:
+def split_examples(examples: Examples, seed: int, by: SplitName) -> Split:
     """Split 70 : 15 : 15 at random, by galaxy or by whole tiles (so that no test tile was ever trained on).
 
     Raises

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import onnx
@@ -26,7 +26,7 @@ from models.contract import (
     write_contract,
 )
 from models.errors import BundleError
-from models.examples import Examples, Split
+from models.examples import Examples, Split, SplitName
 from models.golden import Golden, Outputs, golden_inputs, record
 from models.network import PhotozNetwork, multiply_adds
 from models.training import FRACTION_INSIDE, evaluate
@@ -74,7 +74,7 @@ class Label:
     date: str
     commit: str
     seed: int
-    split: Literal["galaxy", "tile"]
+    split: SplitName
 
 
 def seal(networks: Sequence[PhotozNetwork], examples: Examples, split: Split) -> SealedNetwork:

@@ -169,12 +169,21 @@ def as_markdown(rows: Sequence[Row], facts: dict[str, str | int]) -> str:
     head = ["network", *COLUMNS, "SMAD red half", "SMAD blue half", "multiply-adds", "galaxies/s"]
     lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
     for row in rows:
-        cells = [f"{row.figures[name]:.4f} ± {row.figures[f'{name}_error']:.4f}" for name in COLUMNS]
-        cells += [f"{row.figures[name]:.4f}" for name in ("smad_red", "smad_blue")]
-        cells += [f"{row.figures['multiply_adds'] / 1e6:.2f} M", f"{row.figures['galaxies_per_second']:.0f}"]
+        cells = [_with_error(row.figures, name) for name in COLUMNS]
+        cells += [_cell(row.figures, name, "{:.4f}") for name in ("smad_red", "smad_blue")]
+        cells += [_cell(row.figures, "multiply_adds", "{:,.0f}"), _cell(row.figures, "galaxies_per_second", "{:,.0f}")]
         lines.append(f"| {row.name} | " + " | ".join(cells) + " |")
     said = "; ".join(f"{name}: {value}" for name, value in facts.items())
     return "\n".join(lines) + f"\n\n{said}.\n"
+
+
+def _with_error(figures: dict[str, float], name: str) -> str:
+    digits = 5 if name in ("bias", "smad", "median") else 4
+    return f"{figures[name]:.{digits}f} ± {figures[f'{name}_error']:.{digits}f}" if name in figures else "-"
+
+
+def _cell(figures: dict[str, float], name: str, form: str) -> str:
+    return form.format(figures[name]) if name in figures else "-"
 
 
 def _row(model: PhotozModel, examples: Examples, rows_N: NDArray[np.int64]) -> dict[str, float]:

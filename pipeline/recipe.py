@@ -6,12 +6,11 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
 from models.contract import QUANTILE_LEVELS, ModelContract
-from models.examples import Examples, Split, split_examples
+from models.examples import Examples, Split, SplitName, split_examples
 from models.export import Label, SealedNetwork, export, seal
 from models.network import ARCHITECTURES, Architecture, PhotozNetwork
 from models.smoothing import smooth_redshifts
@@ -30,7 +29,7 @@ class Recipe:
 
     network: str
     ensemble: int
-    split: Literal["galaxy", "tile"]
+    split: SplitName
     smooth: bool
     settings: Settings
     version: str
@@ -57,6 +56,7 @@ def make_bundle(examples: Examples, recipe: Recipe, out: Path, checkpoints: Path
         If the set or a checkpoint cannot be used, or the graph does not give what the networks give.
     """
     architecture = choose_architecture(recipe.network, examples)
+    out.parent.mkdir(parents=True, exist_ok=True)
     settings = recipe.settings
     split = split_examples(examples, settings.seed, recipe.split)
     if recipe.smooth:

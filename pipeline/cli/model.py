@@ -51,10 +51,15 @@ def compare(
     kept_set: Annotated[Path, typer.Option("--set", help="A kept set of labelled galaxies.")],
     json_out: Annotated[Path | None, typer.Option("--json", help="Write the table as JSON.")] = None,
     markdown: Annotated[Path | None, typer.Option(help="Write the table as Markdown.")] = None,
+    peers: Annotated[
+        bool, typer.Option("--peers", help="Also fit scikit-learn's regressors to the magnitudes of the training part.")
+    ] = False,
 ) -> None:
     """Set bundles side by side on galaxies that none of them was trained on: SMAD, bias, coverage, cost."""
+    from typing import cast
+
     from models.errors import TrainingError
-    from models.examples import load_examples
+    from models.examples import SplitName, load_examples, split_examples
     from pipeline.comparison import as_json, as_markdown, compare_bundles
     from pipeline.errors import ConfigError
 
@@ -63,6 +68,13 @@ def compare(
     except TrainingError as error:
         raise ConfigError(str(error)) from error
     rows, facts = compare_bundles(bundles, examples)
+    if peers:
+        from pipeline.peers import peer_rows
+
+        if facts["split"] == "none":
+            raise ConfigError("--peers needs bundles that were trained on this set")
+        split = split_examples(examples, int(facts["seed"]), cast("SplitName", facts["split"]))
+        rows += peer_rows(examples, split, split.test_N)
     if json_out is not None:
         json_out.write_text(as_json(rows, facts), encoding="utf-8")
     if markdown is not None:
