@@ -18,7 +18,8 @@ def simulate(
 ) -> None:
     """Write simulated tiles into OUT: coadds, weights, flag images and catalogues in the KiDS layout, truth and spec-z.
 
-    A tile of the default size holds about 400 galaxies with r < 20. With --full-size a tile takes 13 GB.
+    A tile of the default size holds about 400 galaxies with r < 20. With --full-size a tile takes
+    13 GB of disk and each job 4 GB of memory.
     """
     import os
 
@@ -39,5 +40,5 @@ def simulate(
             if not progress.console.is_terminal:
                 progress.console.print(f"{tile.tile}: {len(tile.truth)} sources, {len(tile.spectroscopy)} spec-z")
 
-        simulate_survey(settings, tiles, out, jobs or len(os.sched_getaffinity(0)), report)
+        simulate_survey(settings, tiles, out, len(os.sched_getaffinity(0)) if jobs is None else jobs, report)
     typer.echo(f"{tiles} tiles in {out}, with truth.parquet and specz.fits")

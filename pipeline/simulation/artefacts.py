@@ -171,9 +171,7 @@ def add_trail(sci_HW: Image, flaws: Flaws, seen: Observation) -> None:
     )
 
 
-def exposure_profile(
-    rng: np.random.Generator, shape: tuple[int, ...], settings: SimulationSettings
-) -> tuple[Floats, Floats]:
+def exposure_profile(rng: np.random.Generator, shape: tuple[int, ...]) -> tuple[Floats, Floats]:
     """Share of the exposures that see each row and each column: CCD gaps, dithered."""
     profiles = []
     for axis in (0, 1):

@@ -18,6 +18,7 @@ from pipeline.survey.names import tile_name
 Floats = NDArray[np.float64]
 
 PIXEL_SCALE = 0.2
+"""arcsec per pixel of KiDS coadds."""
 BLOCKS = ((0.0, -31.2, -1), (180.0, -0.5, 1))
 """RA and declination of the first cell, and the direction in which the next row lies."""
 ROWS = 2

@@ -56,7 +56,7 @@ def make_band(settings: SimulationSettings, cell: Cell, band: str, scene: Scene,
     artefacts.add_halos(sci_HW, stars, band_index(band), seen)
     artefacts.add_spikes(sci_HW, stars, band_index(band), seen)
     artefacts.add_trail(sci_HW, flaws, seen)
-    row_H, column_W = artefacts.exposure_profile(rng, sci_HW.shape, settings)
+    row_H, column_W = artefacts.exposure_profile(rng, sci_HW.shape)
     add_noise(sci_HW, rng, row_H, column_W, seen, conditions.SKY[band])
     msk_HW = artefacts.flag_image(sci_HW, flaws, stars, band_index(band), seen)
     artefacts.spoil(sci_HW, flaws, seen)

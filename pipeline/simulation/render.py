@@ -5,14 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.simulation.geometry import PIXEL_SCALE
 from pipeline.simulation.mixtures import PSF_SIGMA_FWHM, PSF_WEIGHT, Mixtures
 from pipeline.simulation.rows import join, take
 
 Floats = NDArray[np.float64]
 Image = NDArray[np.float32]
 
-PIXEL_SCALE = 0.2
-"""arcsec per pixel of KiDS coadds."""
 PIXEL_VARIANCE = 1.0 / 12.0
 """Second moment of a square pixel (pixel^2)."""
 WIDE = 2.0

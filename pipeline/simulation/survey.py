@@ -36,7 +36,7 @@ def simulate_survey(
     ConfigError
         If ``folder`` is not empty, or the tiles do not fit on the sky.
     """
-    check(settings, tiles, folder)
+    check(settings, tiles, folder, jobs)
     folder.mkdir(parents=True, exist_ok=True)
     made: dict[int, SimulatedTile] = {}
     for index, tile in _simulate(settings, tiles, folder, jobs):
@@ -47,10 +47,12 @@ def simulate_survey(
     write_table(pa.concat_tables([tile.spectroscopy for tile in ordered]), folder / SPECTROSCOPY_FILE)
 
 
-def check(settings: SimulationSettings, tiles: int, folder: Path) -> None:
+def check(settings: SimulationSettings, tiles: int, folder: Path, jobs: int) -> None:
     """Refuse what cannot be simulated before anything is written."""
     if tiles < 1:
         raise ConfigError(f"{tiles} tiles cannot be simulated; ask for at least 1")
+    if jobs < 1:
+        raise ConfigError(f"{jobs} jobs cannot work; ask for at least 1")
     names = [geometry.name_of_cell(geometry.cell_of_tile(index, settings), settings) for index in range(tiles)]
     if len(set(names)) < tiles:
         raise ConfigError(f"{tiles} tiles of {settings.size} pixels share names; ask for fewer")

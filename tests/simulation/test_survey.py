@@ -88,8 +88,14 @@ def test_the_fits_table_of_redshifts_has_the_columns_of_gama(survey):
 def test_a_survey_is_never_written_over_another(survey):
     with pytest.raises(ConfigError, match="is not empty"):
         simulate_survey(SimulationSettings(**SMALL), 1, survey)
+
+
+def test_requests_for_nothing_are_refused(tmp_path):
     with pytest.raises(ConfigError, match="0 tiles"):
-        simulate_survey(SimulationSettings(**SMALL), 0, survey / "new")
+        simulate_survey(SimulationSettings(**SMALL), 0, tmp_path / "new")
+    with pytest.raises(ConfigError, match="0 jobs"):
+        simulate_survey(SimulationSettings(**SMALL), 1, tmp_path / "new", jobs=0)
+    assert not (tmp_path / "new").exists()
 
 
 def test_the_command_writes_a_survey_and_says_so(tmp_path):
