@@ -18,7 +18,7 @@ FITS_SUFFIXES = (".fits", ".fit", ".fits.gz", ".fits.fz")
 
 
 def catalogue_files(path: Path) -> list[Path]:
-    """The files of a catalogue: the file itself, the finished tiles of a run, or all Parquet files of a directory."""
+    """The files of a catalogue: the file itself, the finished tiles of a run, or the Parquet files of a directory."""
     if path.is_file():
         return [path]
     if not path.is_dir():
@@ -28,7 +28,9 @@ def catalogue_files(path: Path) -> list[Path]:
         # A tile without its outcome was not finished.
         files = sorted(file for file in tiles.glob("*.parquet") if file.with_suffix(".json").exists())
     else:
-        files = sorted(file for file in path.rglob("*.parquet") if not file.name.startswith(("_", ".")))
+        # A release may hold one table and the same rows in partitions below it.
+        found = sorted(path.glob("*.parquet")) or sorted(path.rglob("*.parquet"))
+        files = [file for file in found if not file.name.startswith(("_", "."))]
     if not files:
         raise ConfigError(f"{path}: no finished tile and no Parquet file in it")
     return files
@@ -91,12 +93,12 @@ def _from_arrow(column: pa.ChunkedArray) -> NDArray[Any]:
 
 def _list_column(array: pa.Array) -> NDArray[np.float64]:
     """Rows of a list column as a matrix; a null list, or one of another length than the first, becomes NaN."""
-    rows = array.to_pylist() if pa.types.is_fixed_size_list(array.type) else None
-    if rows is None:
-        lengths = np.diff(np.asarray(array.offsets))
-        if array.null_count == 0 and len(lengths) and np.all(lengths == lengths[0]):
-            return np.asarray(array.flatten().to_numpy(zero_copy_only=False)).reshape(len(array), -1)
-        rows = array.to_pylist()
+    if pa.types.is_fixed_size_list(array.type):
+        values = np.array(array.values.to_numpy(zero_copy_only=False), np.float64).reshape(-1, array.type.list_size)
+        matrix = values[array.offset : array.offset + len(array)]
+        matrix[array.is_null().to_numpy(zero_copy_only=False)] = np.nan
+        return matrix
+    rows = array.to_pylist()
     width = next((len(row) for row in rows if row is not None), 0)
     empty = [np.nan] * width
     return np.array([row if row is not None and len(row) == width else empty for row in rows], np.float64)

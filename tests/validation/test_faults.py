@@ -197,6 +197,20 @@ def test_a_gate_without_its_columns_does_not_pass(run_validate):
     assert (outcome.exit_code, failed(metrics)) == (4, {("coverage_68", "all objects")})
 
 
+def test_weights_count(run_validate):
+    """With weight on red galaxies alone, a bias of blue ones is not seen."""
+
+    def weighted(columns, z, rng):
+        biased_blue(columns, z, rng)
+        blue = columns["MAG_GAAP_g"] - columns["MAG_GAAP_r"] <= 0.65 + 2.3 * z
+        columns["W"] = np.where(blue, 0.0, 2.0)
+
+    biased = run_validate(biased_blue, "")[1]["statistics"]["bias"]["value"]
+    unbiased = run_validate(weighted, 'weight = "W"')[1]["statistics"]["bias"]["value"]
+    assert biased > 0.002
+    assert abs(unbiased) < 0.001
+
+
 def test_spec_z_without_a_redshift(run_validate):
     def no_redshifts(columns, z, rng):
         z[:] = -9

@@ -31,6 +31,8 @@ def test_a_directory_of_parquet_files(tmp_path):
     write_parquet(tmp_path / "dataset" / "_metadata.parquet", columns)
     catalogue, _ = read_catalogue(tmp_path, SETTINGS)
     assert len(catalogue) == 50
+    whole = write_parquet(tmp_path / "catalogue.parquet", columns)
+    assert catalogue_files(tmp_path) == [whole]
 
 
 @pytest.mark.parametrize("kind", ["parquet", "fits"])
@@ -84,15 +86,18 @@ def test_repeated_ids_are_kept_once_and_given_apart(tmp_path):
     assert sorted(repeats["ID"]) == sorted(np.tile(columns["ID"][:7], 2))
 
 
-def test_quantile_levels_come_from_the_field(tmp_path):
-    field = pa.field("Z_QUANTILES", pa.list_(pa.float32()), metadata={"levels": "[0.1, 0.5, 0.9]"})
+@pytest.mark.parametrize("kind", [pa.list_(pa.float32()), pa.list_(pa.float32(), 3)])
+@pytest.mark.parametrize("levels", ["[0.1, 0.5, 0.9]", "0.1,0.5,0.9"])
+def test_quantiles_are_a_matrix_and_their_levels_come_from_the_field(tmp_path, kind, levels):
+    field = pa.field("Z_QUANTILES", kind, metadata={"levels": levels})
     fields = [pa.field(name, pa.float64()) for name in ("RA", "DEC", "Z_PHOT")]
-    rows = [[0.1, 0.2, 0.3], [0.2, 0.3, 0.4]]
-    table = pa.table([[1.0, 2.0]] * 3 + [rows], schema=pa.schema([*fields, field]))
-    pq.write_table(table, tmp_path / "t.parquet")
+    rows = [[0.1, 0.2, 0.3], None, [0.2, 0.3, 0.4]]
+    table = pa.table([[1.0, 2.0, 3.0]] * 3 + [rows], schema=pa.schema([*fields, field]))
+    pq.write_table(table, tmp_path / "t.parquet", row_group_size=2)
     catalogue, _ = read_catalogue(tmp_path / "t.parquet", SETTINGS)
     assert catalogue.levels_Q.tolist() == [0.1, 0.5, 0.9]
-    np.testing.assert_allclose(catalogue.columns["Z_QUANTILES"], rows, rtol=1e-6)
+    expected = [[0.1, 0.2, 0.3], [np.nan] * 3, [0.2, 0.3, 0.4]]
+    np.testing.assert_allclose(catalogue.columns["Z_QUANTILES"], expected, rtol=1e-6)
 
 
 def test_redshifts_all_null(tmp_path):
