@@ -9,8 +9,6 @@ if TYPE_CHECKING:
     from models.contract import ModelContract
     from models.session import PhotozModel
 
-SEVERAL = ()
-
 app = typer.Typer(no_args_is_help=True, help="Model bundles: show, verify, compare, wrap.")
 
 

@@ -8,6 +8,7 @@ from pipeline.cli import run as run_command
 from pipeline.cli.console import call
 from pipeline.cli.flags import flags
 from pipeline.cli.ledger import retry, status
+from pipeline.cli.model import app as model_app
 from pipeline.cli.simulate import simulate
 from pipeline.cli.train import train
 from pipeline.cli.validate import validate
@@ -25,6 +26,7 @@ app.command("status")(status)
 app.command("retry")(retry)
 app.command("validate")(validate)
 app.command("train")(train)
+app.add_typer(model_app, name="model")
 app.command("simulate")(simulate)
 app.command("flags")(flags)
 

@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from pipeline.records import StampRule
     from pipeline.training_set import Redshifts
 
-SEVERAL = ("--data",)
-
 
 def train(
     out: Annotated[Path, typer.Option(help="The bundle to write, NAME.onnx.")],
