@@ -12,6 +12,9 @@ from astropy.io import fits
 from pipeline import schema
 from pipeline.flags import FLAGS, USER_BITS
 
+LONGEST = 67
+"""Characters of a text that fits into one card; a longer one would need CONTINUE."""
+
 CARDS = {
     "PROGRAM": ("program", "program that wrote this file"),
     "PROCSOFT": ("version", "its version"),
@@ -78,8 +81,9 @@ def _integer_null(kind: np.dtype[Any]) -> int:
 
 def _add_provenance(header: fits.Header, provenance: Mapping[str, str]) -> None:
     for card, (key, comment) in CARDS.items():
-        value: Any = provenance[key]
-        header[card] = (value == "True", comment) if value in ("True", "False") else (value[:60], comment)
+        text = provenance[key][:LONGEST]
+        value: Any = text == "True" if text in ("True", "False") else text
+        header[card] = (value, comment) if len(text) + len(comment) < LONGEST - 3 else value
     for card, key in DIGESTS.items():
         header[card] = provenance[key]
     header.add_history(f"packages {provenance['packages']}")
