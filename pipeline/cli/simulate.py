@@ -9,8 +9,8 @@ import typer
 def simulate(
     out: Annotated[Path, typer.Argument(help="Directory of the survey; must be new or empty.")],
     tiles: Annotated[int, typer.Option(help="How many tiles.")] = 8,
-    size: Annotated[int, typer.Option(help="Side of a coadd in pixels of 0.2 arcsec.")] = 2000,
-    density: Annotated[float, typer.Option(help="Number of galaxies with r < 20.5 relative to the real sky.")] = 30.0,
+    size: Annotated[int, typer.Option(help="Side of a coadd in pixels of 0.2 arcsec.")] = 2500,
+    density: Annotated[float, typer.Option(help="Number of galaxies with r < 20.5 relative to the real sky.")] = 20.0,
     release: Annotated[str, typer.Option(help="File layout: DR4.0, DR4.1 or DR5.0.")] = "DR5.0",
     seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 1,
     full_size: Annotated[bool, typer.Option("--full-size", help="Real tiles: 18600 pixels, real density.")] = False,

@@ -18,8 +18,8 @@ class SimulationSettings:
     real sky); faint galaxies and stars keep their real density.
     """
 
-    size: int = 2000
-    density: float = 30.0
+    size: int = 2500
+    density: float = 20.0
     release: str = "DR5.0"
     seed: int = 1
 
