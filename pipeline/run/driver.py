@@ -15,7 +15,7 @@ from distributed import Client, Future, as_completed
 
 from models.session import PhotozModel
 from pipeline import __version__
-from pipeline.catalogue.provenance import Provenance, inputs_digest
+from pipeline.catalogue.provenance import Provenance, input_files, inputs_digest
 from pipeline.config import RunConfig
 from pipeline.errors import ExitCode, InterruptedRunError, PhotozError
 from pipeline.records import Status, TileOutcome, TileRef
@@ -133,6 +133,7 @@ def make_manifest(config: RunConfig, tiles: Mapping[str, TileRef], model: Photoz
         "model": model.contract.name,
         "model_version": model.contract.version,
         "model_digest": model.digest,
+        "magnitudes_digest": inputs_digest(input_files([config.magnitudes] if config.magnitudes else [])),
         "provider": model.provider,
         "release": sorted({ref.release for ref in tiles.values()}),
         "tiles": sorted(tiles),

@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from pipeline.errors import ConfigError, OutputError
 from pipeline.records import Status, TileOutcome, TileRef
 
 MANIFEST_SCHEMA = 1
-COMPARED = ("version", "config_digest", "model_digest", "tiles")
+COMPARED = ("version", "config_digest", "model_digest", "magnitudes_digest", "tiles")
 """What must not change between the start of a run and its resumption."""
 
 
@@ -54,20 +55,21 @@ class RunDirectory:
         ConfigError
             If another run lies here (what differs is listed), or the folder cannot be written.
         """
-        if restart:
-            self._clear()
-        elif self.manifest.exists():
-            self._compare(read_json(self.manifest), manifest)
-        elif self.path.exists() and any(self.path.iterdir()):
-            raise ConfigError(f"{self.path} is not empty and is no run directory; choose another --out")
         try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            if not self.manifest.exists() and any(self.path.iterdir()):
+                raise ConfigError(f"{self.path} is not empty and is no run directory; choose another --out")
+            if restart:
+                self._clear()
+            elif self.manifest.exists():
+                self._compare(read_json(self.manifest), manifest)
+            if not self.manifest.exists():
+                write_json(self.manifest, manifest)
+                write_text(self.path / "run.toml", resolved_toml)
             for folder in (self.tiles, self.quarantine):
-                folder.mkdir(parents=True, exist_ok=True)
+                folder.mkdir(exist_ok=True)
             for leftover in self.tiles.glob(".*.part"):
                 leftover.unlink()
-            if not self.manifest.exists():
-                write_text(self.path / "run.toml", resolved_toml)
-                write_json(self.manifest, manifest)
         except (OSError, OutputError) as error:
             reason = error.strerror if isinstance(error, OSError) else error
             raise ConfigError(f"run directory {self.path} cannot be written: {reason}") from error
@@ -84,7 +86,7 @@ class RunDirectory:
         """Delete what photoz-run wrote here, and nothing else."""
         for folder in ("tiles", "quarantine", "release", "validation"):
             shutil.rmtree(self.path / folder, ignore_errors=True)
-        for name in ("manifest.json", "run.toml", "summary.json"):
+        for name in ("run.toml", "summary.json", "manifest.json"):
             (self.path / name).unlink(missing_ok=True)
 
     def write_outcome(self, outcome: TileOutcome) -> None:
@@ -173,6 +175,8 @@ def write_text(path: Path, text: str) -> None:
         os.replace(beside, path)
         sync_folder(path.parent)
     except OSError as error:
+        with suppress(OSError):
+            beside.unlink()
         raise OutputError(f"{path}: cannot be written ({error.strerror}); free space or check permissions") from error
 
 

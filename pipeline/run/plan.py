@@ -8,9 +8,12 @@ from pathlib import Path
 from models.contract import ModelContract
 from models.errors import BundleError
 from models.session import PhotozModel, Provider
+from pipeline import schema
+from pipeline.catalogue.table import QUANTILES
 from pipeline.config import RunConfig
 from pipeline.errors import ConfigError, ContractError, PhotozError
 from pipeline.records import TileRef
+from pipeline.science.selection import names_in
 from pipeline.survey.catalogues import read_sources
 from pipeline.survey.coadds import PixelPolicy, tile_dmag
 from pipeline.survey.discovery import expand_tiles, find_tiles
@@ -18,6 +21,7 @@ from pipeline.survey.release import I_EPOCH_IMAGES
 from pipeline.tile import stamp_rule
 
 BUNDLED = Path(__file__).parents[2] / "models" / "bundled"
+COLUMN_NAMES = {*schema.BY_NAME, QUANTILES}
 READERS = 4
 """Catalogues counted at once in a dry run; more do not help one login node."""
 
@@ -66,6 +70,9 @@ def load_model(path: Path, provider: Provider, allow_fallback: bool, threads: in
 
 def check_tiles(tiles: Mapping[str, TileRef], config: RunConfig) -> None:
     """Refuse settings that no tile could survive, before any is started; `ConfigError` says which."""
+    names_in(config.select)
+    if taken := [name for name in config.keep if name in COLUMN_NAMES or config.keep.count(name) > 1]:
+        raise ConfigError(f"keep {taken[0]}: the output has this column already; keep each other column once")
     if config.magnitudes is not None and not config.magnitudes.exists():
         raise ConfigError(f"magnitudes {config.magnitudes}: file not found")
     if all(ref.catalogue is None for ref in tiles.values()):

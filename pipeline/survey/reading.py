@@ -35,7 +35,7 @@ def explained(path: Path) -> Iterator[None]:
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise BadDataError(f"{path}: the gzip stream is damaged or truncated ({error}); copy the file again") from error
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise TransientError(
                 f"{path}: no room to unpack it ({error.strerror}); set scratch to a folder with more"
             ) from error

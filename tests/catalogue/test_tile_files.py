@@ -212,7 +212,7 @@ def test_a_folder_in_place_of_the_file_is_refused_and_nothing_is_left(tmp_path):
 def test_a_folder_that_is_not_there_or_is_a_file_is_refused(tmp_path):
     (tmp_path / "file").touch()
     for folder in (tmp_path / "nowhere", tmp_path / "file"):
-        with pytest.raises(OutputError, match="cannot be written .*permissions"):
+        with pytest.raises(OutputError, match=r"cannot be written .*permissions"):
             write_tile(table(), folder, REF.tile, ("parquet",), tile_provenance(RUN, REF, INPUTS))
 
 

@@ -1,0 +1,311 @@
+"""Bad input ends in one clear line: a spoiled tile is quarantined with its reason, a wrong setting stops everything."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pyarrow.parquet as pq
+import pytest
+from onnx import numpy_helper
+from support.bundles import closed_form_bundle
+from support.runs import command, in_process, options, outcome
+from support.tiles import (
+    Tile,
+    change_rows,
+    drop_column,
+    make_tile,
+    read_image,
+    set_cards,
+    set_pixels,
+    strip_wcs,
+    truncate,
+    write_image,
+)
+
+pytestmark = pytest.mark.xdist_group("bad-input")
+
+
+def repeat_an_id(rows):
+    rows["ID"][5] = rows["ID"][6]
+
+
+def lose_a_position(rows):
+    rows["RAJ2000"][5] = np.nan
+
+
+def move_away(rows):
+    rows["DECJ2000"] += 1.5
+
+
+def lose_a_row_of_pixels(tile: Tile) -> None:
+    write_image(tile.image("i", "wei"), read_image(tile.image("i", "wei"))[0][:-1])
+
+
+def text_in(path: Path) -> None:
+    path.write_text("<html>404: not found</html>\n" * 200)
+
+
+FAULTS = {
+    # name: (what is done to a good tile, ending of its images, what the operator must be told)
+    "truncated": (lambda t: truncate(t.image("g"), 0.6), "", r"_g_sci\.fits: truncated, [\d,]+ bytes where .*[\d,]+"),
+    "truncated fz": (lambda t: truncate(t.image("r"), 0.6), ".fz", r"_r_sci\.fits\.fz: not a readable FITS file"),
+    "truncated gz": (lambda t: truncate(t.image("u"), 0.6), ".gz", r"_u_sci\.fits\.gz: the gzip stream is damaged"),
+    "truncated catalogue": (lambda t: truncate(t.catalogue, 0.5), "", r"_cat\.fits: "),
+    "text": (lambda t: text_in(t.image("i")), "", r"_i_sci\.fits: not a readable FITS file"),
+    "empty file": (lambda t: t.image("r").write_bytes(b""), "", r"_r_sci\.fits: "),
+    "no wcs": (lambda t: strip_wcs(t.image("g")), "", r"_g_sci\.fits: the header has no celestial WCS"),
+    "pixel scale": (
+        lambda t: set_cards(t.image("r"), CD1_1=-0.213 / 3600, CD2_2=0.213 / 3600),
+        "",
+        r"_r_sci\.fits: pixel scale is 0\.2130 x 0\.2130",
+    ),
+    "nan image": (lambda t: set_pixels(t.image("u"), lambda _: np.nan), "", r"_u_sci\.fits: no finite pixel"),
+    "constant image": (lambda t: set_pixels(t.image("u"), lambda _: 7.0), "", r"_u_sci\.fits: .*is 7.*constant"),
+    "zero-point 30": (
+        lambda t: set_pixels(t.image("i"), lambda pixels: pixels * 1e12),
+        "",
+        r"i pixels are -\d+\.\d mag off the catalogue's magnitudes",
+    ),
+    "no column": (lambda t: drop_column(t.catalogue, "MAG_GAAP_H"), "", r"_cat\.fits: HDU 1 has no column MAG_GAAP_H"),
+    "duplicate ids": (lambda t: change_rows(t.catalogue, repeat_an_id), "", r"_cat\.fits: IDs .* more than once: 1"),
+    "nan position": (lambda t: change_rows(t.catalogue, lose_a_position), "", r"_cat\.fits: 1 of 40 positions"),
+    "other field": (
+        lambda t: change_rows(t.catalogue, move_away),
+        "",
+        r"_cat\.fits: 40 of 40 sources lie outside the coadds",
+    ),
+    "no coadd": (lambda t: t.image("g").unlink(), "", r"the tile has no g coadd"),
+    "no catalogue": (lambda t: t.catalogue.unlink(), "", r"the tile has no catalogue"),
+    "weight of another shape": (
+        lose_a_row_of_pixels,
+        "",
+        r"_i_wei\.fits: shape \(199, 206\) differs from \(200, 206\)",
+    ),
+    "damaged weight": (lambda t: truncate(t.image("g", "wei"), 0.5), "", r"_g_wei\.fits: truncated"),
+}
+
+
+@pytest.fixture(scope="module")
+def spoiled(tmp_path_factory, bundle):
+    """One run over a tile for each fault, two good ones and one without sources."""
+    folder = tmp_path_factory.mktemp("spoiled")
+    names = {}
+    for k, (fault, (spoil, ending, _)) in enumerate(FAULTS.items()):
+        names[fault] = f"KIDS_{10 + k}.0_-31.2"
+        spoil(make_tile(folder, names[fault], "DR4.0", compression=ending))
+    for name in ("KIDS_0.0_-31.2", "KIDS_99.0_-31.2"):
+        make_tile(folder, name, "DR4.0")
+    empty = make_tile(folder, "KIDS_50.0_0.5", "DR4.0")
+    change_rows(empty.catalogue, lambda rows: rows[:0].copy())
+    out = tmp_path_factory.mktemp("run") / "out"
+    return out, names, command(options(folder, bundle, out, "--workers", "2"))
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_spoiled_tile_is_quarantined_with_tile_file_and_reason(spoiled, fault):
+    out, names, said = spoiled
+    record = outcome(out, names[fault])
+    assert record["status"] == "QUARANTINED"
+    assert record["error"] == "BadDataError", record
+    assert record["traceback"] == ""
+    assert re.search(FAULTS[fault][2], record["reason"]), record["reason"]
+    assert names[fault] in record["reason"]
+    assert "\n" not in record["reason"]
+    assert record["reason"].count(str(names[fault])) <= 2
+    assert f"quarantined {names[fault]}: {record['reason'].removeprefix(names[fault] + ': ')}" in said.stdout
+    assert not list((out / "tiles").glob(f"*{names[fault]}*"))
+
+
+def test_one_bad_tile_never_stops_the_others(spoiled):
+    out, _, said = spoiled
+    assert said.returncode == 3
+    assert f"{len(FAULTS) + 3} tiles (2 DONE, 1 NO_WORK, {len(FAULTS)} QUARANTINED), 80 rows" in said.stdout
+    for name in ("KIDS_0.0_-31.2", "KIDS_99.0_-31.2"):
+        assert pq.read_table(out / "tiles" / f"{name}.parquet").num_rows == 40
+    assert outcome(out, "KIDS_50.0_0.5")["status"] == "NO_WORK"
+    assert not (out / "tiles" / "KIDS_50.0_0.5.parquet").exists()
+
+
+def test_nothing_but_clear_lines_is_said(spoiled):
+    _, _, said = spoiled
+    for noise in ("Traceback", "Warning", "distributed."):
+        assert noise not in said.stderr + said.stdout
+    assert said.stderr.count("quarantined KIDS") == len(FAULTS)
+
+
+def test_a_mended_tile_is_measured_by_the_next_start(tmp_path, bundle, monkeypatch):
+    folder, out = tmp_path / "data", tmp_path / "out"
+    tile = make_tile(folder, release="DR4.0")
+    good = tile.image("g").read_bytes()
+    truncate(tile.image("g"), 0.5)
+    assert in_process(monkeypatch, options(folder, bundle, out)) == 3
+    assert in_process(monkeypatch, options(folder, bundle, out)) == 3
+    tile.image("g").write_bytes(good)
+    assert in_process(monkeypatch, options(folder, bundle, out)) == 0
+    assert outcome(out, tile.name)["status"] == "DONE"
+
+
+def test_an_empty_selection_is_no_work(dr4_tile, bundle, tmp_path, monkeypatch, capsys):
+    arguments = options(dr4_tile.folder, bundle, tmp_path / "out", "--select", "MAG_AUTO_CALIB < 3")
+    assert in_process(monkeypatch, arguments) == 0
+    assert "1 tiles (1 NO_WORK), 0 rows" in capsys.readouterr().out
+
+
+@pytest.fixture
+def arguments(dr4_tile, bundle, tmp_path) -> list[str]:
+    return options(dr4_tile.folder, bundle, tmp_path / "out")
+
+
+def refused(monkeypatch, capsys, arguments: list[str], out: Path | None = None) -> str:
+    """What is said by a command that must be refused before anything is made."""
+    assert in_process(monkeypatch, arguments) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith("photoz-run: ")
+    assert said.err.count("\n") == 1, said.err
+    if out is not None:
+        assert not out.exists()
+    return said.err
+
+
+WRONG = {
+    "tile twice": (["--tiles", "KIDS_180.0_-0.5", "KIDS_180p0_m0p5"], "KIDS_180.0_-0.5 is named twice"),
+    "unknown tile": (["--tiles", "KIDS_180.0_-1.5"], "did you mean KIDS_180.0_-0.5"),
+    "no tile name": (["--tiles", "180"], "'180' is not a tile name; tiles are called like KIDS_180.0_-0.5"),
+    "glob of nothing": (["--tiles", "KIDS_7*"], "no tile matches 'KIDS_7*'"),
+    "no list": (["--tiles", "@tiles.txt"], "tile list tiles.txt cannot be read"),
+    "no data folder": (["--data", "/nowhere/at/all"], "data folder /nowhere/at/all does not exist"),
+    "no model": (["--model", "nothing.onnx"], "model nothing.onnx: no such file, and no shipped model of this name"),
+    "other release": (["--release", "DR5"], "DR5"),
+    "unknown release": (["--release", "DR9"], "release 'DR9' is not known"),
+    "formats": (["--formats", "parquet,csv"], "'csv'"),
+    "formats without parquet": (["--formats", "fits"], "formats must include parquet"),
+    "no workers": (["--workers", "0"], "workers: Input should be greater than or equal to 1 (got 0)"),
+    "provider": (["--provider", "tpu"], "provider"),
+    "cuda": (["--provider", "cuda"], "CUDA was asked for and cannot be used here; allow the fallback or ask for cpu"),
+    "no magnitudes": (["--magnitudes", "mags.parquet"], "magnitudes mags.parquet: file not found"),
+    "magnitudes by": (["--magnitudes-by", "name"], "magnitudes_by"),
+    "selection": (["--select", "bright and"], "--select 'bright and' is not a valid expression"),
+    "selection by code": (["--select", "exit(1)"], "--select does not understand 'exit(1)'"),
+    "kept twice": (["--keep", "Z_B", "Z_B"], "Z_B"),
+    "kept is there already": (["--keep", "MASK"], "MASK"),
+    "no configuration": (["--config", "nowhere.toml"], "configuration nowhere.toml cannot be read"),
+}
+
+
+@pytest.mark.parametrize("fault", WRONG)
+def test_a_wrong_setting_is_refused_in_one_line(fault, arguments, tmp_path, monkeypatch, capsys):
+    options_given, complaint = WRONG[fault]
+    kept = list(arguments)
+    for option in ("--tiles", "--data", "--provider", "--model", "--select"):
+        if option in options_given:
+            del kept[kept.index(option) : kept.index(option) + 2]
+    assert complaint in refused(monkeypatch, capsys, [*kept, *options_given], tmp_path / "out")
+
+
+@pytest.mark.parametrize(("option", "key"), [("--tiles", "tiles"), ("--data", "data"), ("--out", "out")])
+def test_what_must_be_said_is_asked_for(arguments, option, key, monkeypatch, capsys):
+    del arguments[arguments.index(option) : arguments.index(option) + 2]
+    assert f"'{key}' is not set; give {option} or {key} in the TOML file" in refused(monkeypatch, capsys, arguments)
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("tile = ['all']\n", "unknown key 'tile'; known keys are tiles, data, out"),
+        ("workers = 'many'\n", "workers: "),
+        ("tiles = [\n", "is not valid TOML"),
+        ("bad_pixel_bits = 300\n", "bad_pixel_bits: Input should be less than or equal to 255 (got 300)"),
+        ("missing_band = 'ignore'\n", "missing_band"),
+    ],
+)
+def test_a_wrong_configuration_file_is_refused_with_its_name(text, complaint, arguments, tmp_path, monkeypatch, capsys):
+    path = tmp_path / "my.toml"
+    path.write_text(text)
+    said = refused(monkeypatch, capsys, [*arguments, "--config", str(path)], tmp_path / "out")
+    assert f"configuration {path}" in said
+    assert complaint in said
+
+
+def without_contract(path: Path) -> None:
+    graph = onnx.load(path)
+    del graph.metadata_props[:]
+    onnx.save(graph, path)
+
+
+def other_weights(path: Path) -> None:
+    graph = onnx.load(path)
+    weight = next(tensor for tensor in graph.graph.initializer if tensor.name == "flux_slope")
+    weight.CopyFrom(numpy_helper.from_array(np.float32(0.06), "flux_slope"))
+    onnx.save(graph, path)
+
+
+def no_graph(path: Path) -> None:
+    path.write_bytes(b"not a model")
+
+
+def another_stamp(path: Path) -> None:
+    from models.contract import parse_contract, write_contract
+
+    metadata = {prop.key: prop.value for prop in onnx.load(path).metadata_props}
+    contract = parse_contract(metadata, "here")
+    write_contract(path, contract.model_copy(update={"stamp_size": 32}), path)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "complaint"),
+    [
+        (without_contract, "no contract in this ONNX file"),
+        (other_weights, "golden values do not come back on cpu"),
+        (no_graph, "not a usable ONNX model"),
+        (another_stamp, "are not those of the contract"),
+    ],
+)
+def test_a_model_that_is_not_what_it_says_is_refused(
+    spoil, complaint, arguments, bundle, tmp_path, monkeypatch, capsys
+):
+    path = tmp_path / "spoiled.onnx"
+    shutil.copy(bundle, path)
+    spoil(path)
+    arguments[arguments.index("--model") + 1] = str(path)
+    said = refused(monkeypatch, capsys, arguments, tmp_path / "out")
+    assert f"{path}: " in said
+    assert complaint in said
+
+
+def test_a_model_of_another_pixel_scale_quarantines_with_both_scales(arguments, tmp_path, monkeypatch, capsys):
+    closed_form_bundle(tmp_path / "coarse.onnx", pixel_scale=0.34)
+    arguments[arguments.index("--model") + 1] = str(tmp_path / "coarse.onnx")
+    assert in_process(monkeypatch, arguments) == 3
+    assert 'pixel scale is 0.2000 x 0.2000", the model was trained on 0.34"' in capsys.readouterr().err
+
+
+def test_a_run_directory_that_is_something_else_is_refused(arguments, tmp_path, monkeypatch, capsys):
+    out = tmp_path / "out"
+    out.write_text("a file")
+    assert f"run directory {out} cannot be written" in refused(monkeypatch, capsys, arguments)
+    out.unlink()
+    out.mkdir()
+    (out / "notes.txt").touch()
+    assert "is not empty and is no run directory; choose another --out" in refused(monkeypatch, capsys, arguments)
+    assert [path.name for path in out.iterdir()] == ["notes.txt"]
+
+
+def test_a_damaged_manifest_is_refused(arguments, tmp_path, monkeypatch, capsys):
+    assert in_process(monkeypatch, arguments) == 0
+    capsys.readouterr()
+    (tmp_path / "out" / "manifest.json").write_text('{"schema": 1')
+    assert "manifest.json cannot be read" in refused(monkeypatch, capsys, arguments)
+
+
+def test_json_of_a_run_with_quarantined_tiles_says_so(tmp_path, bundle, monkeypatch, capsys):
+    tile = make_tile(tmp_path / "data", release="DR4.0")
+    truncate(tile.image("g"), 0.5)
+    assert in_process(monkeypatch, options(tile.folder, bundle, tmp_path / "out", "--json")) == 3
+    summary = json.loads(capsys.readouterr().out)
+    assert summary["exit_code"] == 3
+    assert "truncated" in summary["quarantined"][tile.name]["reason"]
+    assert summary["quarantined"][tile.name]["error"] == "BadDataError"

@@ -1,0 +1,173 @@
+"""Retries, workers and the cluster: what the driver promises beyond a run in which all goes well."""
+
+import json
+import os
+import signal
+import time
+
+import psutil
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from distributed import Client
+from distributed.security import Security
+from support.bundles import closed_form_bundle
+from support.runs import in_process, options, outcome
+
+from pipeline.errors import BadDataError, InterruptedRunError, OutputError, TransientError
+from pipeline.records import Status, TileOutcome
+from pipeline.run import driver, worker
+from pipeline.run.cluster import available_cores, local_client
+from pipeline.run.driver import interruptible
+from pipeline.run.progress import Progress
+from pipeline.tile import process_tile
+
+pytestmark = pytest.mark.xdist_group("driver")
+
+
+@pytest.fixture(autouse=True)
+def no_pause(monkeypatch):
+    monkeypatch.setattr(worker, "BACKOFF_SECONDS", 0.0)
+
+
+def failing(monkeypatch, times: int, error: Exception) -> list[int]:
+    """Let the first ``times`` tries of a tile fail; the tries are counted in the list returned."""
+    tries: list[int] = []
+
+    def fails_first(*arguments):
+        tries.append(len(tries) + 1)
+        if len(tries) <= times:
+            raise error
+        return process_tile(*arguments)
+
+    monkeypatch.setattr(worker, "process_tile", fails_first)
+    return tries
+
+
+def test_a_failure_that_passes_is_tried_again(dr4_tile, bundle, tmp_path, monkeypatch):
+    tries = failing(monkeypatch, 2, TransientError("r_sci.fits: Input/output error"))
+    assert in_process(monkeypatch, options(dr4_tile.folder, bundle, tmp_path / "out")) == 0
+    record = outcome(tmp_path / "out", dr4_tile.name)
+    assert (record["status"], record["attempt"], len(tries)) == ("DONE", 3, 3)
+
+
+def test_a_failure_that_does_not_pass_is_quarantined_after_the_last_try(dr4_tile, bundle, tmp_path, monkeypatch):
+    tries = failing(monkeypatch, 99, TransientError("r_sci.fits: Input/output error"))
+    (tmp_path / "two.toml").write_text("attempts = 2\n")
+    arguments = options(dr4_tile.folder, bundle, tmp_path / "out", "--config", str(tmp_path / "two.toml"))
+    assert in_process(monkeypatch, arguments) == 3
+    record = outcome(tmp_path / "out", dr4_tile.name)
+    assert (record["status"], record["error"], len(tries)) == ("QUARANTINED", "TransientError", 2)
+    assert record["reason"] == f"{dr4_tile.name}: r_sci.fits: Input/output error"
+
+
+def test_bad_data_are_not_tried_again(dr4_tile, bundle, tmp_path, monkeypatch):
+    tries = failing(monkeypatch, 99, BadDataError("r_sci.fits: truncated"))
+    assert in_process(monkeypatch, options(dr4_tile.folder, bundle, tmp_path / "out")) == 3
+    assert len(tries) == 1
+
+
+def test_a_bug_quarantines_its_tile_with_the_traceback(dr4_tile, bundle, tmp_path, monkeypatch):
+    failing(monkeypatch, 99, ZeroDivisionError("division by zero"))
+    assert in_process(monkeypatch, options(dr4_tile.folder, bundle, tmp_path / "out")) == 3
+    record = outcome(tmp_path / "out", dr4_tile.name)
+    assert (record["status"], record["error"]) == ("QUARANTINED", "ZeroDivisionError")
+    assert "fails_first" in record["traceback"]
+
+
+def test_output_that_cannot_be_written_ends_the_run_and_blames_no_tile(dr4_tile, bundle, tmp_path, monkeypatch, capsys):
+    failing(monkeypatch, 1, OutputError("out/tiles/x.parquet: cannot be written (No space left on device)"))
+    arguments = options(dr4_tile.folder, bundle, tmp_path / "out")
+    assert in_process(monkeypatch, arguments) == 75
+    assert "No space left on device" in capsys.readouterr().err
+    assert not list((tmp_path / "out" / "quarantine").iterdir())
+    assert in_process(monkeypatch, arguments) == 0
+
+
+def test_a_model_exchanged_during_the_run_is_refused(dr4_tile, bundle, tmp_path, monkeypatch, capsys):
+    path = tmp_path / "model.onnx"
+    closed_form_bundle(path)
+    genuine = driver.make_manifest
+
+    def exchange(*arguments):
+        worker._load.cache_clear()
+        closed_form_bundle(path, version="2")
+        return genuine(*arguments)
+
+    monkeypatch.setattr(driver, "make_manifest", exchange)
+    arguments = options(dr4_tile.folder, path, tmp_path / "out")
+    assert in_process(monkeypatch, arguments) == 2
+    assert "the file has changed since the run was planned; start the run again" in capsys.readouterr().err
+
+
+def test_an_exchanged_magnitude_table_is_another_run(dr4_tile, bundle, tmp_path, monkeypatch, capsys):
+    table = {"ID": dr4_tile.id_N.tolist(), "RAJ2000": dr4_tile.ra_N, "DECJ2000": dr4_tile.dec_N}
+    table |= {f"MAG_GAAP_{band}": values for band, values in dr4_tile.magnitudes.items()}
+    pq.write_table(pa.table(table), tmp_path / "mags.parquet")
+    arguments = options(dr4_tile.folder, bundle, tmp_path / "out", "--magnitudes", str(tmp_path / "mags.parquet"))
+    assert in_process(monkeypatch, arguments) == 0
+    assert "magnitudes matched: 40" in capsys.readouterr().out
+    pq.write_table(pa.table(table).slice(1), tmp_path / "mags.parquet")
+    assert in_process(monkeypatch, arguments) == 2
+    assert "holds a run with another setting: magnitudes_digest was" in capsys.readouterr().err
+
+
+def test_a_connection_without_the_runs_certificate_is_refused():
+    with local_client(1) as client:
+        assert client.submit(sum, [1, 2]).result(timeout=30) == 3
+        address = client.scheduler_info()["address"]
+        assert address.startswith("tls://127.0.0.1:")
+        for stranger in (
+            {"address": address.replace("tls://", "tcp://")},
+            {"address": address, "security": Security.temporary()},
+        ):
+            with pytest.raises((OSError, TypeError, RuntimeError)):
+                Client(**stranger, timeout=2)
+        assert client.submit(sum, [3, 4]).result(timeout=30) == 7
+        me = psutil.Process()
+        ports = [c for one in (me, *me.children(recursive=True)) for c in one.net_connections() if c.status == "LISTEN"]
+        assert ports
+        assert {connection.laddr.ip for connection in ports} <= {"127.0.0.1", "::1"}
+
+
+def test_a_signal_in_the_block_is_an_interruption_and_after_it_is_not():
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
+        before = signal.getsignal(number)
+        with pytest.raises(InterruptedRunError, match=f"stopped by {number.name}"), interruptible():
+            signal.raise_signal(number)
+        assert signal.getsignal(number) is before
+
+
+def test_workers_are_counted_by_affinity(monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {3}, raising=False)
+    assert available_cores() == 1
+
+
+def test_a_batch_log_has_a_heartbeat_with_rate_and_time_left(capsys):
+    progress = Progress(heartbeat=0.02)
+    with progress.of(4, []):
+        progress.advance(TileOutcome("KIDS_1.0_0.5", Status.DONE, "", "", rows_in=500, rows_out=500))
+        bad = TileOutcome(
+            "KIDS_2.0_0.5", Status.QUARANTINED, "", "", error="BadDataError", reason="KIDS_2.0_0.5: broken"
+        )
+        progress.advance(bad)
+        time.sleep(0.1)
+    lines = capsys.readouterr().err.splitlines()
+    assert any("quarantined KIDS_2.0_0.5" in line for line in lines)
+    beats = [line for line in lines if "2/4 tiles" in line]
+    assert len(beats) >= 2
+    assert "galaxies/s" in beats[0]
+    assert "1 quarantined" in beats[0]
+    assert "s left" in beats[0]
+
+
+def test_quiet_progress_says_nothing(capsys):
+    with Progress(quiet=True).of(3, []):
+        pass
+    said = capsys.readouterr()
+    assert said.out + said.err == ""
+
+
+def test_summary_json_stands_in_the_run_directory(dr4_tile, bundle, tmp_path, monkeypatch):
+    assert in_process(monkeypatch, options(dr4_tile.folder, bundle, tmp_path / "out")) == 0
+    assert json.loads((tmp_path / "out" / "summary.json").read_text())["rows"] == 40

@@ -1,0 +1,108 @@
+"""The configuration: complete, frozen, one name for an option wherever it stands."""
+
+import inspect
+from pathlib import Path
+
+import pytest
+
+from pipeline.cli.run import run as command
+from pipeline.config import RunConfig, load_config
+from pipeline.errors import ConfigError
+
+EVERY_FIELD = """
+tiles = ["KIDS_18*", "@more.txt"]
+data = ["/data/kids", "/scratch/kids"]
+out = "run"
+model = "my.onnx"
+release = "DR5"
+select = "bright and not masked"
+formats = ["parquet", "fits"]
+keep = ["Z_B", "SeqNr"]
+quantiles = true
+magnitudes = "mags.parquet"
+magnitudes_by = "id"
+magnitudes_radius = 0.5
+missing_band = "flag"
+missing_dmag = "zero"
+bad_pixel_bits = 3
+use_weights = false
+provider = "cuda"
+allow_fallback = true
+workers = 3
+attempts = 5
+scratch = "/local"
+"""
+LEAST = {"tiles": ["all"], "data": ["d"], "out": "o"}
+
+
+def test_every_field_can_stand_in_the_toml_and_comes_back(tmp_path):
+    path = tmp_path / "run.toml"
+    path.write_text(EVERY_FIELD)
+    config = load_config(path, {})
+    assert config.model_fields_set == set(RunConfig.model_fields)
+    defaults = RunConfig.model_validate(LEAST)
+    assert all(getattr(config, name) != getattr(defaults, name) for name in RunConfig.model_fields)
+    path.write_text(config.resolved_toml())
+    assert load_config(path, {}) == config
+
+
+def test_the_resolved_defaults_come_back(tmp_path):
+    path = tmp_path / "run.toml"
+    config = load_config(None, LEAST)
+    path.write_text(config.resolved_toml())
+    assert load_config(path, {}) == config
+    assert load_config(path, {}).digest() == config.digest()
+
+
+def test_every_option_of_the_command_is_a_field_of_the_same_name():
+    actions = {"config", "dry_run", "restart", "as_json"}
+    assert set(inspect.signature(command).parameters) - actions <= set(RunConfig.model_fields)
+
+
+def test_every_field_says_what_it_is():
+    assert all(field.description for field in RunConfig.model_fields.values())
+
+
+def test_the_command_line_wins_over_the_file(tmp_path):
+    path = tmp_path / "run.toml"
+    path.write_text(EVERY_FIELD)
+    config = load_config(path, {"select": "all", "workers": None, "out": Path("other")})
+    assert (config.select, config.workers, config.out) == ("all", 3, Path("other"))
+
+
+def test_it_cannot_be_changed():
+    with pytest.raises(ValueError, match="frozen"):
+        load_config(None, LEAST).out = Path("x")
+
+
+@pytest.mark.parametrize("field", ["workers", "provider", "attempts", "scratch", "allow_fallback"])
+def test_where_and_how_often_a_run_computes_does_not_make_it_another(field):
+    values = {"workers": 2, "provider": "cpu", "attempts": 1, "scratch": "/x", "allow_fallback": True}
+    assert load_config(None, LEAST | {field: values[field]}).digest() == load_config(None, LEAST).digest()
+
+
+@pytest.mark.parametrize("field", RunConfig.result_fields())
+def test_what_changes_a_result_changes_the_digest(field, tmp_path):
+    path = tmp_path / "run.toml"
+    path.write_text(EVERY_FIELD)
+    other = getattr(load_config(path, {}), field)
+    assert load_config(None, LEAST | {field: other}).digest() != load_config(None, LEAST).digest()
+
+
+@pytest.mark.parametrize(
+    ("setting", "complaint"),
+    [
+        ({"tile": ["x"]}, "unknown key 'tile'; known keys are tiles, data, out, model"),
+        ({"tiles": []}, "tiles: "),
+        ({"data": []}, "data: "),
+        ({"bad_pixel_bits": 256}, "bad_pixel_bits: .*255"),
+        ({"magnitudes_radius": 0}, "magnitudes_radius: .*greater than 0"),
+        ({"formats": ["fits"]}, "formats must include parquet"),
+        ({"workers": 1.5}, "workers: .*integer"),
+        ({"attempts": 0}, "attempts: "),
+    ],
+)
+def test_what_does_not_fit_is_refused_in_one_line(setting, complaint):
+    with pytest.raises(ConfigError, match=complaint) as refused:
+        load_config(None, LEAST | setting)
+    assert "\n" not in str(refused.value)
