@@ -22,7 +22,7 @@ def validate(
     Writes metrics.json, metrics.parquet, report.md and report.html into the output directory and prints the table of
     statistics. Exit code 4 if a gate of the configuration fails.
     """
-    from pipeline.errors import ExitCode
+    from pipeline.errors import BadDataError, ConfigError, ExitCode
     from pipeline.validation.gates import evaluate
     from pipeline.validation.result import write_json, write_parquet
     from pipeline.validation.settings import SpecSettings, load_settings
@@ -33,7 +33,11 @@ def validate(
     if specz:
         settings = settings.model_copy(update={"specz": tuple(SpecSettings(file=path) for path in specz)})
     out = out or _default_directory(catalogue)
-    result, pairs = run(catalogue, settings)
+    try:
+        result, pairs = run(catalogue, settings)
+    except BadDataError as error:
+        # Here no tile is put into quarantine: a table that cannot be used is the user's to replace.
+        raise ConfigError(str(error)) from error
     outcomes = evaluate(result, settings.gates)
     out.mkdir(parents=True, exist_ok=True)
     write_json(result, outcomes, out / "metrics.json")

@@ -8,8 +8,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pipeline.errors import ConfigError
 
-DEFAULT_RED = "MAG_GAAP_g - MAG_GAAP_r > 0.65 + 2.3 * Z_SPEC"
-"""Observed g - r above a line that runs just below the red sequence to z = 0.5."""
+DEFAULT_RED = "MAG_GAAP_g - MAG_GAAP_r > 0.65 + 2.3 * Z_PHOT"
+"""Observed g - r above a line that runs just below the red sequence to z = 0.5.
+
+With Z_SPEC in place of Z_PHOT, galaxies near the line would be sorted by the sign of their error: red ones would seem
+biased high and blue ones low, for any photo-z.
+"""
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 
@@ -70,7 +74,7 @@ class ValidationSettings(_Frozen):
     match_fraction_min: Fraction = 0.05
     """Least fraction of the spec-z inside the footprint that must find a partner: less means wrong positions."""
     red: str = DEFAULT_RED
-    """Expression over catalogue columns and Z_SPEC that is true for red galaxies."""
+    """Expression over catalogue columns, Z_PHOT and Z_SPEC that is true for red galaxies."""
     bins: int = Field(default=8, ge=2, le=50)
     """Number of equal-number bins of each continuous breakdown."""
     edges: dict[str, tuple[float, ...]] = {}

@@ -39,6 +39,9 @@ def examine(
     n, estimates = measure(pairs.columns, settings.weight, seed=settings.seed)
     overall = Group("all", "all", n, estimates)
     breakdowns, notes = break_down(pairs.columns, specz, settings)
+    comparisons = [
+        Comparison(*compare(pairs.columns, other, settings.weight, settings.seed)) for other in catalogue.compare
+    ]
     spikes = find_spikes(catalogue.columns["Z_PHOT"], overall["smad"].value)
     return Result(
         catalogue=str(catalogue.path),
@@ -51,12 +54,10 @@ def examine(
         imprint=_imprint(spikes, settings.training_nz),
         repeatability=repeatability(repeats),
         distribution=distribution(pairs.columns, catalogue.levels_Q),
-        comparisons=tuple(
-            Comparison(*compare(pairs.columns, other, settings.weight, settings.seed)) for other in catalogue.compare
-        ),
+        comparisons=tuple(comparison for comparison in comparisons if comparison.group.n),
         breakdowns=breakdowns,
         findings=tuple(find(overall, breakdowns, spikes)),
-        notes=tuple(notes),
+        notes=(*notes, *(f"{c.group.label}: no galaxy has this redshift" for c in comparisons if not c.group.n)),
     )
 
 

@@ -67,7 +67,7 @@ def test_fixed_edges(sample):
 @pytest.mark.parametrize(
     ("name", "label", "mask"),
     [
-        ("colour", "red", lambda c: c["MAG_GAAP_g"] - c["MAG_GAAP_r"] > 0.65 + 2.3 * c["Z_SPEC"]),
+        ("colour", "red", lambda c: c["MAG_GAAP_g"] - c["MAG_GAAP_r"] > 0.65 + 2.3 * c["Z_PHOT"]),
         ("mask", "MASK > 0", lambda c: c["MASK"] > 0),
         ("flag", "EDGE", lambda c: (c["PHOTOZ_FLAG"] & flags.bit("EDGE")) != 0),
         ("flag", "none", lambda c: c["PHOTOZ_FLAG"] == 0),

@@ -10,7 +10,7 @@ from support.validation import gama, survey, write_fits, write_run
 from typer.testing import CliRunner
 
 from pipeline.cli.validate import validate
-from pipeline.errors import BadDataError, ConfigError
+from pipeline.errors import ConfigError
 
 GATES = """
 [gates]
@@ -211,9 +211,18 @@ def test_weights_count(run_validate):
     assert abs(unbiased) < 0.001
 
 
+def test_a_redshift_column_without_values_is_noted_and_left_out(run_validate):
+    def empty(columns, z, rng):
+        columns["Z_B"] = np.full(len(z), -99.0, np.float32)
+
+    _, metrics = run_validate(empty)
+    assert metrics["comparisons"] == {}
+    assert "Z_B: no galaxy has this redshift" in metrics["notes"]
+
+
 def test_spec_z_without_a_redshift(run_validate):
     def no_redshifts(columns, z, rng):
         z[:] = -9
 
-    with pytest.raises(BadDataError, match="none of its 6000 rows has a usable redshift"):
+    with pytest.raises(ConfigError, match="none of its 6000 rows has a usable redshift"):
         run_validate(no_redshifts)

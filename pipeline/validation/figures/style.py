@@ -37,7 +37,7 @@ _SETTINGS: dict[Any, Any] = {
     "legend.fontsize": 8,
     "legend.frameon": False,
     "figure.constrained_layout.use": True,
-    "savefig.dpi": 200,
+    "savefig.dpi": 170,
     "pdf.fonttype": 42,
     "mathtext.default": "regular",
 }
