@@ -39,7 +39,12 @@ def main() -> None:
     try:
         line("full-size tile, 18,500 x 19,500, one thread", "measured", "target", "peak memory")
         stamps = case("stamps", folder, MANY)
-        line("20,000 sources warm: stamps (four bands), objects/s", f"{MANY / stamps['medians'][0]:,.0f}", ">= 20,000", _mib(stamps))
+        line(
+            "20,000 sources warm: stamps (four bands), objects/s",
+            f"{MANY / stamps['medians'][0]:,.0f}",
+            ">= 20,000",
+            _mib(stamps),
+        )
         loop = case("cutout2d", folder, MANY)
         faster = MANY / stamps["medians"][0] / (LOOPED / loop["medians"][0])
         line("  times an astropy Cutout2D loop", f"{faster:.0f}", ">= 50")

@@ -13,8 +13,8 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from astropy.io import fits
 from astropy.nddata import Cutout2D
-from bench.full_size import SHAPE_YX, make_tile
 
+from bench.full_size import SHAPE_YX, make_tile
 from models.session import PhotozModel
 from pipeline.catalogue.provenance import Provenance, input_files
 from pipeline.config import RunConfig, load_config

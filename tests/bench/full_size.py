@@ -15,7 +15,7 @@ SKY = 3e-12
 SCALE = 0.2 / 3600
 RA, DEC = 180.0, -0.5
 STEM = "KiDS_DR5.0_180.0_-0.5"
-NINE = "u g r i1 i2 Z Y J H Ks".split()
+NINE = ["u", "g", "r", "i1", "i2", "Z", "Y", "J", "H", "Ks"]
 
 
 def image_header(bitpix: int) -> fits.Header:
