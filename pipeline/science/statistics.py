@@ -34,6 +34,10 @@ def normalised_residual(z_phot_N: ArrayLike, z_spec_N: ArrayLike) -> Floats:
 
 def mean(x_N: ArrayLike, weight_N: ArrayLike | None = None) -> Floats:
     """Weighted mean."""
+    if weight_N is None:
+        x = np.asarray(x_N, np.float64)
+        missing = np.isnan(x)
+        return _ratio(np.sum(np.where(missing, 0, x), axis=-1), np.sum(~missing, axis=-1, dtype=np.float64))
     x, weight = _usable(x_N, weight_N)
     return _ratio(np.sum(weight * np.where(weight > 0, x, 0), axis=-1), weight.sum(axis=-1))
 
