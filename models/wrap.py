@@ -48,8 +48,8 @@ class WrapSpec(BaseModel):
         Order of the image axes there.
     flux_scale
         Pixels are multiplied by this before anything else: the unit in which it was trained, in maggies.
-    percentiles, epsilon
-        The stretch (x - p_low) / (p_high - p_low + epsilon), clipped to 0..1, of each stamp and band; None for none.
+    stretch, percentiles, epsilon
+        ``percentile``: (x - p_low) / (p_high - p_low + epsilon), clipped to 0..1, of each stamp and band.
     magnitude_mean, magnitude_scale
         Of the scaler: (m - mean) / scale; a missing magnitude becomes the mean.
     target
@@ -68,7 +68,8 @@ class WrapSpec(BaseModel):
     output: str
     layout: Literal["NHWC", "NCHW"] = "NHWC"
     flux_scale: Annotated[float, Field(gt=0)] = 1.0
-    percentiles: tuple[float, float] | None = (2.0, 98.0)
+    stretch: Literal["percentile", "none"] = "percentile"
+    percentiles: tuple[float, float] = (2.0, 98.0)
     epsilon: float = 1e-8
     magnitude_mean: tuple[float, ...]
     magnitude_scale: tuple[float, ...]
@@ -183,7 +184,7 @@ def _opset(model: Any) -> int:
 def _prepare_images(g: _Nodes, spec: WrapSpec) -> None:
     filled = g.add("Where", g.add("IsNaN", STAMPS), g.constant(0), STAMPS)
     pixels = g.add("Mul", filled, g.constant(spec.flux_scale))
-    if spec.percentiles is not None:
+    if spec.stretch == "percentile":
         n_pixels, n_bands = spec.stamp_size**2, len(spec.image_bands)
         flat = g.add("Reshape", pixels, g.constant([-1, n_bands, n_pixels], np.int64))
         ordered = g.add("TopK", flat, g.constant([n_pixels], np.int64), outputs=2, axis=2, largest=0)

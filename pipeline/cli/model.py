@@ -48,7 +48,7 @@ def compare(
     bundles: Annotated[list[Path], typer.Argument(help="Bundles, FILE.onnx.")],
     kept_set: Annotated[Path, typer.Option("--set", help="A kept set of labelled galaxies.")],
     json_out: Annotated[Path | None, typer.Option("--json", help="Write the table as JSON.")] = None,
-    markdown: Annotated[Path | None, typer.Option(help="Write the table as Markdown.")] = None,
+    markdown: Annotated[Path | None, typer.Option(help="Write the table as a page in Markdown.")] = None,
     peers: Annotated[
         bool, typer.Option("--peers", help="Also fit scikit-learn's regressors to the magnitudes of the training part.")
     ] = False,
@@ -58,7 +58,7 @@ def compare(
 
     from models.errors import TrainingError
     from models.examples import SplitName, load_examples, split_examples
-    from pipeline.comparison import as_json, as_markdown, compare_bundles
+    from pipeline.comparison import as_json, as_markdown, as_page, compare_bundles
     from pipeline.errors import ConfigError
 
     try:
@@ -76,8 +76,8 @@ def compare(
     if json_out is not None:
         json_out.write_text(as_json(rows, facts), encoding="utf-8")
     if markdown is not None:
-        markdown.write_text(as_markdown(rows, facts), encoding="utf-8")
-    typer.echo(as_markdown(rows, facts))
+        markdown.write_text(as_page(rows, facts), encoding="utf-8")
+    typer.echo(as_markdown(rows))
 
 
 @app.command()

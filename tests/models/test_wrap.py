@@ -1,5 +1,7 @@
 """Somebody else's graph, channels last and stretched by percentiles, gives in a bundle what numpy gives outside."""
 
+import textwrap
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -61,7 +63,7 @@ def foreign_graph(path: Path) -> Path:
 
 def in_numpy(stamps_NCHW, magnitudes_NB, spec: WrapSpec):
     x_NCHW = np.nan_to_num(stamps_NCHW).astype("f8") * spec.flux_scale
-    if spec.percentiles:
+    if spec.stretch == "percentile":
         low, high = np.percentile(x_NCHW, spec.percentiles, axis=(2, 3), keepdims=True)
         x_NCHW = np.clip((x_NCHW - low) / (high - low + spec.epsilon), 0, 1)
     m_NB = np.nan_to_num((magnitudes_NB - np.array(spec.magnitude_mean)) / np.array(spec.magnitude_scale))
@@ -71,9 +73,9 @@ def in_numpy(stamps_NCHW, magnitudes_NB, spec: WrapSpec):
 
 
 @pytest.mark.parametrize("flux_scale", [1.0, 1e10])
-@pytest.mark.parametrize("percentiles", [(2.0, 98.0), (0.5, 99.9), None])
-def test_a_wrapped_graph_gives_what_numpy_gives(tmp_path, percentiles, flux_scale):
-    spec = SPEC.model_copy(update={"percentiles": percentiles, "flux_scale": flux_scale})
+@pytest.mark.parametrize("stretch", [{"percentiles": (2.0, 98.0)}, {"percentiles": (0.5, 99.9)}, {"stretch": "none"}])
+def test_a_wrapped_graph_gives_what_numpy_gives(tmp_path, stretch, flux_scale):
+    spec = SPEC.model_copy(update={**stretch, "flux_scale": flux_scale})
     wrap(foreign_graph(tmp_path / "theirs.onnx"), spec, tmp_path / "bundle.onnx")
     model = PhotozModel.load(tmp_path / "bundle.onnx", provider="cpu", threads=1)
     stamps_NCHW, magnitudes_NB = golden_inputs(8, 20, 4, 9, 12)
@@ -98,6 +100,14 @@ def test_the_stretch_depends_on_the_flux_unit_as_the_published_one_does(tmp_path
         in_numpy(stamps_NCHW, magnitudes_NB, SPEC.model_copy(update={"flux_scale": scale}))[0] for scale in (1.0, 1e9)
     )
     assert np.abs(in_maggies - in_nanomaggies).max() > 0.01
+
+
+def test_the_specification_in_the_documentation_is_valid():
+    page = (Path(__file__).parents[2] / "docs" / "model.md").read_text()
+    block = page[page.index('    name = "hybrid-z"') :].partition("\n\nMissing")[0]
+    spec = WrapSpec.model_validate(tomllib.loads(textwrap.dedent(block)))
+    assert spec.target == "log1pz"
+    assert len(spec.magnitude_mean) == len(spec.magnitude_bands)
 
 
 def test_what_cannot_be_wrapped_is_refused_in_one_line(tmp_path):
