@@ -29,7 +29,7 @@ demo: $(VENV)/.installed ## simulate a survey, run it through the network, valid
 	@BIN=$(BIN) DEMO=$(DEMO) sh deploy/demo.sh
 
 test: $(VENV)/.installed-dev ## all tests
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: $(VENV)/.installed-dev ## style, types, layers, documentation
 	$(BIN)/ruff format --check .

@@ -41,9 +41,13 @@ def explained(path: Path) -> Iterator[None]:
             ) from error
         if error.errno in _PASSING:
             raise TransientError(f"{path}: {error.strerror}") from error
-        raise BadDataError(f"{path}: not a readable FITS file ({_last_line(error)})") from error
+        raise BadDataError(_unreadable(path, error)) from error
     except (ValueError, KeyError, TypeError, fits.VerifyError) as error:
-        raise BadDataError(f"{path}: not a readable FITS file ({_last_line(error)})") from error
+        raise BadDataError(_unreadable(path, error)) from error
+
+
+def _unreadable(path: Path, error: Exception) -> str:
+    return f"{path}: not a readable FITS file ({_last_line(error)}); it is damaged or truncated, copy it again"
 
 
 def _last_line(error: Exception) -> str:

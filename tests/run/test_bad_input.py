@@ -25,8 +25,6 @@ from support.tiles import (
     write_image,
 )
 
-pytestmark = pytest.mark.xdist_group("bad-input")
-
 
 def repeat_an_id(rows):
     rows["ID"][5] = rows["ID"][6]

@@ -14,8 +14,6 @@ from support.bundles import closed_form
 from support.runs import command, contents, in_process, options, outcome, start_command
 from support.tiles import catalogue_magnitudes, make_tile, reference_stamps
 
-pytestmark = pytest.mark.xdist_group("command")
-
 TILES = ("KIDS_0.0_-31.2", "KIDS_180.0_-0.5", "KIDS_181.0_-0.5")
 SUFFIXES = ("u", "g", "r", "i1", "Z", "Y", "J", "H", "Ks")
 
@@ -75,6 +73,8 @@ def test_every_row_of_every_kind_of_file_is_the_closed_formula(undisturbed, surv
     z_N, _, _ = closed_form(reference_stamps(tile), catalogue_magnitudes(tile, SUFFIXES))
     assert len(rows) == 40
     np.testing.assert_allclose([rows[name]["Z_PHOT"] for name in tile.id_N], z_N, atol=3e-6)
+    total_N = [rows[name]["MAG_AUTO_CALIB"] for name in tile.id_N]
+    np.testing.assert_allclose(total_N, tile.magnitudes["r"], atol=1e-5)
 
 
 def test_outcome_and_manifest_say_how_it_was_made(undisturbed, bundle):

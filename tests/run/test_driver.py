@@ -22,8 +22,6 @@ from pipeline.run.driver import interruptible
 from pipeline.run.progress import Progress
 from pipeline.tile import process_tile
 
-pytestmark = pytest.mark.xdist_group("driver")
-
 
 @pytest.fixture(autouse=True)
 def no_pause(monkeypatch):

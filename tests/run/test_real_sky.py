@@ -20,10 +20,7 @@ LAYOUT = Path(__file__).parents[3] / "shared" / "real" / "lay_out_tile.py"
 TILE = "KIDS_180.0_-0.5"
 KINDS = ("DR4.0", "DR5.0", "DR5.0 packed")
 
-pytestmark = [
-    pytest.mark.xdist_group("real-sky"),
-    pytest.mark.skipif(not LAYOUT.exists(), reason=f"no real sky here: {LAYOUT} does not exist"),
-]
+pytestmark = pytest.mark.skipif(not LAYOUT.exists(), reason=f"no real sky here: {LAYOUT} does not exist")
 
 
 @pytest.fixture(scope="module")
@@ -35,9 +32,7 @@ def runs(tmp_path_factory, bundle):
         data, out = folder / "data", folder / "out"
         if kind.endswith("packed"):
             shutil.copytree(found["DR5.0"][0], data)
-            for path in (
-                sorted(data.glob("*_sci.fits")) + sorted(data.glob("*_wei.fits")) + sorted(data.glob("*_msk.fits"))
-            ):
+            for path in sorted(data.glob("*_[ugri]_[sm]*.fits")):
                 subprocess.run(["fpack", "-g", "-q", "0", "-D", "-Y", str(path)], check=True, capture_output=True)
         else:
             lay_out = [sys.executable, str(LAYOUT), str(data), "--release", kind]

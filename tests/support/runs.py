@@ -65,7 +65,7 @@ def thread_client(_workers: int) -> Iterator[Client]:
     """A client whose one worker lives in this process, so that a test can reach into it."""
     with (
         dask.config.set(SETTINGS),
-        LocalCluster(n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None) as cluster,
+        LocalCluster(n_workers=1, threads_per_worker=1, processes=False, dashboard_address="127.0.0.1:0") as cluster,
         Client(cluster) as client,
     ):
         yield client

@@ -1,5 +1,7 @@
 """Sources of a tile: the right columns, the right rows, the right order, or a refusal that names what is wrong."""
 
+import gzip
+import subprocess
 from dataclasses import replace
 
 import fitsio
@@ -284,3 +286,19 @@ def test_a_table_in_a_later_hdu_and_a_big_endian_one_are_read(own_tile):
     after = read(own_tile)
     np.testing.assert_array_equal(before.magnitudes_NB, after.magnitudes_NB)
     np.testing.assert_array_equal(before.id_N, after.id_N)
+
+
+@pytest.mark.parametrize("ending", [".gz", ".fz"])
+def test_a_compressed_catalogue_is_read(own_tile, ending):
+    before = read(own_tile, "bright")
+    packed = own_tile.catalogue.with_name(own_tile.catalogue.name + ending)
+    if ending == ".gz":
+        packed.write_bytes(gzip.compress(own_tile.catalogue.read_bytes(), 1))
+        own_tile.catalogue.unlink()
+    else:
+        subprocess.run(["fpack", "-D", "-Y", str(own_tile.catalogue)], check=True, capture_output=True)
+    assert packed.exists()
+    assert not own_tile.catalogue.exists()
+    after = read(own_tile, "bright")
+    np.testing.assert_array_equal(before.id_N, after.id_N)
+    np.testing.assert_array_equal(before.magnitudes_NB, after.magnitudes_NB)
