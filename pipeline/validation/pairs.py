@@ -101,6 +101,11 @@ def pair(catalogue: Catalogue, specz: SpecSample, radius: float, match_fraction_
         pairs=len(taken),
         without_photoz=int(np.sum(~np.isfinite(columns["Z_PHOT"]))),
     )
+    if counts.without_photoz == counts.pairs:
+        raise BadDataError(
+            f"{catalogue.path}: no pair is left: of {matched} matched spec-z {counts.conflicting} contradict "
+            f"each other, and {counts.without_photoz} of {counts.pairs} sources have no photo-z"
+        )
     return Pairs(columns, counts)
 
 

@@ -95,6 +95,13 @@ def test_missing_photo_z_are_counted(tmp_path):
     assert counts.completeness == pytest.approx(0.9)
 
 
+def test_no_pair_with_a_photo_z_is_left(tmp_path):
+    columns, z = survey(300)
+    columns["Z_PHOT"][1:] = np.nan
+    with pytest.raises(BadDataError, match=r"no pair is left: of 299 matched spec-z 0 contradict.*299 of 299 sources"):
+        paired(tmp_path, columns, take(gama(columns, z), slice(1, None)))
+
+
 def test_an_id_measured_twice_is_one_galaxy(tmp_path):
     columns, z = survey(300)
     twice = both(columns, take(columns, slice(0, 40)))

@@ -11,7 +11,7 @@ import matplotlib.image
 import numpy as np
 import pytest
 import typer
-from support.validation import gama, survey, write_fits, write_run
+from support.validation import gama, survey, write_fits, write_parquet, write_run
 from typer.testing import CliRunner
 
 from pipeline.cli.validate import validate
@@ -115,6 +115,22 @@ def test_the_markdown_report_has_the_same_figures_and_tables(report):
     for table in re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE):
         cells = [len(re.findall(r"(?<!\\)\|", line)) for line in table.splitlines()]
         assert len(set(cells)) == 1
+
+
+@pytest.mark.parametrize("n", [1, 3])
+def test_a_handful_of_galaxies_makes_a_report(tmp_path, n):
+    columns, z = survey(n)
+    catalogue = write_parquet(
+        tmp_path / "c.parquet", {name: columns[name] for name in ("RAJ2000", "DECJ2000", "Z_PHOT")}
+    )
+    specz = write_fits(tmp_path / "specz.fits", gama(columns, z))
+    app = typer.Typer()
+    app.command()(validate)
+    outcome = CliRunner().invoke(app, [str(catalogue), "--specz", str(specz)])
+    assert outcome.exit_code == 0, outcome.output
+    page = (tmp_path / "c-validation" / "report.html").read_text()
+    assert "no breakdown by tile: the catalogue lacks KIDS_TILE" in page
+    assert "nan" not in re.sub(r'src="[^"]+"', "", page)
 
 
 @pytest.mark.skipif(shutil.which("chromium") is None, reason="needs chromium (apt-get install chromium)")
