@@ -6,6 +6,8 @@ INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 DEMO ?= demo
 # One thread per process: several processes share the cores.
 export OMP_NUM_THREADS ?= 1
+# The theme announces its successor at every build.
+export NO_MKDOCS_2_WARNING := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test check bench docs format train-bundled comparison clean
@@ -36,7 +38,7 @@ check: $(VENV)/.installed-dev ## style, types, layers, documentation
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/mkdocs build --strict --quiet
+	$(BIN)/mkdocs build --strict
 
 format: $(VENV)/.installed-dev ## put the code into the project's form
 	$(BIN)/ruff format .
