@@ -13,6 +13,7 @@ from pipeline.science.statistics import Floats, normalised_residual, quantile
 from pipeline.validation.figures.style import (
     BLUE,
     DENSITY,
+    GREY,
     INK,
     ORANGE,
     PALE,
@@ -94,16 +95,18 @@ def residual_histogram(columns: Columns, overall: Group) -> Figure:
     centre, smad = overall["median_normdz"].value, max(overall["smad"].value, 1e-6)
     few = x[:: max(1, len(x) // FIT_SAMPLE)]
     nu, location, scale = stats.t.fit(few, loc=centre, scale=smad)
+    freedom = f"{nu:.1f}" if nu < 100 else "over 100"
+    bins = int(np.clip(2 * np.sqrt(len(x)), 15, 90))
     figure = new_figure(7.4, 3.2)
     for axes, span, log in zip(figure.subplots(1, 2), (4.5, 15), (False, True), strict=True):
-        edges = centre + np.linspace(-span, span, 91) * smad
+        edges = centre + np.linspace(-span, span, bins + 1) * smad
         width = edges[1] - edges[0]
         axes.hist(x, edges, color=SKY_FILL, label="galaxies", log=log)
         fine = np.linspace(edges[0], edges[-1], 600)
         gauss = len(x) * width * stats.norm.pdf(fine, centre, smad)
         student = len(x) * width * stats.t.pdf(fine, nu, location, scale)
         axes.plot(fine, gauss, color=INK, lw=1, ls=(0, (4, 2)), label=f"Gaussian, SMAD {smad:.4f}")
-        axes.plot(fine, student, color=RED, lw=1.3, label=f"Student, {nu:.1f} degrees of freedom")
+        axes.plot(fine, student, color=RED, lw=1.3, label=f"Student, {freedom} degrees of freedom")
         axes.set(xlim=(edges[0], edges[-1]), xlabel=r"$\Delta z / (1 + z_{\rm spec})$", ylabel="galaxies")
         axes.xaxis.set_major_locator(MaxNLocator(5))
         if log:
@@ -173,6 +176,8 @@ def nz_figure(columns: Columns, spikes: Spikes, n_catalogue: int) -> Figure:
             va="top",
             color=RED,
         )
+    if np.isnan(significance):
+        right.text(0.5, 0.6, "too few galaxies to tell", transform=right.transAxes, ha="center", color=GREY)
     zero_line(right)
     right.set(xlabel=r"$z_{\rm phot}$", ylabel=r"excess over neighbouring bins", title="fine structure (band: 2 sigma)")
     right.set_xlim(0, top * 1.05)
