@@ -39,7 +39,7 @@ def validate(
         # Here no tile is put into quarantine: a table that cannot be used is the user's to replace.
         raise ConfigError(str(error)) from error
     outcomes = evaluate(result, settings.gates)
-    out.mkdir(parents=True, exist_ok=True)
+    _make(out)
     write_json(result, outcomes, out / "metrics.json")
     write_parquet(result, out / "metrics.parquet")
     if plots:
@@ -52,6 +52,16 @@ def validate(
     print_summary(result, outcomes, out)
     if not all(outcome.passed for outcome in outcomes):
         raise typer.Exit(ExitCode.GATE_FAILED)
+
+
+def _make(out: Path) -> None:
+    """Make the directory of the report."""
+    from pipeline.errors import ConfigError
+
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"{out}: cannot be written: {error.strerror}; choose another --out") from error
 
 
 def _default_directory(catalogue: Path) -> Path:

@@ -188,6 +188,12 @@ def test_settings_that_cannot_be_used(run_validate, gates, error, message):
         run_validate(nothing, gates)
 
 
+def test_a_directory_that_cannot_be_made(run_validate, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigError, match="cannot be written: Not a directory; choose another --out"):
+        run_validate(nothing, "", "--out", str(tmp_path / "file" / "report"))
+
+
 def test_a_gate_without_its_columns_does_not_pass(run_validate):
     def no_intervals(columns, z, rng):
         for end in ("LO68", "HI68", "LO95", "HI95"):
