@@ -10,7 +10,7 @@ echo "1/3  a simulated survey in the KiDS file layout"
 "$BIN/photoz" simulate "$DEMO/survey" --tiles 8
 
 echo "2/3  photo-z for every bright galaxy, with the bundled model (trained on simulations: not for science)"
-"$BIN/photoz-run" --tiles all --data "$DEMO/survey" --out "$DEMO/run" --formats parquet,fits \
+"$BIN/photoz-run" --tiles all --data "$DEMO/survey" --out "$DEMO/run" --formats parquet,fits --quantiles \
     --keep MAG_GAAP_u MAG_GAAP_g MAG_GAAP_r MAG_GAAP_i1 MAG_GAAP_Z MAG_GAAP_Y MAG_GAAP_J MAG_GAAP_H MAG_GAAP_Ks
 
 echo "3/3  validation against the simulated spectroscopic redshifts"
