@@ -68,6 +68,26 @@ class RunSummary:
         }
 
 
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Within the block SIGTERM, SIGINT and SIGUSR1 (a wall-time warning) raise `InterruptedRunError`."""
+    handled = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
+
+    def stop(number: int, _frame: FrameType | None) -> None:
+        for one in handled:
+            signal.signal(one, signal.SIG_IGN)
+        name = signal.Signals(number).name
+        raise InterruptedRunError(f"stopped by {name}; finished tiles are kept, the same command resumes the run")
+
+    previous = {one: signal.signal(one, stop) for one in handled}
+    try:
+        yield
+    finally:
+        for one, handler in previous.items():
+            signal.signal(one, handler)
+
+
+@interruptible()
 def run(config: RunConfig, progress: Progress, restart: bool = False) -> RunSummary:
     """Run the main job to its end.
 
@@ -93,7 +113,7 @@ def run(config: RunConfig, progress: Progress, restart: bool = False) -> RunSumm
     provenance = _provenance(manifest, model)
     tasks = [TileTask(ref, config, path, provenance, threads) for ref in pending]
     outcomes = dict(settled)
-    with interruptible(), progress.of(len(tiles), settled.values()):
+    with progress.of(len(tiles), settled.values()):
         for outcome in measure(tasks, workers) if tasks else ():
             outcomes[outcome.tile] = outcome
             progress.advance(outcome)
@@ -140,25 +160,6 @@ def make_manifest(config: RunConfig, tiles: Mapping[str, TileRef], model: Photoz
         "inputs_digests": {tile: inputs_digest(files) for tile, files in inputs.items()},
         "inputs": inputs,
     }
-
-
-@contextmanager
-def interruptible() -> Iterator[None]:
-    """Within the block SIGTERM, SIGINT and SIGUSR1 (a wall-time warning) raise `InterruptedRunError`."""
-    handled = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
-
-    def stop(number: int, _frame: FrameType | None) -> None:
-        for one in handled:
-            signal.signal(one, signal.SIG_IGN)
-        name = signal.Signals(number).name
-        raise InterruptedRunError(f"stopped by {name}; finished tiles are kept, the same command resumes the run")
-
-    previous = {one: signal.signal(one, stop) for one in handled}
-    try:
-        yield
-    finally:
-        for one, handler in previous.items():
-            signal.signal(one, handler)
 
 
 def _submit(client: Client, task: TileTask) -> "Future[TileOutcome]":

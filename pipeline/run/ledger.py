@@ -57,7 +57,7 @@ class RunDirectory:
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            if not self.manifest.exists() and any(self.path.iterdir()):
+            if not self.manifest.exists() and any(path.suffix != ".part" for path in self.path.iterdir()):
                 raise ConfigError(f"{self.path} is not empty and is no run directory; choose another --out")
             if restart:
                 self._clear()

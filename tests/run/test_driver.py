@@ -136,6 +136,12 @@ def test_a_signal_in_the_block_is_an_interruption_and_after_it_is_not():
         assert signal.getsignal(number) is before
 
 
+def test_a_signal_before_the_first_tile_is_an_interruption_too(dr4_tile, bundle, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(driver, "find_run_tiles", lambda _: signal.raise_signal(signal.SIGTERM))
+    assert in_process(monkeypatch, options(dr4_tile.folder, bundle, tmp_path / "out")) == 75
+    assert capsys.readouterr().err.startswith("photoz-run: stopped by SIGTERM")
+
+
 def test_workers_are_counted_by_affinity(monkeypatch):
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {3}, raising=False)
     assert available_cores() == 1
