@@ -41,13 +41,23 @@ LICENCE = "BSD-3-Clause"
 
 
 class SealedNetwork(nn.Module):
-    """Average of an ensemble with calibrated quantiles, between the redshift limits: all that the graph does."""
+    """Average of an ensemble, calibrated, between the redshift limits: all that the graph does.
 
-    def __init__(self, networks: Sequence[PhotozNetwork], levels_QQ: NDArray[np.float64], z_range: tuple[float, float]):
+    ``shift`` is taken from the point redshift in units of 1 + z; ``levels_QQ`` is the matrix of `level_matrix`.
+    """
+
+    def __init__(
+        self,
+        networks: Sequence[PhotozNetwork],
+        levels_QQ: NDArray[np.float64],
+        shift: float,
+        z_range: tuple[float, float],
+    ):
         super().__init__()
         self.networks = nn.ModuleList(networks)
         self.architecture = networks[0].architecture
         self.register_buffer("levels_QQ", torch.as_tensor(levels_QQ, dtype=torch.float32).T.contiguous())
+        self.shift = shift
         self.z_range = z_range
 
     def forward(self, stamps: Tensor, magnitudes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -55,6 +65,7 @@ class SealedNetwork(nn.Module):
         outputs = [network(stamps, magnitudes) for network in self.networks]
         z_N, quantiles_NQ, distance_N = (sum(parts) / len(outputs) for parts in zip(*outputs, strict=True))
         calibrated_NQ = _running_maximum(quantiles_NQ @ self.levels_QQ)
+        z_N = z_N - self.shift * (1.0 + z_N)
         return z_N.clamp(*self.z_range), calibrated_NQ.clamp(*self.z_range), distance_N
 
 
@@ -78,13 +89,19 @@ class Label:
 
 
 def seal(networks: Sequence[PhotozNetwork], examples: Examples, split: Split) -> SealedNetwork:
-    """Calibrate the ensemble on the validation galaxies; redshift limits are 0 and just beyond the training set."""
+    """Calibrate the ensemble on the validation galaxies; redshift limits are 0 and just beyond the training set.
+
+    The point redshift minimises the Huber loss, which like the median does not feel how far outliers lie: where the
+    errors are skewed, its mean error is not zero. The mean error of the validation galaxies is taken off.
+    """
     architecture = networks[0].architecture
     examples = examples.in_bands(architecture.image_bands, architecture.magnitude_bands)
-    members = [evaluate(network, examples, split.validation_N)[1] for network in networks]
-    levels_QQ = level_matrix(np.mean(members, axis=0), examples.z_N[split.validation_N], QUANTILE_LEVELS)
+    true_z_N = np.array(examples.z_N[split.validation_N])
+    members = [evaluate(network, examples, split.validation_N) for network in networks]
+    z_N, quantiles_NQ = (np.mean([member[k] for member in members], axis=0) for k in (0, 1))
+    shift = float(np.mean(z_N - true_z_N) / np.mean(1 + z_N))
     z_max = float(np.ceil(20 * float(examples.z_N[split.train_N].max()) + 1) / 20)
-    return SealedNetwork(networks, levels_QQ, (0.0, z_max)).eval()
+    return SealedNetwork(networks, level_matrix(quantiles_NQ, true_z_N, QUANTILE_LEVELS), shift, (0.0, z_max)).eval()
 
 
 def export(
