@@ -206,6 +206,21 @@ def test_a_redshift_at_the_end_of_the_range_is_said(dr5_tile, tmp_path):
     assert 0 < len(limited) < 40
 
 
+def test_beyond_a_domain_distance_of_one_it_is_extrapolation(model, tmp_path):
+    tile = make_tile(tmp_path / "data", release="DR4.0")
+
+    def redden(rows):
+        for row, distance in ((10, 1.1), (11, 0.9)):
+            rows["MAG_GAAP_g"][row] = rows["MAG_GAAP_r"][row] + 0.5 + distance
+
+    change_rows(tile.catalogue, redden)
+    rows, result = measure(tile, model, tmp_path / "out")
+    assert result.flag_counts["OUT_OF_DOMAIN"] == 1
+    assert "OUT_OF_DOMAIN" in decode(rows[tile.id_N[10]]["PHOTOZ_FLAG"])
+    assert rows[tile.id_N[10]]["Z_DOMAIN"] == pytest.approx(1.1, abs=1e-5)
+    assert rows[tile.id_N[10]]["Z_PHOT"] is not None
+
+
 def test_a_missing_band_can_be_gone_without(model, tmp_path):
     tile = make_tile(tmp_path / "data", release="DR4.0", bands=("u", "r", "i"))
     with pytest.raises(BadDataError, match="the tile has no g coadd"):

@@ -28,6 +28,7 @@ from pipeline.survey.coadds import PixelPolicy, cut_batch, open_coadds, pixel_po
 from pipeline.survey.discovery import find_tiles
 
 RULE = StampRule(("u", "g", "r", "i"), "first", ("u", "g", "r", "i", "Z", "Y", "J", "H", "Ks"), 36, 0.2, True, True)
+FAR = 1000
 POLICY = PixelPolicy(71, True, "quarantine", "quarantine")
 
 
@@ -348,3 +349,19 @@ def test_no_place_far_off_is_projected_onto_the_image(tmp_path, kind):
     assert np.isfinite(x_N).all()
     inside_N = (np.abs(x_N - 100) < 150) & (np.abs(y_N - 100) < 150)
     assert not inside_N.any()
+
+
+@pytest.mark.parametrize(("x", "y"), [(-3, 100), (FAR, 100), (100, -3), (100, FAR), (100, 100)])
+def test_a_source_counts_as_outside_just_beyond_every_edge(tmp_path, x, y):
+    tile = make_tile(tmp_path, release="DR4.0", number=5)
+    height, width = SHAPES["r"]
+    place = (width + 2 if x == FAR else x, height + 2 if y == FAR else y)
+    ra, dec = WCS(read_image(tile.image("r"))[1]).all_pix2world(*place, 0)
+
+    def move(rows):
+        rows["RAJ2000"][0], rows["DECJ2000"][0] = ra, dec
+
+    change_rows(tile.catalogue, move)
+    rule = replace(RULE, image_bands=("r",))
+    with opened(tile, rule) as (coadds, sources):
+        assert coadds.count_outside(sources) == (0 if (x, y) == (100, 100) else 1)
