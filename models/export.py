@@ -89,19 +89,23 @@ class Label:
 
 
 def seal(networks: Sequence[PhotozNetwork], examples: Examples, split: Split) -> SealedNetwork:
-    """Calibrate the ensemble on the validation galaxies; redshift limits are 0 and just beyond the training set.
+    """Calibrate the ensemble: quantiles on the validation galaxies, the mean error on training and validation ones.
 
     The point redshift minimises the Huber loss, which like the median does not feel how far outliers lie: where the
-    errors are skewed, its mean error is not zero. The mean error of the validation galaxies is taken off.
+    errors are skewed, its mean error is not zero. It is taken off. The galaxies of one tile share its zero-point
+    errors, so that it takes the tiles of both parts to measure it. Redshift limits are 0 and just beyond the set.
     """
     architecture = networks[0].architecture
     examples = examples.in_bands(architecture.image_bands, architecture.magnitude_bands)
-    true_z_N = np.array(examples.z_N[split.validation_N])
-    members = [evaluate(network, examples, split.validation_N) for network in networks]
+    rows_N = np.concatenate([split.validation_N, split.train_N])
+    members = [evaluate(network, examples, rows_N) for network in networks]
     z_N, quantiles_NQ = (np.mean([member[k] for member in members], axis=0) for k in (0, 1))
+    true_z_N = np.array(examples.z_N[rows_N])
     shift = float(np.mean(z_N - true_z_N) / np.mean(1 + z_N))
+    validation = slice(len(split.validation_N))
+    levels_QQ = level_matrix(quantiles_NQ[validation], true_z_N[validation], QUANTILE_LEVELS)
     z_max = float(np.ceil(20 * float(examples.z_N[split.train_N].max()) + 1) / 20)
-    return SealedNetwork(networks, level_matrix(quantiles_NQ, true_z_N, QUANTILE_LEVELS), shift, (0.0, z_max)).eval()
+    return SealedNetwork(networks, levels_QQ, shift, (0.0, z_max)).eval()
 
 
 def export(

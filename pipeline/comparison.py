@@ -179,15 +179,25 @@ def as_markdown(rows: Sequence[Row]) -> str:
 def as_page(rows: Sequence[Row], facts: dict[str, str | int]) -> str:
     """Give the page of the documentation: what was measured, the table, and what its columns mean."""
     kind = "simulated" if facts["simulated"] else "real"
+    name, tile_error = rows[-1].name, rows[-1].figures["bias_tile_error"]
     return (
         "# Comparison of networks\n\n"
         f"{facts['galaxies']:,} {kind} galaxies of tiles that no network was trained on. Set: {facts['set']}; split by "
         f"{facts['split']}, seed {facts['seed']}; trained {facts['date']}, commit {facts['commit']}.\n\n"
         f"{as_markdown(rows)}\n"
-        "bias: mean of dz = z_phot - z_true; sd, median, smad: of dz/(1+z); outliers: |dz| > 0.05 (1+z); coverage:"
-        " share of true redshifts within the central 68% and 95% interval; red and blue half: by g - i at fixed redshift;"
-        " galaxies/s: one thread, in batches of 256. Errors are 68% bootstrap errors.\n"
+        "- bias: mean of dz = z_phot - z_true; sd, median, SMAD: of dz/(1+z); outliers: |dz| > 0.05 (1+z).\n"
+        "- coverage: share of true redshifts within the central 68% and 95% interval.\n"
+        "- red and blue half: by g - i at fixed redshift; galaxies/s: one thread, batches of 256.\n"
+        "- Errors are 68% bootstrap errors over galaxies. The galaxies of a tile share its zero-point errors: by the\n"
+        f"  scatter of the tiles' means the error of the bias is larger, {tile_error:.5f} for {name}.\n"
+        f"{_gaps(rows)}"
     )
+
+
+def _gaps(rows: Sequence[Row]) -> str:
+    growth = {row.name: row.figures["lost_band_growth"] for row in rows if "lost_band_growth" in row.figures}
+    grown = [f"{name} {factor - 1:+.0%}" for name, factor in growth.items()]
+    return f"- SMAD when the magnitude is missing whose loss hurts most: {', '.join(grown)}.\n" if grown else ""
 
 
 def _with_error(figures: dict[str, float], name: str) -> str:
@@ -208,10 +218,17 @@ def _row(model: PhotozModel, examples: Examples, rows_N: NDArray[np.int64]) -> d
     figures |= {"smad_red": float(smad(x_N[red_N])), "smad_blue": float(smad(x_N[~red_N]))}
     if model.contract.magnitude_bands:
         figures["lost_band_growth"] = worst_lost_band(model, examples, rows_N)[1]
+    figures["bias_tile_error"] = _tile_error(outputs[0] - true_z_N, examples.tile_N[rows_N])
     figures["out_of_domain"] = float(np.mean(outputs[2] > 1))
     figures["multiply_adds"] = model.contract.multiply_adds
     figures["galaxies_per_second"] = _speed(model, examples, rows_N)
     return figures
+
+
+def _tile_error(dz_N: NDArray[np.float32], tile_N: NDArray[np.str_]) -> float:
+    """Error of the mean of dz from the scatter of the tiles' means: galaxies of a tile share its zero-points."""
+    means = [float(dz_N[tile_N == tile].mean()) for tile in np.unique(tile_N)]
+    return float(np.std(means, ddof=1) / np.sqrt(len(means))) if len(means) > 1 else 0.0
 
 
 def _speed(model: PhotozModel, examples: Examples, rows_N: NDArray[np.int64]) -> float:

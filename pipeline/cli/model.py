@@ -72,7 +72,7 @@ def compare(
         if facts["split"] == "none":
             raise ConfigError("--peers needs bundles that were trained on this set")
         split = split_examples(examples, int(facts["seed"]), cast("SplitName", facts["split"]))
-        rows += peer_rows(examples, split, split.test_N)
+        rows = peer_rows(examples, split, split.test_N) + rows
     if json_out is not None:
         json_out.write_text(as_json(rows, facts), encoding="utf-8")
     if markdown is not None:

@@ -92,7 +92,7 @@ def test_compare_writes_the_table_with_peers_beside_it(tmp_path):
     out = ["--json", tmp_path / "t.json", "--markdown", tmp_path / "t.md"]
     call(model_app, "compare", tmp_path / "nine.onnx", "--set", tmp_path / "set", "--peers", *out)
     rows = json.loads((tmp_path / "t.json").read_text())["rows"]
-    assert [row["name"] for row in rows] == ["nine", "scikit-learn gradient boosting", "scikit-learn perceptron"]
+    assert [row["name"] for row in rows] == ["scikit-learn gradient boosting", "scikit-learn perceptron", "nine"]
     # Magnitudes know colour only: nobody can be better than the width, uniform over 0.1.
     assert all(0.015 < row["sd"] < 0.04 for row in rows)
-    assert (tmp_path / "t.md").read_text().count("\n| ") == 3
+    assert (tmp_path / "t.md").read_text().count("\n| ") == 4
