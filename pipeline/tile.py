@@ -28,7 +28,7 @@ from pipeline.survey.magnitudes import MagnitudeTable, join_magnitudes
 T = TypeVar("T")
 
 BATCH = 256
-"""Sources cut and inferred together; every batch is padded to it, so that no result depends on its neighbours."""
+"""Sources cut and inferred together; every batch is padded to it: the network always sees the same shape."""
 
 OUTSIDE_FRACTION = 0.5
 """A tile with more of its sources off its coadds than this has the catalogue of another field."""

@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import shutil
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -22,6 +23,9 @@ from pipeline.errors import ConfigError, OutputError
 from pipeline.records import Status, TileOutcome, TileRef
 
 MANIFEST_SCHEMA = 1
+LEFTOVER_SECONDS = 86400.0
+"""Age from which a half-written file is nobody's: no tile takes a day to write."""
+
 COMPARED = ("version", "config_digest", "model_digest", "magnitudes_digest", "tiles")
 """What must not change between the start of a run and its resumption."""
 
@@ -68,11 +72,16 @@ class RunDirectory:
                 write_text(self.path / "run.toml", resolved_toml)
             for folder in (self.tiles, self.quarantine):
                 folder.mkdir(exist_ok=True)
-            for leftover in self.tiles.glob(".*.part"):
-                leftover.unlink()
+            self._remove_leftovers()
         except (OSError, OutputError) as error:
             reason = error.strerror if isinstance(error, OSError) else error
             raise ConfigError(f"run directory {self.path} cannot be written: {reason}") from error
+
+    def _remove_leftovers(self) -> None:
+        """Delete half-written files of killed workers; a younger one may belong to a run that is alive."""
+        for leftover in self.tiles.glob(".*.part"):
+            if time.time() - leftover.stat().st_mtime > LEFTOVER_SECONDS:
+                leftover.unlink(missing_ok=True)
 
     def _compare(self, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
         differences = [part for key in COMPARED if old.get(key) != new[key] for part in _differences(key, old, new)]

@@ -1,8 +1,9 @@
 """What a run will do: which tiles, from which files, with which model. Made before anything is started."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 
 from models.contract import ModelContract
@@ -14,7 +15,7 @@ from pipeline.config import RunConfig
 from pipeline.errors import ConfigError, ContractError, PhotozError
 from pipeline.records import TileRef
 from pipeline.science.selection import names_in
-from pipeline.survey.catalogues import read_sources
+from pipeline.survey.catalogues import DERIVED, column_names, read_sources
 from pipeline.survey.coadds import PixelPolicy, tile_dmag
 from pipeline.survey.discovery import expand_tiles, find_tiles
 from pipeline.survey.release import I_EPOCH_IMAGES
@@ -77,6 +78,22 @@ def check_tiles(tiles: Mapping[str, TileRef], config: RunConfig) -> None:
         raise ConfigError(f"magnitudes {config.magnitudes}: file not found")
     if all(ref.catalogue is None for ref in tiles.values()):
         raise ConfigError(f"none of the {len(tiles)} tiles has a catalogue (..._cat.fits) in the data folders")
+    _check_columns([ref.catalogue for ref in tiles.values() if ref.catalogue], config)
+
+
+def _check_columns(catalogues: Sequence[Path], config: RunConfig) -> None:
+    """Refuse a misspelt column of ``select`` or ``keep`` by the first catalogue that can be read."""
+    for path in catalogues:
+        try:
+            present = column_names(path)
+        except PhotozError:
+            continue
+        for setting, names in (("select", names_in(config.select)), ("keep", config.keep)):
+            if unknown := [name for name in names if name not in present and name not in DERIVED]:
+                close = get_close_matches(unknown[0], present, n=3)
+                hint = f"; did you mean {' or '.join(close)}?" if close else ""
+                raise ConfigError(f"{setting}: {path.name} has no column {unknown[0]!r}{hint}")
+        return
 
 
 def dry_run(tiles: Mapping[str, TileRef], config: RunConfig, contract: ModelContract) -> list[TilePlan]:

@@ -61,10 +61,10 @@ def select(expression: str, columns: Mapping[str, NDArray[Any]], n: int) -> NDAr
         try:
             result = _evaluate(tree.body, columns)
         except (TypeError, ValueError) as error:
-            raise ConfigError(f"--select {expression!r} cannot be evaluated: {error}") from error
+            raise ConfigError(f"expression {expression!r} cannot be evaluated: {error}") from error
     mask = np.asarray(result)
     if mask.dtype != bool or mask.shape not in ((), (n,)):
-        raise ConfigError(f"--select {expression!r} does not give true or false for each source")
+        raise ConfigError(f"expression {expression!r} does not give true or false for each source")
     return np.broadcast_to(mask, (n,)).copy()
 
 
@@ -72,14 +72,14 @@ def _parse(expression: str) -> ast.Expression:
     try:
         tree = ast.parse(expression.strip(), mode="eval")
     except SyntaxError as error:
-        raise ConfigError(f"--select {expression!r} is not a valid expression: {error.msg}") from error
+        raise ConfigError(f"expression {expression!r} is not valid: {error.msg}") from error
     for node in ast.walk(tree):
         function = isinstance(node, ast.Call) and (
             not isinstance(node.func, ast.Name) or node.func.id not in _FUNCTIONS
         )
         if function or not isinstance(node, _UNDERSTOOD):
             what = ast.unparse(node) or type(node).__name__.lower()
-            raise ConfigError(f"--select does not understand {what!r} in {expression!r}")
+            raise ConfigError(f"expression {expression!r}: {what!r} is not understood")
     return tree
 
 
@@ -102,14 +102,14 @@ def _evaluate(node: ast.AST, columns: Mapping[str, NDArray[Any]]) -> Any:
         case ast.Call(func=ast.Name(id=name), args=[argument], keywords=[]) if name in _FUNCTIONS:
             return _FUNCTIONS[name](_evaluate(argument, columns))
         case _:
-            raise ConfigError(f"--select does not understand {ast.unparse(node)!r}")
+            raise ConfigError(f"expression: {ast.unparse(node)!r} is not understood")
 
 
 def _column(name: str, columns: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
     try:
         return columns[name]
     except KeyError:
-        raise ConfigError(f"--select uses {name!r}, which the catalogue does not have") from None
+        raise ConfigError(f"expression: the catalogue has no column {name!r}") from None
 
 
 def _reduce(function: Callable[..., Any], terms: list[Any]) -> Any:

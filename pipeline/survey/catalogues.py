@@ -42,6 +42,12 @@ def count_rows(path: Path) -> int:
         return int(_table_hdu(path, hdus).get_nrows())
 
 
+def column_names(path: Path) -> list[str]:
+    """Names of a catalogue's columns, from its header."""
+    with explained(path), fitsio.FITS(str(path)) as hdus:
+        return list(_table_hdu(path, hdus).get_colnames())
+
+
 def read_sources(
     ref: TileRef,
     rule: StampRule,

@@ -151,8 +151,19 @@ def mark_of_nothing(tiles):
 
 
 def leave_a_part(tiles):
-    (tiles / f".{TILES[0]}.parquet.77.part").write_bytes(b"half a file")
+    part = tiles / f".{TILES[0]}.parquet.77.part"
+    part.write_bytes(b"half a file")
+    two_days_ago = time.time() - 2 * 86400
+    os.utime(part, (two_days_ago, two_days_ago))
     (tiles / f"{TILES[0]}.json").unlink()
+
+
+def test_a_young_half_written_file_may_belong_to_a_living_run_and_stays(again, monkeypatch):
+    out, arguments = again
+    part = out / "tiles" / f".{TILES[0]}.parquet.77.part"
+    part.write_bytes(b"half a file")
+    assert in_process(monkeypatch, arguments) == 0
+    assert part.read_bytes() == b"half a file"
 
 
 @pytest.mark.parametrize(

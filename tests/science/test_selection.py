@@ -50,32 +50,32 @@ def test_an_expression_means_what_it_says(expression, expected):
 @pytest.mark.parametrize(
     ("expression", "complaint"),
     [
-        ("bright and", "not a valid expression"),
-        ("", "not a valid expression"),
-        ("MAGNITUDE < 20", "'MAGNITUDE', which the catalogue does not have"),
+        ("bright and", "is not valid"),
+        ("", "is not valid"),
+        ("MAGNITUDE < 20", "no column 'MAGNITUDE'"),
         ("MAG", "true or false for each source"),
         ("MAG + 1", "true or false for each source"),
         ("17", "true or false"),
-        ("__import__('os').system('true')", "does not understand"),
-        ("MAG.__class__", "does not understand"),
-        ("[m for m in MAG]", "does not understand"),
-        ("open('x')", "does not understand"),
-        ("abs(MAG, 1) < 1", "does not understand"),
-        ("(lambda: 1)()", "does not understand"),
-        ("MAG is None", "does not understand"),
-        ("MAG in FLAG", "does not understand"),
-        ("MAG % 2 == 0", "does not understand"),
-        ("MAG < None", "does not understand"),
+        ("__import__('os').system('true')", "not understood"),
+        ("MAG.__class__", "not understood"),
+        ("[m for m in MAG]", "not understood"),
+        ("open('x')", "not understood"),
+        ("abs(MAG, 1) < 1", "not understood"),
+        ("(lambda: 1)()", "not understood"),
+        ("MAG is None", "not understood"),
+        ("MAG in FLAG", "not understood"),
+        ("MAG % 2 == 0", "not understood"),
+        ("MAG < None", "not understood"),
         ("~MAG", "cannot be evaluated"),
         ("NAME < 3", "cannot be evaluated"),
-        ("bright; masked", "not a valid expression"),
-        ("masked = bright", "not a valid expression"),
+        ("bright; masked", "is not valid"),
+        ("masked = bright", "is not valid"),
     ],
 )
 def test_anything_else_is_refused_in_one_line(expression, complaint):
     with pytest.raises(ConfigError, match=complaint) as refused:
         select(expression, COLUMNS, 4)
-    assert "--select" in str(refused.value)
+    assert "expression" in str(refused.value)
     assert "\n" not in str(refused.value)
 
 

@@ -157,7 +157,7 @@ def test_an_expression_may_use_any_column_and_the_derived_ones(tile):
 
 @pytest.mark.parametrize("expression", ["MAG_AUTO <", "MAG_AUTO + 1", "exit(1)"])
 def test_an_expression_that_means_nothing_is_the_users_fault(tile, expression):
-    with pytest.raises(ConfigError, match="--select"):
+    with pytest.raises(ConfigError, match="expression"):
         read(tile, expression)
 
 
