@@ -58,6 +58,7 @@ def compare(
 
     from models.errors import TrainingError
     from models.examples import SplitName, load_examples, split_examples
+    from pipeline.cli.extras import need
     from pipeline.comparison import as_json, as_markdown, as_page, compare_bundles
     from pipeline.errors import ConfigError
 
@@ -67,6 +68,7 @@ def compare(
         raise ConfigError(str(error)) from error
     rows, facts = compare_bundles(bundles, examples)
     if peers:
+        need("sklearn", extra="dev")
         from pipeline.peers import peer_rows
 
         if facts["split"] == "none":
@@ -91,6 +93,9 @@ def wrap(
 
     from pydantic import ValidationError
 
+    from pipeline.cli.extras import need
+
+    need("onnx", extra="train")
     from models.contract import first_problem
     from models.errors import BundleError
     from models.wrap import WrapSpec

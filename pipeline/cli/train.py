@@ -60,6 +60,9 @@ def train(
 
     Example: photoz train --data /data/KiDS-DR5 --specz gkvScienceCatv02.fits --keep-set gama-set --out kids.onnx
     """
+    from pipeline.cli.extras import need
+
+    need("torch", "onnx", extra="train")
     from models.errors import BundleError, TrainingError
     from models.examples import load_examples, save_examples
     from models.training import Settings

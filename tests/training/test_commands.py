@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from models.examples import load_examples, save_examples
 from models.session import PhotozModel
+from pipeline.cli.extras import need
 from pipeline.cli.model import app as model_app
 from pipeline.cli.train import train
 from pipeline.errors import BadDataError, ConfigError, ContractError
@@ -71,6 +72,12 @@ def test_one_source_of_galaxies_is_wanted(tmp_path):
         call(train_app, "--out", tmp_path / "x.onnx")
     with pytest.raises(ConfigError, match=r"no complete training set here: set\.json is missing"):
         call(train_app, "--set", tmp_path, "--out", tmp_path / "x.onnx")
+
+
+def test_what_is_not_installed_is_named_with_its_extra():
+    need("numpy", extra="train")
+    with pytest.raises(ConfigError, match="needs no_such_module: install photoz-run with the extra 'train'"):
+        need("numpy", "no_such_module", extra="train")
 
 
 def test_show_prints_the_contract_and_verify_the_differences(tmp_path):
