@@ -99,11 +99,13 @@ def plot_losses(histories: Sequence[Sequence[Epoch]], path: Path) -> None:
         losses.plot(epochs, [line.train_loss for line in history], color="0.6", lw=1.2)
         losses.plot(epochs, [line.validation_loss for line in history], color="C0", lw=1.2)
         scatter.plot(epochs, [line.validation_smad for line in history], color="C0", lw=1.2)
-    losses.set(xlabel="epoch", ylabel="loss", yscale="log")
+    losses.set(xlabel="epoch", ylabel="loss")
     losses.legend(losses.lines[:2], ["training (with gaps put in)", "validation"], frameon=False)
     scatter.set(xlabel="epoch", ylabel="validation SMAD of dz/(1+z)")
-    lowest = min(line.validation_smad for history in histories for line in history)
-    scatter.set_ylim(0.95 * lowest, 1.8 * lowest)
+    # The first epochs are far above; what matters lies near the end.
+    for axes in (losses, scatter):
+        lowest = min(float(np.min(line.get_ydata())) for line in axes.lines)
+        axes.set_ylim(0.95 * lowest, 1.7 * lowest)
     figure.savefig(path, dpi=120)
 
 
