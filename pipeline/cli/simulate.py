@@ -23,22 +23,26 @@ def simulate(
     """
     import os
 
+    from rich.console import Console
     from rich.progress import Progress
 
     from pipeline.simulation.settings import FULL_SIZE, SimulationSettings
-    from pipeline.simulation.survey import simulate_survey
+    from pipeline.simulation.survey import check, simulate_survey
     from pipeline.simulation.tile import SimulatedTile
 
     if full_size:
         size, density = FULL_SIZE, 1.0
     settings = SimulationSettings(size=size, density=density, release=release, seed=seed)
-    with Progress() as progress:
+    jobs = len(os.sched_getaffinity(0)) if jobs is None else jobs
+    check(settings, tiles, out, jobs)
+    console = Console()
+    with Progress(console=console, disable=not console.is_terminal) as progress:
         task = progress.add_task("simulated tiles", total=tiles)
 
         def report(tile: SimulatedTile) -> None:
             progress.advance(task)
-            if not progress.console.is_terminal:
-                progress.console.print(f"{tile.tile}: {len(tile.truth)} sources, {len(tile.spectroscopy)} spec-z")
+            if not console.is_terminal:
+                typer.echo(f"{tile.tile}: {len(tile.truth)} sources, {len(tile.spectroscopy)} spec-z")
 
-        simulate_survey(settings, tiles, out, len(os.sched_getaffinity(0)) if jobs is None else jobs, report)
-    typer.echo(f"{tiles} tiles in {out}, with truth.parquet and specz.fits")
+        simulate_survey(settings, tiles, out, jobs, report)
+    typer.echo(f"{tiles} tile{'s' if tiles > 1 else ''} in {out}, with truth.parquet and specz.fits")

@@ -34,10 +34,9 @@ def simulate_survey(
     Raises
     ------
     ConfigError
-        If ``folder`` is not empty, or the tiles do not fit on the sky.
+        If ``folder`` cannot be made or is not empty, or the tiles do not fit on the sky.
     """
     check(settings, tiles, folder, jobs)
-    folder.mkdir(parents=True, exist_ok=True)
     made: dict[int, SimulatedTile] = {}
     for index, tile in _simulate(settings, tiles, folder, jobs):
         made[index] = tile
@@ -48,7 +47,7 @@ def simulate_survey(
 
 
 def check(settings: SimulationSettings, tiles: int, folder: Path, jobs: int) -> None:
-    """Refuse what cannot be simulated before anything is written."""
+    """Refuse what cannot be simulated before anything is written; make the folder."""
     if tiles < 1:
         raise ConfigError(f"{tiles} tiles cannot be simulated; ask for at least 1")
     if jobs < 1:
@@ -56,7 +55,12 @@ def check(settings: SimulationSettings, tiles: int, folder: Path, jobs: int) -> 
     names = [geometry.name_of_cell(geometry.cell_of_tile(index, settings), settings) for index in range(tiles)]
     if len(set(names)) < tiles:
         raise ConfigError(f"{tiles} tiles of {settings.size} pixels share names; ask for fewer")
-    if folder.exists() and any(folder.iterdir()):
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        used = any(folder.iterdir())
+    except OSError as error:
+        raise ConfigError(f"{folder}: cannot be written: {error.strerror}; give another directory") from error
+    if used:
         raise ConfigError(f"{folder} is not empty; give a new directory, a survey is never written over another")
 
 

@@ -98,12 +98,24 @@ def test_requests_for_nothing_are_refused(tmp_path):
     assert not (tmp_path / "new").exists()
 
 
+@pytest.mark.parametrize(
+    ("name", "why"), [("file", "File exists"), ("file/survey", "Not a directory"), ("used", "is not empty")]
+)
+def test_a_folder_that_cannot_be_used_is_refused_in_one_line_without_a_progress_bar(tmp_path, capfd, name, why):
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "used").mkdir()
+    (tmp_path / "used" / "other").write_text("mine")
+    with pytest.raises(ConfigError, match=why):
+        simulate(tmp_path / name, tiles=1, size=300, jobs=1)
+    assert capfd.readouterr() == ("", "")
+
+
 def test_the_command_writes_a_survey_and_says_so(tmp_path):
     app = typer.Typer()
     app.command()(simulate)
     arguments = [str(tmp_path / "out"), "--tiles", "1", "--size", "300", "--density", "5", "--jobs", "1"]
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 0, result.output
-    assert "1 tiles in" in result.output
+    assert "1 tile in" in result.output
     assert "KIDS_0.0_-31.2" in result.output
     assert len(list((tmp_path / "out").iterdir())) == 5 * 3 + 1 + 2
