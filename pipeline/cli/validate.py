@@ -7,9 +7,11 @@ import typer
 
 
 def validate(
-    catalogue: Annotated[Path, typer.Argument(help="Run directory, release, or a Parquet or FITS table.")],
+    catalogue: Annotated[
+        Path, typer.Argument(help="Run directory, release, Parquet or FITS table. Stands before --specz.")
+    ],
     specz: Annotated[
-        list[Path] | None, typer.Option(help="Table of spec-z (GAMA, SDSS, 2dFLenS, DESI ...); may be repeated.")
+        list[Path] | None, typer.Option(help="Tables of spec-z (GAMA, SDSS, 2dFLenS, DESI ...), one or more.")
     ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Directory of the report; CATALOGUE/validation for a directory.")
