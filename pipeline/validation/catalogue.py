@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from pipeline.errors import BadDataError, ConfigError, context
 from pipeline.science.selection import names_in, select
-from pipeline.validation.settings import ValidationSettings
-from pipeline.validation.tables import Columns, catalogue_files, column_names, read_columns
+from pipeline.validation.settings import DEFAULT_RED, ValidationSettings
+from pipeline.validation.tables import Columns, as_floats, catalogue_files, column_names, read_columns
 
 POSITIONS = (("RAJ2000", "DECJ2000"), ("RA", "DEC"), ("RAcen", "Deccen"), ("ra", "dec"), ("ALPHA_J2000", "DELTA_J2000"))
 INTERVALS = ("Z_PHOT_LO95", "Z_PHOT_LO68", "Z_PHOT_HI68", "Z_PHOT_HI95")
@@ -21,6 +21,8 @@ OPTIONAL = ("ID", "KIDS_TILE", "MAG_AUTO_CALIB", "PHOTOZ_FLAG", "MASK", *INTERVA
 COMPARISONS = ("Z_B", "zphot_ANNz2")
 """Redshifts of other methods in KiDS tables: compared whenever the catalogue has them."""
 MAGNITUDES = tuple(f"MAG_GAAP_{band}" for band in ("u", "g", "r", "i", "i1", "i2", "Z", "Y", "J", "H", "Ks"))
+MAGNITUDE_CODE = 90.0
+"""Magnitudes of this size or more, of either sign, are codes."""
 SEEING = ("PSF_FWHM", "PSF_FWHM_r", "FWHM_IMAGE_r")
 """Columns that tell the seeing of a source's tile, arcsec; the first one that exists is used."""
 
@@ -76,15 +78,18 @@ def read_catalogue(path: Path, settings: ValidationSettings) -> tuple[Catalogue,
     with context(str(path)):
         columns = read_columns(files, [ra, dec, settings.z_phot, *wanted])
     n = len(columns[ra])
-    z = columns[settings.z_phot]
-    if z.dtype.kind not in "fiu":
-        raise BadDataError(f"{path}: column {settings.z_phot!r} is not numeric")
-    columns |= {"RA": columns[ra], "DEC": columns[dec], "Z_PHOT": z.astype(np.float64)}
+    z = as_floats(path, columns, settings.z_phot)
+    columns |= {name: as_floats(path, columns, name) for name in _numbers(columns, settings)}
+    columns |= {name: without_codes(columns[name].astype(np.float64)) for name in MAGNITUDES if name in columns}
+    # No redshift can be -1 or less: other programs write -1 or -99 for a failure.
+    columns |= {"RA": columns[ra], "DEC": columns[dec], "Z_PHOT": np.where(z > -1, z, np.nan)}
     if not np.isfinite(columns["Z_PHOT"]).any():
         raise BadDataError(f"{path}: all {n} values of {settings.z_phot!r} are null: there is nothing to validate")
     if settings.select:
         with context(f"{path}: select"):
             columns = take(columns, select(settings.select, columns, n))
+        if not np.isfinite(columns["Z_PHOT"]).any():
+            raise BadDataError(f"{path}: no row with a redshift satisfies select = {settings.select!r}")
     columns, repeats = _each_once(columns)
     compare = tuple(name for name in (*settings.compare, *COMPARISONS) if name in columns)
     return (
@@ -98,6 +103,17 @@ def read_catalogue(path: Path, settings: ValidationSettings) -> tuple[Catalogue,
 def take(columns: Columns, rows: NDArray[Any]) -> dict[str, NDArray[Any]]:
     """The given rows (a mask or indices) of every column."""
     return {name: values[rows] for name, values in columns.items()}
+
+
+def without_codes(magnitude_N: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Magnitudes with NaN for the codes 99 (not detected) and -99 (failed)."""
+    return np.where(np.abs(magnitude_N) < MAGNITUDE_CODE, magnitude_N, np.nan)
+
+
+def _numbers(columns: Columns, settings: ValidationSettings) -> list[str]:
+    """Columns that a setting uses as numbers."""
+    named = [*settings.compare, *([settings.weight] if settings.weight else [])]
+    return [*named, *(name for name in COMPARISONS if name in columns)]
 
 
 def _positions(path: Path, present: list[str]) -> tuple[str, str]:
@@ -115,6 +131,8 @@ def _wanted(present: list[str], settings: ValidationSettings) -> list[str]:
         named.append(settings.weight)
     if settings.select:
         named += names_in(settings.select)
+    if settings.red != DEFAULT_RED:
+        named += [name for name in names_in(settings.red) if name not in ("Z_SPEC", "Z_PHOT", "RA", "DEC")]
     optional = (*OPTIONAL, *COMPARISONS, *MAGNITUDES, *SEEING, *names_in(settings.red))
     return [*named, *(name for name in optional if name in present)]
 

@@ -23,10 +23,17 @@ def evaluate(result: Result, gates: Gates) -> list[GateOutcome]:
             raise ConfigError(
                 f"gates.per_bin.{name}: no such breakdown of this catalogue; there are {', '.join(result.breakdowns)}"
             )
-        for group in result.breakdowns[name]:
-            if group.n >= gates.bin_pairs_min:
-                outcomes += _limits(limits, group, f"{name}: {group.label}")
+        large = [group for group in result.breakdowns[name] if group.n >= gates.bin_pairs_min]
+        for group in large:
+            outcomes += _limits(limits, group, f"{name}: {group.label}")
+        if not large:
+            outcomes.append(_untested(name, gates.bin_pairs_min))
     return outcomes
+
+
+def _untested(name: str, pairs: int) -> GateOutcome:
+    """A breakdown whose limits could not be tested on any bin."""
+    return GateOutcome(f"per_bin.{name}", f"no bin of {pairs} objects", math.nan, f">= {pairs}", passed=False)
 
 
 def _limits(limits: Limits, group: Group, where: str) -> Iterator[GateOutcome]:

@@ -147,7 +147,7 @@ def _explain(catalogue: Catalogue, specz: SpecSample, radius: float, matched: in
     readings: dict[str, Reading] = {
         "are in radians": lambda ra, dec: (np.degrees(ra), np.degrees(dec)),
         "have right ascension in hours": lambda ra, dec: (15 * ra, dec),
-        "have RA and Dec swapped": lambda ra, dec: (dec, ra),
+        "have RA and Dec swapped (or those of the other table)": lambda ra, dec: (dec, ra),
     }
     step = max(1, len(specz) // SAMPLE)
     ra, dec = specz.ra_M[::step], specz.dec_M[::step]

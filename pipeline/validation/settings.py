@@ -1,10 +1,11 @@
 """Settings of a validation: what is compared, how it is binned, which gates it must pass; TOML in."""
 
 import tomllib
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from pipeline.errors import ConfigError
 
@@ -79,6 +80,15 @@ class ValidationSettings(_Frozen):
     """Number of equal-number bins of each continuous breakdown."""
     edges: dict[str, tuple[float, ...]] = {}
     """Fixed bin edges by breakdown, instead of equal-number bins."""
+
+    @field_validator("edges")
+    @classmethod
+    def _edges_increase(cls, edges: dict[str, tuple[float, ...]]) -> dict[str, tuple[float, ...]]:
+        for name, values in edges.items():
+            if len(values) < 2 or any(high <= low for low, high in pairwise(values)):
+                raise ValueError(f"{name} needs two or more increasing numbers")
+        return edges
+
     training_nz: Path | None = None
     """Table with the training redshifts (column z): its spikes must not be imprinted on n(z_phot)."""
     seed: int = 1
@@ -97,6 +107,16 @@ def load_settings(path: Path | None) -> ValidationSettings:
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path}: not valid TOML: {error}") from error
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        raise ConfigError(f"{path}: {key}: {first['msg']}") from error
+        raise ConfigError(f"{path}: {_explain(error)}") from error
+
+
+def _explain(error: ValidationError) -> str:
+    """Say which key cannot be used, and why; for an unknown one, which exist."""
+    first = error.errors()[0]
+    key = ".".join(str(part) for part in first["loc"])
+    if first["type"] != "extra_forbidden":
+        return f"{key}: {first['msg'].removeprefix('Value error, ')}"
+    tables: dict[str, type[BaseModel]] = {"specz": SpecSettings, "gates": Gates, "gates.per_bin": Limits}
+    above = [str(part) for part in first["loc"][:-1]]
+    table = next((tables[name] for k in (2, 1) if (name := ".".join(above[:k])) in tables), ValidationSettings)
+    return f"{key}: unknown key; there are {', '.join(table.model_fields)}"

@@ -116,7 +116,16 @@ def _native(data: NDArray[Any], table: Any, name: str) -> NDArray[Any]:
     return native
 
 
+def as_floats(path: Path, columns: Columns, name: str) -> NDArray[np.float64]:
+    """One column as float64; `BadDataError` if it does not hold numbers."""
+    if columns[name].dtype.kind not in "fiub":
+        raise BadDataError(f"{path}: column {name!r} is not numeric")
+    return columns[name].astype(np.float64)
+
+
 def _is_fits(path: Path) -> bool:
+    if not path.is_file():
+        raise ConfigError(f"{path}: no such file")
     name = path.name.lower()
     if name.endswith(FITS_SUFFIXES):
         return True
@@ -129,7 +138,7 @@ def _open_fits(path: Path) -> Any:
     try:
         return fitsio.FITS(str(path))
     except OSError as error:
-        raise BadDataError(f"{path}: cannot be read as FITS: {error}") from error
+        raise BadDataError(f"{path}: cannot be read as FITS: {str(error).splitlines()[0]}") from error
 
 
 def _table_hdu(path: Path, fits: Any) -> Any:

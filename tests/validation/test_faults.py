@@ -174,11 +174,25 @@ def test_a_second_run_says_the_same_and_the_order_of_rows_changes_no_value(run_v
 @pytest.mark.parametrize(
     ("gates", "error", "message"),
     [
-        ("[gates]\nsmad = 0.02", ConfigError, r"validation.toml: gates.smad: Extra inputs"),
+        ("smad = 0.02", ConfigError, r"validation.toml: smad: unknown key; there are z_phot, compare, select"),
+        ("[gates]\nsmad = 0.02", ConfigError, r"gates.smad: unknown key; there are smad_max, .*completeness_min"),
+        (
+            "[gates.per_bin.r]\nsmad = 1",
+            ConfigError,
+            r"per_bin.r.smad: unknown key; there are smad_max, .*coverage_95$",
+        ),
+        ('[[specz]]\nfile = "x.fits"\nredshift = "Z"', ConfigError, r"specz.0.redshift: unknown key; there are file"),
+        ("edges = { r = [20, 15] }", ConfigError, "edges: r needs two or more increasing numbers"),
+        ("edges = { r = [20] }", ConfigError, "edges: r needs two or more increasing numbers"),
+        ('select = "MASK < 0"', ConfigError, "no row with a redshift satisfies select = 'MASK < 0'"),
+        ('red = "W > 0"', ConfigError, r"no column 'W'; it has"),
+        ('compare = ["ID"]', ConfigError, "column 'ID' is not numeric"),
+        ('weight = "ID"', ConfigError, "column 'ID' is not numeric"),
+        ('training_nz = "nowhere.parquet"', ConfigError, "nowhere.parquet: no such file"),
         ("[gates]\nsmad_max = -1", ConfigError, r"validation.toml: gates.smad_max: Input should be greater than 0"),
         ("[gates", ConfigError, "not valid TOML"),
         ("[gates.per_bin.tiles]\nsmad_max = 1", ConfigError, r"gates.per_bin.tiles: no such breakdown.*tile"),
-        ('red = "MAG_GAAP_g >"', ConfigError, "not a valid expression"),
+        ('red = "MAG_GAAP_g >"', ConfigError, "is not valid: invalid syntax"),
         ('z_phot = "Z_BEST"', ConfigError, r"no column 'Z_BEST'; it has .*Z_PHOT"),
         ('compare = ["Z_B"]', ConfigError, r"no column 'Z_B'; it has"),
     ],
@@ -201,6 +215,26 @@ def test_a_gate_without_its_columns_does_not_pass(run_validate):
 
     outcome, metrics = run_validate(no_intervals, "[gates]\ncoverage_68 = [0.6, 0.7]")
     assert (outcome.exit_code, failed(metrics)) == (4, {("coverage_68", "all objects")})
+
+
+def test_a_gate_on_bins_that_are_all_too_small_does_not_pass(run_validate):
+    gates = "[gates]\nbin_pairs_min = 100000\n[gates.per_bin.tile]\nsmad_max = 1"
+    outcome, metrics = run_validate(nothing, gates)
+    assert (outcome.exit_code, failed(metrics)) == (4, {("per_bin.tile", "no bin of 100000 objects")})
+
+
+def test_a_failure_code_is_no_redshift_and_a_magnitude_code_no_colour(run_validate):
+    def codes(columns, z, rng):
+        columns["Z_PHOT"][:100], columns["Z_PHOT"][100:200] = -99, -1
+        columns["MAG_GAAP_g"][200:1200] = 99
+
+    _, metrics = run_validate(codes)
+    assert metrics["match"]["without_photoz"] == 200
+    assert abs(metrics["statistics"]["bias"]["value"]) < 0.002
+    _, sound = run_validate(nothing)
+    red, red_sound = (m["breakdowns"]["colour"][0]["n"] for m in (metrics, sound))
+    assert red < red_sound
+    assert max(group["high_edge"] for group in metrics["breakdowns"]["g_r"]) < 5
 
 
 def test_weights_count(run_validate):
