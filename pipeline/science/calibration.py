@@ -43,22 +43,36 @@ def pit(z_spec_N: ArrayLike, quantiles_NQ: ArrayLike, levels_Q: ArrayLike) -> Fl
     return np.asarray(special.ndtr(score_N))
 
 
-def cde_loss(z_spec_N: ArrayLike, quantiles_NQ: ArrayLike, levels_Q: ArrayLike) -> float:
+def cde_loss(
+    z_spec_N: ArrayLike, quantiles_NQ: ArrayLike, levels_Q: ArrayLike, weight_N: ArrayLike | None = None
+) -> float:
     """Conditional density loss, ``mean(integral of f(z)^2 dz - 2 f(z_spec))`` (Izbicki & Lee 2017)."""
+    return float(mean(cde_loss_terms(z_spec_N, quantiles_NQ, levels_Q), weight_N))
+
+
+def cde_loss_terms(z_spec_N: ArrayLike, quantiles_NQ: ArrayLike, levels_Q: ArrayLike) -> Floats:
+    """What each object adds to the mean of `cde_loss`, shape (N,); NaN if missing."""
     q_NQ, score_Q, slope_NK = _prepare(quantiles_NQ, levels_Q)
     # The integral of the squared normal density between two scores, times the slope of each interval.
     ends = np.concatenate([[-np.inf], score_Q[1:-1], [np.inf]])
     square_K = np.diff(special.ndtr(np.sqrt(2) * ends)) / (2 * np.sqrt(np.pi))
     score_N, cell_N = _score(z_spec_N, q_NQ, score_Q, slope_NK)
     density_N = slope_NK[np.arange(len(cell_N)), cell_N] * np.exp(-(score_N**2) / 2) / np.sqrt(2 * np.pi)
-    return float(mean(slope_NK @ square_K - 2 * density_N))
+    return np.asarray(slope_NK @ square_K - 2 * density_N)
 
 
-def pinball_loss(z_spec_N: ArrayLike, quantiles_NQ: ArrayLike, levels_Q: ArrayLike) -> float:
+def pinball_loss(
+    z_spec_N: ArrayLike, quantiles_NQ: ArrayLike, levels_Q: ArrayLike, weight_N: ArrayLike | None = None
+) -> float:
     """Mean over objects and levels t of ``max(t (z - q_t), (t - 1) (z - q_t))`` (Koenker & Bassett 1978)."""
+    return float(mean(pinball_loss_terms(z_spec_N, quantiles_NQ, levels_Q), weight_N))
+
+
+def pinball_loss_terms(z_spec_N: ArrayLike, quantiles_NQ: ArrayLike, levels_Q: ArrayLike) -> Floats:
+    """What each object adds to the mean of `pinball_loss`, shape (N,); NaN if missing."""
     error_NQ = np.asarray(z_spec_N, np.float64)[:, None] - np.asarray(quantiles_NQ, np.float64)
     level_Q = np.asarray(levels_Q, np.float64)
-    return float(mean(np.maximum(level_Q * error_NQ, (level_Q - 1) * error_NQ).mean(axis=1)))
+    return np.asarray(np.maximum(level_Q * error_NQ, (level_Q - 1) * error_NQ).mean(axis=1))
 
 
 def uniformity(pit_N: ArrayLike) -> Uniformity:

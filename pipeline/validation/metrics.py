@@ -1,17 +1,18 @@
 """The statistics of a set of pairs with their intervals, and of other redshift columns beside them."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from pipeline.science import calibration
 from pipeline.science.statistics import (
     Floats,
     bootstrap_intervals,
     coverage,
+    mean,
     point_statistics,
 )
 from pipeline.validation.catalogue import QUANTILES
@@ -82,8 +83,8 @@ class Distribution:
     n: int
     pit_N: Floats = field(repr=False)
     uniformity: calibration.Uniformity
-    cde_loss: float
-    pinball_loss: float
+    cde_loss: Estimate
+    pinball_loss: Estimate
 
     def as_dict(self) -> dict[str, Any]:
         """The numbers without the PIT values, for JSON."""
@@ -92,8 +93,8 @@ class Distribution:
         return {
             "source": self.source,
             "n": self.n,
-            "cde_loss": self.cde_loss,
-            "pinball_loss": self.pinball_loss,
+            "cde_loss": asdict(self.cde_loss),
+            "pinball_loss": asdict(self.pinball_loss),
         } | tests
 
 
@@ -173,14 +174,17 @@ def compare(columns: Columns, other: str, weight: str = "", seed: int = 1) -> tu
     return Group("comparison", other, n, estimates, method=other), paired
 
 
-def distribution(columns: Columns, levels_Q: NDArray[np.float64]) -> Distribution | None:
+def distribution(
+    columns: Columns, levels_Q: NDArray[np.float64], weight: str = "", seed: int = 1
+) -> Distribution | None:
     """Judge the predicted distributions, from the quantile column or else from the ends of the intervals.
 
     The five points (2.5, 16, 84 and 97.5% and Z_PHOT for the median) are an approximation, and named as such. Of very
-    many pairs only every k-th is looked at.
+    many pairs only every k-th is looked at. The losses are weighted and have bootstrap intervals; the tests of PIT
+    have none but their p-values, and count every pair alike.
     """
     step = max(1, len(columns["Z_SPEC"]) // DISTRIBUTION_SAMPLE)
-    columns = {name: columns[name][::step] for name in ("Z_SPEC", QUANTILES, *FIVE_POINTS) if name in columns}
+    columns = {name: columns[name][::step] for name in ("Z_SPEC", QUANTILES, *FIVE_POINTS, weight) if name in columns}
     z = columns["Z_SPEC"]
     if QUANTILES in columns and len(levels_Q) == columns[QUANTILES].shape[-1] >= 2:
         quantiles, levels = columns[QUANTILES].astype(np.float64), levels_Q
@@ -192,11 +196,29 @@ def distribution(columns: Columns, levels_Q: NDArray[np.float64]) -> Distributio
     else:
         return None
     pit_N = calibration.pit(z, quantiles, levels)
+    losses = _losses(z, quantiles, levels, [columns[weight].astype(np.float64)] if weight else [], seed)
     return Distribution(
         source=source,
         n=int(np.isfinite(pit_N).sum()),
         pit_N=pit_N,
         uniformity=calibration.uniformity(pit_N),
-        cde_loss=calibration.cde_loss(z, quantiles, levels),
-        pinball_loss=calibration.pinball_loss(z, quantiles, levels),
+        cde_loss=losses["cde_loss"],
+        pinball_loss=losses["pinball_loss"],
     )
+
+
+def _losses(
+    z_N: ArrayLike, quantiles_NQ: Floats, levels_Q: Floats, weights: Sequence[Floats], seed: int
+) -> dict[str, Estimate]:
+    """CDE loss and pinball loss with their intervals; ``weights`` holds one array or none."""
+    terms = (
+        calibration.cde_loss_terms(z_N, quantiles_NQ, levels_Q),
+        calibration.pinball_loss_terms(z_N, quantiles_NQ, levels_Q),
+    )
+
+    def means(cde: Floats, pinball: Floats, *weight: Floats) -> dict[str, Floats]:
+        return {"cde_loss": mean(cde, *weight), "pinball_loss": mean(pinball, *weight)}
+
+    arrays = [*terms, *weights]
+    spans = bootstrap_intervals(means, arrays, seed=seed)
+    return {name: Estimate(float(value), *spans[name]) for name, value in means(*arrays).items()}

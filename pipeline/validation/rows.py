@@ -38,13 +38,13 @@ def statistics_rows(result: Result) -> list[list[str]]:
     return [[STATISTICS[name], *(format_estimate(group.estimates.get(name)) for group in groups)] for name in names]
 
 
-def format_estimate(estimate: Estimate | None, sign: str = "") -> str:
-    """Write value and half-width of the interval with as many digits as that says."""
+def format_estimate(estimate: Estimate | None, sign: str = "", digits: int = 4) -> str:
+    """Write value and half-width of the interval."""
     if estimate is None or math.isnan(estimate.value):
         return "-"
     if math.isnan(estimate.error):
-        return f"{estimate.value:{sign}.4f}"
-    return f"{estimate.value:{sign}.4f} +- {estimate.error:.4f}"
+        return f"{estimate.value:{sign}.{digits}f}"
+    return f"{estimate.value:{sign}.{digits}f} +- {estimate.error:.{digits}f}"
 
 
 def statistics_table(result: Result) -> Rows:
@@ -96,8 +96,8 @@ def distribution_rows(result: Result) -> Rows:
         [f"predicted distributions, {d.source}", f"N = {d.n:,}"],
         ["Kolmogorov-Smirnov distance of PIT", f"{d.uniformity.ks:.4f} (p = {d.uniformity.ks_p:.2g})"],
         ["Cramer-von Mises distance of PIT", f"{d.uniformity.cvm:.4f} (p = {d.uniformity.cvm_p:.2g})"],
-        ["CDE loss", f"{d.cde_loss:.3f}"],
-        ["pinball loss", f"{d.pinball_loss:.5f}"],
+        ["CDE loss", format_estimate(d.cde_loss, digits=3)],
+        ["pinball loss", format_estimate(d.pinball_loss, digits=5)],
     ]
 
 

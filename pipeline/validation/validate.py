@@ -53,7 +53,7 @@ def examine(
         spikes=spikes,
         imprint=_imprint(spikes, settings.training_nz),
         repeatability=repeatability(repeats),
-        distribution=distribution(pairs.columns, catalogue.levels_Q),
+        distribution=distribution(pairs.columns, catalogue.levels_Q, settings.weight, settings.seed),
         comparisons=tuple(comparison for comparison in comparisons if comparison.group.n),
         breakdowns=breakdowns,
         findings=tuple(find(overall, breakdowns, spikes)),

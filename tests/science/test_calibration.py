@@ -82,6 +82,14 @@ def test_pinball_by_hand():
     assert pinball_loss([0.3], [[0.2]], [0.5]) == pytest.approx(0.05)
 
 
+def test_a_weight_counts_an_object_as_often():
+    z, quantiles, *_ = gaussians(n=50)
+    weight = np.arange(50) % 4
+    for loss in (cde_loss, pinball_loss):
+        repeated = loss(np.repeat(z, weight), np.repeat(quantiles, weight, axis=0), LEVELS)
+        assert loss(z, quantiles, LEVELS, weight) == pytest.approx(repeated)
+
+
 def test_uniformity_by_hand():
     u = uniformity([0.1, 0.2, 0.3, 0.4])
     assert u.ks == pytest.approx(0.6)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from pipeline.science.calibration import cde_loss_terms, pinball_loss_terms
 from pipeline.science.statistics import normalised_residual, smad
 from pipeline.validation.metrics import compare, distribution, measure
 
@@ -63,3 +64,21 @@ def test_distribution_prefers_the_quantile_column(columns):
     np.testing.assert_allclose(from_many.pit_N, from_five.pit_N, atol=1e-3)
     assert from_many.uniformity.ks_p > 0.001
     assert distribution(columns, levels) is None
+
+
+def test_losses_have_weights_and_intervals_as_wide_as_their_error(columns):
+    rng = np.random.default_rng(3)
+    sigma = 0.015 * (1 + columns["Z_PHOT"])
+    half = np.arange(len(sigma)) % 2
+    many = columns | {
+        "Z_QUANTILES": columns["Z_PHOT"][:, None] + np.array([-1.2816, 0, 1.2816]) * (sigma * (1 + half))[:, None],
+        "W": half * rng.uniform(1, 2, len(half)),
+    }
+    levels = np.array([0.1, 0.5, 0.9])
+    every, weighted = distribution(many, levels), distribution(many, levels, "W")
+    assert weighted.cde_loss.value > every.cde_loss.value
+    terms = cde_loss_terms(many["Z_SPEC"], many["Z_QUANTILES"], levels)
+    assert weighted.cde_loss.value == pytest.approx(np.average(terms, weights=many["W"]))
+    terms = pinball_loss_terms(many["Z_SPEC"], many["Z_QUANTILES"], levels)
+    assert every.pinball_loss.value == pytest.approx(terms.mean())
+    assert every.pinball_loss.error == pytest.approx(terms.std() / np.sqrt(len(terms)), rel=0.25)
