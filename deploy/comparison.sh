@@ -11,7 +11,7 @@ BUNDLES=
 for NETWORK in $NETWORKS; do
     case $NETWORK in
         magnitudes*) SETTINGS="--ensemble 3 --epochs 40 --batch 256" ;;
-        *) SETTINGS="--ensemble 1 --epochs 24" ;;
+        *) SETTINGS="--ensemble 1 --epochs 20" ;;
     esac
     # shellcheck disable=SC2086  # several words on purpose
     "$BIN/photoz" train --set "$WORK/set" --network "$NETWORK" $SETTINGS --split tile --seed 1 \
