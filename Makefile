@@ -50,5 +50,11 @@ bench: $(VENV)/.installed-dev ## speed and memory on a full-size tile, as ratios
 docs: $(VENV)/.installed-dev ## the documentation as a site in site/
 	$(BIN)/mkdocs build --strict
 
+train-bundled: $(VENV)/.installed-dev ## the shipped model from nothing: simulate, train, seal (hours on a CPU)
+	@BIN=$(BIN) sh deploy/train-bundled.sh
+
+comparison: $(VENV)/.installed-dev ## train the baselines beside it; docs/comparison.json and .md
+	@BIN=$(BIN) sh deploy/comparison.sh
+
 clean: ## remove what these commands made
 	rm -rf $(VENV) $(DEMO) site .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
