@@ -132,16 +132,19 @@ def _outlier(rows: Columns, k: int, stamp: NDArray[np.uint8] | None) -> Outlier:
 
 
 def draw(outliers: Sequence[Outlier]) -> Figure:
-    """Six outliers a line, each with its stamp above its magnitudes."""
+    """Six outliers a line, each with its stamp above its magnitudes if there are any."""
     lines = -(-len(outliers) // ACROSS)
-    figure = new_figure(11.6, 3.4 * lines)
-    axes = figure.subplots(2 * lines, ACROSS, height_ratios=[1.5, 1] * lines, squeeze=False)
+    heights = [2.05, 1.35] if any(outlier.magnitudes for outlier in outliers) else [2.05]
+    figure = new_figure(11.6, sum(heights) * lines)
+    axes = figure.subplots(len(heights) * lines, ACROSS, height_ratios=heights * lines, squeeze=False)
     for panel in axes.flat:
         panel.set_axis_off()
     for k, outlier in enumerate(outliers):
         line, column = divmod(k, ACROSS)
-        _stamp(axes[2 * line, column], outlier)
-        _magnitudes(axes[2 * line + 1, column], outlier.magnitudes)
+        panels = axes[len(heights) * line :, column]
+        _stamp(panels[0], outlier)
+        if outlier.magnitudes:
+            _magnitudes(panels[1], outlier.magnitudes)
     return figure
 
 
@@ -162,8 +165,6 @@ def _stamp(axes: Axes, outlier: Outlier) -> None:
 
 
 def _magnitudes(axes: Axes, magnitudes: Mapping[str, float]) -> None:
-    if not magnitudes:
-        return
     axes.set_axis_on()
     wavelength = np.array([EFFECTIVE_MICRONS[band] for band in magnitudes])
     value: Floats = np.array(list(magnitudes.values()))

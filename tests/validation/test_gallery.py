@@ -59,6 +59,16 @@ def test_without_images_there_are_magnitudes_and_without_both_no_gallery(tile, t
     assert gallery(with_magnitudes, tmp_path / "catalogue.parquet") is not None
 
 
+def test_stamps_without_magnitudes_leave_no_gap(tile, tmp_path):
+    data, made = tile
+    rows = rows_of(made)
+    run = run_of(tmp_path, data)
+    both = gallery(rows | {f"MAG_GAAP_{band}": np.full(5, 20.0) for band in ("g", "r", "i")}, run)
+    stamps_alone = gallery(rows, run)
+    assert [len(figure.axes) for figure in (both, stamps_alone)] == [12, 6]
+    assert stamps_alone.get_figheight() < 0.7 * both.get_figheight()
+
+
 def test_a_tile_that_cannot_be_read_leaves_its_place_empty(tile, tmp_path):
     data, made = tile
     rows = rows_of(made)
