@@ -110,7 +110,7 @@ def open_coadds(ref: TileRef, rule: StampRule, policy: PixelPolicy) -> Iterator[
 def cut_batch(coadds: TileCoadds, sources: Sources, rule: StampRule, policy: PixelPolicy) -> Stamps:
     """Stamps of the sources in every image band, calibrated as the model demands, with the flags of their pixels."""
     n, size = len(sources), rule.size
-    flux_NCHW = np.full((n, len(rule.image_bands), size, size), np.nan, np.float32)
+    flux_NCHW = np.empty((n, len(rule.image_bands), size, size), np.float32)
     covered_NCHW = np.zeros(flux_NCHW.shape, bool)
     flags_N = np.zeros(n, np.int32)
     for c, band in enumerate(rule.image_bands):
@@ -118,10 +118,10 @@ def cut_batch(coadds: TileCoadds, sources: Sources, rule: StampRule, policy: Pix
         epochs = [_cut_coadd(one, sources, rule, policy, extinction_N) for one in coadds.bands[band].values()]
         if not epochs:
             flags_N |= flags.bit("BAND_MISSING")
-            continue
         flux_NCHW[:, c] = _mean_of_epochs([flux for flux, _, _ in epochs])
-        covered_NCHW[:, c] = np.any([covered for _, covered, _ in epochs], axis=0)
-        flags_N |= np.bitwise_or.reduce([flag for _, _, flag in epochs])
+        for _, covered_NHW, band_flags_N in epochs:
+            covered_NCHW[:, c] |= covered_NHW
+            flags_N |= band_flags_N
     flags_N |= _coverage_flags(flux_NCHW, covered_NCHW)
     if coadds.i_substituted:
         flags_N |= flags.bit("I_EPOCH_SUBSTITUTED")
@@ -156,28 +156,19 @@ def _cut_coadd(
     coadd: Coadd, sources: Sources, rule: StampRule, policy: PixelPolicy, extinction_N: NDArray[np.float32] | None
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.int32]]:
     x_N, y_N = pixel_positions(coadd.wcs, sources.ra_N, sources.dec_N)
-    x0_N, y0_N = stamp_start(x_N, rule.size), stamp_start(y_N, rule.size)
-    order = np.argsort(y0_N, kind="stable")
-    place = np.argsort(order, kind="stable")
-
-    def cut(image: Image) -> tuple[NDArray[np.generic], NDArray[np.bool_]]:
-        values, covered = image.stamps(y0_N[order], x0_N[order], rule.size)
-        return values[place], covered[place]
-
-    values_NHW, covered_NHW = cut(coadd.sci)
+    corners = stamp_start(y_N, rule.size), stamp_start(x_N, rule.size), rule.size
+    values_NHW, covered_NHW = coadd.sci.stamps(*corners)
     flux_NHW = values_NHW.astype(np.float32, copy=False)
-    bad_NHW = covered_NHW & ~np.isfinite(flux_NHW)
-    masked_NHW = np.zeros_like(covered_NHW)
+    usable_NHW = np.isfinite(flux_NHW)
     if coadd.wei is not None:
-        weight_NHW, _ = cut(coadd.wei)
-        bad_NHW |= covered_NHW & ~(weight_NHW > 0)  # type: ignore[operator]
+        usable_NHW &= coadd.wei.stamps(*corners)[0] > 0
+    flags_N = flags.mark(np.any(covered_NHW & ~usable_NHW, axis=(1, 2)), "BAD_PIXELS")
     if coadd.msk is not None:
-        mask_NHW, _ = cut(coadd.msk)
-        masked_NHW = (mask_NHW.astype(np.int32, copy=False) & policy.bad_bits) != 0
-    flags_N = flags.mark(np.any(masked_NHW, axis=(1, 2)), "MASKED_PIXELS")
-    flags_N |= flags.mark(np.any(bad_NHW, axis=(1, 2)), "BAD_PIXELS")
+        masked_NHW = (coadd.msk.stamps(*corners)[0].astype(np.int32, copy=False) & policy.bad_bits) != 0
+        flags_N |= flags.mark(np.any(masked_NHW, axis=(1, 2)), "MASKED_PIXELS")
+        usable_NHW &= ~masked_NHW
     flux_NHW = calibrate(flux_NHW, coadd.dmag if rule.dmag_applied else 0.0, extinction_N)
-    flux_NHW[bad_NHW | masked_NHW | ~covered_NHW] = np.nan
+    flux_NHW[~(usable_NHW & covered_NHW)] = np.nan
     return flux_NHW, covered_NHW, flags_N
 
 
@@ -213,8 +204,9 @@ def _coverage_flags(flux_NCHW: NDArray[np.float32], covered_NCHW: NDArray[np.boo
 
 
 def _mean_of_epochs(epochs: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
-    if len(epochs) == 1:
-        return epochs[0]
+    """Mean over the epochs in which a pixel can be used; NaN where there is none."""
+    if len(epochs) < 2:
+        return epochs[0] if epochs else np.full((1, 1, 1), np.nan, np.float32)
     stack = np.stack(epochs)
     usable = np.isfinite(stack)
     with np.errstate(invalid="ignore"):

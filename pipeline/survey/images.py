@@ -46,7 +46,7 @@ class Image(ABC):
     def stamps(
         self, y0_N: NDArray[np.int64], x0_N: NDArray[np.int64], size: int
     ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-        """Cut stamps as `pipeline.science.cutouts.cut_stamps` does; ``y0_N`` must be sorted."""
+        """Cut stamps as `pipeline.science.cutouts.cut_stamps` does; nearly sorted ``y0_N`` read in order."""
 
     @abstractmethod
     def rows(self, start: int, stop: int) -> NDArray[Any]:
@@ -88,7 +88,7 @@ class MappedImage(Image):
     ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
         if len(y0_N) == 0:
             return cut_stamps(self._array_YX, y0_N, x0_N, size)
-        spans = list(_merged(y0_N, size, self.shape_YX[0]))
+        spans = list(_merged(np.sort(y0_N), size, self.shape_YX[0]))
         for start, stop in spans:
             self._advise(mmap.MADV_WILLNEED, start, stop)
         values, covered = cut_stamps(self._array_YX, y0_N, x0_N, size)
@@ -139,7 +139,8 @@ class PackedImage(Image):
         if not parts:
             return cut_stamps(np.zeros(self.shape_YX, np.float32)[:0], y0_N, x0_N, size)
         values, covered = zip(*parts, strict=True)
-        return np.concatenate(values), np.concatenate(covered)
+        place_N = np.argsort(np.argsort(strip_N, kind="stable"), kind="stable")
+        return np.concatenate(values)[place_N], np.concatenate(covered)[place_N]
 
     @override
     def rows(self, start: int, stop: int) -> NDArray[Any]:
