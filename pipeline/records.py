@@ -130,6 +130,8 @@ class TileOutcome:
     """Matched, unmatched and ambiguous magnitudes."""
     zero_points: Mapping[str, float] = field(default_factory=dict)
     """Median of stamp minus catalogue magnitude by image band: a check that pixels and catalogue belong together."""
+    seeing: Mapping[str, float] = field(default_factory=dict)
+    """FWHM of the PSF (arcsec) by image, where the coadds' headers have it."""
     files: Mapping[str, str] = field(default_factory=dict)
     """sha256 of each output file by its name."""
     seconds: Mapping[str, float] = field(default_factory=dict)

@@ -44,6 +44,7 @@ class TileResult:
     flag_counts: Mapping[str, int] = field(default_factory=dict)
     counts: Mapping[str, int] = field(default_factory=dict)
     zero_points: Mapping[str, float] = field(default_factory=dict)
+    seeing: Mapping[str, float] = field(default_factory=dict)
     seconds: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -102,6 +103,7 @@ def process_tile(
         flag_counts=flags.count(prediction.flags_N),
         counts=tile.counts,
         zero_points=zero_points,
+        seeing=tile.coadds.seeing,
         seconds=clock.seconds,
     )
 

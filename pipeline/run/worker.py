@@ -97,6 +97,7 @@ def _good(blank: TileOutcome, result: TileResult) -> TileOutcome:
         flag_counts=dict(result.flag_counts),
         counts=dict(result.counts),
         zero_points=dict(result.zero_points),
+        seeing=dict(result.seeing),
         files=dict(result.files),
         seconds={step: round(seconds, 4) for step, seconds in result.seconds.items()},
     )

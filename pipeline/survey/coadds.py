@@ -68,6 +68,13 @@ class TileCoadds:
         return {name: coadd.dmag for epochs in self.bands.values() for name, coadd in epochs.items()}
 
     @property
+    def seeing(self) -> dict[str, float]:
+        """PSF_FWHM (arcsec; ESO's keyword for the spatial resolution) of every image whose header has it."""
+        coadds = {name: coadd for epochs in self.bands.values() for name, coadd in epochs.items()}
+        found = {name: coadd.sci.header.get("PSF_FWHM") for name, coadd in coadds.items()}
+        return {name: float(value) for name, value in found.items() if isinstance(value, int | float)}
+
+    @property
     def i_images(self) -> tuple[str, ...]:
         """The i images used (i, i2 or both): their GAaP magnitudes go with these stamps."""
         return tuple(self.bands.get("i", {})) or ("i",)

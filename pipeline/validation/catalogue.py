@@ -1,5 +1,6 @@
 """Reading the catalogue that is validated: the columns a validation uses, those of them that exist."""
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -77,6 +78,8 @@ def read_catalogue(path: Path, settings: ValidationSettings) -> tuple[Catalogue,
     wanted = _wanted(present, settings)
     with context(str(path)):
         columns = read_columns(files, [ra, dec, settings.z_phot, *wanted])
+    if not any(name in columns for name in SEEING) and "KIDS_TILE" in columns:
+        columns |= seeing_of_tiles(path, columns["KIDS_TILE"])
     n = len(columns[ra])
     z = as_floats(path, columns, settings.z_phot)
     columns |= {name: as_floats(path, columns, name) for name in _numbers(columns, settings)}
@@ -98,6 +101,20 @@ def read_catalogue(path: Path, settings: ValidationSettings) -> tuple[Catalogue,
         ),
         repeats,
     )
+
+
+def seeing_of_tiles(run: Path, tile_N: NDArray[np.str_]) -> dict[str, NDArray[np.float64]]:
+    """Column PSF_FWHM: the seeing (arcsec) in r that a run directory recorded for each tile; none where it has none."""
+    names, place_N = np.unique(tile_N, return_inverse=True)
+    seeing_T = np.array([_recorded_seeing(run / "tiles" / f"{name}.json") for name in names])
+    return {"PSF_FWHM": seeing_T[place_N]} if np.isfinite(seeing_T).any() else {}
+
+
+def _recorded_seeing(outcome: Path) -> float:
+    try:
+        return float(json.loads(outcome.read_text())["seeing"]["r"])
+    except (OSError, ValueError, KeyError):
+        return np.nan
 
 
 def take(columns: Columns, rows: NDArray[Any]) -> dict[str, NDArray[Any]]:

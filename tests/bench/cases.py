@@ -11,6 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+from astropy.coordinates import SkyCoord
 from astropy.io import fits
 from astropy.nddata import Cutout2D
 
@@ -51,17 +52,18 @@ def cut_all(folder: Path, model: PhotozModel, config: RunConfig) -> list[Stamps]
     return last
 
 
-def cutout2d_loop(folder: Path, model: PhotozModel, config: RunConfig) -> None:
-    """The same stamps one by one with astropy, pixel positions computed beforehand for all."""
+def cutout2d_loop(folder: Path, model: PhotozModel, config: RunConfig, on_sky: bool) -> None:
+    """The same stamps one by one with astropy, at positions on the sky, or at pixels computed beforehand for all."""
     with open_tile(tile_of(folder), stamp_rule(model.contract), config) as tile:
         some = tile.sources.take(slice(0, LOOPED))
         for epochs in tile.coadds.bands.values():
             for coadd in epochs.values():
-                x_N, y_N = pixel_positions(coadd.wcs, some.ra_N, some.dec_N)
+                pixels = zip(*pixel_positions(coadd.wcs, some.ra_N, some.dec_N), strict=True)
+                positions = SkyCoord(some.ra_N, some.dec_N, unit="deg") if on_sky else pixels
                 with fits.open(coadd.sci.path, memmap=True) as hdus:
-                    data = hdus[0].data
-                    for position in zip(x_N, y_N, strict=True):
-                        Cutout2D(data, position, 36, mode="partial", fill_value=np.nan).data.astype(np.float32)
+                    for at in positions:
+                        cutout = Cutout2D(hdus[0].data, at, 36, wcs=coadd.wcs if on_sky else None, mode="partial")
+                        cutout.data.astype(np.float32)
 
 
 def read_rows(folder: Path, model: PhotozModel, config: RunConfig) -> None:
@@ -129,7 +131,11 @@ def main() -> None:
     cases: dict[str, list[Callable[[], object]]] = {
         "stamps": [lambda: cut_all(folder, model, pixels_only)],
         "stamps-masked": [lambda: cut_all(folder, model, everything)],
-        "cutout2d": [lambda: cutout2d_loop(folder, model, pixels_only)],
+        "cutout2d": [
+            lambda: cutout2d_loop(folder, model, pixels_only, on_sky=True),
+            lambda: cutout2d_loop(folder, model, pixels_only, on_sky=False),
+            lambda: cut_all(folder, model, pixels_only),
+        ],
         "cold": [lambda: cut_all(folder, model, pixels_only), lambda: read_rows(folder, model, pixels_only)],
         "tile": [
             lambda: whole_tile(folder, model, everything),

@@ -9,6 +9,7 @@ import pytest
 from support.bundles import closed_form, closed_form_bundle
 from support.tiles import (
     OPTICAL,
+    SEEING,
     Tile,
     catalogue_magnitudes,
     change_rows,
@@ -99,6 +100,8 @@ def test_counts_say_how_often_each_flag_was_set(dr5_tile, model, tmp_path):
     assert result.flag_counts["MAG_J_MISSING"] == 1
     assert "NO_REDSHIFT" not in result.flag_counts
     assert set(result.zero_points) <= set(OPTICAL)
+    assert result.seeing == {band: SEEING[band] for band in result.seeing}
+    assert set(result.seeing) >= {"u", "g", "r"}
     assert all(abs(shift) < 0.3 for shift in result.zero_points.values())
     assert {"read", "cut", "infer", "write"} <= set(result.seconds)
 

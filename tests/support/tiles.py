@@ -26,6 +26,7 @@ NINE = (*OPTICAL, "Z", "Y", "J", "H", "Ks")
 SCALE = 0.2 / 3600
 SIGMA = 2.5
 SKY = {"u": 5.3e-12, "g": 2.2e-12, "r": 2.4e-12, "i": 7.9e-12, "i2": 6.1e-12}
+SEEING = {"u": 1.0, "g": 0.9, "r": 0.7, "i": 0.8, "i2": 0.75}
 DMAG = {"u": 0.035, "g": -0.012, "r": 0.021, "i": -0.043, "i2": 0.058}
 EXTINCTION = {"u": 0.20, "g": 0.15, "r": 0.10, "i": 0.08}
 """Mean Galactic extinction; every source has its own, within a few hundredths."""
@@ -95,7 +96,7 @@ def make_tile(
     id_N = np.array([f"KiDSDR{release[2]} J{name[5:].replace('_', ' ')}.{k:04d}" for k in range(number)])
     tile = Tile(folder, name, release, compression, id_N, ra_N, dec_N, magnitudes, extinction, dmag)
     for band in bands or (("u", "g", "r", "i", "i2") if dr5 else OPTICAL):
-        header = wcs_header(band, ra0, dec0, wcs, rotation) | {"DMAG": dmag[band]}
+        header = wcs_header(band, ra0, dec0, wcs, rotation) | {"DMAG": dmag[band], "PSF_FWHM": SEEING[band]}
         pixels = _paint(rng, tile, band, WCS(fits.Header(header)))
         for product in products:
             path = tile.image(band, product)

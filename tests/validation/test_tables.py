@@ -1,5 +1,7 @@
 """Catalogues are read from run directories, releases and plain tables, and their faults are named."""
 
+import json
+
 import fitsio
 import numpy as np
 import pyarrow as pa
@@ -23,6 +25,18 @@ def test_a_run_directory_gives_its_finished_tiles(tmp_path):
     catalogue, _ = read_catalogue(run, SETTINGS)
     assert set(catalogue.columns["ID"]) == set(columns["ID"])
     assert catalogue.rows == 200
+
+
+def test_a_run_directory_knows_the_seeing_of_its_tiles(tmp_path):
+    columns, _ = survey(200)
+    run = write_run(tmp_path / "run", columns)
+    seeing = dict(zip(TILES, (0.61, 0.72, None), strict=True))
+    for tile, value in seeing.items():
+        outcome = {"tile": tile, "seeing": {} if value is None else {"r": value, "g": 1.5}}
+        (run / "tiles" / f"{tile}.json").write_text(json.dumps(outcome))
+    catalogue, _ = read_catalogue(run, SETTINGS)
+    expected = [np.nan if seeing[tile] is None else seeing[tile] for tile in catalogue.columns["KIDS_TILE"]]
+    np.testing.assert_array_equal(catalogue.columns["PSF_FWHM"], expected)
 
 
 def test_a_directory_of_parquet_files(tmp_path):
