@@ -38,7 +38,7 @@ class Finding:
     def sentence(self) -> str:
         """Say it in words."""
         what = {
-            "bias": f"median of normdz is {self.value:+.4f} where {self.usual:+.4f} is usual",
+            "bias": f"median of normdz is {self.value:+z.4f} where {self.usual:+z.4f} is usual",
             "scatter": f"SMAD is {self.value:.4f} where {self.usual:.4f} is usual",
             "spike": f"{self.value:.0%} more galaxies than the neighbouring bins",
             "outliers": f"{self.value:.1%} lie beyond 0.15 where {self.usual:.1%} are usual",

@@ -131,7 +131,7 @@ def key_figures(result: Result) -> list[tuple[str, str]]:
     value = {name: estimate.value for name, estimate in result.overall.estimates.items()}
     keys = [
         (f"{value['smad']:.4f}", "SMAD of normdz"),
-        (f"{value['bias']:+.4f}", "bias, mean of dz"),
+        (f"{value['bias']:+z.4f}", "bias, mean of dz"),
         (f"{value['outliers_015']:.2%}", "outliers, |normdz| > 0.15"),
         (f"{result.overall.n:,}", "galaxies with spec-z"),
         (f"{result.counts.completeness:.1%}", "have a photo-z"),

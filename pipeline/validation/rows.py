@@ -43,8 +43,8 @@ def format_estimate(estimate: Estimate | None, sign: str = "", digits: int = 4) 
     if estimate is None or math.isnan(estimate.value):
         return "-"
     if math.isnan(estimate.error):
-        return f"{estimate.value:{sign}.{digits}f}"
-    return f"{estimate.value:{sign}.{digits}f} +- {estimate.error:.{digits}f}"
+        return f"{estimate.value:{sign}z.{digits}f}"
+    return f"{estimate.value:{sign}z.{digits}f} +- {estimate.error:.{digits}f}"
 
 
 def statistics_table(result: Result) -> Rows:

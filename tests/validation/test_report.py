@@ -145,3 +145,7 @@ def test_a_browser_loads_every_image_without_an_error_at_1280_pixels(page, tmp_p
     assert (images, loaded) == ("9", "9")
     assert int(width) <= int(window) == 1280
     assert "CONSOLE" not in done.stderr
+
+
+def test_a_bias_that_rounds_to_nothing_has_no_sign():
+    assert format_estimate(Estimate(-0.00001, -0.0006, 0.0004)).startswith("0.0000 ")

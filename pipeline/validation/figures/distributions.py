@@ -45,7 +45,7 @@ def photoz_against_specz(columns: Columns, overall: Group) -> Figure:
     upper.set(xlim=(0, top), ylim=(0, top), ylabel=r"$z_{\rm phot}$", aspect="equal")
     upper.legend(loc="lower right")
     smad, bias, outliers = (overall[name].value for name in ("smad", "bias", "outliers_015"))
-    text = f"SMAD  {smad:.4f}\nbias  {bias:+.4f}\noutliers  {outliers:.2%}"
+    text = f"SMAD  {smad:.4f}\nbias  {bias:+z.4f}\noutliers  {outliers:.2%}"
     upper.text(0.04, 0.96, text, transform=upper.transAxes, va="top", linespacing=1.5)
     number(upper, len(z))
     figure.colorbar(density, ax=upper, label="galaxies per cell", pad=0.02, shrink=0.8)
