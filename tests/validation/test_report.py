@@ -15,6 +15,8 @@ from support.validation import gama, survey, write_fits, write_parquet, write_ru
 from typer.testing import CliRunner
 
 from pipeline.cli.validate import validate
+from pipeline.validation.metrics import Estimate
+from pipeline.validation.rows import format_estimate
 
 PROBE = """<script>addEventListener("load", () => {
   const images = [...document.images];
