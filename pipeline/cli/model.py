@@ -59,8 +59,8 @@ def compare(
     from models.errors import TrainingError
     from models.examples import SplitName, load_examples, split_examples
     from pipeline.cli.extras import need
-    from pipeline.comparison import as_json, as_markdown, as_page, compare_bundles
     from pipeline.errors import ConfigError
+    from pipeline.training.comparison import as_json, as_markdown, as_page, compare_bundles
 
     try:
         examples = load_examples(kept_set)
@@ -69,7 +69,7 @@ def compare(
     rows, facts = compare_bundles(bundles, examples)
     if peers:
         need("sklearn", extra="dev")
-        from pipeline.peers import peer_rows
+        from pipeline.training.peers import peer_rows
 
         if facts["split"] == "none":
             raise ConfigError("--peers needs bundles that were trained on this set")

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from models.training import Epoch
     from pipeline.config import RunConfig
     from pipeline.records import StampRule
-    from pipeline.training_set import Redshifts
+    from pipeline.training.training_set import Redshifts
 
 
 def train(
@@ -67,7 +67,7 @@ def train(
     from models.examples import load_examples, save_examples
     from models.training import Settings
     from pipeline.errors import ConfigError
-    from pipeline.recipe import Recipe, make_bundle, plot_losses
+    from pipeline.training.recipe import Recipe, make_bundle, plot_losses
 
     if sum(source is not None for source in (specz, kept_set, table, simulate)) != 1:
         raise ConfigError("give one source of galaxies: --data with --specz, or --set, --table or --simulate")
@@ -125,7 +125,7 @@ def _from_survey(
 ) -> "Examples":
     from pipeline.errors import ConfigError
     from pipeline.survey.discovery import find_tiles
-    from pipeline.training_set import Redshifts, build_training_set, is_simulated, join_examples
+    from pipeline.training.training_set import Redshifts, build_training_set, is_simulated, join_examples
     from pipeline.validation.settings import SpecSettings
     from pipeline.validation.specz import read_specz
 
@@ -169,7 +169,7 @@ def _from_simulation(number: int) -> "Examples":
     from pipeline.simulation.settings import SimulationSettings
     from pipeline.simulation.tile import simulate_tile
     from pipeline.survey.discovery import find_tiles
-    from pipeline.training_set import build_training_set, join_examples
+    from pipeline.training.training_set import build_training_set, join_examples
 
     settings = SimulationSettings(size=2500, density=20, release="DR4.0", seed=2026)
     size, density = settings.size, settings.density
@@ -188,7 +188,7 @@ def _from_simulation(number: int) -> "Examples":
 def _true_redshifts(truth: object) -> "Redshifts":
     import numpy as np
 
-    from pipeline.training_set import Redshifts
+    from pipeline.training.training_set import Redshifts
 
     table = {name: np.array(truth[name].to_pylist()) for name in ("ra", "dec", "z", "kind")}  # type: ignore[index]
     galaxies = (table["kind"] == "galaxy") & np.isfinite(table["z"])
@@ -198,7 +198,7 @@ def _true_redshifts(truth: object) -> "Redshifts":
 def _rule_and_config(data: list[Path], release: str | None, select: str) -> "tuple[StampRule, RunConfig]":
     from models.contract import IMAGE_BANDS, MAGNITUDE_BANDS
     from pipeline.config import RunConfig
-    from pipeline.training_set import training_rule
+    from pipeline.training.training_set import training_rule
 
     config = RunConfig(tiles=("all",), data=tuple(data), out=Path(), release=release, select=select)
     return training_rule(IMAGE_BANDS, MAGNITUDE_BANDS, 36), config

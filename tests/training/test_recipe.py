@@ -12,7 +12,8 @@ from models.network import ARCHITECTURES
 from models.session import PhotozModel
 from models.smoothing import smooth_redshifts
 from models.training import Settings
-from pipeline.comparison import (
+from pipeline.errors import ConfigError
+from pipeline.training.comparison import (
     as_json,
     as_markdown,
     colour_halves,
@@ -22,8 +23,7 @@ from pipeline.comparison import (
     unseen,
     worst_lost_band,
 )
-from pipeline.errors import ConfigError
-from pipeline.recipe import Recipe, make_bundle, plot_losses
+from pipeline.training.recipe import Recipe, make_bundle, plot_losses
 
 SETTINGS = Settings(epochs=3, batch=64, seed=5)
 

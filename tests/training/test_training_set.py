@@ -11,7 +11,7 @@ from models.examples import SetFacts
 from pipeline.config import RunConfig
 from pipeline.errors import BadDataError
 from pipeline.survey.discovery import find_tiles
-from pipeline.training_set import Redshifts, build_training_set, is_simulated, join_examples, training_rule
+from pipeline.training.training_set import Redshifts, build_training_set, is_simulated, join_examples, training_rule
 
 RULE = training_rule(IMAGE_BANDS, NINE, 36)
 FACTS = SetFacts("test", False, IMAGE_BANDS, NINE, 0.2, True, True)

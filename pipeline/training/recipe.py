@@ -16,8 +16,8 @@ from models.network import ARCHITECTURES, Architecture, PhotozNetwork
 from models.smoothing import smooth_redshifts
 from models.training import Epoch, Settings, evaluate, train
 from pipeline import __version__
-from pipeline.comparison import measure
 from pipeline.errors import ConfigError
+from pipeline.training.comparison import measure
 
 Report = Callable[[int, Epoch], None]
 """Called after each epoch with the number of the network (from 1)."""

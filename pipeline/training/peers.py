@@ -12,8 +12,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from models.examples import Examples, Split
-from pipeline.comparison import Row, measure
 from pipeline.science.statistics import normalised_residual, smad
+from pipeline.training.comparison import Row, measure
 
 SEED = 1
 
