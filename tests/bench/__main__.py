@@ -22,6 +22,13 @@ def case(name: str, folder: Path, sources: int) -> dict:
     return json.loads(done.stdout.splitlines()[-1])
 
 
+def alone(function: str) -> float:
+    """Median of three calls of a function of `bench.others`, in a process of its own."""
+    code = f"from bench.others import {function} as measure; print(*(measure() for _ in range(3)))"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    return statistics.median(float(word) for word in done.stdout.split())
+
+
 def ratio(result: dict, of: int = 0, to: int = 1, scale: float = 1.0) -> str:
     """Median and range of the ratio of two columns, pair by pair."""
     ratios = [scale * row[of] / row[to] for row in result["seconds"]]
@@ -58,6 +65,12 @@ def main() -> None:
         line("20,000 sources: whole tile / larger of cutting, inference", ratio(tile, 0, larger), "<= 1.2", _mib(tile))
         for name, seconds in zip(("whole tile", "cutting alone", "inference alone"), tile["medians"], strict=True):
             line(f"  {name}, objects/s", f"{MANY / seconds:,.0f}", "")
+        line("validation of 1,000,000 pairs without plots, seconds", f"{alone('million_pairs'):.1f}", "< 10")
+        line(
+            "simulated galaxies rendered in four bands, per second",
+            f"{alone('rendered_galaxies_per_second'):.0f}",
+            ">= 250",
+        )
         line("photoz-run --help, seconds", f"{statistics.median(_help() for _ in range(5)):.2f}", "< 0.5")
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -1,7 +1,5 @@
 """Pixels against GalSim, which draws the same profiles by Fourier transform."""
 
-import time
-
 import galsim
 import numpy as np
 import pytest
@@ -117,21 +115,6 @@ def test_clumps_are_bluer_than_their_disc_and_follow_two_arms():
     near = np.abs(radius - np.median(radius, axis=1, keepdims=True)) < 0.25
     order = np.abs((np.exp(1j * doubled) * near).sum(axis=1)) / near.sum(axis=1)
     assert np.median(order) > 0.5
-
-
-def test_stamps_are_rendered_fast_enough_for_training_sets():
-    """250 galaxies per second and core in four bands; half of that is asked for, the machine may be busy."""
-    bright = some_galaxies(400)
-    light = mixtures.galaxy_mixtures(bright)
-    n = len(bright)
-    place = np.full(n, 18.0) + 40.0 * np.arange(n)
-    image = np.ones((36, 40 * n), np.float32)
-    start = time.process_time()
-    for band in range(4):
-        body, clumps = render.mixture_blobs(light, band, place, np.full(n, 18.0), 0.8)
-        render.add(image, body, 5e-4, 1e-13)
-        render.add(image, clumps, 5e-3, 1e-13)
-    assert n / (time.process_time() - start) > 125
 
 
 def test_every_cell_owns_its_objects_so_that_tiles_share_them():
