@@ -89,15 +89,17 @@ class RunConfig(BaseModel):
         return hashlib.sha256(json.dumps(chosen, sort_keys=True).encode()).hexdigest()
 
 
-def load_config(path: Path | None, overrides: dict[str, Any]) -> RunConfig:
-    """The configuration from a TOML file and the options given on the command line, which win.
+def load_config(path: Path | None, overrides: dict[str, Any], defaults: dict[str, Any] | None = None) -> RunConfig:
+    """The configuration from a TOML file and the options given on the command line, which win over it.
+
+    ``defaults`` stand in for needed settings that neither gives.
 
     Raises
     ------
     ConfigError
         If the file cannot be read, is not TOML, has an unknown key, or a value does not fit.
     """
-    settings = _read_toml(path) if path else {}
+    settings = (defaults or {}) | (_read_toml(path) if path else {})
     settings |= {name: value for name, value in overrides.items() if value is not None}
     try:
         return RunConfig.model_validate(settings)

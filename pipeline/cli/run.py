@@ -76,10 +76,11 @@ def run(
         "allow_fallback": allow_fallback,
         "workers": workers,
     }
-    settings = load_config(config, given)
     if dry_run:
-        _dry_run(settings, as_json)
+        # Nothing is written, so that nobody need say where.
+        _dry_run(load_config(config, given, {"out": Path()}), as_json)
         return
+    settings = load_config(config, given)
     from pipeline.run.driver import run as run_tiles
     from pipeline.run.progress import Progress
 

@@ -273,6 +273,12 @@ def test_json_is_all_that_stands_on_stdout(again, monkeypatch, capsys):
     assert summary == json.loads((out / "summary.json").read_text())
 
 
+def test_a_dry_run_need_not_be_told_where_to_write(dr4_tile, bundle, monkeypatch, capsys):
+    arguments = ["--tiles", "all", "--data", str(dr4_tile.folder), "--model", str(bundle), "--dry-run", "--json"]
+    assert in_process(monkeypatch, arguments) == 0
+    assert [plan["tile"] for plan in json.loads(capsys.readouterr().out)] == [dr4_tile.name]
+
+
 def test_a_dry_run_says_what_would_be_done_and_writes_nothing(data, bundle, tmp_path, monkeypatch, capsys):
     folder = tmp_path / "data"
     make_tile(folder, "KIDS_9.0_-31.2", products=("sci", "wei"), bands=("u", "r", "i"))
