@@ -117,7 +117,7 @@ def run(config: RunConfig, progress: Progress, restart: bool = False) -> RunSumm
         for outcome in measure(tasks, workers) if tasks else ():
             outcomes[outcome.tile] = outcome
             progress.advance(outcome)
-            if outcome.error == "KilledWorker":
+            if not outcome.host:  # no worker lived to record it
                 directory.write_outcome(outcome)
     summary = RunSummary(config.out, outcomes, len(settled), time.monotonic() - start)
     write_json(config.out / "summary.json", summary.as_dict())
@@ -174,14 +174,16 @@ def _outcome(future: "Future[TileOutcome]", by_tile: Mapping[str, TileTask]) -> 
     if isinstance(error, PhotozError):
         raise error
     tile, _, attempt = str(future.key).rpartition("-")
+    task = by_tile[tile]
     return TileOutcome(
         tile,
         Status.QUARANTINED,
-        "",
-        by_tile[tile].run.run_digest,
+        inputs_digest(input_files(task.ref.paths())),
+        task.run.run_digest,
         attempt=int(attempt),
         error=type(error).__name__,
-        reason=f"{tile}: the worker process died ({error}); out of memory, or a library crashed",
+        reason=f"{tile}: the worker process died each time it was tried; out of memory, or a library crashed",
+        traceback=str(error),
     )
 
 

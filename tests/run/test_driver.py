@@ -12,8 +12,11 @@ import pytest
 from distributed import Client
 from distributed.security import Security
 from support.bundles import closed_form_bundle
+from support.crash import DEADLY, run_tile_or_die
 from support.runs import in_process, options, outcome
+from support.tiles import make_tile
 
+from pipeline.config import load_config
 from pipeline.errors import BadDataError, InterruptedRunError, OutputError, TransientError
 from pipeline.records import Status, TileOutcome
 from pipeline.run import driver, worker
@@ -175,3 +178,25 @@ def test_quiet_progress_says_nothing(capsys):
 def test_summary_json_stands_in_the_run_directory(dr4_tile, bundle, tmp_path, monkeypatch):
     assert in_process(monkeypatch, options(dr4_tile.folder, bundle, tmp_path / "out")) == 0
     assert json.loads((tmp_path / "out" / "summary.json").read_text())["rows"] == 40
+
+
+def test_a_tile_that_kills_its_worker_is_quarantined_and_the_others_finish(bundle, tmp_path, monkeypatch):
+    for name in ("KIDS_9.0_-31.2", DEADLY, "KIDS_11.0_-31.2"):
+        make_tile(tmp_path / "data", name, products=("sci",))
+    monkeypatch.setattr(driver, "run_tile", run_tile_or_die)
+    config = load_config(
+        None,
+        {"tiles": ["all"], "data": [tmp_path / "data"], "out": tmp_path / "out", "model": str(bundle), "select": "all"}
+        | {"workers": 2, "provider": "cpu"},
+    )
+    summary = driver.run(config, Progress(quiet=True))
+    assert summary.exit_code == 3
+    assert {tile: one.status for tile, one in summary.outcomes.items()} == {
+        "KIDS_9.0_-31.2": Status.DONE,
+        DEADLY: Status.QUARANTINED,
+        "KIDS_11.0_-31.2": Status.DONE,
+    }
+    record = json.loads((tmp_path / "out" / "quarantine" / f"{DEADLY}.json").read_text())
+    assert record["reason"].startswith(f"{DEADLY}: the worker process died")
+    again = driver.run(config, Progress(quiet=True))
+    assert again.resumed == 3
