@@ -6,8 +6,6 @@ FITS they are NaN (floats) or TNULL (integers).
 
 from dataclasses import dataclass
 
-import numpy as np
-
 TNULL = -(2**31)
 """The FITS null of int32 columns; no valid MASK or flag has this value."""
 
@@ -22,11 +20,6 @@ class Column:
     ucd: str
     null: bool
     description: str
-
-    @property
-    def is_float(self) -> bool:
-        """Whether missing values can be NaN."""
-        return np.dtype(self.dtype).kind == "f"
 
 
 COLUMNS = (

@@ -36,7 +36,7 @@ OUTSIDE_FRACTION = 0.5
 
 @dataclass(frozen=True)
 class TileResult:
-    """What `process_tile` found: rows, files written and the figures that go into the tile's outcome."""
+    """What `process_tile` found; each field goes into the tile's outcome under the same name."""
 
     rows_in: int = 0
     rows_out: int = 0
@@ -104,7 +104,7 @@ def process_tile(
         counts=tile.counts,
         zero_points=zero_points,
         seeing=tile.coadds.seeing,
-        seconds=clock.seconds,
+        seconds={step: round(seconds, 4) for step, seconds in clock.seconds.items()},
     )
 
 
@@ -121,6 +121,13 @@ def stamp_rule(contract: ModelContract) -> StampRule:
     )
 
 
+def pixel_policy(config: RunConfig) -> PixelPolicy:
+    """What the configuration says of pixels, missing bands and missing DMAG."""
+    return PixelPolicy(
+        config.bad_pixel_bits, config.use_weights, config.missing_band, config.missing_dmag, config.scratch
+    )
+
+
 @contextmanager
 def open_tile(ref: TileRef, rule: StampRule, config: RunConfig) -> Iterator[OpenTile]:
     """Open the coadds of a tile and read its selected sources with their magnitudes.
@@ -130,9 +137,7 @@ def open_tile(ref: TileRef, rule: StampRule, config: RunConfig) -> Iterator[Open
     BadDataError
         If a file is bad, or most sources lie off the coadds.
     """
-    policy = PixelPolicy(
-        config.bad_pixel_bits, config.use_weights, config.missing_band, config.missing_dmag, config.scratch
-    )
+    policy = pixel_policy(config)
     with open_coadds(ref, rule, policy) as coadds:
         dmag_r = tile_dmag(ref, "r", policy)
         external = config.magnitudes is not None

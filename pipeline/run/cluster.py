@@ -1,7 +1,6 @@
 """A Dask cluster on this machine: one process per worker, encrypted, reachable from loopback only."""
 
 import logging
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -16,11 +15,6 @@ SETTINGS = {
     "distributed.comm.timeouts.connect": "60s",
     "distributed.worker.daemon": False,
 }
-
-
-def available_cores() -> int:
-    """Cores this process may use: its affinity, never the machine's count."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextmanager

@@ -13,13 +13,13 @@ from typing import Any
 
 from distributed import Client, Future, as_completed
 
-from models.session import PhotozModel
+from models.session import PhotozModel, available_threads
 from pipeline import __version__
 from pipeline.catalogue.provenance import Provenance, input_files, inputs_digest
 from pipeline.config import RunConfig
 from pipeline.errors import ExitCode, InterruptedRunError, PhotozError
 from pipeline.records import Status, TileOutcome, TileRef
-from pipeline.run.cluster import available_cores, local_client
+from pipeline.run.cluster import local_client
 from pipeline.run.ledger import MANIFEST_SCHEMA, RunDirectory, input_list, run_digest, write_json
 from pipeline.run.plan import check_tiles, find_run_tiles, load_model, model_path
 from pipeline.run.progress import Progress
@@ -108,8 +108,8 @@ def run(config: RunConfig, progress: Progress, restart: bool = False) -> RunSumm
     directory.open(manifest, config.resolved_toml(), restart)
     settled = directory.settled(tiles, run_digest(manifest))
     pending = [ref for tile, ref in tiles.items() if tile not in settled]
-    workers = min(config.workers or available_cores(), max(1, len(pending)))
-    threads = max(1, available_cores() // workers)
+    workers = min(config.workers or available_threads(), max(1, len(pending)))
+    threads = max(1, available_threads() // workers)
     provenance = _provenance(manifest, model)
     tasks = [TileTask(ref, config, path, provenance, threads) for ref in pending]
     outcomes = dict(settled)

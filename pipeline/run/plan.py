@@ -16,10 +16,10 @@ from pipeline.errors import ConfigError, ContractError, PhotozError
 from pipeline.records import TileRef
 from pipeline.science.selection import names_in
 from pipeline.survey.catalogues import DERIVED, column_names, read_sources
-from pipeline.survey.coadds import PixelPolicy, tile_dmag
+from pipeline.survey.coadds import tile_dmag
 from pipeline.survey.discovery import expand_tiles, find_tiles
 from pipeline.survey.release import I_EPOCH_IMAGES
-from pipeline.tile import stamp_rule
+from pipeline.tile import pixel_policy, stamp_rule
 
 BUNDLED = Path(__file__).parents[2] / "models" / "bundled"
 COLUMN_NAMES = {*schema.BY_NAME, QUANTILES}
@@ -108,7 +108,6 @@ def _plan_tile(ref: TileRef, config: RunConfig, contract: ModelContract) -> Tile
     ]
     paths = [path for files in needed for path in files.paths()] + ([ref.catalogue] if ref.catalogue else [])
     size = sum(path.stat().st_size for path in paths)
-    policy = PixelPolicy(config.bad_pixel_bits, config.use_weights, "flag", config.missing_dmag)
     images = [name for name in _wanted("i", contract) if name in ref.images] or ["i"]
     try:
         rows = len(
@@ -116,7 +115,7 @@ def _plan_tile(ref: TileRef, config: RunConfig, contract: ModelContract) -> Tile
                 ref,
                 stamp_rule(contract),
                 images,
-                tile_dmag(ref, "r", policy),
+                tile_dmag(ref, "r", pixel_policy(config)),
                 config.select,
                 config.keep,
                 config.magnitudes is None,

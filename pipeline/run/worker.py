@@ -4,7 +4,7 @@ import os
 import socket
 import time
 import traceback
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -89,18 +89,7 @@ _load = lru_cache(maxsize=1)(load_model)
 def _good(blank: TileOutcome, result: TileResult) -> TileOutcome:
     if result.rows_in != result.rows_out:
         raise AssertionError(f"{result.rows_in} sources in, {result.rows_out} rows out")
-    return replace(
-        blank,
-        status=Status.DONE if result.rows_in else Status.NO_WORK,
-        rows_in=result.rows_in,
-        rows_out=result.rows_out,
-        flag_counts=dict(result.flag_counts),
-        counts=dict(result.counts),
-        zero_points=dict(result.zero_points),
-        seeing=dict(result.seeing),
-        files=dict(result.files),
-        seconds={step: round(seconds, 4) for step, seconds in result.seconds.items()},
-    )
+    return replace(blank, status=Status.DONE if result.rows_in else Status.NO_WORK, **asdict(result))
 
 
 def _bad(blank: TileOutcome, error: Exception, status: Status) -> TileOutcome:

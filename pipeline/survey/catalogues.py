@@ -39,13 +39,13 @@ def magnitude_suffixes(release: str, bands: Sequence[str], i_images: Sequence[st
 def count_rows(path: Path) -> int:
     """Rows of a catalogue, from its header."""
     with explained(path), fitsio.FITS(str(path)) as hdus:
-        return int(_table_hdu(path, hdus).get_nrows())
+        return int(table_hdu(path, hdus).get_nrows())
 
 
 def column_names(path: Path) -> list[str]:
     """Names of a catalogue's columns, from its header."""
     with explained(path), fitsio.FITS(str(path)) as hdus:
-        return list(_table_hdu(path, hdus).get_colnames())
+        return list(table_hdu(path, hdus).get_colnames())
 
 
 def read_sources(
@@ -151,7 +151,7 @@ def _wanted_columns(
 def _read_columns(path: Path, wanted: tuple[list[str], list[str]]) -> dict[str, NDArray[Any]]:
     needed, optional = wanted
     with explained(path), fitsio.FITS(str(path)) as hdus:
-        hdu = _table_hdu(path, hdus)
+        hdu = table_hdu(path, hdus)
         present = hdu.get_colnames()
         if missing := [name for name in needed if name not in present]:
             raise BadDataError(
@@ -163,17 +163,19 @@ def _read_columns(path: Path, wanted: tuple[list[str], list[str]]) -> dict[str, 
             rows = np.zeros(0, hdu.get_rec_dtype(colnums=[present.index(c) for c in columns])[0])
         else:
             rows = hdu.read(columns=columns)
-    return {name: _native(rows[name]) for name in columns}
+    return {name: native(rows[name]) for name in columns}
 
 
-def _table_hdu(path: Path, hdus: Any) -> Any:
+def table_hdu(path: Path, hdus: Any) -> Any:
+    """The first binary table of an opened file; `BadDataError` if there is none."""
     for hdu in hdus:
         if isinstance(hdu, fitsio.hdu.TableHDU):
             return hdu
     raise BadDataError(f"{path}: no binary table in any HDU")
 
 
-def _native(values: NDArray[Any]) -> NDArray[Any]:
+def native(values: NDArray[Any]) -> NDArray[Any]:
+    """A FITS column as numpy computes with it: native byte order, text decoded and without trailing blanks."""
     if values.dtype.kind == "S":
         return np.char.rstrip(np.char.decode(values, "ascii"))
     return np.ascontiguousarray(values, values.dtype.newbyteorder("="))

@@ -18,8 +18,7 @@ from pipeline.errors import BadDataError, context
 from pipeline.records import BandFiles, Sources, StampRule, Stamps, TileRef
 from pipeline.science.cutouts import stamp_start
 from pipeline.science.photometry import calibrate
-from pipeline.survey.images import Image, open_image
-from pipeline.survey.reading import explained
+from pipeline.survey.images import Image, image_header, open_image
 from pipeline.survey.release import I_EPOCH_IMAGES
 
 CATALOGUE_DMAG_KEYS = ("DMAG_{BAND}", "DMAG_{band}", "DMAG_{band}_1")
@@ -143,12 +142,7 @@ def tile_dmag(ref: TileRef, band: str, policy: PixelPolicy) -> float:
     BadDataError
         If neither has it (unless the policy takes zero).
     """
-    header = fits.Header()
-    if band in ref.images:
-        path = ref.images[band].sci
-        with explained(path):
-            hdu = 1 if ".fz" in path.suffixes else 0
-            header = fits.getheader(path, hdu)
+    header = image_header(ref.images[band].sci) if band in ref.images else fits.Header()
     return _dmag(header, _catalogue_header(ref), band, policy)
 
 

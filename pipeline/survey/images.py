@@ -190,6 +190,12 @@ def open_image(path: Path, scratch: Path | None = None) -> Image:
             return _first_image(path, Path(unpacked.name))
 
 
+def image_header(path: Path) -> fits.Header:
+    """The header of an image file, without opening its pixels; `BadDataError` if it cannot be read."""
+    with explained(path):
+        return fits.getheader(path, 1 if ".fz" in path.suffixes else 0)
+
+
 def _first_image(path: Path, plain: Path) -> Image:
     """The first image of ``path``, whose bytes lie in ``plain`` (the same file, or its unpacked copy)."""
     with ExitStack() as stack:

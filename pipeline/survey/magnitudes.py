@@ -16,7 +16,7 @@ from pipeline import flags
 from pipeline.errors import BadDataError
 from pipeline.records import Sources
 from pipeline.science.matching import match_positions
-from pipeline.survey.catalogues import MagnitudeSuffixes, gaap_magnitudes, magnitude_flags
+from pipeline.survey.catalogues import MagnitudeSuffixes, gaap_magnitudes, magnitude_flags, native, table_hdu
 from pipeline.survey.reading import explained
 
 
@@ -108,19 +108,17 @@ def _read_fits(
     table: MagnitudeTable, needed: Sequence[str], optional: Sequence[str], sources: Sources
 ) -> dict[str, NDArray[Any]]:
     with fitsio.FITS(str(table.path)) as hdus:
-        hdu = next((hdu for hdu in hdus if isinstance(hdu, fitsio.hdu.TableHDU)), None)
-        if hdu is None:
-            raise BadDataError(f"{table.path}: no binary table in any HDU")
+        hdu = table_hdu(table.path, hdus)
         columns = _columns(table.path, needed, optional, hdu.get_colnames())
         if table.by == "id":
-            wanted = np.isin(_text(hdu.read_column("ID")), sources.id_N)
+            wanted = np.isin(native(hdu.read_column("ID")), sources.id_N)
         else:
             low, high = _declinations(sources, table.radius)
             dec_M = hdu.read_column("DECJ2000")
             wanted = (dec_M >= low) & (dec_M <= high)
         indices = np.flatnonzero(wanted)
         rows = hdu.read(columns=columns, rows=indices) if len(indices) else np.zeros(0, hdu.get_rec_dtype()[0])
-    return {name: _text(rows[name]) if name == "ID" else np.asarray(rows[name]) for name in columns}
+    return {name: native(rows[name]) for name in columns}
 
 
 def _columns(path: Path, needed: Sequence[str], optional: Sequence[str], present: Sequence[str]) -> list[str]:
@@ -132,7 +130,3 @@ def _columns(path: Path, needed: Sequence[str], optional: Sequence[str], present
 def _declinations(sources: Sources, radius: float) -> tuple[float, float]:
     margin = radius / 3600
     return float(sources.dec_N.min()) - margin, float(sources.dec_N.max()) + margin
-
-
-def _text(values: NDArray[Any]) -> NDArray[np.str_]:
-    return np.char.rstrip(np.char.decode(values, "ascii")) if values.dtype.kind == "S" else values

@@ -12,7 +12,6 @@ from pathlib import Path
 from pipeline.errors import ConfigError
 
 COMPRESSIONS = ("", ".fz", ".gz")
-PRODUCTS = ("sci", "wei", "msk")
 
 _FILE = re.compile(
     r"KiDS_DR(?P<release>[45]\.\d+)_(?P<ra>\d+\.\d)_(?P<dec>-?\d+\.\d)_(?P<rest>[A-Za-z0-9_]+)\.fits(?:\.fz|\.gz)?"

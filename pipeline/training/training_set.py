@@ -4,7 +4,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
-from astropy.io import fits
 from numpy.typing import NDArray
 
 from models.examples import Examples, SetFacts
@@ -12,7 +11,7 @@ from pipeline.config import RunConfig
 from pipeline.errors import BadDataError, context
 from pipeline.records import Sources, StampRule, TileRef
 from pipeline.science.matching import match_positions
-from pipeline.survey.reading import explained
+from pipeline.survey.images import image_header
 from pipeline.tile import open_tile
 
 MATCH_RADIUS = 1.0
@@ -109,7 +108,5 @@ def _matches(
 
 def is_simulated(ref: TileRef) -> bool:
     """Whether the header of one of the tile's coadds says that it is no observation (SIMULATD)."""
-    for files in ref.images.values():
-        with explained(files.sci):
-            return bool(fits.getheader(files.sci, 1 if ".fz" in files.sci.suffixes else 0).get("SIMULATD", False))
-    return False
+    coadds = [files.sci for files in ref.images.values()]
+    return bool(coadds) and bool(image_header(coadds[0]).get("SIMULATD", False))

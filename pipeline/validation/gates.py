@@ -37,7 +37,7 @@ def _untested(name: str, pairs: int) -> GateOutcome:
 
 
 def _limits(limits: Limits, group: Group, where: str) -> Iterator[GateOutcome]:
-    for gate, statistic in (("smad_max", "smad"), ("bias_max", "bias"), ("outliers_max", "outliers_015")):
+    for gate, statistic in (("smad_max", "smad"), ("bias_max", "bias"), ("outlier_max", "outliers_015")):
         limit = getattr(limits, gate)
         if limit is not None:
             value = group[statistic].value

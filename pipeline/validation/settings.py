@@ -41,7 +41,7 @@ class Limits(_Frozen):
     smad_max: float | None = Field(default=None, gt=0)
     bias_max: float | None = Field(default=None, gt=0)
     """Limit of |mean(z_phot - z_spec)|."""
-    outliers_max: Fraction | None = None
+    outlier_max: Fraction | None = None
     """Limit of the fraction with |normdz| > 0.15."""
     coverage_68: tuple[Fraction, Fraction] | None = None
     coverage_95: tuple[Fraction, Fraction] | None = None

@@ -16,11 +16,12 @@ from support.crash import DEADLY, run_tile_or_die
 from support.runs import in_process, options, outcome
 from support.tiles import make_tile
 
+from models.session import available_threads
 from pipeline.config import load_config
 from pipeline.errors import BadDataError, InterruptedRunError, OutputError, TransientError
 from pipeline.records import Status, TileOutcome
 from pipeline.run import driver, worker
-from pipeline.run.cluster import available_cores, local_client
+from pipeline.run.cluster import local_client
 from pipeline.run.driver import interruptible
 from pipeline.run.progress import Progress
 from pipeline.tile import process_tile
@@ -147,7 +148,7 @@ def test_a_signal_before_the_first_tile_is_an_interruption_too(dr4_tile, bundle,
 
 def test_workers_are_counted_by_affinity(monkeypatch):
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {3}, raising=False)
-    assert available_cores() == 1
+    assert available_threads() == 1
 
 
 def test_a_batch_log_has_a_heartbeat_with_rate_and_time_left(capsys):

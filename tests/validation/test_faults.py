@@ -16,7 +16,7 @@ GATES = """
 [gates]
 smad_max = 0.018
 bias_max = 0.0015
-outliers_max = 0.01
+outlier_max = 0.01
 coverage_68 = [0.63, 0.73]
 coverage_95 = [0.92, 0.97]
 completeness_min = 0.99
