@@ -17,5 +17,5 @@ echo "3/3  validation against the simulated spectroscopic redshifts"
 "$BIN/photoz" validate "$DEMO/run" --specz "$DEMO/survey/specz.fits"
 
 echo
-echo "catalogue  $DEMO/run/tiles/*.parquet, *.fits"
+echo "catalogue  $DEMO/run/tiles/*/*.parquet, *.fits"
 echo "report     $DEMO/run/validation/report.html"

@@ -106,6 +106,14 @@ class Prediction:
     flags_N: NDArray[np.int32]
 
 
+def tile_group(tile: str) -> str:
+    """The sub-folder that holds a tile's files in a run directory: ``KIDS_180`` for ``KIDS_180.0_-0.5``.
+
+    A parallel file system wants no folder with tens of thousands of files.
+    """
+    return tile.partition(".")[0]
+
+
 class Status(StrEnum):
     """How a tile ended."""
 
@@ -123,6 +131,8 @@ class TileOutcome:
     status: Status
     inputs_digest: str
     run_digest: str
+    catalogue_rows: int | None = None
+    """Rows of the tile's catalogue before the selection; ``None`` where it could not be read."""
     rows_in: int = 0
     rows_out: int = 0
     flag_counts: Mapping[str, int] = field(default_factory=dict)

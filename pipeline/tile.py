@@ -38,6 +38,7 @@ OUTSIDE_FRACTION = 0.5
 class TileResult:
     """What `process_tile` found; each field goes into the tile's outcome under the same name."""
 
+    catalogue_rows: int = 0
     rows_in: int = 0
     rows_out: int = 0
     files: Mapping[str, str] = field(default_factory=dict)
@@ -75,7 +76,8 @@ def process_tile(
     BadDataError, TransientError
         If a file of the tile is bad, or storage failed; nothing is written then.
     """
-    if ref.catalogue is not None and count_rows(ref.catalogue) == 0:
+    catalogue_rows = 0 if ref.catalogue is None else count_rows(ref.catalogue)
+    if ref.catalogue is not None and catalogue_rows == 0:
         return TileResult()
     clock = Stopwatch()
     rule = stamp_rule(model.contract)
@@ -83,7 +85,7 @@ def process_tile(
         with clock.step("read"):
             tile = stack.enter_context(open_tile(ref, rule, config))
         if len(tile.sources) == 0:
-            return TileResult()
+            return TileResult(catalogue_rows)
         parts, magnitudes_NC = [], []
         for sources, stamps in ahead(clock.steps("cut", tile.batches())):
             with clock.step("infer"):
@@ -97,6 +99,7 @@ def process_tile(
         )
         files = write_tile(table, folder, ref.tile, config.formats, tile_provenance(run, ref, inputs))
     return TileResult(
+        catalogue_rows=catalogue_rows,
         rows_in=len(tile.sources),
         rows_out=table.num_rows,
         files=files,

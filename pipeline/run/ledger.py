@@ -1,8 +1,8 @@
 """The run directory: what was decided, what is done, what failed. Its files are the only truth about a run.
 
-    run.toml  manifest.json  tiles/<tile>.parquet  tiles/<tile>.json  quarantine/<tile>.json
+    run.toml  manifest.json  tiles/<group>/<tile>.parquet  tiles/<group>/<tile>.json  quarantine/<group>/<tile>.json
 
-``tiles/<tile>.json`` is written last and is the commit mark of a tile.
+``tiles/<group>/<tile>.json`` is written last and is the commit mark of a tile.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ from pipeline.catalogue.provenance import InputFile, input_files, inputs_digest
 from pipeline.catalogue.tile_files import sync_folder
 from pipeline.config import RunConfig
 from pipeline.errors import ConfigError, OutputError
-from pipeline.records import Status, TileOutcome, TileRef
+from pipeline.records import Status, TileOutcome, TileRef, tile_group
 
 MANIFEST_SCHEMA = 1
 LEFTOVER_SECONDS = 86400.0
@@ -45,6 +45,10 @@ class RunDirectory:
     def quarantine(self) -> Path:
         """Folder of the records of tiles that failed."""
         return self.path / "quarantine"
+
+    def tile_folder(self, tile: str) -> Path:
+        """Folder of the files and the mark of one tile."""
+        return self.tiles / tile_group(tile)
 
     @property
     def manifest(self) -> Path:
@@ -79,7 +83,7 @@ class RunDirectory:
 
     def _remove_leftovers(self) -> None:
         """Delete half-written files of killed workers; a younger one may belong to a run that is alive."""
-        for leftover in self.tiles.glob(".*.part"):
+        for leftover in self.tiles.glob("*/.*.part"):
             if time.time() - leftover.stat().st_mtime > LEFTOVER_SECONDS:
                 leftover.unlink(missing_ok=True)
 
@@ -102,18 +106,20 @@ class RunDirectory:
         """Record how a tile ended: the commit mark of a good one, the quarantine record of a bad one."""
         good = outcome.status in (Status.DONE, Status.NO_WORK)
         folder, other = (self.tiles, self.quarantine) if good else (self.quarantine, self.tiles)
-        write_json(folder / f"{outcome.tile}.json", asdict(outcome))
-        (other / f"{outcome.tile}.json").unlink(missing_ok=True)
+        name = f"{tile_group(outcome.tile)}/{outcome.tile}.json"
+        make_folder((folder / name).parent)
+        write_json(folder / name, asdict(outcome))
+        (other / name).unlink(missing_ok=True)
 
     def release(self, tile: str) -> None:
         """Forget that ``tile`` is quarantined."""
-        (self.quarantine / f"{tile}.json").unlink(missing_ok=True)
+        (self.quarantine / tile_group(tile) / f"{tile}.json").unlink(missing_ok=True)
 
     def outcomes(self) -> dict[str, TileOutcome]:
         """Every recorded outcome by tile; unreadable records count as absent."""
         found = {}
         for folder in (self.quarantine, self.tiles):
-            for path in sorted(folder.glob("*.json")):
+            for path in sorted(folder.glob("*/*.json")):
                 outcome = _read_outcome(path)
                 if outcome is not None:
                     found[outcome.tile] = outcome
@@ -145,7 +151,9 @@ class RunDirectory:
         return settled
 
     def _intact(self, outcome: TileOutcome) -> bool:
-        return all(file_digest(self.tiles / name) == digest for name, digest in outcome.files.items())
+        return all(
+            file_digest(self.tile_folder(outcome.tile) / name) == digest for name, digest in outcome.files.items()
+        )
 
 
 def run_digest(manifest: Mapping[str, Any]) -> str:
@@ -166,6 +174,14 @@ def read_json(path: Path) -> dict[str, Any]:
     except (OSError, json.JSONDecodeError) as error:
         raise ConfigError(f"{path} cannot be read ({error}); is this a run directory?") from error
     return content
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder of the run directory if it is missing; `OutputError` if that is refused."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be made ({error.strerror}); free space or check permissions") from error
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:

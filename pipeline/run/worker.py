@@ -13,7 +13,7 @@ from pipeline.catalogue.provenance import Provenance, input_files, inputs_digest
 from pipeline.config import RunConfig
 from pipeline.errors import BadDataError, ConfigError, ContractError, OutputError, TransientError, context
 from pipeline.records import Status, TileOutcome, TileRef
-from pipeline.run.ledger import RunDirectory
+from pipeline.run.ledger import RunDirectory, make_folder
 from pipeline.run.plan import load_model
 from pipeline.tile import TileResult, process_tile
 
@@ -59,8 +59,10 @@ def run_tile(task: TileTask) -> TileOutcome:
     )
     directory = RunDirectory(task.config.out)
     try:
+        folder = directory.tile_folder(task.ref.tile)
+        make_folder(folder)
         with context(task.ref.tile):
-            result = process_tile(task.ref, task.config, model, directory.tiles, task.run, inputs)
+            result = process_tile(task.ref, task.config, model, folder, task.run, inputs)
             outcome = _good(blank, result)
     except (ConfigError, OutputError):
         raise

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from pipeline.errors import BadDataError, ConfigError, context
+from pipeline.records import tile_group
 from pipeline.science.selection import names_in, select
 from pipeline.validation.settings import DEFAULT_RED, ValidationSettings
 from pipeline.validation.tables import Columns, as_floats, catalogue_files, column_names, read_columns
@@ -106,7 +107,7 @@ def read_catalogue(path: Path, settings: ValidationSettings) -> tuple[Catalogue,
 def seeing_of_tiles(run: Path, tile_N: NDArray[np.str_]) -> dict[str, NDArray[np.float64]]:
     """Column PSF_FWHM: the seeing (arcsec) in r that a run directory recorded for each tile; none where it has none."""
     names, place_N = np.unique(tile_N, return_inverse=True)
-    seeing_T = np.array([_recorded_seeing(run / "tiles" / f"{name}.json") for name in names])
+    seeing_T = np.array([_recorded_seeing(run / "tiles" / tile_group(name) / f"{name}.json") for name in names])
     return {"PSF_FWHM": seeing_T[place_N]} if np.isfinite(seeing_T).any() else {}
 
 

@@ -26,7 +26,7 @@ def catalogue_files(path: Path) -> list[Path]:
     tiles = path / "tiles"
     if tiles.is_dir():
         # A tile without its outcome was not finished.
-        files = sorted(file for file in tiles.glob("*.parquet") if file.with_suffix(".json").exists())
+        files = sorted(file for file in tiles.rglob("*.parquet") if file.with_suffix(".json").exists())
     else:
         # A release may hold one table and the same rows in partitions below it.
         found = sorted(path.glob("*.parquet")) or sorted(path.rglob("*.parquet"))

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from onnx import numpy_helper
 from support.bundles import closed_form_bundle
-from support.runs import command, in_process, options, outcome
+from support.runs import command, in_process, options, outcome, tile_file
 from support.tiles import (
     Tile,
     change_rows,
@@ -114,7 +114,7 @@ def test_a_spoiled_tile_is_quarantined_with_tile_file_and_reason(spoiled, fault)
     assert "\n" not in record["reason"]
     assert record["reason"].count(str(names[fault])) <= 2
     assert f"quarantined {names[fault]}: {record['reason'].removeprefix(names[fault] + ': ')}" in said.stdout
-    assert not list((out / "tiles").glob(f"*{names[fault]}*"))
+    assert not list((out / "tiles").rglob(f"*{names[fault]}*"))
 
 
 def test_one_bad_tile_never_stops_the_others(spoiled):
@@ -122,9 +122,9 @@ def test_one_bad_tile_never_stops_the_others(spoiled):
     assert said.returncode == 3
     assert f"{len(FAULTS) + 3} tiles (2 DONE, 1 NO_WORK, {len(FAULTS)} QUARANTINED), 80 rows" in said.stdout
     for name in ("KIDS_0.0_-31.2", "KIDS_99.0_-31.2"):
-        assert pq.read_table(out / "tiles" / f"{name}.parquet").num_rows == 40
+        assert pq.read_table(tile_file(out, name)).num_rows == 40
     assert outcome(out, "KIDS_50.0_0.5")["status"] == "NO_WORK"
-    assert not (out / "tiles" / "KIDS_50.0_0.5.parquet").exists()
+    assert not tile_file(out, "KIDS_50.0_0.5").exists()
 
 
 def test_nothing_but_clear_lines_is_said(spoiled):

@@ -11,8 +11,10 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from support.bundles import closed_form
-from support.runs import command, contents, in_process, options, outcome, start_command
+from support.runs import command, contents, files, in_process, options, outcome, start_command, tile_file
 from support.tiles import catalogue_magnitudes, make_tile, reference_stamps
+
+from pipeline.records import tile_group
 
 TILES = ("KIDS_0.0_-31.2", "KIDS_180.0_-0.5", "KIDS_181.0_-0.5")
 SUFFIXES = ("u", "g", "r", "i1", "Z", "Y", "J", "H", "Ks")
@@ -61,15 +63,15 @@ def test_a_run_ends_well_and_says_what_it_did(undisturbed):
 
 def test_the_run_directory_holds_what_the_design_says(undisturbed):
     out, _ = undisturbed
-    files = sorted(str(path.relative_to(out)) for path in out.rglob("*") if path.is_file())
-    tiles = [f"tiles/{tile}.{ending}" for tile in TILES for ending in ("fits", "json", "parquet")]
-    assert files == sorted(["manifest.json", "run.toml", "summary.json", *tiles])
+    found = sorted(str(path.relative_to(out)) for path in out.rglob("*") if path.is_file())
+    tiles = [f"tiles/{tile_group(tile)}/{tile}.{ending}" for tile in TILES for ending in ("fits", "json", "parquet")]
+    assert found == sorted(["manifest.json", "run.toml", "summary.json", *tiles])
 
 
 @pytest.mark.parametrize("name", TILES)
 def test_every_row_of_every_kind_of_file_is_the_closed_formula(undisturbed, survey, name):
     tile = survey[name]
-    rows = {row["ID"]: row for row in pq.read_table(undisturbed[0] / "tiles" / f"{name}.parquet").to_pylist()}
+    rows = {row["ID"]: row for row in pq.read_table(tile_file(undisturbed[0], name)).to_pylist()}
     z_N, _, _ = closed_form(reference_stamps(tile), catalogue_magnitudes(tile, SUFFIXES))
     assert len(rows) == 40
     np.testing.assert_allclose([rows[name]["Z_PHOT"] for name in tile.id_N], z_N, atol=3e-6)
@@ -90,7 +92,7 @@ def test_outcome_and_manifest_say_how_it_was_made(undisturbed, bundle):
     assert record["status"] == "DONE"
     assert (record["rows_in"], record["rows_out"], record["attempt"], record["provider"]) == (40, 40, 1, "cpu")
     assert {"read", "cut", "infer", "write"} <= set(record["seconds"])
-    metadata = pq.read_metadata(out / "tiles" / f"{TILES[1]}.parquet").metadata
+    metadata = pq.read_metadata(tile_file(out, TILES[1])).metadata
     assert metadata[b"photoz-run.model_digest"].decode() == manifest["model_digest"]
     assert metadata[b"photoz-run.config_digest"].decode() == manifest["config_digest"]
 
@@ -108,9 +110,9 @@ def test_run_toml_read_back_makes_the_same_run(undisturbed, tmp_path, monkeypatc
 
 def test_a_finished_run_is_not_measured_again(again, monkeypatch, capsys):
     out, arguments = again
-    before = {path: path.stat().st_mtime_ns for path in (out / "tiles").iterdir()}
+    before = {path: path.stat().st_mtime_ns for path in files(out)}
     assert in_process(monkeypatch, arguments) == 0
-    assert {path: path.stat().st_mtime_ns for path in (out / "tiles").iterdir()} == before
+    assert {path: path.stat().st_mtime_ns for path in files(out)} == before
     said = capsys.readouterr()
     assert "resuming: 3 of 3 tiles are settled already" in said.err
     assert "3 tiles (3 DONE), 120 rows" in said.out
@@ -160,7 +162,7 @@ def leave_a_part(tiles):
 
 def test_a_young_half_written_file_may_belong_to_a_living_run_and_stays(again, monkeypatch):
     out, arguments = again
-    part = out / "tiles" / f".{TILES[0]}.parquet.77.part"
+    part = tile_file(out, f".{TILES[0]}", ".parquet.77.part")
     part.write_bytes(b"half a file")
     assert in_process(monkeypatch, arguments) == 0
     assert part.read_bytes() == b"half a file"
@@ -181,9 +183,9 @@ def test_a_young_half_written_file_may_belong_to_a_living_run_and_stays(again, m
 )
 def test_what_was_lost_is_made_again_byte_for_byte_and_nothing_else(again, undisturbed, monkeypatch, spoil):
     out, arguments = again
-    others = [path for path in (out / "tiles").iterdir() if not path.name.startswith(TILES[0])]
+    others = [path for path in files(out) if not path.name.startswith(TILES[0])]
     before = {path: path.stat().st_mtime_ns for path in others}
-    spoil(out / "tiles")
+    spoil(tile_file(out, TILES[0]).parent)
     assert in_process(monkeypatch, arguments) == 0
     assert contents(out) == contents(undisturbed[0])
     assert {path: path.stat().st_mtime_ns for path in others} == before
@@ -192,7 +194,7 @@ def test_what_was_lost_is_made_again_byte_for_byte_and_nothing_else(again, undis
 
 def test_restart_measures_everything_again(again, undisturbed, monkeypatch):
     out, arguments = again
-    before = {path: path.stat().st_mtime_ns for path in (out / "tiles").iterdir()}
+    before = {path: path.stat().st_mtime_ns for path in files(out)}
     assert in_process(monkeypatch, [*arguments, "--restart"]) == 0
     assert contents(out) == contents(undisturbed[0])
     assert all(path.stat().st_mtime_ns > before[path] for path in before)
@@ -314,11 +316,11 @@ def test_a_stopped_run_is_finished_by_the_next_start_with_the_same_bytes(data, b
         for k in range(12):
             (folder / path.name.replace("_0.0_", f"_{k}.0_")).symlink_to(path)
     process = start_command(options(folder, bundle, out, "--workers", "1"))
-    while not list((out / "tiles").glob("*.json")) and process.poll() is None:
+    while not list((out / "tiles").glob("*/*.json")) and process.poll() is None:
         time.sleep(0.01)
     process.send_signal(signal.SIGTERM)
     _, said = process.communicate(timeout=60)
-    kept = {path: path.stat().st_mtime_ns for path in (out / "tiles").glob("*.json")}
+    kept = {path: path.stat().st_mtime_ns for path in (out / "tiles").glob("*/*.json")}
     assert process.returncode == 75, said
     last = said.strip().splitlines()[-1]
     assert last == "photoz-run: stopped by SIGTERM; finished tiles are kept, the same command resumes the run"
@@ -328,13 +330,13 @@ def test_a_stopped_run_is_finished_by_the_next_start_with_the_same_bytes(data, b
     assert in_process(monkeypatch, options(folder, bundle, out)) == 0
     assert "12 tiles (12 DONE), 480 rows" in capsys.readouterr().out
     assert all(path.stat().st_mtime_ns == when for path, when in kept.items())
-    assert not list((out / "tiles").glob(".*"))
+    assert not list((out / "tiles").glob("*/.*"))
     assert in_process(monkeypatch, options(folder, bundle, whole)) == 0
     assert contents(out) == contents(whole)
 
 
 def test_a_full_disk_stops_the_run_and_leaves_no_half_file(data, bundle, undisturbed, tmp_path, monkeypatch):
-    sizes = {path.name: path.stat().st_size for path in (undisturbed[0] / "tiles").iterdir()}
+    sizes = {path.name: path.stat().st_size for path in files(undisturbed[0])}
     limit = sizes[f"{TILES[0]}.fits"] - 1000
     assert sizes[f"{TILES[0]}.parquet"] < limit
     arguments = options(data, bundle, tmp_path / "out", "--formats", "parquet,fits", "--workers", "1")
@@ -345,8 +347,7 @@ def test_a_full_disk_stops_the_run_and_leaves_no_half_file(data, bundle, undistu
     assert last.startswith("photoz-run: ")
     assert ".fits: cannot be written (File too large); free space and start the same command again" in last
     assert "Traceback" not in said.stderr
-    tiles = tmp_path / "out" / "tiles"
-    assert not list(tiles.glob("*.fits")) + list(tiles.glob("*.json")) + list(tiles.glob(".*"))
+    assert {path.suffix for path in files(tmp_path / "out")} <= {".parquet"}
     assert not list((tmp_path / "out" / "quarantine").iterdir())
     assert in_process(monkeypatch, arguments) == 0
     whole = contents(undisturbed[0])

@@ -197,7 +197,7 @@ def test_a_tile_that_kills_its_worker_is_quarantined_and_the_others_finish(bundl
         DEADLY: Status.QUARANTINED,
         "KIDS_11.0_-31.2": Status.DONE,
     }
-    record = json.loads((tmp_path / "out" / "quarantine" / f"{DEADLY}.json").read_text())
+    record = outcome(tmp_path / "out", DEADLY)
     assert record["reason"].startswith(f"{DEADLY}: the worker process died")
     again = driver.run(config, Progress(quiet=True))
     assert again.resumed == 3

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from astropy.io import fits
 from astropy.wcs import WCS
-from support.runs import command, options
+from support.runs import command, options, tile_file
 
 from pipeline.flags import bit, decode
 
@@ -48,7 +48,7 @@ def runs(tmp_path_factory, bundle):
 
 
 def rows_of(runs, kind):
-    return pq.read_table(runs[kind][1] / "tiles" / f"{TILE}.parquet")
+    return pq.read_table(tile_file(runs[kind][1], TILE))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -59,7 +59,7 @@ def test_every_source_of_the_catalogue_has_one_row(runs, kind):
     rows = rows_of(runs, kind)
     assert len(catalogue) > 1500
     assert sorted(rows["ID"].to_pylist()) == sorted(name.strip() for name in catalogue["ID"].tolist())
-    record = json.loads((out / "tiles" / f"{TILE}.json").read_text())
+    record = json.loads((tile_file(out, TILE, ".json")).read_text())
     assert record["rows_in"] == record["rows_out"] == len(catalogue)
     assert all(abs(shift) < 0.3 for shift in record["zero_points"].values())
     assert set(record["zero_points"]) == {"u", "g", "r", "i"}
@@ -110,6 +110,6 @@ def test_packing_without_loss_changes_no_redshift(runs):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_fitsverify_has_nothing_to_say(runs, kind):
-    path = runs[kind][1] / "tiles" / f"{TILE}.fits"
+    path = tile_file(runs[kind][1], TILE, ".fits")
     said = subprocess.run(["fitsverify", str(path)], capture_output=True, text=True, check=False)
     assert "found 0 warning(s) and 0 error(s)" in said.stdout

@@ -15,6 +15,7 @@ import pytest
 from distributed import Client, LocalCluster
 
 from pipeline.cli.run import main
+from pipeline.records import tile_group
 from pipeline.run import driver
 from pipeline.run.cluster import SETTINGS
 
@@ -73,12 +74,23 @@ def thread_client(_workers: int) -> Iterator[Client]:
 
 def contents(out: Path) -> dict[str, bytes]:
     """The catalogue of a run: name and bytes of every tile file."""
-    return {path.name: path.read_bytes() for path in sorted((out / "tiles").iterdir()) if path.suffix != ".json"}
+    return {path.name: path.read_bytes() for path in sorted((out / "tiles").glob("*/*")) if path.suffix != ".json"}
+
+
+def tile_file(out: Path, tile: str, suffix: str = ".parquet") -> Path:
+    """Where a run keeps a file of a tile."""
+    return out / "tiles" / tile_group(tile) / f"{tile}{suffix}"
+
+
+def files(out: Path) -> list[Path]:
+    """Every file of the tiles of a run, half-written ones included."""
+    return sorted(path for path in (out / "tiles").rglob("*") if path.is_file())
 
 
 def outcome(out: Path, tile: str) -> dict[str, Any]:
     """The record of a tile, wherever it ended."""
-    good, bad = out / "tiles" / f"{tile}.json", out / "quarantine" / f"{tile}.json"
+    name = f"{tile_group(tile)}/{tile}.json"
+    good, bad = out / "tiles" / name, out / "quarantine" / name
     assert good.exists() != bad.exists()
     record: dict[str, Any] = json.loads((good if good.exists() else bad).read_text())
     return record

@@ -8,6 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline.records import tile_group
+
 TILES = {"KIDS_180.0_-0.5": (180.0, -0.5), "KIDS_181.0_-0.5": (181.0, -0.5), "KIDS_10.0_-31.2": (10.0, -31.2)}
 SIGMA = 0.015
 
@@ -79,6 +81,7 @@ def write_run(path: Path, columns) -> Path:
     """A run directory: one Parquet file and one outcome per tile."""
     for tile in np.unique(columns["KIDS_TILE"]):
         rows = columns["KIDS_TILE"] == tile
-        write_parquet(path / "tiles" / f"{tile}.parquet", {name: value[rows] for name, value in columns.items()})
-        (path / "tiles" / f"{tile}.json").write_text(json.dumps({"tile": str(tile), "status": "DONE"}))
+        folder = path / "tiles" / tile_group(tile)
+        write_parquet(folder / f"{tile}.parquet", {name: value[rows] for name, value in columns.items()})
+        (folder / f"{tile}.json").write_text(json.dumps({"tile": str(tile), "status": "DONE"}))
     return path

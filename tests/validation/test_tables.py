@@ -10,6 +10,7 @@ import pytest
 from support.validation import TILES, survey, write_fits, write_parquet, write_run
 
 from pipeline.errors import BadDataError, ConfigError
+from pipeline.records import tile_group
 from pipeline.validation.catalogue import read_catalogue
 from pipeline.validation.settings import ValidationSettings
 from pipeline.validation.tables import catalogue_files, read_columns
@@ -20,7 +21,7 @@ SETTINGS = ValidationSettings()
 def test_a_run_directory_gives_its_finished_tiles(tmp_path):
     columns, _ = survey(200)
     run = write_run(tmp_path / "run", columns)
-    write_parquet(run / "tiles" / "unfinished.parquet", columns)
+    write_parquet(run / "tiles" / "KIDS_0" / "unfinished.parquet", columns)
     assert [file.stem for file in catalogue_files(run)] == sorted(TILES)
     catalogue, _ = read_catalogue(run, SETTINGS)
     assert set(catalogue.columns["ID"]) == set(columns["ID"])
@@ -33,7 +34,7 @@ def test_a_run_directory_knows_the_seeing_of_its_tiles(tmp_path):
     seeing = dict(zip(TILES, (0.61, 0.72, None), strict=True))
     for tile, value in seeing.items():
         outcome = {"tile": tile, "seeing": {} if value is None else {"r": value, "g": 1.5}}
-        (run / "tiles" / f"{tile}.json").write_text(json.dumps(outcome))
+        (run / "tiles" / tile_group(tile) / f"{tile}.json").write_text(json.dumps(outcome))
     catalogue, _ = read_catalogue(run, SETTINGS)
     expected = [np.nan if seeing[tile] is None else seeing[tile] for tile in catalogue.columns["KIDS_TILE"]]
     np.testing.assert_array_equal(catalogue.columns["PSF_FWHM"], expected)
