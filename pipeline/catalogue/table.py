@@ -1,6 +1,6 @@
 """The output table in memory: an Arrow table whose fields carry the column dictionary."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,8 +12,15 @@ from pipeline.records import Prediction, Sources
 from pipeline.schema import Column
 from pipeline.science.intervals import quantile_at
 
-QUANTILES = "Z_QUANTILES"
-ARROW_TYPES = {"U": pa.string(), "f4": pa.float32(), "f8": pa.float64(), "i4": pa.int32()}
+QUANTILES = schema.QUANTILES.name
+ARROW_TYPES = {
+    "b1": pa.bool_(),
+    "i2": pa.int16(),
+    "i4": pa.int32(),
+    "i8": pa.int64(),
+    "f4": pa.float32(),
+    "f8": pa.float64(),
+}
 
 
 def tile_table(
@@ -41,27 +48,33 @@ def tile_table(
         "PHOTOZ_FLAG": prediction.flags_N,
         "MASK": sources.columns["MASK"],
     }
-    fields = [_field(column) for column in schema.COLUMNS]
+    fields = list(dictionary_schema("photoz"))
     arrays = [_array(values[column.name], field.type) for column, field in zip(schema.COLUMNS, fields, strict=True)]
     for name in keep:
         array = _array(sources.columns[name], None)
         arrays.append(array)
-        fields.append(pa.field(name, array.type, True, _text({"description": f"{name} of the input catalogue"})))
+        fields.append(pa.field(name, array.type, True, {"description": f"{name} of the input catalogue"}))
     if quantiles:
         arrays.append(_quantile_array(prediction.quantiles_NQ))
-        about = {
-            "description": "quantiles of the redshift, levels in the metadata",
-            "ucd": "src.redshift.phot;stat.value",
-            "levels": ",".join(f"{level:g}" for level in levels),
-        }
-        fields.append(pa.field(QUANTILES, arrays[-1].type, True, _text(about)))
+        about = {**_about(schema.QUANTILES), "levels": ",".join(f"{level:g}" for level in levels)}
+        fields.append(pa.field(QUANTILES, arrays[-1].type, True, about))
     return pa.Table.from_arrays(arrays, schema=pa.schema(fields))
 
 
-def _field(column: Column) -> pa.Field:
-    kind = "U" if column.dtype.startswith("U") else column.dtype
+def dictionary_schema(table: str) -> pa.Schema:
+    """The Arrow schema of a table of the dictionary (``photoz``, ``provenance``, ``texts``)."""
+    return pa.schema(
+        [
+            pa.field(column.name, ARROW_TYPES.get(column.dtype, pa.string()), column.null, _about(column))
+            for column in schema.TABLES[table]
+        ]
+    )
+
+
+def _about(column: Column) -> dict[str, str]:
+    """What an Arrow field says of its column; what is empty is left out."""
     about = {"unit": column.unit, "ucd": column.ucd, "description": column.description}
-    return pa.field(column.name, ARROW_TYPES[kind], column.null, _text(about))
+    return {key: value for key, value in about.items() if value}
 
 
 def _array(values: NDArray[Any], kind: pa.DataType | None) -> pa.Array:
@@ -76,7 +89,3 @@ def _quantile_array(quantiles_NQ: NDArray[np.float32]) -> pa.Array:
     flat = pa.array(np.ascontiguousarray(quantiles_NQ).ravel())
     mask = pa.array(np.isnan(quantiles_NQ).any(axis=1))
     return pa.FixedSizeListArray.from_arrays(flat, q, mask=mask) if n else pa.array([], pa.list_(pa.float32(), q))
-
-
-def _text(metadata: Mapping[str, str]) -> dict[str, str]:
-    return {key: value for key, value in metadata.items() if value}

@@ -1,0 +1,28 @@
+"""Build hook: records the git commit in the package, where an installed program can find it."""
+
+import runpy
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+
+
+class RecordCommit(BuildHookInterface):  # type: ignore[type-arg]
+    """Puts ``pipeline/commit.txt`` into what is built, unless the source already brings it."""
+
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        """Called before a build; an editable installation asks git itself."""
+        package = Path(self.root) / "pipeline"
+        if version == "editable" or (package / "commit.txt").exists():
+            return
+        commit = runpy.run_path(str(package / "version.py"))["program_commit"]()
+        self.folder = tempfile.TemporaryDirectory()
+        recorded = Path(self.folder.name) / "commit.txt"
+        recorded.write_text(commit + "\n")
+        build_data["force_include"][str(recorded)] = "pipeline/commit.txt"
+
+    def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:
+        """Called after a build."""
+        if hasattr(self, "folder"):
+            self.folder.cleanup()
