@@ -142,6 +142,8 @@ class TileOutcome:
     """Median of stamp minus catalogue magnitude by image band: a check that pixels and catalogue belong together."""
     seeing: Mapping[str, float] = field(default_factory=dict)
     """FWHM of the PSF (arcsec) by image, where the coadds' headers have it."""
+    footprint: tuple[tuple[float, float], ...] = ()
+    """Corners (RA and Dec, deg) of the r coadd, or of the first image there is: the area that was searched."""
     files: Mapping[str, str] = field(default_factory=dict)
     """sha256 of each output file by its name."""
     seconds: Mapping[str, float] = field(default_factory=dict)

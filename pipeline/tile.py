@@ -46,6 +46,7 @@ class TileResult:
     counts: Mapping[str, int] = field(default_factory=dict)
     zero_points: Mapping[str, float] = field(default_factory=dict)
     seeing: Mapping[str, float] = field(default_factory=dict)
+    footprint: tuple[tuple[float, float], ...] = ()
     seconds: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -85,7 +86,7 @@ def process_tile(
         with clock.step("read"):
             tile = stack.enter_context(open_tile(ref, rule, config))
         if len(tile.sources) == 0:
-            return TileResult(catalogue_rows)
+            return TileResult(catalogue_rows, footprint=tile.coadds.footprint)
         parts, magnitudes_NC = [], []
         for sources, stamps in ahead(clock.steps("cut", tile.batches())):
             with clock.step("infer"):
@@ -107,6 +108,7 @@ def process_tile(
         counts=tile.counts,
         zero_points=zero_points,
         seeing=tile.coadds.seeing,
+        footprint=tile.coadds.footprint,
         seconds={step: round(seconds, 4) for step, seconds in clock.seconds.items()},
     )
 

@@ -11,10 +11,11 @@ from pathlib import Path
 from models.session import PhotozModel
 from pipeline.catalogue.provenance import Provenance, input_files, inputs_digest
 from pipeline.config import RunConfig
-from pipeline.errors import BadDataError, ConfigError, ContractError, OutputError, TransientError, context
+from pipeline.errors import BadDataError, ConfigError, ContractError, OutputError, PhotozError, TransientError, context
 from pipeline.records import Status, TileOutcome, TileRef
 from pipeline.run.ledger import RunDirectory, make_folder
 from pipeline.run.plan import load_model
+from pipeline.survey.catalogues import count_rows
 from pipeline.tile import TileResult, process_tile
 
 BACKOFF_SECONDS = 2.0
@@ -52,6 +53,7 @@ def run_tile(task: TileTask) -> TileOutcome:
         Status.FAILED,
         inputs_digest(inputs),
         task.run.run_digest,
+        catalogue_rows=_rows_if_readable(task.ref),
         input_bytes=sum(max(0, file.bytes) for file in inputs),
         host=f"{socket.gethostname()}:{os.getpid()}",
         provider=model.provider,
@@ -76,6 +78,14 @@ def run_tile(task: TileTask) -> TileOutcome:
     if outcome.status is not Status.FAILED:
         directory.write_outcome(outcome)
     return outcome
+
+
+def _rows_if_readable(ref: TileRef) -> int | None:
+    """Rows of the tile's catalogue: a release counts those of a quarantined tile too."""
+    try:
+        return None if ref.catalogue is None else count_rows(ref.catalogue)
+    except PhotozError:
+        return None
 
 
 def _model(task: TileTask) -> PhotozModel:

@@ -62,16 +62,30 @@ class TileCoadds:
     i_substituted: bool
 
     @property
+    def images(self) -> dict[str, Coadd]:
+        """Every opened coadd, by its image's name in the files."""
+        return {name: coadd for epochs in self.bands.values() for name, coadd in epochs.items()}
+
+    @property
     def dmag(self) -> dict[str, float]:
         """DMAG of every opened image, by its name in the files."""
-        return {name: coadd.dmag for epochs in self.bands.values() for name, coadd in epochs.items()}
+        return {name: coadd.dmag for name, coadd in self.images.items()}
 
     @property
     def seeing(self) -> dict[str, float]:
         """PSF_FWHM (arcsec; ESO's keyword for the spatial resolution) of every image whose header has it."""
-        coadds = {name: coadd for epochs in self.bands.values() for name, coadd in epochs.items()}
-        found = {name: coadd.sci.header.get("PSF_FWHM") for name, coadd in coadds.items()}
+        found = {name: coadd.sci.header.get("PSF_FWHM") for name, coadd in self.images.items()}
         return {name: float(value) for name, value in found.items() if isinstance(value, int | float)}
+
+    @property
+    def footprint(self) -> tuple[tuple[float, float], ...]:
+        """Outer corners (RA and Dec, deg) of the r coadd, on which sources are detected; else of the first there is."""
+        if not self.images:
+            return ()
+        coadd = self.images.get("r") or next(iter(self.images.values()))
+        height, width = coadd.sci.shape_YX
+        corners_42 = coadd.wcs.calc_footprint(center=False, axes=(width, height))
+        return tuple((round(float(ra), 7), round(float(dec), 7)) for ra, dec in corners_42)
 
     @property
     def i_images(self) -> tuple[str, ...]:
@@ -80,8 +94,7 @@ class TileCoadds:
 
     def count_outside(self, sources: Sources) -> int:
         """How many sources lie on none of the coadds; none if there is no coadd."""
-        coadds = [coadd for epochs in self.bands.values() for coadd in epochs.values()]
-        inside = [_on_image(coadd, sources) for coadd in coadds]
+        inside = [_on_image(coadd, sources) for coadd in self.images.values()]
         return int((~np.any(inside, axis=0)).sum()) if inside else 0
 
 

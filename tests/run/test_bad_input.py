@@ -117,6 +117,12 @@ def test_a_spoiled_tile_is_quarantined_with_tile_file_and_reason(spoiled, fault)
     assert not list((out / "tiles").rglob(f"*{names[fault]}*"))
 
 
+def test_the_rows_of_a_quarantined_tile_are_counted_where_its_catalogue_can_be_read(spoiled):
+    out, names, _ = spoiled
+    assert outcome(out, names["nan image"])["catalogue_rows"] == 40
+    assert outcome(out, names["no catalogue"])["catalogue_rows"] is None
+
+
 def test_one_bad_tile_never_stops_the_others(spoiled):
     out, _, said = spoiled
     assert said.returncode == 3

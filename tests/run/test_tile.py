@@ -102,8 +102,15 @@ def test_counts_say_how_often_each_flag_was_set(dr5_tile, model, tmp_path):
     assert set(result.zero_points) <= set(OPTICAL)
     assert result.seeing == {band: SEEING[band] for band in result.seeing}
     assert set(result.seeing) >= {"u", "g", "r"}
+    assert np.shape(result.footprint) == (4, 2)
     assert all(abs(shift) < 0.3 for shift in result.zero_points.values())
     assert {"read", "cut", "infer", "write"} <= set(result.seconds)
+
+
+def test_a_tile_in_which_nothing_is_selected_was_searched_all_the_same(dr5_tile, model, tmp_path):
+    rows, result = measure(dr5_tile, model, tmp_path, select="MAG_AUTO_CALIB < 0")
+    assert (rows, result.catalogue_rows, result.rows_in) == ({}, 40, 0)
+    assert np.shape(result.footprint) == (4, 2)
 
 
 def bits(row) -> dict[str, bytes]:

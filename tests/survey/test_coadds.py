@@ -365,3 +365,24 @@ def test_a_source_counts_as_outside_just_beyond_every_edge(tmp_path, x, y):
     rule = replace(RULE, image_bands=("r",))
     with opened(tile, rule) as (coadds, sources):
         assert coadds.count_outside(sources) == (0 if (x, y) == (100, 100) else 1)
+
+
+@pytest.mark.parametrize("wcs", ["CD", "SIP", "TPV"])
+@pytest.mark.parametrize("compression", ["", ".fz"])
+def test_the_footprint_is_the_outer_corners_of_the_r_coadd(tmp_path, wcs, compression):
+    tile = make_tile(tmp_path, wcs=wcs, compression=compression)
+    height, width = SHAPES["r"]
+    _, header = read_image(tile.image("r"))
+    corners = WCS(header).all_pix2world([0.5, 0.5, width + 0.5, width + 0.5], [0.5, height + 0.5, height + 0.5, 0.5], 1)
+    with opened(tile) as (coadds, _):
+        np.testing.assert_allclose(coadds.footprint, np.transpose(corners), atol=1e-7)
+
+
+def test_without_an_r_coadd_the_footprint_is_that_of_the_first_image(tmp_path):
+    tile = make_tile(tmp_path, bands=("g",))
+    policy = replace(POLICY, missing_band="flag")
+    with opened(tile, policy=policy) as (coadds, _):
+        assert np.shape(coadds.footprint) == (4, 2)
+    tile.image("g").unlink()
+    with opened(tile, policy=policy) as (coadds, _):
+        assert coadds.footprint == ()
