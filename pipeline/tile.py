@@ -23,6 +23,7 @@ from pipeline.records import Prediction, Sources, StampRule, Stamps, TileRef
 from pipeline.science.zero_point import LARGEST_OFFSET, aperture_magnitudes, offset
 from pipeline.survey.catalogues import count_rows, magnitude_suffixes, read_sources
 from pipeline.survey.coadds import PixelPolicy, TileCoadds, cut_batch, open_coadds, tile_dmag
+from pipeline.survey.columns import column_facts
 from pipeline.survey.magnitudes import MagnitudeTable, join_magnitudes
 
 T = TypeVar("T")
@@ -95,9 +96,9 @@ def process_tile(
     zero_points = check_zero_points(np.concatenate(magnitudes_NC), tile.sources, rule)
     prediction = join_predictions(parts)
     with clock.step("write"):
-        table = tile_table(
-            ref.tile, tile.sources, prediction, model.contract.quantile_levels, config.keep, config.quantiles
-        )
+        keep = column_facts(ref.catalogue, config.keep) if ref.catalogue and config.keep else {}
+        levels = model.contract.quantile_levels
+        table = tile_table(ref.tile, tile.sources, prediction, levels, keep, config.quantiles)
         files = write_tile(table, folder, ref.tile, config.formats, tile_provenance(run, ref, inputs))
     return TileResult(
         catalogue_rows=catalogue_rows,

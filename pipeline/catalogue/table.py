@@ -1,6 +1,6 @@
 """The output table in memory: an Arrow table whose fields carry the column dictionary."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,11 +24,16 @@ ARROW_TYPES = {
 
 
 def tile_table(
-    tile: str, sources: Sources, prediction: Prediction, levels: Sequence[float], keep: Sequence[str], quantiles: bool
+    tile: str,
+    sources: Sources,
+    prediction: Prediction,
+    levels: Sequence[float],
+    keep: Mapping[str, Column],
+    quantiles: bool,
 ) -> pa.Table:
     """One row per source: the columns of the dictionary, then those kept, then all quantiles if asked for.
 
-    Missing values are nulls, never NaN.
+    Missing values are nulls, never NaN. ``keep`` says of each column kept what its catalogue says of it.
     """
     levels_Q = np.asarray(levels)
     lo68, hi68, lo95, hi95 = (quantile_at(p, levels_Q, prediction.quantiles_NQ) for p in (0.16, 0.84, 0.025, 0.975))
@@ -50,10 +55,10 @@ def tile_table(
     }
     fields = list(dictionary_schema("photoz"))
     arrays = [_array(values[column.name], field.type) for column, field in zip(schema.COLUMNS, fields, strict=True)]
-    for name in keep:
-        array = _array(sources.columns[name], None)
+    for name, column in keep.items():
+        field, array = further_column(column, sources.columns[name])
         arrays.append(array)
-        fields.append(pa.field(name, array.type, True, {"description": f"{name} of the input catalogue"}))
+        fields.append(field)
     if quantiles:
         arrays.append(_quantile_array(prediction.quantiles_NQ))
         about = {**_about(schema.QUANTILES), "levels": ",".join(f"{level:g}" for level in levels)}
@@ -71,6 +76,15 @@ def dictionary_schema(table: str) -> pa.Schema:
     )
 
 
+def further_column(column: Column, values: NDArray[Any]) -> tuple[pa.Field, pa.Array]:
+    """A column that is not in the dictionary: its field with unit, UCD and description, and its values.
+
+    NaN and, in a masked array, what is masked become null.
+    """
+    array = _array(values, None)
+    return pa.field(column.name, array.type, True, _about(column)), array
+
+
 def _about(column: Column) -> dict[str, str]:
     """What an Arrow field says of its column; what is empty is left out."""
     about = {"unit": column.unit, "ucd": column.ucd, "description": column.description}
@@ -80,8 +94,9 @@ def _about(column: Column) -> dict[str, str]:
 def _array(values: NDArray[Any], kind: pa.DataType | None) -> pa.Array:
     if values.dtype.kind == "U":
         return pa.array(values.tolist(), pa.string())
-    mask = np.isnan(values) if values.dtype.kind == "f" else None
-    return pa.array(values, kind, mask=mask)
+    mask = np.ma.getmaskarray(values)
+    data = np.ma.getdata(values)
+    return pa.array(data, kind, mask=mask | np.isnan(data) if data.dtype.kind == "f" else mask)
 
 
 def _quantile_array(quantiles_NQ: NDArray[np.float32]) -> pa.Array:

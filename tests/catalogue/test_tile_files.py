@@ -18,7 +18,7 @@ from pipeline.catalogue.tile_files import write_tile
 from pipeline.errors import OutputError, TransientError
 from pipeline.flags import FLAGS, bit
 from pipeline.records import Prediction, Sources, TileRef
-from pipeline.schema import COLUMNS
+from pipeline.schema import COLUMNS, Column
 
 LEVELS = (0.025, 0.16, 0.5, 0.84, 0.975)
 RUN = Provenance(
@@ -67,7 +67,8 @@ def prediction() -> Prediction:
 
 
 def table(keep=("SeqNr", "Z_B", "Flag", "THELI_NAME"), quantiles=True) -> pa.Table:
-    return tile_table(REF.tile, sources(), prediction(), LEVELS, keep, quantiles)
+    kept = {name: Column(name, "", "", "", True, f"{name} of the input catalogue") for name in keep}
+    return tile_table(REF.tile, sources(), prediction(), LEVELS, kept, quantiles)
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from astropy.io import fits
 from support.bundles import closed_form, closed_form_bundle
 from support.tiles import (
     OPTICAL,
@@ -243,6 +244,19 @@ def test_a_missing_band_can_be_gone_without(model, tmp_path):
     z_N, _, _ = closed_form(stamps_NCHW, catalogue_magnitudes(tile, SUFFIXES["DR4.0"]))
     np.testing.assert_allclose([rows[name]["Z_PHOT"] for name in tile.id_N], z_N, atol=3e-6)
     assert all({"BAND_MISSING", "NO_COVERAGE"} <= set(decode(row["PHOTOZ_FLAG"])) for row in rows.values())
+
+
+def test_a_kept_column_carries_unit_and_description_of_its_catalogue(model, tmp_path):
+    tile = make_tile(tmp_path / "data", release="DR4.0")
+    with fits.open(tile.catalogue, mode="update") as hdus:
+        number = hdus[1].columns.names.index("MAG_AUTO") + 1
+        hdus[1].header[f"TUNIT{number}"] = "mag"
+        hdus[1].header[f"TCOMM{number}"] = "Kron-like total magnitude"
+    measure(tile, model, tmp_path / "out", keep=("MAG_AUTO", "SeqNr"), formats=("parquet", "fits"))
+    fields = pq.read_schema(tmp_path / "out" / f"{tile.name}.parquet")
+    assert fields.field("MAG_AUTO").metadata == {b"unit": b"mag", b"description": b"Kron-like total magnitude"}
+    assert fields.field("SeqNr").metadata == {b"description": b"SeqNr of the input catalogue"}
+    assert fits.getheader(tmp_path / "out" / f"{tile.name}.fits", 1)["TUNIT15"] == "mag"
 
 
 def test_nothing_to_do_is_a_result(model, tmp_path):
