@@ -8,7 +8,7 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 
-class RecordCommit(BuildHookInterface):  # type: ignore[type-arg]
+class RecordCommit(BuildHookInterface):
     """Puts ``pipeline/commit.txt`` into what is built, unless the source already brings it."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:

@@ -30,10 +30,16 @@ class Column:
     principal: bool = False
     """Whether a reader wants it at first sight."""
 
+    @property
+    def length(self) -> int:
+        """The characters of a text."""
+        return int(self.dtype.removeprefix("U"))
 
-def _tables() -> dict[str, tuple[Column, ...]]:
-    dictionary = yaml.load(DICTIONARY.read_bytes(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    return {table["name"]: tuple(_column(one) for one in table["columns"]) for table in dictionary["tables"]}
+
+def _dictionary() -> list[dict[str, Any]]:
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    tables: list[dict[str, Any]] = yaml.load(DICTIONARY.read_bytes(), Loader=loader)["tables"]
+    return tables
 
 
 def _column(felis: dict[str, Any]) -> Column:
@@ -49,7 +55,9 @@ def _column(felis: dict[str, Any]) -> Column:
     )
 
 
-TABLES = _tables()
+_TABLES = _dictionary()
+TABLES = {table["name"]: tuple(_column(column) for column in table["columns"]) for table in _TABLES}
+DESCRIPTIONS = {table["name"]: table["description"] for table in _TABLES}
 COLUMNS = TABLES["photoz"]
 BY_NAME = {column.name: column for column in COLUMNS}
 QUANTILES = TABLES["on_request"][0]

@@ -11,29 +11,18 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from pipeline import schema
-from pipeline.catalogue.fits_cards import Card, card
+from pipeline.catalogue.arrow_fields import about, check_complete, code_and_size, is_text
+from pipeline.catalogue.fits_cards import LONGEST, Card, card
 from pipeline.errors import BadDataError, ConfigError
 
-CODES = {
-    pa.bool_(): "L",
-    pa.uint8(): "B",
-    pa.int8(): "I",
-    pa.int16(): "I",
-    pa.uint16(): "J",
-    pa.int32(): "J",
-    pa.uint32(): "K",
-    pa.int64(): "K",
-    pa.float16(): "E",
-    pa.float32(): "E",
-    pa.float64(): "D",
-}
-"""The FITS type that holds every value of an Arrow type; what FITS lacks goes into the next wider one."""
 STORED = {"L": "u1", "B": "u1", "I": ">i2", "J": ">i4", "K": ">i8", "E": ">f4", "D": ">f8"}
 NULLS = {"I": -(2**15), "J": schema.TNULL, "K": -(2**63)}
 DISPLAY = {"L": "L1", "B": "I3", "I": "I6", "J": "I11", "K": "I20", "E": "F9.5", "D": "F13.8"}
 """How a column of the dictionary is shown (TDISP): as wide as its numbers, with as many digits as they have."""
 GENERAL = {"E": "G15.7", "D": "G24.16"}
 """How floats of unknown range are shown: with all their digits."""
+UNPRINTABLE = r"[^\x20-\x7e]"
+"""What a text of a FITS file must not contain."""
 
 
 @dataclass(frozen=True)
@@ -59,14 +48,13 @@ class FitsColumn:
 
     def cards(self, number: int) -> list[Card]:
         """TTYPE, TFORM, TUNIT, TUCD, TCOMM, TNULL and TDISP of column ``number``, counted from 1."""
-        about = {key.decode(): value.decode() for key, value in (self.field.metadata or {}).items()}
-        repeat = self.size if self.code == "A" or self.size != 1 else ""
+        said = about(self.field)
         values = {
             "TTYPE": self.field.name,
-            "TFORM": f"{repeat}{self.code}",
-            "TUNIT": about.get("unit"),
-            "TUCD": about.get("ucd"),
-            "TCOMM": about.get("description"),
+            "TFORM": f"{self.size}{self.code}" if self.code == "A" or self.size != 1 else self.code,
+            "TUNIT": said.get("unit"),
+            "TUCD": said.get("ucd"),
+            "TCOMM": said.get("description"),
             "TNULL": self.null,
             "TDISP": self._display(),
         }
@@ -84,9 +72,10 @@ class FitsColumn:
         Raises
         ------
         BadDataError
-            If a text does not fit into the column.
+            If a value is null that must not be, or a text does not fit into the column.
         """
-        array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+        check_complete(self.field, column)
+        array = column.combine_chunks()
         if self.code == "A":
             return self._texts(array)
         if not pa.types.is_fixed_size_list(array.type):
@@ -98,9 +87,7 @@ class FitsColumn:
         return rows
 
     def _missing(self) -> Any:
-        if self.code in "ED":
-            return np.nan
-        return 0 if self.null is None else self.null
+        return np.nan if self.code in "ED" else NULLS.get(self.code, 0)
 
     def _numbers(self, array: pa.Array) -> NDArray[Any]:
         if self.code == "L":
@@ -113,20 +100,23 @@ class FitsColumn:
     def _texts(self, array: pa.Array) -> NDArray[np.bytes_]:
         texts = array.cast(pa.string()).fill_null("")
         self._check(texts)
-        # A text padded with NUL to its width is what the file holds.
-        padded = pc.ascii_rpad(texts, self.size, padding="\0")
-        if not len(padded):
+        # Texts that are all filled up to one width lie in memory as they lie in the file.
+        filled = pc.ascii_rpad(texts, self.size, padding="\0")
+        _, offsets, data = filled.buffers()
+        if data is None:
             return np.empty(0, f"S{self.size}")
-        _, offsets, data = padded.buffers()
-        first = np.frombuffer(offsets, np.int32)[padded.offset]
-        return np.frombuffer(data, f"S{self.size}", len(padded), first)
+        first = int(np.frombuffer(offsets, np.int32)[filled.offset])
+        return np.frombuffer(data, f"S{self.size}", len(filled), first)
 
     def _check(self, texts: pa.Array) -> None:
-        wrong = pc.or_(pc.greater(pc.binary_length(texts), self.size), pc.invert(pc.string_is_ascii(texts)))
-        if pc.any(wrong).as_py():
-            text = texts.filter(wrong)[0].as_py()
-            reason = f"longer than {self.size} characters" if text.isascii() else "not ASCII"
-            raise BadDataError(f"column {self.field.name}: {text!r} is {reason}; FITS cannot hold it")
+        long = pc.greater(pc.binary_length(texts), self.size)
+        for wrong, reason in (
+            (long, f"longer than {self.size} characters"),
+            (pc.match_substring_regex(texts, UNPRINTABLE), "not printable ASCII"),
+        ):
+            if pc.any(wrong).as_py():
+                text = texts.filter(wrong)[0].as_py()
+                raise BadDataError(f"column {self.field.name}: {text!r} is {reason}; its FITS column cannot hold it")
 
 
 def fits_columns(arrow: pa.Schema, widths: Mapping[str, int]) -> list[FitsColumn]:
@@ -135,27 +125,23 @@ def fits_columns(arrow: pa.Schema, widths: Mapping[str, int]) -> list[FitsColumn
     Raises
     ------
     ConfigError
-        If FITS has no type for a column.
+        If FITS has no type for a column, or its name cannot be told from another's: FITS ignores upper and lower case.
     """
+    seen: dict[str, str] = {}
+    for name in arrow.names:
+        other = seen.setdefault(name.upper(), name)
+        if other is not name:
+            raise ConfigError(f"columns {other} and {name}: FITS does not tell their names apart; leave one out")
+        if len(name) > LONGEST:
+            raise ConfigError(f"column {name}: FITS has no room for so long a name; leave it out")
     return [_fits_column(field, widths) for field in arrow]
 
 
 def _fits_column(field: pa.Field, widths: Mapping[str, int]) -> FitsColumn:
-    if _is_text(field.type):
-        length = schema.BY_NAME[field.name].dtype[1:] if field.name in schema.BY_NAME else widths.get(field.name)
-        return FitsColumn(field, "A", max(1, int(length or 1)))
-    listed = pa.types.is_fixed_size_list(field.type)
-    kind, size = (field.type.value_type, field.type.list_size) if listed else (field.type, 1)
-    if kind not in CODES:
-        raise ConfigError(f"column {field.name}: FITS has no column type for {field.type}; leave it out")
-    # An unsigned byte has no value to spare for null.
-    return FitsColumn(field, "I" if kind == pa.uint8() and field.nullable else CODES[kind], size)
-
-
-def _is_text(kind: pa.DataType) -> bool:
-    if pa.types.is_dictionary(kind):
-        return _is_text(kind.value_type)
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
+    if not is_text(field.type):
+        return FitsColumn(field, *code_and_size(field))
+    known = schema.BY_NAME.get(field.name)
+    return FitsColumn(field, "A", known.length if known else max(1, widths[field.name]))
 
 
 def text_widths(batches: Iterable[pa.Table]) -> dict[str, int]:
@@ -163,7 +149,7 @@ def text_widths(batches: Iterable[pa.Table]) -> dict[str, int]:
     widths: dict[str, int] = {}
     for batch in batches:
         for field in batch.schema:
-            if _is_text(field.type):
+            if is_text(field.type):
                 longest = pc.max(pc.binary_length(batch[field.name].cast(pa.string()))).as_py() or 0
                 widths[field.name] = max(widths.get(field.name, 0), longest)
     return widths

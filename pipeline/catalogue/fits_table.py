@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from pipeline.catalogue.fits_cards import add_flags, level_comments, provenance_cards
+from pipeline.catalogue.fits_cards import add_remarks, printable, provenance_cards
 from pipeline.catalogue.fits_columns import fits_columns, text_widths
 from pipeline.catalogue.fits_stream import primary_header, records, table_header, write_hdu
 
@@ -24,6 +24,7 @@ CARDS = {
     "PZRUNSHA": ("run_digest", ""),
     "PZINPSHA": ("inputs_digest", ""),
 }
+"""Provenance and comment by keyword; a digest leaves no room for a comment."""
 
 
 def write_fits(table: pa.Table, path: Path, provenance: Mapping[str, str]) -> None:
@@ -32,17 +33,17 @@ def write_fits(table: pa.Table, path: Path, provenance: Mapping[str, str]) -> No
     Raises
     ------
     BadDataError
-        If a text does not fit into its column.
+        If a value is null that must not be, or a text does not fit into its column.
+    ConfigError
+        If FITS cannot hold a column.
     """
     columns = fits_columns(table.schema, text_widths([table]))
     header = table_header("PHOTOZ", columns, len(table))
     header.extend(provenance_cards(provenance, CARDS))
-    header.add_history(f"packages {provenance['packages']}")
+    header.add_history(f"packages {printable(provenance['packages'])}")
     for file in json.loads(provenance["inputs"]):
-        header.add_history(f"input {file['name']} {file['bytes']} bytes")
-    for comment in level_comments(table.schema):
-        header.add_comment(comment)
-    add_flags(header)
+        header.add_history(f"input {printable(file['name'])} {file['bytes']} bytes")
+    add_remarks(header, table.schema)
     with path.open("wb") as file:
         write_hdu(file, primary_header([]))
         write_hdu(file, header, records([table], columns, len(table)))

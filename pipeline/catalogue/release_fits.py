@@ -5,25 +5,29 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from pipeline.catalogue.fits_cards import Card, add_flags, card, level_comments, provenance_cards
+from pipeline.catalogue.arrow_fields import is_text
+from pipeline.catalogue.fits_cards import Card, add_remarks, card, printable, provenance_cards
 from pipeline.catalogue.fits_columns import fits_columns, text_widths
 from pipeline.catalogue.fits_stream import primary_header, records, table_header, write_hdu
 from pipeline.catalogue.release_record import ReleaseRecord
 
 NAMED = 20
-"""Tiles that are named in cards; all stand in the extensions."""
+"""Absent tiles that are named in cards; all of them stand in the table of provenance."""
 CARDS = {
+    "DATE": ("release_date", "when this was written (UTC)"),
+    "ORIGIN": ("origin", "who answers for it"),
+    "REFERENC": ("reference", "bibcode or DOI of the publication"),
     "PROGRAM": ("program", "program that measured the tiles"),
-    "PROGVER": ("version", "its version"),
+    "PROGVERS": ("version", "its version"),
     "INPUTREL": ("release", "releases of the input"),
     "PZMODEL": ("model", "photo-z model"),
     "PZMODVER": ("model_version", "its version"),
     "PZTRAIN": ("model_training", "training set of the model"),
     "PZSIMUL": ("simulated_training", "trained on simulations?"),
-    "PZMODSHA": ("model_digest", "sha256 of the model"),
-    "PZCFGSHA": ("config_digest", "sha256 of the configuration"),
-    "PZRUNSHA": ("run_digest", "sha256 of version, settings, model"),
-    "PARTIAL": ("partial", "are tiles of the run missing?"),
+    "PZMODSHA": ("model_digest", ""),
+    "PZCFGSHA": ("config_digest", ""),
+    "PZRUNSHA": ("run_digest", ""),
+    "PARTIAL": ("partial", "do tiles of the run lack?"),
 }
 
 
@@ -44,38 +48,45 @@ def write_release_fits(
     Raises
     ------
     BadDataError
-        If the batches do not have ``rows`` rows, or a text does not fit into its column.
+        If the batches do not have ``rows`` rows, a value is null that must not be, or a text does not fit.
     ConfigError
-        If FITS has no type for a column.
+        If FITS cannot hold a column.
     """
     cards = _cards(record)
     columns = fits_columns(arrow, widths)
     header = table_header("PHOTOZ", columns, rows)
     header.extend(cards)
-    for comment in level_comments(arrow):
-        header.add_comment(comment)
-    add_flags(header)
+    add_remarks(header, arrow)
     with path.open("wb") as file:
         write_hdu(file, primary_header(cards))
         write_hdu(file, header, records(batches, columns, rows))
         for name, table in extensions.items():
-            own = fits_columns(table.schema, text_widths([table]))
-            write_hdu(file, table_header(name.upper(), own, len(table)), records([table], own, len(table)))
+            shown = _printable(table)
+            own = fits_columns(shown.schema, text_widths([shown]))
+            write_hdu(file, table_header(name.upper(), own, len(shown)), records([shown], own, len(shown)))
 
 
 def _cards(record: ReleaseRecord) -> list[Card]:
-    texts = record.texts()
     return [
         card("OBJECT", record.name, "name of the release"),
-        card("DATE", record.date, "when this file was written (UTC)"),
-        card("ORIGIN", texts["release_program"].split()[0], "what made this file"),
-        card("PROCSOFT", f"{record.program} ({record.commit})", "program that wrote this file, commit"),
         card("RADESYS", "ICRS", "system of the coordinates"),
-        card("REFERENC", record.reference, "publication"),
-        *provenance_cards(texts, CARDS),
+        card("PROCSOFT", f"{record.program} ({record.commit})", "program that merged, commit"),
+        *provenance_cards(record.texts(), CARDS),
         card("NTILES", record.tiles, "tiles in the catalogue"),
-        card("NMISSING", len(record.missing), "tiles without a result"),
-        card("NQUARANT", len(record.quarantined), "tiles in quarantine"),
-        *(card(f"QUAR{k}", tile, "tile in quarantine") for k, tile in enumerate(record.quarantined[:NAMED], start=1)),
-        *(card(f"MISS{k}", tile, "tile without a result") for k, tile in enumerate(record.missing[:NAMED], start=1)),
+        *_absent("QUAR", record.quarantined, "in quarantine"),
+        *_absent("MISS", record.missing, "without a result"),
     ]
+
+
+def _absent(keyword: str, tiles: tuple[str, ...], why: str) -> list[Card]:
+    """How many tiles are not in the catalogue, and the first of them."""
+    named = [card(f"{keyword}{k}", tile, f"tile {why}") for k, tile in enumerate(tiles[:NAMED], start=1)]
+    return [card(f"N{keyword}", len(tiles), f"tiles {why}"), *named]
+
+
+def _printable(table: pa.Table) -> pa.Table:
+    for index, field in enumerate(table.schema):
+        if is_text(field.type):
+            texts = [None if text is None else printable(text) for text in table[field.name].to_pylist()]
+            table = table.set_column(index, field, [pa.array(texts, pa.string())])
+    return table

@@ -1,19 +1,21 @@
-"""The Parquet data set of a release: parts of a few million rows that say what each column is (VOParquet)."""
+"""The Parquet data set of a release: parts of a few million rows, each of which says what its columns are."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline.catalogue.arrow_fields import check_complete
 from pipeline.catalogue.release_record import ReleaseRecord
 from pipeline.catalogue.tile_files import PROVENANCE_KEY
-from pipeline.catalogue.votable import data_less_votable
+from pipeline.catalogue.votable import votable_without_data
 
 GROUP = 1 << 20
-"""Rows of a row group."""
-PART = 4 * GROUP
-"""Rows of a part."""
+"""Rows of a row group, which is held in memory."""
+GROUPS = 4
+"""Row groups of a part."""
 
 
 def write_release_parquet(
@@ -21,49 +23,56 @@ def write_release_parquet(
 ) -> list[Path]:
     """Write the rows of ``batches``, in their order, as ``folder/part-NNNN.parquet``; the parts in order.
 
-    Batches may have any size; a row group is held in memory. No rows make one empty part.
+    Batches may have any size; ``group`` rows are held in memory. A release without rows has one part without rows.
+
+    Raises
+    ------
+    BadDataError
+        If a value is null that must not be.
+    ConfigError
+        If a column has a type that a catalogue does not have.
     """
     folder.mkdir(parents=True)
     described = arrow.with_metadata(parquet_metadata(arrow, record))
-    groups = _regrouped(batches, described, group)
     parts: list[Path] = []
-    writer: pq.ParquetWriter | None = None
-    written = 0
-    try:
-        for table in groups:
-            if writer is None or written >= PART:
-                if writer is not None:
-                    writer.close()
-                parts.append(folder / f"part-{len(parts):04d}.parquet")
-                writer, written = pq.ParquetWriter(parts[-1], described, compression="zstd"), 0
-            writer.write_table(table, row_group_size=group)
-            written += len(table)
-    finally:
-        if writer is not None:
-            writer.close()
+    for part in _parts(_row_groups(batches, described, group)):
+        parts.append(folder / f"part-{len(parts):04d}.parquet")
+        with pq.ParquetWriter(parts[-1], described, compression="zstd") as writer:
+            for table in part:
+                writer.write_table(table, row_group_size=group)
     return parts
 
 
-def parquet_metadata(arrow: pa.Schema, record: ReleaseRecord) -> Mapping[str, str]:
-    """File metadata of a release: provenance under the keys of the tile files, and the VOTable of VOParquet 1.0."""
+def parquet_metadata(arrow: pa.Schema, record: ReleaseRecord) -> dict[str, str]:
+    """What a Parquet file of the release says: provenance as in a tile file, and its columns (VOParquet 1.0)."""
     return {
         **{f"{PROVENANCE_KEY.decode()}.{key}": value for key, value in record.texts().items()},
         "IVOA.VOTable-Parquet.version": "1.0",
-        "IVOA.VOTable-Parquet.content": data_less_votable(arrow, record),
+        "IVOA.VOTable-Parquet.content": votable_without_data(arrow, record),
     }
 
 
-def _regrouped(batches: Iterable[pa.Table], arrow: pa.Schema, group: int) -> Iterator[pa.Table]:
+def _row_groups(batches: Iterable[pa.Table], arrow: pa.Schema, group: int) -> Iterator[pa.Table]:
     """The same rows in tables of ``group`` rows, the last one with the rest; at least one table."""
-    held: list[pa.Table] = []
-    rows, count = 0, 0
+    held = arrow.empty_table()
+    first = True
     for batch in batches:
-        held.append(batch.cast(arrow))
-        rows += len(batch)
-        while rows >= group:
-            whole = pa.concat_tables(held)
-            yield whole.slice(0, group)
-            count += 1
-            held, rows = [whole.slice(group)], rows - group
-    if rows or not count:
-        yield pa.concat_tables(held) if held else arrow.empty_table()
+        for field in arrow:
+            check_complete(field, batch[field.name])
+        held = pa.concat_tables([held, batch.cast(arrow)])
+        while len(held) >= group:
+            yield held.slice(0, group)
+            held, first = held.slice(group), False
+    if len(held) or first:
+        yield held
+
+
+def _parts(groups: Iterator[pa.Table]) -> Iterator[Iterator[pa.Table]]:
+    """The groups of one part after those of another; a part must be used up before the next is asked for."""
+    for first in groups:
+        yield _one_part(first, groups)
+
+
+def _one_part(first: pa.Table, groups: Iterator[pa.Table]) -> Iterator[pa.Table]:
+    yield first
+    yield from islice(groups, GROUPS - 1)

@@ -13,9 +13,26 @@ from pipeline.catalogue.table import dictionary_schema
 class ReleaseRecord:
     """A release: what it is called, what made it, and what it lacks.
 
-    ``run`` is the provenance common to its tiles, ``date`` the time of writing (ISO 8601, UTC, whole seconds),
-    ``program`` and ``commit`` those of the program that merged. ``reference`` is a bibcode or DOI, empty before
-    publication.
+    Parameters
+    ----------
+    name
+        Name of the release and of its files.
+    run
+        Provenance that its tiles have in common.
+    program, commit
+        Program, with its version, that merges, and the commit of its code.
+    date
+        When it was merged: ISO 8601, UTC, without fractions of seconds.
+    input_releases
+        Releases of the survey that its tiles come from.
+    tiles
+        How many tiles are in the catalogue.
+    missing, quarantined
+        Tiles of the run that are not, because they have no result or are in quarantine.
+    reference
+        Bibcode or DOI of the publication; empty before there is one, as ESO's archive asks.
+    origin
+        Who answers for it.
     """
 
     name: str
@@ -28,6 +45,7 @@ class ReleaseRecord:
     missing: tuple[str, ...] = ()
     quarantined: tuple[str, ...] = ()
     reference: str = ""
+    origin: str = "photoz-run"
 
     @property
     def partial(self) -> bool:
@@ -35,19 +53,20 @@ class ReleaseRecord:
         return bool(self.missing or self.quarantined)
 
     def texts(self) -> dict[str, str]:
-        """The record as short texts by name, for Parquet metadata: those of a tile file, and the release's own."""
+        """All of it as texts by name: what a tile file says of its run, and the release's own."""
         return {
             **{key: str(value) for key, value in asdict(self.run).items()},
+            "release": ",".join(self.input_releases),
             "release_name": self.name,
             "release_program": self.program,
-            "commit": self.commit,
-            "date": self.date,
-            "release": ",".join(self.input_releases),
+            "release_commit": self.commit,
+            "release_date": self.date,
             "tiles": str(self.tiles),
             "partial": str(self.partial),
             "missing": ",".join(self.missing),
             "quarantined": ",".join(self.quarantined),
             "reference": self.reference,
+            "origin": self.origin,
         }
 
 

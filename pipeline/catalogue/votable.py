@@ -1,59 +1,87 @@
-"""The columns of an Arrow table as a VOTable without data, which VOParquet puts into a Parquet file."""
+"""The columns of a release as a VOTable without data, which VOParquet puts into its Parquet files."""
 
 from io import BytesIO
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from pipeline import schema
+from pipeline.catalogue.arrow_fields import about, code_and_size, is_text
 from pipeline.catalogue.release_record import ReleaseRecord
+from pipeline.flags import FLAGS
+
+if TYPE_CHECKING:
+    from astropy.io.votable.tree import Field, Info, VOTableFile
 
 DATATYPES = {
-    pa.bool_(): "boolean",
-    pa.uint8(): "unsignedByte",
-    pa.int8(): "short",
-    pa.int16(): "short",
-    pa.uint16(): "int",
-    pa.int32(): "int",
-    pa.uint32(): "long",
-    pa.int64(): "long",
-    pa.float16(): "float",
-    pa.float32(): "float",
-    pa.float64(): "double",
+    "L": "boolean",
+    "B": "unsignedByte",
+    "I": "short",
+    "J": "int",
+    "K": "long",
+    "E": "float",
+    "D": "double",
 }
+"""The VOTable type for the letter of a FITS type."""
+FRAME = "icrs"
 
 
-def data_less_votable(arrow: pa.Schema, record: ReleaseRecord) -> str:
-    """The XML of a VOTable 1.4 that describes the columns of ``arrow`` and holds no rows."""
-    from astropy.io.votable.tree import Info, Resource, TableElement, VOTableFile
+def votable_without_data(arrow: pa.Schema, record: ReleaseRecord) -> str:
+    """The XML of a VOTable 1.4 with a FIELD for each column of ``arrow``, what the release says of itself, no rows.
 
-    votable = VOTableFile(version="1.4")
+    Raises
+    ------
+    ConfigError
+        If a column has a type that VOTable and FITS do not have.
+    """
+    from astropy.io.votable.tree import CooSys, Resource, TableElement, VOTableFile
+
+    # Units and UCDs of columns taken over are what the input catalogue says, which VOTable need not know.
+    votable = VOTableFile(version="1.4", config={"verify": "ignore"})
     resource = Resource(name=record.name, type="results")
-    votable.resources.append(resource)
+    resource.description = schema.DESCRIPTIONS["photoz"]
+    resource.coordinate_systems.append(CooSys(ID=FRAME, system="ICRS"))
     table = TableElement(votable, name=record.name)
-    resource.tables.append(table)
-    for key, value in record.texts().items():
-        table.infos.append(Info(name=key, value=value))
+    table.infos.extend(_infos(arrow, record))
     table.fields.extend(_field(votable, field) for field in arrow)
+    resource.tables.append(table)
+    votable.resources.append(resource)
     xml = BytesIO()
     votable.to_xml(xml)
     return xml.getvalue().decode()
 
 
-def _field(votable: object, field: pa.Field) -> object:
+def _infos(arrow: pa.Schema, record: ReleaseRecord) -> "list[Info]":
+    from astropy.io.votable.tree import Info
+
+    said = record.texts()
+    said |= {f"{field.name}.levels": levels for field in arrow if (levels := about(field).get("levels"))}
+    said |= {f"PHOTOZ_FLAG.{flag.name}": f"bit {flag.bit}: {flag.description}" for flag in FLAGS}
+    return [Info(name=name, value=value) for name, value in said.items()]
+
+
+def _field(votable: "VOTableFile", field: pa.Field) -> "Field":
     from astropy.io.votable.tree import Field
 
-    about = {key.decode(): value.decode() for key, value in (field.metadata or {}).items()}
-    kind, arraysize = _datatype(field)
+    said = about(field)
+    datatype, arraysize = _type(field)
     made = Field(
-        votable, name=field.name, datatype=kind, arraysize=arraysize, unit=about.get("unit"), ucd=about.get("ucd")
+        votable,
+        name=field.name,
+        datatype=datatype,
+        arraysize=arraysize,
+        unit=said.get("unit"),
+        ucd=said.get("ucd"),
+        ref=FRAME if said.get("ucd", "").startswith("pos.eq") else None,
     )
-    made.description = about.get("description")
+    made.description = said.get("description")
     return made
 
 
-def _datatype(field: pa.Field) -> tuple[str, str | None]:
-    if field.name in schema.BY_NAME and schema.BY_NAME[field.name].dtype.startswith("U"):
-        return "char", f"{schema.BY_NAME[field.name].dtype[1:]}*"
-    if pa.types.is_fixed_size_list(field.type):
-        return DATATYPES[field.type.value_type], str(field.type.list_size)
-    return (DATATYPES[field.type], None) if field.type in DATATYPES else ("unicodeChar", "*")
+def _type(field: pa.Field) -> tuple[str, str | None]:
+    if is_text(field.type):
+        return (
+            ("char", f"{schema.BY_NAME[field.name].length}*") if field.name in schema.BY_NAME else ("unicodeChar", "*")
+        )
+    code, size = code_and_size(field)
+    return DATATYPES[code], str(size) if pa.types.is_fixed_size_list(field.type) else None
