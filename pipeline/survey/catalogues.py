@@ -176,8 +176,9 @@ def table_hdu(path: Path, hdus: Any) -> Any:
 
 def native(values: NDArray[Any]) -> NDArray[Any]:
     """A FITS column as numpy computes with it: native byte order, text decoded and without trailing blanks."""
-    if values.dtype.kind == "S":
-        return np.char.rstrip(np.char.decode(values, "ascii"))
+    if values.dtype.kind in "SU":
+        # Some versions of fitsio decode, others do not.
+        return np.char.rstrip(values if values.dtype.kind == "U" else np.char.decode(values, "ascii"))
     return np.ascontiguousarray(values, values.dtype.newbyteorder("="))
 
 

@@ -256,6 +256,14 @@ def test_a_catalogue_that_is_no_table_is_refused(own_tile):
         read(own_tile)
 
 
+def test_texts_padded_with_blanks_come_without_them(own_tile):
+    def pad(rows):
+        rows["ID"] = [f"{name:<30}" for name in own_tile.id_N]
+
+    change_rows(own_tile.catalogue, pad)
+    assert sorted(read(own_tile).id_N) == sorted(own_tile.id_N)
+
+
 @pytest.mark.parametrize("share", [0.97, 0.5, 0.1])
 def test_a_truncated_catalogue_is_refused(own_tile, share):
     truncate(own_tile.catalogue, share)
