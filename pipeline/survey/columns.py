@@ -28,7 +28,9 @@ def column_facts(path: Path, names: Sequence[str]) -> dict[str, Column]:
         kinds = hdu.get_rec_dtype()[0]
     if lists := [name for name in names if kinds[name].shape]:
         raise BadDataError(f"{path}: column {lists[0]} holds lists of {kinds[lists[0]].shape[0]}; leave it out")
-    return {name: _facts(name, kinds[name].str[1:], header, number) for name, number in numbers.items()}
+    return {
+        name: _facts(name, kinds[name].str[1:].replace("S", "U"), header, number) for name, number in numbers.items()
+    }
 
 
 def read_values(path: Path, names: Sequence[str]) -> "dict[str, np.ma.MaskedArray[Any, Any]]":
