@@ -6,11 +6,13 @@ from collections.abc import Collection, Sequence
 import typer
 
 from pipeline.errors import PhotozError
+from pipeline.run.offline import keep_caches_local
 
 
 def call(app: typer.Typer, name: str, argv: Sequence[str], several: Collection[str] = ()) -> None:
     """Run ``app``; an error that has an explanation becomes one line on standard error and its exit code."""
     try:
+        keep_caches_local()
         app(spread(argv, several), prog_name=name)
     except PhotozError as error:
         print(f"{name}: {error}", file=sys.stderr)
