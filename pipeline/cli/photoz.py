@@ -6,6 +6,7 @@ import typer
 
 from pipeline.cli import run as run_command
 from pipeline.cli.console import call
+from pipeline.cli.doctor import doctor
 from pipeline.cli.flags import flags
 from pipeline.cli.ledger import retry, status
 from pipeline.cli.model import app as model_app
@@ -28,6 +29,7 @@ app.command("validate")(validate)
 app.command("train")(train)
 app.add_typer(model_app, name="model")
 app.command("simulate")(simulate)
+app.command("doctor")(doctor)
 app.command("flags")(flags)
 
 
