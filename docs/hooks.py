@@ -1,5 +1,6 @@
 """Fills the tables of the documentation from the program itself, so that nothing is typed twice."""
 
+from functools import partial
 from typing import Any
 
 from pipeline import schema
@@ -9,7 +10,8 @@ from pipeline.flags import FLAGS, USER_BITS
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
     """Replace ``<!-- table: NAME -->`` by the table of that name."""
-    for name, table in (("flags", _flags), ("columns", _columns), ("settings", _settings)):
+    tables = {"flags": _flags, "settings": _settings, **{name: partial(_columns, name) for name in schema.TABLES}}
+    for name, table in tables.items():
         markdown = markdown.replace(f"<!-- table: {name} -->", table())
     return markdown
 
@@ -20,10 +22,10 @@ def _flags() -> str:
     return "\n".join(["| bit | value | name | set when |", "|---|---|---|---|", *rows])
 
 
-def _columns() -> str:
+def _columns(table: str) -> str:
     rows = [
         f"| `{c.name}` | {c.dtype} | {c.unit or '-'} | {c.ucd} | {'yes' if c.null else 'no'} | {c.description} |"
-        for c in schema.COLUMNS
+        for c in schema.TABLES[table]
     ]
     return "\n".join(["| column | type | unit | UCD | may be null | description |", "|---|---|---|---|---|---|", *rows])
 

@@ -1,6 +1,7 @@
 """Header cards that fit into one card of 80 characters: the long-string convention (CONTINUE) is never needed."""
 
 from collections.abc import Mapping
+from textwrap import wrap
 from typing import Any, TypeAlias
 
 import pyarrow as pa
@@ -13,6 +14,8 @@ Card: TypeAlias = tuple[str, Any, str]
 
 LONGEST = 67
 """Characters of a text that fits into one card; a longer one would need CONTINUE."""
+COMMENT = 72
+"""Characters of a card of comment."""
 TRUTH = {"True": True, "False": False}
 
 
@@ -42,9 +45,10 @@ def provenance_cards(texts: Mapping[str, str], cards: Mapping[str, tuple[str, st
 
 def add_remarks(header: fits.Header, arrow: pa.Schema) -> None:
     """The quantile levels of the columns that have any, and the table of quality bits, as comments."""
-    for field in arrow:
-        if levels := about(field).get("levels"):
-            header.add_comment(f"{field.name} levels: {levels}")
-    for flag in FLAGS:
-        header.add_comment(f"PHOTOZ_FLAG bit {flag.bit} {flag.name}: {flag.description}")
-    header.add_comment(f"PHOTOZ_FLAG bits {USER_BITS[0]}-{USER_BITS[-1]}: never set here, for the user")
+    levels = {field.name: about(field).get("levels") for field in arrow}
+    remarks = [f"{name} levels: {text}" for name, text in levels.items() if text]
+    remarks += [f"PHOTOZ_FLAG bit {flag.bit} {flag.name}: {flag.description}" for flag in FLAGS]
+    remarks += [f"PHOTOZ_FLAG bits {USER_BITS[0]}-{USER_BITS[-1]}: never set here, for the user"]
+    for remark in remarks:
+        for line in wrap(remark, COMMENT, break_on_hyphens=False):
+            header.add_comment(line)

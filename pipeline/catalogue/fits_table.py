@@ -13,6 +13,7 @@ from pipeline.catalogue.fits_stream import primary_header, records, table_header
 CARDS = {
     "PROGRAM": ("program", "program that wrote this file"),
     "PROCSOFT": ("version", "its version"),
+    "COMMIT": ("commit", "its git commit"),
     "TILE": ("tile", "tile whose pixels were used"),
     "RELEASE": ("release", "release of the input"),
     "PZMODEL": ("model", "photo-z model"),

@@ -19,6 +19,7 @@ CARDS = {
     "REFERENC": ("reference", "bibcode or DOI of the publication"),
     "PROGRAM": ("program", "program that measured the tiles"),
     "PROGVERS": ("version", "its version"),
+    "COMMIT": ("commit", "its git commit"),
     "INPUTREL": ("release", "releases of the input"),
     "PZMODEL": ("model", "photo-z model"),
     "PZMODVER": ("model_version", "its version"),

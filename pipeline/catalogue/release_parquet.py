@@ -7,9 +7,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline import schema
 from pipeline.catalogue.arrow_fields import check_complete
 from pipeline.catalogue.release_record import ReleaseRecord
-from pipeline.catalogue.tile_files import PROVENANCE_KEY
 from pipeline.catalogue.votable import votable_without_data
 
 GROUP = 1 << 20
@@ -46,10 +46,16 @@ def write_release_parquet(
 def parquet_metadata(arrow: pa.Schema, record: ReleaseRecord) -> dict[str, str]:
     """What a Parquet file of the release says: provenance as in a tile file, and its columns (VOParquet 1.0)."""
     return {
-        **{f"{PROVENANCE_KEY.decode()}.{key}": value for key, value in record.texts().items()},
+        **record.metadata(),
         "IVOA.VOTable-Parquet.version": "1.0",
         "IVOA.VOTable-Parquet.content": votable_without_data(arrow, record),
+        # astropy reads every text twice to find the longest where it is not told.
+        **{f"table::len::{name}": str(schema.BY_NAME[name].length) for name in arrow.names if _has_length(name)},
     }
+
+
+def _has_length(name: str) -> bool:
+    return name in schema.BY_NAME and schema.BY_NAME[name].dtype.startswith("U")
 
 
 def _row_groups(batches: Iterable[pa.Table], arrow: pa.Schema, group: int) -> Iterator[pa.Table]:

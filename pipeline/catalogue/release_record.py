@@ -7,6 +7,7 @@ import pyarrow as pa
 
 from pipeline.catalogue.provenance import Provenance
 from pipeline.catalogue.table import dictionary_schema
+from pipeline.catalogue.tile_files import PROVENANCE_KEY
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,10 @@ class ReleaseRecord:
             "reference": self.reference,
             "origin": self.origin,
         }
+
+    def metadata(self) -> dict[str, str]:
+        """The same under the keys that the metadata of a Parquet file have."""
+        return {f"{PROVENANCE_KEY.decode()}.{key}": value for key, value in self.texts().items()}
 
 
 def text_rows(texts: Sequence[tuple[str, str]]) -> pa.Table:

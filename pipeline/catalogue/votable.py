@@ -1,5 +1,6 @@
 """The columns of a release as a VOTable without data, which VOParquet puts into its Parquet files."""
 
+import warnings
 from io import BytesIO
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,8 @@ FRAME = "icrs"
 def votable_without_data(arrow: pa.Schema, record: ReleaseRecord) -> str:
     """The XML of a VOTable 1.4 with a FIELD for each column of ``arrow``, what the release says of itself, no rows.
 
+    A unit or UCD that VOTable does not know is left out; it stands in the field's metadata.
+
     Raises
     ------
     ConfigError
@@ -36,25 +39,27 @@ def votable_without_data(arrow: pa.Schema, record: ReleaseRecord) -> str:
     """
     from astropy.io.votable.tree import CooSys, Resource, TableElement, VOTableFile
 
-    # Units and UCDs of columns taken over are what the input catalogue says, which VOTable need not know.
-    votable = VOTableFile(version="1.4", config={"verify": "ignore"})
-    resource = Resource(name=record.name, type="results")
+    votable = VOTableFile(version="1.4")
+    resource = Resource(type="results")
     resource.description = schema.DESCRIPTIONS["photoz"]
     resource.coordinate_systems.append(CooSys(ID=FRAME, system="ICRS"))
-    table = TableElement(votable, name=record.name)
+    table = TableElement(votable, ID="catalogue", name=record.name)
     table.infos.extend(_infos(arrow, record))
-    table.fields.extend(_field(votable, field) for field in arrow)
     resource.tables.append(table)
     votable.resources.append(resource)
     xml = BytesIO()
-    votable.to_xml(xml)
+    # Units of columns taken over may be old or unusual; that is nothing to warn of here.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        table.fields.extend(_field(votable, field) for field in arrow)
+        votable.to_xml(xml)
     return xml.getvalue().decode()
 
 
 def _infos(arrow: pa.Schema, record: ReleaseRecord) -> "list[Info]":
     from astropy.io.votable.tree import Info
 
-    said = record.texts()
+    said = record.metadata()
     said |= {f"{field.name}.levels": levels for field in arrow if (levels := about(field).get("levels"))}
     said |= {f"PHOTOZ_FLAG.{flag.name}": f"bit {flag.bit}: {flag.description}" for flag in FLAGS}
     return [Info(name=name, value=value) for name, value in said.items()]
@@ -70,12 +75,29 @@ def _field(votable: "VOTableFile", field: pa.Field) -> "Field":
         name=field.name,
         datatype=datatype,
         arraysize=arraysize,
-        unit=said.get("unit"),
-        ucd=said.get("ucd"),
+        unit=_unit(said.get("unit", "")),
+        ucd=_ucd(said.get("ucd", "")),
         ref=FRAME if said.get("ucd", "").startswith("pos.eq") else None,
     )
     made.description = said.get("description")
     return made
+
+
+def _unit(text: str) -> str | None:
+    """A unit as VOTable writes it: ``W.Hz**-1.m**-2`` for ``W/m2/Hz``; ``None`` for what is no unit."""
+    from astropy import units
+
+    try:
+        return str(units.Unit(text).to_string("vounit")) if text else None
+    except ValueError:
+        return None
+
+
+def _ucd(text: str) -> str | None:
+    """A UCD, ``None`` for what is none by its form."""
+    from astropy.io.votable.ucd import check_ucd
+
+    return text if text and check_ucd(text, has_colon=True) else None
 
 
 def _type(field: pa.Field) -> tuple[str, str | None]:

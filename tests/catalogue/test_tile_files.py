@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,7 @@ LEVELS = (0.025, 0.16, 0.5, 0.84, 0.975)
 RUN = Provenance(
     program="photoz-run",
     version="1.2.3",
+    commit="ba9876543210",
     packages="numpy 2.4.6, astropy 8.0.2, pyarrow 26.0.1, fitsio 1.4.2, onnxruntime-gpu 1.31.1",
     run_digest="ab" * 32,
     config_digest="cd" * 32,
@@ -126,20 +128,22 @@ def test_columns_carry_unit_ucd_and_description_in_both_formats(written):
         assert header[f"TTYPE{number}"] == column.name
         assert rows.field(column.name).nullable == column.null
     assert header["TNULL14"] == schema.TNULL
+    assert header["TDISP2"] == "F13.8"
+    assert header["TDISP13"] == "I11"
     assert Table.read(written / "KIDS_0.0_-31.2.fits", hdu=1)["RAJ2000"].unit == "deg"
 
 
-def test_dictionary_fits_into_fits_cards_and_speaks_known_ucds():
-    words = {"meta", "pos", "phot", "src", "stat", "em", "obs"}
-    for column in COLUMNS:
-        assert 10 <= len(column.description) <= 67, column.name
-        assert column.description.isascii()
-        assert {word.split(".")[0] for word in column.ucd.split(";")} <= words, column.name
-        assert column.unit in ("", "deg", "mag")
-    assert [column.name for column in COLUMNS] == [
-        *("ID", "RAJ2000", "DECJ2000", "KIDS_TILE", "MAG_AUTO_CALIB", "Z_PHOT", "Z_PHOT_ERR", "Z_PHOT_LO68"),
-        *("Z_PHOT_HI68", "Z_PHOT_LO95", "Z_PHOT_HI95", "Z_DOMAIN", "PHOTOZ_FLAG", "MASK"),
-    ]
+def test_no_card_is_continued_however_long_a_text(tmp_path):
+    long = replace(RUN, model="it's " * 30, model_training="Größe " * 20)
+    ref = replace(REF, release="x" * 67)
+    write_tile(table(), tmp_path, REF.tile, ("fits",), tile_provenance(long, ref, INPUTS))
+    with (tmp_path / "KIDS_0.0_-31.2.fits").open("rb") as file:
+        assert b"CONTINUE" not in file.read()
+    header = fits.getheader(tmp_path / "KIDS_0.0_-31.2.fits", 1)
+    assert header["PZMODEL"].startswith("it's it's it's")
+    assert header["PZMODEL"].endswith("...")
+    assert header["PZTRAIN"].startswith(r"Gr\xf6\xdfe")
+    assert header["RELEASE"] == "x" * 67
 
 
 def test_files_say_how_they_were_made(written):
@@ -151,6 +155,7 @@ def test_files_say_how_they_were_made(written):
     for card, key, value in (
         ("PROGRAM", "program", "photoz-run"),
         ("PROCSOFT", "version", "1.2.3"),
+        ("COMMIT", "commit", "ba9876543210"),
         ("TILE", "tile", "KIDS_0.0_-31.2"),
         ("RELEASE", "release", "DR4"),
         ("PZMODEL", "model", "closed-form"),

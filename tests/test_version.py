@@ -1,0 +1,88 @@
+"""A program says which code it is: from its checkout, or from what was recorded when it was built."""
+
+import runpy
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def package(tmp_path) -> Path:
+    folder = tmp_path / "checkout" / "pipeline"
+    folder.mkdir(parents=True)
+    shutil.copy(ROOT / "pipeline" / "version.py", folder)
+    return folder
+
+
+def commit_of(package: Path) -> str:
+    return runpy.run_path(str(package / "version.py"))["program_commit"]()
+
+
+def git(folder: Path, *words: str) -> str:
+    who = ["-c", "user.name=test", "-c", "user.email=test@example.org", "-c", "commit.gpgsign=false"]
+    return subprocess.run(["git", *who, *words], cwd=folder, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def committed(package: Path) -> str:
+    git(package.parent, "init", "--quiet")
+    git(package.parent, "add", "pipeline/version.py")
+    git(package.parent, "commit", "--quiet", "-m", "first")
+    return git(package.parent, "rev-parse", "HEAD")
+
+
+def test_in_a_checkout_it_is_the_commit_checked_out(package):
+    commit = committed(package)
+    assert commit_of(package) == commit[:12]
+
+
+def test_changed_files_are_marked_and_new_ones_are_not(package):
+    commit = committed(package)
+    (package / "new.txt").touch()
+    assert commit_of(package) == commit[:12]
+    with (package / "version.py").open("a") as file:
+        file.write("\n")
+    assert commit_of(package) == commit[:12] + "+"
+
+
+def test_a_repository_around_an_installed_package_is_not_its_checkout(package):
+    committed(package)
+    inner = package.parent / "site-packages" / "pipeline"
+    shutil.copytree(package, inner)
+    assert commit_of(inner) == "unknown"
+
+
+def test_without_a_checkout_it_is_the_commit_recorded(package):
+    assert commit_of(package) == "unknown"
+    (package / "commit.txt").write_text("0123456789ab\n")
+    assert commit_of(package) == "0123456789ab"
+
+
+def test_a_checkout_that_git_cannot_read_is_no_error(package, monkeypatch):
+    (package.parent / ".git").mkdir()
+    assert commit_of(package) == "unknown"
+    git(package.parent, "init", "--quiet")
+    assert commit_of(package) == "unknown"
+    monkeypatch.setenv("PATH", "")
+    assert commit_of(package) == "unknown"
+
+
+def test_what_is_built_knows_its_columns_and_its_commit(tmp_path):
+    """A wheel made from the source distribution, which has no repository."""
+    build = [sys.executable, "-m", "hatchling", "build", "-d", str(tmp_path)]
+    subprocess.run([*build, "-t", "sdist"], cwd=ROOT, check=True, capture_output=True)
+    (archive,) = tmp_path.glob("*.tar.gz")
+    shutil.unpack_archive(archive, tmp_path, filter="data")
+    source = tmp_path / archive.name.removesuffix(".tar.gz")
+    assert not (source / ".git").exists()
+    subprocess.run([*build, "-t", "wheel"], cwd=source, check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as files:
+        recorded = files.read("pipeline/commit.txt").decode().strip()
+        assert files.read("pipeline/columns.yaml") == (ROOT / "pipeline" / "columns.yaml").read_bytes()
+    assert recorded.rstrip("+") == git(ROOT, "rev-parse", "HEAD")[:12]
