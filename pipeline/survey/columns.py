@@ -13,8 +13,10 @@ from pipeline.survey.catalogues import native, table_hdu
 from pipeline.survey.reading import explained
 
 
-def column_facts(path: Path, names: Sequence[str]) -> dict[str, Column]:
+def column_facts(path: Path, names: Sequence[str], table: str = "the input catalogue") -> dict[str, Column]:
     """Unit, UCD and description (TUNIT, TUCD, TCOMM) of columns, by name, from the header of the table.
+
+    A column without a description is described as one of ``table``.
 
     Raises
     ------
@@ -29,12 +31,22 @@ def column_facts(path: Path, names: Sequence[str]) -> dict[str, Column]:
     if lists := [name for name in names if kinds[name].shape]:
         raise BadDataError(f"{path}: column {lists[0]} holds lists of {kinds[lists[0]].shape[0]}; leave it out")
     return {
-        name: _facts(name, kinds[name].str[1:].replace("S", "U"), header, number) for name, number in numbers.items()
+        name: Column(
+            name,
+            kinds[name].str[1:].replace("S", "U"),
+            _text(header, f"TUNIT{number}"),
+            _text(header, f"TUCD{number}"),
+            True,
+            _text(header, f"TCOMM{number}") or f"{name} of {table}",
+        )
+        for name, number in numbers.items()
     }
 
 
-def read_values(path: Path, names: Sequence[str]) -> "dict[str, np.ma.MaskedArray[Any, Any]]":
-    """Columns by name in native byte order; NaN and the column's TNULL are masked.
+def read_values(
+    path: Path, names: Sequence[str], start: int = 0, stop: int | None = None
+) -> "dict[str, np.ma.MaskedArray[Any, Any]]":
+    """Columns by name, rows ``start`` to ``stop``, in native byte order; NaN and the column's TNULL are masked.
 
     Raises
     ------
@@ -46,7 +58,7 @@ def read_values(path: Path, names: Sequence[str]) -> "dict[str, np.ma.MaskedArra
         header = hdu.read_header()
         numbers = _numbers(path, hdu.get_colnames(), names)
         # fitsio refuses to read no rows.
-        rows = hdu.read(columns=list(names)) if hdu.get_nrows() else np.zeros(0, hdu.get_rec_dtype()[0])
+        rows = hdu[list(names)][start:stop] if hdu.get_nrows() else np.zeros(0, hdu.get_rec_dtype()[0])
         values = {name: native(rows[name]) for name in names}
     return {name: _masked(values[name], header.get(f"TNULL{number}")) for name, number in numbers.items()}
 
@@ -57,9 +69,8 @@ def _numbers(path: Path, present: Sequence[str], names: Sequence[str]) -> dict[s
     return {name: list(present).index(name) + 1 for name in names}
 
 
-def _facts(name: str, dtype: str, header: Any, number: int) -> Column:
-    unit, ucd, said = (str(header.get(f"{card}{number}") or "").strip() for card in ("TUNIT", "TUCD", "TCOMM"))
-    return Column(name, dtype, unit, ucd, True, said or f"{name} of the input catalogue")
+def _text(header: Any, card: str) -> str:
+    return str(header.get(card) or "").strip()
 
 
 def _masked(values: Any, null: int | None) -> "np.ma.MaskedArray[Any, Any]":
