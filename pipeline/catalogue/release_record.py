@@ -71,8 +71,12 @@ class ReleaseRecord:
         }
 
     def metadata(self) -> dict[str, str]:
-        """The same under the keys that the metadata of a Parquet file have."""
-        return {f"{PROVENANCE_KEY.decode()}.{key}": value for key, value in self.texts().items()}
+        """The same under the keys that the metadata of a Parquet file have.
+
+        Without the date: a release that is made again has the same Parquet files, byte by byte.
+        """
+        texts = {key: value for key, value in self.texts().items() if key != "release_date"}
+        return {f"{PROVENANCE_KEY.decode()}.{key}": value for key, value in texts.items()}
 
 
 def text_rows(texts: Sequence[tuple[str, str]]) -> pa.Table:
