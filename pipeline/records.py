@@ -124,6 +124,15 @@ class Status(StrEnum):
 
 
 @dataclass(frozen=True)
+class Failure:
+    """One try of a tile that came to nothing, and the host on which it happened."""
+
+    host: str
+    error: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class TileOutcome:
     """All that travels back from a worker, about 1 kB, and what the ledger stores as the commit mark of a tile."""
 
@@ -151,6 +160,10 @@ class TileOutcome:
     host: str = ""
     provider: str = ""
     attempt: int = 1
+    earlier: tuple[Failure, ...] = ()
+    """The tries before this one."""
+    ended: str = ""
+    """UTC, ISO 8601."""
     error: str = ""
     """Class of the failure, empty when the tile is DONE or NO_WORK."""
     reason: str = ""

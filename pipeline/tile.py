@@ -1,7 +1,7 @@
 """One tile: read, cut, join, predict, write. Everything that happens to a source happens here, in this order."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -69,9 +69,17 @@ class OpenTile:
 
 
 def process_tile(
-    ref: TileRef, config: RunConfig, model: PhotozModel, folder: Path, run: Provenance, inputs: list[InputFile]
+    ref: TileRef,
+    config: RunConfig,
+    model: PhotozModel,
+    folder: Path,
+    run: Provenance,
+    inputs: list[InputFile],
+    say: Callable[[str], None] = lambda _: None,
 ) -> TileResult:
     """Measure the redshift of every selected source of one tile and write its files into ``folder``.
+
+    ``say`` is told each step as it begins.
 
     Raises
     ------
@@ -81,7 +89,7 @@ def process_tile(
     catalogue_rows = 0 if ref.catalogue is None else count_rows(ref.catalogue)
     if ref.catalogue is not None and catalogue_rows == 0:
         return TileResult()
-    clock = Stopwatch()
+    clock = Stopwatch(say)
     rule = stamp_rule(model.contract)
     with ExitStack() as stack:
         with clock.step("read"):
@@ -233,17 +241,21 @@ def ahead(batches: Iterator[T]) -> Iterator[T]:
 class Stopwatch:
     """Seconds spent in each step of a tile."""
 
-    def __init__(self) -> None:
+    def __init__(self, say: Callable[[str], None]) -> None:
         self.seconds: dict[str, float] = {}
+        self._say = say
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
-        """Add the time of the block to ``name``."""
+        """Add the time of the block to ``name``; its first begin is said."""
+        if name not in self.seconds:
+            self._say(name)
+            self.seconds[name] = 0.0
         start = time.perf_counter()
         try:
             yield
         finally:
-            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
+            self.seconds[name] += time.perf_counter() - start
 
     def steps(self, name: str, items: Iterator[T]) -> Iterator[T]:
         """The same items, the time to make each added to ``name``."""

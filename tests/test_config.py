@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.cli.run import run as command
-from pipeline.config import RunConfig, load_config
+from pipeline.config import ClusterConfig, RunConfig, load_config
 from pipeline.errors import ConfigError
 
 EVERY_FIELD = """
@@ -28,9 +28,17 @@ bad_pixel_bits = 3
 use_weights = false
 provider = "cuda"
 allow_fallback = true
-workers = 3
+workers = "3:7"
+shard = "2/8"
 attempts = 5
 scratch = "/local"
+
+[cluster]
+kind = "slurm"
+queue = "main"
+cores = 4
+gpus = 1
+tls = false
 """
 LEAST = {"tiles": ["all"], "data": ["d"], "out": "o"}
 
@@ -56,7 +64,29 @@ def test_the_resolved_defaults_come_back(tmp_path):
 
 def test_every_option_of_the_command_is_a_field_of_the_same_name():
     actions = {"config", "dry_run", "restart", "as_json"}
-    assert set(inspect.signature(command).parameters) - actions <= set(RunConfig.model_fields)
+    of_jobs = {"queue", "account", "walltime", "memory"}
+    fields = set(RunConfig.model_fields) | set(ClusterConfig.model_fields) | of_jobs
+    assert set(inspect.signature(command).parameters) - actions <= fields
+
+
+def test_options_of_the_cluster_join_its_table_in_the_file(tmp_path):
+    path = tmp_path / "run.toml"
+    path.write_text(EVERY_FIELD)
+    cluster = load_config(path, {"cluster": {"queue": "long", "walltime": "04:00:00"}}).cluster
+    assert (cluster.kind, cluster.gpus) == ("slurm", 1)
+    assert cluster.job_keys == {"queue": "long", "cores": 4, "walltime": "04:00:00"}
+
+
+@pytest.mark.parametrize(("given", "range_"), [(4, (4, 4)), ("4", (4, 4)), ("0:9", (0, 9)), ("2:40", (2, 40))])
+def test_workers_are_a_number_or_a_range(given, range_):
+    assert load_config(None, LEAST | {"workers": given}).worker_range == range_
+
+
+def test_a_share_is_counted_from_one():
+    config = load_config(None, LEAST | {"shard": "3/32"})
+    assert (config.share, config.share_name) == ((3, 32), "-shard-3-of-32")
+    whole = load_config(None, LEAST)
+    assert (whole.share, whole.share_name) == ((1, 1), "")
 
 
 def test_every_field_says_what_it_is():
@@ -67,7 +97,7 @@ def test_the_command_line_wins_over_the_file(tmp_path):
     path = tmp_path / "run.toml"
     path.write_text(EVERY_FIELD)
     config = load_config(path, {"select": "all", "workers": None, "out": Path("other")})
-    assert (config.select, config.workers, config.out) == ("all", 3, Path("other"))
+    assert (config.select, config.workers, config.out) == ("all", "3:7", Path("other"))
 
 
 def test_it_cannot_be_changed():
@@ -75,9 +105,10 @@ def test_it_cannot_be_changed():
         load_config(None, LEAST).out = Path("x")
 
 
-@pytest.mark.parametrize("field", ["workers", "provider", "attempts", "scratch", "allow_fallback"])
+@pytest.mark.parametrize("field", ["workers", "provider", "attempts", "scratch", "allow_fallback", "cluster", "shard"])
 def test_where_and_how_often_a_run_computes_does_not_make_it_another(field):
     values = {"workers": 2, "provider": "cpu", "attempts": 1, "scratch": "/x", "allow_fallback": True}
+    values |= {"cluster": {"kind": "slurm", "queue": "long"}, "shard": "2/3"}
     assert load_config(None, LEAST | {field: values[field]}).digest() == load_config(None, LEAST).digest()
 
 
@@ -98,7 +129,19 @@ def test_what_changes_a_result_changes_the_digest(field, tmp_path):
         ({"bad_pixel_bits": 256}, "bad_pixel_bits: .*255"),
         ({"magnitudes_radius": 0}, "magnitudes_radius: .*greater than 0"),
         ({"formats": ["fits"]}, "formats must include parquet"),
-        ({"workers": 1.5}, "workers: .*integer"),
+        ({"workers": 1.5}, "workers: give N or MIN:MAX, in whole numbers"),
+        ({"workers": "4:"}, "workers: give N or MIN:MAX, in whole numbers"),
+        ({"workers": "4:2"}, "workers: MIN:MAX needs MIN <= MAX"),
+        ({"workers": 0}, "workers: MIN:MAX needs MIN <= MAX and MAX of at least 1"),
+        ({"shard": "0/3"}, "shard: shards are counted from 1"),
+        ({"shard": "4/3"}, "shard: shards are counted from 1"),
+        ({"shard": "a/3"}, "shard: give I/N, in whole numbers"),
+        ({"cluster": "slurm"}, "cluster: "),
+        ({"cluster": {"kind": "moab"}}, "cluster.kind: .*'slurm', 'pbs'"),
+        ({"cluster": {"queue": "main"}}, "queue is a setting of worker jobs: give --cluster slurm"),
+        ({"cluster": {"gpus": 1}}, "gpus is a setting of worker jobs"),
+        ({"cluster": {"scheduler": "tls://a:1", "kind": "pbs"}}, "a scheduler that runs already has its own workers"),
+        ({"cluster": {"scheduler": "tls://a:1", "scheduler_file": "s.json"}}, "name the same thing"),
         ({"attempts": 0}, "attempts: "),
     ],
 )

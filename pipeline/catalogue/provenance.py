@@ -24,6 +24,7 @@ class Provenance:
 
     program: str
     version: str
+    commit: str
     packages: str
     run_digest: str
     config_digest: str

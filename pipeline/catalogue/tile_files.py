@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import os
+import socket
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -43,7 +44,7 @@ def write_tile(
 
 def write_whole(path: Path, write: Callable[[Path], None], check: Callable[[Path], None]) -> str:
     """Write a file beside ``path``, sync it, check it, rename it; its sha256."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    beside = beside_name(path)
     try:
         write(beside)
         digest = sync_and_digest(beside)
@@ -60,6 +61,11 @@ def write_whole(path: Path, write: Callable[[Path], None], check: Callable[[Path
         _discard(beside)
         raise
     return digest
+
+
+def beside_name(path: Path) -> Path:
+    """Where ``path`` is written before it is whole: a name that no other process of any host uses."""
+    return path.with_name(f".{path.name}.{socket.gethostname()}-{os.getpid()}.part")
 
 
 def sync_and_digest(path: Path) -> str:

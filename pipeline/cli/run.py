@@ -11,8 +11,8 @@ from pipeline.cli.console import call
 
 if TYPE_CHECKING:
     from pipeline.config import RunConfig
-    from pipeline.run.driver import RunSummary
     from pipeline.run.plan import TilePlan
+    from pipeline.run.summary import RunSummary
 
 SEVERAL = ("--tiles", "--data", "--keep")
 LISTED = 40
@@ -46,7 +46,24 @@ def run(
     allow_fallback: Annotated[
         bool | None, typer.Option("--allow-fallback", help="With --provider cuda: the CPU will do.")
     ] = None,
-    workers: Annotated[int | None, typer.Option(help="Worker processes (default: one a core).")] = None,
+    workers: Annotated[
+        str | None, typer.Option(help="Worker processes, N or MIN:MAX (default: one a core).", metavar="N")
+    ] = None,
+    shard: Annotated[
+        str | None, typer.Option(help="Measure the I-th of N shares, I from 1 (job arrays).", metavar="I/N")
+    ] = None,
+    cluster: Annotated[
+        str | None, typer.Option(help="Workers as jobs of slurm, pbs, sge, lsf, oar or htcondor (default: local).")
+    ] = None,
+    queue: Annotated[str | None, typer.Option(help="Queue or partition of the worker jobs.")] = None,
+    account: Annotated[str | None, typer.Option(help="Account they are charged to.")] = None,
+    walltime: Annotated[str | None, typer.Option(help="Longest time of a worker job.", metavar="HH:MM:SS")] = None,
+    memory: Annotated[str | None, typer.Option(help="Memory of a worker job (default: 8GB).")] = None,
+    gpus: Annotated[int | None, typer.Option(help="GPUs of a worker job (default: 0).")] = None,
+    scheduler: Annotated[
+        str | None, typer.Option(help="A Dask scheduler that runs already.", metavar="ADDRESS")
+    ] = None,
+    scheduler_file: Annotated[Path | None, typer.Option(help="Its scheduler file.")] = None,
     config: Annotated[Path | None, typer.Option(help="TOML file with any of these options, and a few more.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
     restart: Annotated[bool, typer.Option("--restart", help="Delete the run in --out and start over.")] = False,
@@ -54,12 +71,23 @@ def run(
 ) -> None:
     """Measure photometric redshifts: stream survey tiles past a sealed network into a catalogue.
 
-    Example: photoz-run --tiles 'KIDS_18*' --data /data/KiDS-DR5 --out my-run
+    Examples: photoz-run --tiles 'KIDS_18*' --data /data/KiDS-DR5 --out my-run
+
+    photoz-run --tiles all --data /data/KiDS-DR5 --out dr5 --cluster slurm --workers 4:40 --walltime 04:00:00
 
     Exit status: 0 done, 2 wrong usage or settings, 3 done but tiles quarantined, 75 interrupted (run again to resume).
     """
     from pipeline.config import load_config
 
+    job: dict[str, Any] = {
+        "kind": cluster,
+        "queue": queue,
+        "account": account,
+        "walltime": walltime,
+        "memory": memory,
+        "gpus": gpus,
+    }
+    job |= {"scheduler": scheduler, "scheduler_file": scheduler_file}
     given: dict[str, Any] = {
         "tiles": tiles or None,
         "data": data or None,
@@ -75,6 +103,8 @@ def run(
         "provider": provider,
         "allow_fallback": allow_fallback,
         "workers": workers,
+        "shard": shard,
+        "cluster": {name: value for name, value in job.items() if value is not None},
     }
     if dry_run:
         # Nothing is written, so that nobody need say where.
@@ -108,10 +138,21 @@ def _dry_run(settings: "RunConfig", as_json: bool) -> None:
     check_tiles(tiles, settings)
     model = load_model(model_path(settings.model), settings.provider, settings.allow_fallback)
     plans = dry_run(tiles, settings, model.contract)
+    script = _job_script(settings)
     if as_json:
-        print(json.dumps([asdict(plan) for plan in plans], indent=1))
-    else:
-        _print_plans(plans)
+        print(json.dumps({"tiles": [asdict(plan) for plan in plans], "job_script": script}, indent=1))
+        return
+    _print_plans(plans)
+    if script:
+        print(f"\nscript of each worker job (up to {settings.workers or '?'} at once):\n\n{script}")
+
+
+def _job_script(settings: "RunConfig") -> str | None:
+    if settings.cluster.kind == "local":
+        return None
+    from pipeline.run.jobs import job_script
+
+    return job_script(settings.cluster, settings.out)
 
 
 def _print_plans(plans: "list[TilePlan]") -> None:

@@ -1,30 +1,73 @@
-"""A Dask cluster on this machine: one process per worker, encrypted, reachable from loopback only."""
+"""The workers of a run: processes on this machine, jobs of a batch system, or those of a scheduler that runs already.
+
+Encrypted and authenticated by a certificate that is made for the run: an open Dask port is a shell for everybody who
+reaches it. Dashboards listen on loopback only.
+"""
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 import dask
 from distributed import Client, LocalCluster
 from distributed.security import Security
 
+from models.session import available_threads
+from pipeline.config import ClusterConfig, RunConfig
+from pipeline.errors import ConfigError, OutputError
+from pipeline.run.jobs import SYSTEMS, job_settings, processes, start_jobs
+
 SETTINGS = {
-    # A tile is one long task: stealing would only move it, and a busy worker must not be taken for a dead one.
+    # One tile a worker: nothing to steal, and the first lost worker tells which tile was on it.
     "distributed.scheduler.work-stealing": False,
-    "distributed.scheduler.worker-saturation": 1.0,
+    "distributed.scheduler.allowed-failures": 0,
     "distributed.comm.timeouts.connect": "60s",
     "distributed.worker.daemon": False,
 }
 
+DASHBOARD = "127.0.0.1:0"
+
+ROLES = ("scheduler", "worker", "client")
+TLS_FILES = ("tls_ca_file", *(f"tls_{role}_{part}" for role in ROLES for part in ("cert", "key")))
+
+
+@contextmanager
+def open_client(config: RunConfig, left: Callable[[], int]) -> Iterator[Client]:
+    """A client of the workers that ``config`` asks for; what was started for the run ends with the block.
+
+    ``left`` tells how many tiles are not measured yet: no more workers are asked for.
+    """
+    with dask.config.set(SETTINGS):
+        if config.cluster.scheduler or config.cluster.scheduler_file:
+            opened = existing_client(config.cluster)
+        elif config.cluster.kind == "local":
+            opened = local_client(local_workers(config, left()))
+        else:
+            opened = job_client(config, left)
+        with opened as client:
+            yield client
+
+
+def local_workers(config: RunConfig, tiles: int) -> int:
+    """Worker processes on this machine: as many as asked for, or one a core; never more than tiles."""
+    _, high = config.worker_range or (1, available_threads())
+    return max(1, min(high, tiles))
+
+
+def sharing(config: RunConfig, tiles: int) -> int:
+    """Worker processes that share the cores each of them may use."""
+    if config.cluster.scheduler or config.cluster.scheduler_file:
+        return 1
+    return local_workers(config, tiles) if config.cluster.kind == "local" else processes(config.cluster)
+
 
 @contextmanager
 def local_client(workers: int) -> Iterator[Client]:
-    """A client of a new local cluster; cluster and workers end with the block.
-
-    Connections need the run's own certificate: an open Dask port would be a shell for everybody on the machine.
-    """
+    """A client of ``workers`` processes on this machine, reachable from loopback only."""
     with (
-        dask.config.set(SETTINGS),
         LocalCluster(
             n_workers=workers,
             threads_per_worker=1,
@@ -32,10 +75,85 @@ def local_client(workers: int) -> Iterator[Client]:
             host="127.0.0.1",
             protocol="tls://",
             security=Security.temporary(),
-            dashboard_address="127.0.0.1:0",
+            dashboard_address=DASHBOARD,
             memory_limit=0,
             silence_logs=logging.CRITICAL,
         ) as cluster,
         Client(cluster) as client,
     ):
         yield client
+
+
+@contextmanager
+def job_client(config: RunConfig, left: Callable[[], int]) -> Iterator[Client]:
+    """A client of worker jobs, submitted as tiles need them and replaced when they are lost.
+
+    Raises
+    ------
+    ConfigError
+        If the batch system refuses them.
+    """
+    low, high = config.worker_range or (0, 0)
+    if not high:
+        raise ConfigError(f"say how many workers {config.cluster.kind} may start: --workers N or MIN:MAX")
+    low, high = min(low, left()), min(high, left())
+    settings = job_settings(config.cluster, config.out)
+    with ExitStack() as stack:
+        security = stack.enter_context(certificates(config.out)) if config.cluster.tls else None
+        scheduler = {"dashboard_address": DASHBOARD} | settings.pop("scheduler_options", {})
+        try:
+            cluster = SYSTEMS[config.cluster.kind][0](
+                security=security, scheduler_options=scheduler, silence_logs="critical", **settings
+            )
+        except (ValueError, RuntimeError, OSError) as error:
+            raise ConfigError(f"cluster: {str(error).splitlines()[0]}") from error
+        stack.enter_context(cluster)
+        start_jobs(cluster, low, high, left)
+        yield stack.enter_context(Client(cluster))
+
+
+@contextmanager
+def existing_client(cluster: ClusterConfig) -> Iterator[Client]:
+    """A client of a scheduler that runs already; its TLS files are those of Dask's own configuration.
+
+    Raises
+    ------
+    ConfigError
+        If it cannot be reached, or would be used without encryption and ``tls`` is not false.
+    """
+    if cluster.scheduler_file and not cluster.scheduler_file.is_file():
+        raise ConfigError(f"scheduler file {cluster.scheduler_file}: file not found")
+    where = cluster.scheduler or str(cluster.scheduler_file)
+    try:
+        client = Client(
+            address=cluster.scheduler,
+            scheduler_file=str(cluster.scheduler_file) if cluster.scheduler_file else None,
+            security=Security(require_encryption=True) if cluster.tls else None,
+            timeout="20s",
+        )
+    except (OSError, ValueError, TypeError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        hint = "; its TLS files belong into Dask's configuration (distributed.comm.tls)" if cluster.tls else ""
+        raise ConfigError(f"scheduler {where} cannot be used: {reason}{hint}") from error
+    with client:
+        yield client
+
+
+@contextmanager
+def certificates(out: Path) -> Iterator[Security]:
+    """A certificate for this run, in a folder of ``out`` that the jobs see and only this user can enter.
+
+    It is made here and gone with the block; one that a killed driver left behind opens nothing any more.
+    """
+    made = Security.temporary()
+    with ExitStack() as stack:
+        files = {}
+        try:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=".tls-", dir=out.resolve())))
+            for name in TLS_FILES:
+                files[name] = str(folder / f"{name}.pem")
+                with open(os.open(files[name], os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+                    file.write(getattr(made, name))
+        except OSError as error:
+            raise OutputError(f"{out}: cannot be written ({error.strerror})") from error
+        yield Security(require_encryption=True, **files)

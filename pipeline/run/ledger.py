@@ -17,16 +17,16 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.catalogue.provenance import InputFile, input_files, inputs_digest
-from pipeline.catalogue.tile_files import sync_folder
+from pipeline.catalogue.tile_files import beside_name, sync_folder
 from pipeline.config import RunConfig
 from pipeline.errors import ConfigError, OutputError
-from pipeline.records import Status, TileOutcome, TileRef, tile_group
+from pipeline.records import Failure, Status, TileOutcome, TileRef, tile_group
 
 MANIFEST_SCHEMA = 1
 LEFTOVER_SECONDS = 86400.0
 """Age from which a half-written file is nobody's: no tile takes a day to write."""
 
-COMPARED = ("version", "config_digest", "model_digest", "magnitudes_digest", "tiles")
+COMPARED = ("version", "commit", "config_digest", "model_digest", "magnitudes_digest", "tiles")
 """What must not change between the start of a run and its resumption."""
 
 
@@ -50,10 +50,37 @@ class RunDirectory:
         """Folder of the files and the mark of one tile."""
         return self.tiles / tile_group(tile)
 
+    def log(self, tile: str) -> Path:
+        """The log of one tile."""
+        return self.path / "logs" / tile_group(tile) / f"{tile}.log"
+
+    @property
+    def locks(self) -> Path:
+        """Folder of the locks of those who work on this run."""
+        return self.path / "locks"
+
     @property
     def manifest(self) -> Path:
         """What the run is: versions, digests, tiles, inputs."""
         return self.path / "manifest.json"
+
+    def prepare(self, restart: bool, share: tuple[int, int]) -> None:
+        """Make the folder, before its lock is taken.
+
+        Raises
+        ------
+        ConfigError
+            If it is no run directory, or cannot be written, or one share of many would start it over.
+        """
+        if restart and share[1] > 1:
+            raise ConfigError("--restart would delete what the other shards made: start over without --shard first")
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            strange = [path for path in self.path.iterdir() if path.suffix != ".part" and path != self.locks]
+            if strange and not self.manifest.exists():
+                raise ConfigError(f"{self.path} is not empty and is no run directory; choose another --out")
+        except OSError as error:
+            raise ConfigError(f"run directory {self.path} cannot be written: {error.strerror}") from error
 
     def open(self, manifest: Mapping[str, Any], resolved_toml: str, restart: bool) -> None:
         """Start a run here, or resume it if ``manifest`` is of the same run.
@@ -64,15 +91,12 @@ class RunDirectory:
             If another run lies here (what differs is listed), or the folder cannot be written.
         """
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            if not self.manifest.exists() and any(path.suffix != ".part" for path in self.path.iterdir()):
-                raise ConfigError(f"{self.path} is not empty and is no run directory; choose another --out")
             if restart:
                 self._clear()
-            elif self.manifest.exists():
+            # Of several shards that start at once, one writes the manifest and the others compare theirs with it.
+            if self.manifest.exists() or not write_json(self.manifest, manifest, replace=False):
                 self._compare(read_json(self.manifest), manifest)
-            if not self.manifest.exists():
-                write_json(self.manifest, manifest)
+            if not (self.path / "run.toml").exists():
                 write_text(self.path / "run.toml", resolved_toml)
             for folder in (self.tiles, self.quarantine):
                 folder.mkdir(exist_ok=True)
@@ -97,10 +121,10 @@ class RunDirectory:
 
     def _clear(self) -> None:
         """Delete what photoz-run wrote here, and nothing else."""
-        for folder in ("tiles", "quarantine", "release", "validation"):
+        for folder in ("tiles", "quarantine", "logs", "release", "validation"):
             shutil.rmtree(self.path / folder, ignore_errors=True)
-        for name in ("run.toml", "summary.json", "manifest.json"):
-            (self.path / name).unlink(missing_ok=True)
+        for path in (*self.path.glob("summary*.json"), self.path / "run.toml", self.manifest):
+            path.unlink(missing_ok=True)
 
     def write_outcome(self, outcome: TileOutcome) -> None:
         """Record how a tile ended: the commit mark of a good one, the quarantine record of a bad one."""
@@ -184,25 +208,38 @@ def make_folder(path: Path) -> None:
         raise OutputError(f"{path}: cannot be made ({error.strerror}); free space or check permissions") from error
 
 
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
+def write_json(path: Path, content: Mapping[str, Any], replace: bool = True) -> bool:
     """Write JSON so that a reader finds the old file or the new one, never a part."""
-    write_text(path, json.dumps(content, indent=1, default=_plain) + "\n")
+    return write_text(path, json.dumps(content, indent=1, default=_plain) + "\n", replace)
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write beside, sync, rename; `OutputError` if the disk or the folder refuses."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+def write_text(path: Path, text: str, replace: bool = True) -> bool:
+    """Write beside, sync, rename; ``False`` if the file is there already and is not to be replaced.
+
+    Raises
+    ------
+    OutputError
+        If the disk or the folder refuses.
+    """
+    beside = beside_name(path)
     try:
         with beside.open("w") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(beside, path)
+        if replace:
+            os.replace(beside, path)
+        else:
+            os.link(beside, path)
+            beside.unlink()
         sync_folder(path.parent)
     except OSError as error:
         with suppress(OSError):
             beside.unlink()
+        if isinstance(error, FileExistsError) and not replace:
+            return False
         raise OutputError(f"{path}: cannot be written ({error.strerror}); free space or check permissions") from error
+    return True
 
 
 def file_digest(path: Path) -> str | None:
@@ -217,7 +254,8 @@ def file_digest(path: Path) -> str | None:
 def _read_outcome(path: Path) -> TileOutcome | None:
     try:
         fields = json.loads(path.read_text())
-        return TileOutcome(**{**fields, "status": Status(fields["status"])})
+        earlier = tuple(Failure(**failure) for failure in fields.get("earlier", ()))
+        return TileOutcome(**{**fields, "status": Status(fields["status"]), "earlier": earlier})
     except (OSError, ValueError, TypeError, KeyError):
         return None
 

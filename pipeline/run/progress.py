@@ -3,7 +3,7 @@
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -24,15 +24,17 @@ class Progress:
         self._heartbeat = heartbeat
         self._start = time.monotonic()
         self._bar: Bar | None = None
-        self._total = self._already = self._done = self._rows = self._bad = 0
+        self._total = self._already = self._workers = 0
+        self._rows = 0
+        self._outcomes: dict[str, TileOutcome] = {}
+        self._bad: set[str] = set()
 
     @contextmanager
-    def of(self, total: int, settled: Iterable[TileOutcome]) -> Iterator[None]:
+    def of(self, total: int, settled: Mapping[str, TileOutcome]) -> Iterator[None]:
         """Show the progress of ``total`` tiles while the block runs; ``settled`` ones were done before."""
-        settled = list(settled)
-        self._total, self._start = total, time.monotonic()
-        self._already = self._done = len(settled)
-        self._bad = sum(outcome.status is Status.QUARANTINED for outcome in settled)
+        self._total, self._already, self._start = total, len(settled), time.monotonic()
+        self._outcomes = dict(settled)
+        self._bad = {tile for tile, outcome in settled.items() if outcome.status is Status.QUARANTINED}
         if settled and not self._quiet:
             self._console.print(f"resuming: {len(settled)} of {total} tiles are settled already")
         if self._quiet:
@@ -45,16 +47,35 @@ class Progress:
                 yield
 
     def advance(self, outcome: TileOutcome) -> None:
-        """Count one more tile; a failure is said at once."""
-        self._done += 1
+        """Count a tile; a failure is said at once. One that is measured again replaces its first outcome."""
+        self._outcomes[outcome.tile] = outcome
         self._rows += outcome.rows_out
         if outcome.status is Status.QUARANTINED:
-            self._bad += 1
-            if not self._quiet:
-                self._console.print(f"quarantined {outcome.reason}", style="red", soft_wrap=True)
+            self._bad.add(outcome.tile)
+            self.say(f"quarantined {outcome.reason}")
+        else:
+            self._bad.discard(outcome.tile)
+        self._update()
+
+    def beat(self, workers: int) -> None:
+        """Tell how many workers live; none, at the start or after a loss, is something to see."""
+        if workers != self._workers:
+            self._workers = workers
+            self._update()
+
+    def say(self, words: str) -> None:
+        """Print a line that should not be missed."""
+        if not self._quiet:
+            self._console.print(words, style="red", soft_wrap=True)
+
+    def _update(self) -> None:
         if self._bar is not None:
             rate, bad = self._figures()
             self._bar.update(self._task, completed=self._done, rate=rate, bad=bad)
+
+    @property
+    def _done(self) -> int:
+        return len(self._outcomes)
 
     @contextmanager
     def _terminal(self) -> Iterator[None]:
@@ -100,7 +121,9 @@ class Progress:
     def _figures(self) -> tuple[str, str]:
         seconds = max(time.monotonic() - self._start, 1e-3)
         rate = f"{self._rows / seconds:,.0f} galaxies/s" if self._rows else ""
-        return rate, f"{self._bad} quarantined" if self._bad else ""
+        if not self._workers:
+            rate = "waiting for workers"
+        return rate, f"{len(self._bad)} quarantined" if self._bad else ""
 
     def _seconds_left(self) -> str:
         here = self._done - self._already

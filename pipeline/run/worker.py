@@ -1,41 +1,97 @@
 """What a worker does with one task: measure the tile, record how it ended, send back a small outcome."""
 
 import os
-import socket
+import pickle
+import signal
+import subprocess
+import sys
 import time
 import traceback
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
-from models.session import PhotozModel
+from models.session import PhotozModel, available_threads
+from pipeline import __version__
 from pipeline.catalogue.provenance import Provenance, input_files, inputs_digest
 from pipeline.config import RunConfig
 from pipeline.errors import BadDataError, ConfigError, ContractError, OutputError, PhotozError, TransientError, context
-from pipeline.records import Status, TileOutcome, TileRef
+from pipeline.records import Failure, Status, TileOutcome, TileRef
 from pipeline.run.ledger import RunDirectory, make_folder
 from pipeline.run.plan import load_model
+from pipeline.run.tile_log import TileLog, node_name, now
 from pipeline.survey.catalogues import count_rows
 from pipeline.tile import TileResult, process_tile
+from pipeline.version import program_commit
 
 BACKOFF_SECONDS = 2.0
 """Pause before a tile's second try; doubled for each further one."""
 
+LOST_WORKER = "LostWorker"
+"""Class of a failure in which the worker process went away with the tile."""
+
+TOLD_TO_END = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+"""Signals by which somebody ends a process; all others mean that it crashed or ran out of memory."""
+
 
 @dataclass(frozen=True)
 class TileTask:
-    """All that a worker needs to measure one tile: records and paths."""
+    """All that a worker needs to measure one tile: records and paths.
+
+    ``sharing`` processes share the cores that this one may use.
+    """
 
     ref: TileRef
     config: RunConfig
     model: Path
     run: Provenance
-    threads: int
-    attempt: int = 1
+    sharing: int
+    earlier: tuple[Failure, ...] = ()
+
+    @property
+    def attempt(self) -> int:
+        """The number of this try, from 1."""
+        return len(self.earlier) + 1
+
+    @property
+    def last(self) -> bool:
+        """Whether a failure of this try is final."""
+        return self.attempt >= self.config.attempts
+
+    @property
+    def suspect(self) -> bool:
+        """Whether a worker went away with this tile before: it is then measured in a process of its own."""
+        return any(failure.error == LOST_WORKER for failure in self.earlier)
+
+    def after(self, failure: Failure) -> "TileTask":
+        """The task of the next try."""
+        return replace(self, earlier=(*self.earlier, failure))
 
 
-def run_tile(task: TileTask) -> TileOutcome:
-    """Measure one tile and record its outcome in the run directory.
+@dataclass(frozen=True)
+class Refusal:
+    """What a host answers that cannot measure any tile of the run; ``error`` says why."""
+
+    tile: str
+    host: str
+    error: PhotozError
+
+
+def run_tile(task: TileTask) -> TileOutcome | Refusal:
+    """Measure one tile and record its outcome in the run directory; the border of a tile.
+
+    A host without a working model, or that cannot write, gives a `Refusal`: the tile is not to blame.
+    """
+    if task.attempt > 1:
+        time.sleep(BACKOFF_SECONDS * 2 ** (task.attempt - 2))
+    try:
+        return _run_alone(task) if task.suspect else run_here(task)
+    except (ConfigError, OutputError) as error:
+        return Refusal(task.ref.tile, host_name(), error)
+
+
+def run_here(task: TileTask) -> TileOutcome:
+    """Measure one tile in this process.
 
     Raises
     ------
@@ -44,40 +100,60 @@ def run_tile(task: TileTask) -> TileOutcome:
     OutputError
         If the run directory cannot be written: no tile can be recorded.
     """
-    if task.attempt > 1:
-        time.sleep(BACKOFF_SECONDS * 2 ** (task.attempt - 2))
+    directory = RunDirectory(task.config.out)
+    with TileLog(directory.log(task.ref.tile), task.ref.tile) as log:
+        log.say(f"try {task.attempt}")
+        outcome = _measure(task, directory, log)
+        steps = ", ".join(f"{step} {seconds:.2f} s" for step, seconds in outcome.seconds.items())
+        log.say(" ".join(part for part in (outcome.status, steps, outcome.error, outcome.reason) if part))
+    return outcome
+
+
+def host_name() -> str:
+    """Host and process, as outcomes record them."""
+    return f"{node_name()}:{os.getpid()}"
+
+
+def _measure(task: TileTask, directory: RunDirectory, log: TileLog) -> TileOutcome:
     model = _model(task)
     inputs = input_files(task.ref.paths())
-    blank = TileOutcome(
-        task.ref.tile,
-        Status.FAILED,
-        inputs_digest(inputs),
-        task.run.run_digest,
-        catalogue_rows=_rows_if_readable(task.ref),
+    blank = replace(
+        blank_outcome(task),
         input_bytes=sum(max(0, file.bytes) for file in inputs),
-        host=f"{socket.gethostname()}:{os.getpid()}",
+        host=host_name(),
         provider=model.provider,
-        attempt=task.attempt,
     )
-    directory = RunDirectory(task.config.out)
     try:
         folder = directory.tile_folder(task.ref.tile)
         make_folder(folder)
         with context(task.ref.tile):
-            result = process_tile(task.ref, task.config, model, folder, task.run, inputs)
+            result = process_tile(task.ref, task.config, model, folder, task.run, inputs, log.say)
             outcome = _good(blank, result)
     except (ConfigError, OutputError):
         raise
     except TransientError as error:
-        last = task.attempt >= task.config.attempts
-        outcome = _bad(blank, error, Status.QUARANTINED if last else Status.FAILED)
+        outcome = _bad(blank, error, Status.QUARANTINED if task.last else Status.FAILED)
     except BadDataError as error:
         outcome = _bad(blank, error, Status.QUARANTINED)
     except Exception as error:  # noqa: BLE001 - the border of a tile: one bad tile never stops a run
         outcome = replace(_bad(blank, error, Status.QUARANTINED), traceback=traceback.format_exc())
+    outcome = replace(outcome, ended=now())
     if outcome.status is not Status.FAILED:
         directory.write_outcome(outcome)
     return outcome
+
+
+def blank_outcome(task: TileTask) -> TileOutcome:
+    """The outcome of a try of which nothing is known yet."""
+    return TileOutcome(
+        task.ref.tile,
+        Status.FAILED,
+        inputs_digest(input_files(task.ref.paths())),
+        task.run.run_digest,
+        catalogue_rows=_rows_if_readable(task.ref),
+        attempt=task.attempt,
+        earlier=task.earlier,
+    )
 
 
 def _rows_if_readable(ref: TileRef) -> int | None:
@@ -88,8 +164,45 @@ def _rows_if_readable(ref: TileRef) -> int | None:
         return None
 
 
+def _run_alone(task: TileTask) -> TileOutcome:
+    """Measure a suspect in a child process, so that its death proves the tile's guilt and harms nobody else."""
+    child = subprocess.run(
+        [sys.executable, "-m", "pipeline.run.alone"], input=pickle.dumps(task), stdout=subprocess.PIPE, check=False
+    )
+    if child.returncode == 0:
+        outcome = pickle.loads(child.stdout)
+        if isinstance(outcome, PhotozError):
+            raise outcome
+        assert isinstance(outcome, TileOutcome)
+        return outcome
+    number = -child.returncode
+    name = signal.Signals(number).name if number in set(signal.Signals) else f"exit status {child.returncode}"
+    told = number in TOLD_TO_END
+    hint = ": out of memory?" if number == signal.SIGKILL else "" if told else ": a library crashed"
+    outcome = replace(
+        blank_outcome(task),
+        status=Status.FAILED if told and not task.last else Status.QUARANTINED,
+        host=host_name(),
+        ended=now(),
+        error=LOST_WORKER,
+        reason=f"{task.ref.tile}: its process, which measured nothing else, was ended by {name}{hint}",
+    )
+    directory = RunDirectory(task.config.out)
+    with TileLog(directory.log(task.ref.tile), task.ref.tile) as log:
+        log.say(f"{outcome.status} {outcome.reason}")
+    if outcome.status is not Status.FAILED:
+        directory.write_outcome(outcome)
+    return outcome
+
+
 def _model(task: TileTask) -> PhotozModel:
-    model = _load(task.model, task.config.provider, task.config.allow_fallback, task.threads)
+    if (here := (__version__, program_commit())) != (task.run.version, task.run.commit):
+        raise ContractError(
+            f"{node_name()} has photoz-run {' '.join(here)}, the run was planned with {task.run.version}"
+            f" {task.run.commit}: install the same everywhere"
+        )
+    threads = max(1, available_threads() // task.sharing)
+    model = _load(task.model, task.config.provider, task.config.allow_fallback, threads)
     if model.digest != task.run.model_digest:
         raise ContractError(f"{task.model}: the file has changed since the run was planned; start the run again")
     return model

@@ -100,7 +100,7 @@ def infer(folder: Path, model: PhotozModel, config: RunConfig) -> None:
 def whole_tile(folder: Path, model: PhotozModel, config: RunConfig) -> None:
     """Read, cut, infer and write the tile as a worker does."""
     ref = tile_of(folder)
-    run = Provenance("photoz-run", "0", "", "", "", model.contract.name, "", model.digest, "", True)
+    run = Provenance("photoz-run", "0", "", "", "", "", model.contract.name, "", model.digest, "", True)
     with TemporaryDirectory() as out:
         process_tile(ref, config, model, Path(out), run, input_files(ref.paths()))
 

@@ -187,7 +187,7 @@ WRONG = {
     "unknown release": (["--release", "DR9"], "release 'DR9' is not known"),
     "formats": (["--formats", "parquet,csv"], "'csv'"),
     "formats without parquet": (["--formats", "fits"], "formats must include parquet"),
-    "no workers": (["--workers", "0"], "workers: Input should be greater than or equal to 1 (got 0)"),
+    "no workers": (["--workers", "0"], "workers: MIN:MAX needs MIN <= MAX and MAX of at least 1"),
     "provider": (["--provider", "tpu"], "provider"),
     "cuda": (["--provider", "cuda"], "CUDA was asked for and cannot be used here; allow the fallback or ask for cpu"),
     "no magnitudes": (["--magnitudes", "mags.parquet"], "magnitudes mags.parquet: file not found"),

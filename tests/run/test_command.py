@@ -65,7 +65,8 @@ def test_the_run_directory_holds_what_the_design_says(undisturbed):
     out, _ = undisturbed
     found = sorted(str(path.relative_to(out)) for path in out.rglob("*") if path.is_file())
     tiles = [f"tiles/{tile_group(tile)}/{tile}.{ending}" for tile in TILES for ending in ("fits", "json", "parquet")]
-    assert found == sorted(["manifest.json", "run.toml", "summary.json", *tiles])
+    logs = [f"logs/{tile_group(tile)}/{tile}.log" for tile in TILES]
+    assert found == sorted(["manifest.json", "run.toml", "summary.json", *tiles, *logs])
 
 
 @pytest.mark.parametrize("name", TILES)
@@ -278,7 +279,7 @@ def test_json_is_all_that_stands_on_stdout(again, monkeypatch, capsys):
 def test_a_dry_run_need_not_be_told_where_to_write(dr4_tile, bundle, monkeypatch, capsys):
     arguments = ["--tiles", "all", "--data", str(dr4_tile.folder), "--model", str(bundle), "--dry-run", "--json"]
     assert in_process(monkeypatch, arguments) == 0
-    assert [plan["tile"] for plan in json.loads(capsys.readouterr().out)] == [dr4_tile.name]
+    assert [plan["tile"] for plan in json.loads(capsys.readouterr().out)["tiles"]] == [dr4_tile.name]
 
 
 def test_a_dry_run_says_what_would_be_done_and_writes_nothing(data, bundle, tmp_path, monkeypatch, capsys):
@@ -300,7 +301,7 @@ def test_a_dry_run_says_what_would_be_done_and_writes_nothing(data, bundle, tmp_
     assert "3 tiles, 80 rows expected" in said
     assert "1 tiles with a problem" in said
     assert in_process(monkeypatch, [*arguments, "--json"]) == 0
-    plans = {plan["tile"]: plan for plan in json.loads(capsys.readouterr().out)}
+    plans = {plan["tile"]: plan for plan in json.loads(capsys.readouterr().out)["tiles"]}
     read = [path for path in folder.glob("*_10.0_*") if "_i2_" not in path.name]
     assert plans["KIDS_10.0_-31.2"]["bytes"] == sum(path.stat().st_size for path in read)
     assert plans["KIDS_10.0_-31.2"]["lacks"] == []

@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 from distributed import Client
 from distributed.security import Security
+from support import crash
 from support.bundles import closed_form_bundle
-from support.crash import DEADLY, run_tile_or_die
 from support.runs import in_process, options, outcome
 from support.tiles import make_tile
 
@@ -22,9 +22,11 @@ from pipeline.errors import BadDataError, InterruptedRunError, OutputError, Tran
 from pipeline.records import Status, TileOutcome
 from pipeline.run import driver, worker
 from pipeline.run.cluster import local_client
-from pipeline.run.driver import interruptible
+from pipeline.run.interruption import interruptible
 from pipeline.run.progress import Progress
 from pipeline.tile import process_tile
+
+DEADLY = "KIDS_10.0_-31.2"
 
 
 @pytest.fixture(autouse=True)
@@ -153,7 +155,8 @@ def test_workers_are_counted_by_affinity(monkeypatch):
 
 def test_a_batch_log_has_a_heartbeat_with_rate_and_time_left(capsys):
     progress = Progress(heartbeat=0.02)
-    with progress.of(4, []):
+    with progress.of(4, {}):
+        progress.beat(workers=2)
         progress.advance(TileOutcome("KIDS_1.0_0.5", Status.DONE, "", "", rows_in=500, rows_out=500))
         bad = TileOutcome(
             "KIDS_2.0_0.5", Status.QUARANTINED, "", "", error="BadDataError", reason="KIDS_2.0_0.5: broken"
@@ -170,7 +173,7 @@ def test_a_batch_log_has_a_heartbeat_with_rate_and_time_left(capsys):
 
 
 def test_quiet_progress_says_nothing(capsys):
-    with Progress(quiet=True).of(3, []):
+    with Progress(quiet=True).of(3, {}):
         pass
     said = capsys.readouterr()
     assert said.out + said.err == ""
@@ -184,7 +187,7 @@ def test_summary_json_stands_in_the_run_directory(dr4_tile, bundle, tmp_path, mo
 def test_a_tile_that_kills_its_worker_is_quarantined_and_the_others_finish(bundle, tmp_path, monkeypatch):
     for name in ("KIDS_9.0_-31.2", DEADLY, "KIDS_11.0_-31.2"):
         make_tile(tmp_path / "data", name, products=("sci",))
-    monkeypatch.setattr(driver, "run_tile", run_tile_or_die)
+    crash.on(monkeypatch, DEADLY, "abort")
     config = load_config(
         None,
         {"tiles": ["all"], "data": [tmp_path / "data"], "out": tmp_path / "out", "model": str(bundle), "select": "all"}
@@ -198,6 +201,8 @@ def test_a_tile_that_kills_its_worker_is_quarantined_and_the_others_finish(bundl
         "KIDS_11.0_-31.2": Status.DONE,
     }
     record = outcome(tmp_path / "out", DEADLY)
-    assert record["reason"].startswith(f"{DEADLY}: the worker process died")
+    expected = f"{DEADLY}: its process, which measured nothing else, was ended by SIGABRT: a library crashed"
+    assert record["reason"] == expected
+    assert [failure["error"] for failure in record["earlier"]] == ["LostWorker"]
     again = driver.run(config, Progress(quiet=True))
     assert again.resumed == 3

@@ -39,6 +39,7 @@ MODELS = ["closed-form", *sorted(path.name for path in BUNDLED.glob("*.onnx"))]
 RUN = Provenance(
     program="photoz-run",
     version="0",
+    commit="0",
     packages="numpy 2",
     run_digest="run",
     config_digest="config",

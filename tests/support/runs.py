@@ -5,7 +5,7 @@ import os
 import resource
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import pytest
 from distributed import Client, LocalCluster
 
 from pipeline.cli.run import main
+from pipeline.config import RunConfig
 from pipeline.records import tile_group
 from pipeline.run import driver
 from pipeline.run.cluster import SETTINGS
@@ -55,14 +56,14 @@ def command(arguments: list[str], largest_file: int | None = None) -> "subproces
 def in_process(monkeypatch: pytest.MonkeyPatch, arguments: list[str]) -> int:
     """Run the command's entry point here, tiles in threads of this process; its exit code."""
     monkeypatch.setattr(sys, "argv", ["photoz-run", *arguments])
-    monkeypatch.setattr(driver, "local_client", thread_client)
+    monkeypatch.setattr(driver, "open_client", thread_client)
     with pytest.raises(SystemExit) as ended:
         main()
     return int(ended.value.code or 0)
 
 
 @contextmanager
-def thread_client(_workers: int) -> Iterator[Client]:
+def thread_client(_config: RunConfig, _left: Callable[[], int]) -> Iterator[Client]:
     """A client whose one worker lives in this process, so that a test can reach into it."""
     with (
         dask.config.set(SETTINGS),

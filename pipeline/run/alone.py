@@ -1,0 +1,36 @@
+"""One tile in a process of its own: ``python -m pipeline.run.alone``, a task on standard input, its outcome on output.
+
+Started by a worker for a tile with which a worker went away before.
+"""
+
+import ctypes
+import faulthandler
+import os
+import pickle
+import signal
+import sys
+
+from pipeline.errors import PhotozError
+from pipeline.records import TileOutcome
+from pipeline.run.worker import TileTask, run_here
+
+PR_SET_PDEATHSIG = 1
+
+
+def main() -> None:
+    """Measure the tile of the task on standard input; an error of the host is answered with the error itself."""
+    faulthandler.enable()
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # no orphan when the worker is killed
+    with os.fdopen(os.dup(1), "wb") as answer:
+        os.dup2(2, 1)  # what a library prints is no answer
+        task: TileTask = pickle.load(sys.stdin.buffer)
+        outcome: TileOutcome | PhotozError
+        try:
+            outcome = run_here(task)
+        except PhotozError as error:
+            outcome = error
+        answer.write(pickle.dumps(outcome))
+
+
+if __name__ == "__main__":
+    main()

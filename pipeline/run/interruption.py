@@ -1,0 +1,28 @@
+"""Ending on a signal: the run stops where it is, and the same command resumes it. Light, so that it can come first."""
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from pipeline.errors import InterruptedRunError
+
+HANDLED = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Within the block SIGTERM, SIGINT and SIGUSR1 (a wall-time warning) raise `InterruptedRunError`."""
+
+    def stop(number: int, _frame: FrameType | None) -> None:
+        for one in HANDLED:
+            signal.signal(one, signal.SIG_IGN)
+        name = signal.Signals(number).name
+        raise InterruptedRunError(f"stopped by {name}; finished tiles are kept, the same command resumes the run")
+
+    previous = {one: signal.signal(one, stop) for one in HANDLED}
+    try:
+        yield
+    finally:
+        for one, handler in previous.items():
+            signal.signal(one, handler)
