@@ -141,7 +141,7 @@ def _fits_column(field: pa.Field, widths: Mapping[str, int]) -> FitsColumn:
     if not is_text(field.type):
         return FitsColumn(field, *code_and_size(field))
     known = schema.BY_NAME.get(field.name)
-    return FitsColumn(field, "A", known.length if known else max(1, widths[field.name]))
+    return FitsColumn(field, "A", known.length if known else max(1, widths.get(field.name, 0)))
 
 
 def text_widths(batches: Iterable[pa.Table]) -> dict[str, int]:

@@ -92,10 +92,12 @@ class PdfWriter:
             If an ID is longer than the file has room for.
         """
         quantiles = batch[QUANTILES].combine_chunks()
-        known_N = np.flatnonzero(quantiles.is_valid().to_numpy(zero_copy_only=False))
+        all_NQ = quantile_matrix(quantiles)
+        # The Parquet files of a release have lists of nulls, tile files have nulls in place of lists.
+        known_N = np.flatnonzero(quantiles.is_valid().to_numpy(zero_copy_only=False) & ~np.isnan(all_NQ).any(axis=1))
         ids = self._texts(batch["ID"])
         z_N = batch[POINT_ESTIMATE].to_numpy()
-        locs_NQ, moved_N = moved_apart(quantile_matrix(quantiles)[known_N], self._levels_Q)
+        locs_NQ, moved_N = moved_apart(all_NQ[known_N], self._levels_Q)
         self._extend(self._locs, locs_NQ)
         self._extend(self._ancil["ID"], ids[known_N])
         self._extend(self._ancil["ROW"], self.rows + known_N)

@@ -1,14 +1,16 @@
 """The Parquet data set of a release: parts of a few million rows, each of which says what its columns are."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline import schema
-from pipeline.catalogue.arrow_fields import check_complete
+from pipeline.catalogue.arrow_fields import check_complete, is_text
 from pipeline.catalogue.release_record import ReleaseRecord
 from pipeline.catalogue.votable import votable_without_data
 
@@ -19,11 +21,20 @@ GROUPS = 4
 
 
 def write_release_parquet(
-    folder: Path, arrow: pa.Schema, batches: Iterable[pa.Table], record: ReleaseRecord, group: int = GROUP
+    folder: Path,
+    arrow: pa.Schema,
+    batches: Iterable[pa.Table],
+    record: ReleaseRecord,
+    widths: Mapping[str, int],
+    group: int = GROUP,
 ) -> list[Path]:
     """Write the rows of ``batches``, in their order, as ``folder/part-NNNN.parquet``; the parts in order.
 
-    Batches may have any size; ``group`` rows are held in memory. A release without rows has one part without rows.
+    Batches may have any size; ``group`` rows are held in memory. ``widths`` are the characters of texts that have no
+    length in the dictionary. A release without rows has one part without rows.
+
+    A list that is null as a whole becomes a list of nulls, and texts with a dictionary of their own become plain ones:
+    astropy cannot read the others.
 
     Raises
     ------
@@ -33,7 +44,8 @@ def write_release_parquet(
         If a column has a type that a catalogue does not have.
     """
     folder.mkdir(parents=True)
-    described = arrow.with_metadata(parquet_metadata(arrow, record))
+    plain = pa.schema([field.with_type(pa.string()) if is_text(field.type) else field for field in arrow])
+    described = plain.with_metadata(_metadata(plain, record, widths))
     parts: list[Path] = []
     for part in _parts(_row_groups(batches, described, group)):
         parts.append(folder / f"part-{len(parts):04d}.parquet")
@@ -43,19 +55,15 @@ def write_release_parquet(
     return parts
 
 
-def parquet_metadata(arrow: pa.Schema, record: ReleaseRecord) -> dict[str, str]:
-    """What a Parquet file of the release says: provenance as in a tile file, and its columns (VOParquet 1.0)."""
+def _metadata(arrow: pa.Schema, record: ReleaseRecord, widths: Mapping[str, int]) -> dict[str, str]:
+    """What each part says: provenance as a tile file does, columns (VOParquet 1.0), lengths of texts (astropy)."""
+    lengths = {**widths, **{column.name: column.length for column in schema.COLUMNS if column.dtype.startswith("U")}}
     return {
         **record.metadata(),
         "IVOA.VOTable-Parquet.version": "1.0",
-        "IVOA.VOTable-Parquet.content": votable_without_data(arrow, record),
-        # astropy reads every text twice to find the longest where it is not told.
-        **{f"table::len::{name}": str(schema.BY_NAME[name].length) for name in arrow.names if _has_length(name)},
+        "IVOA.VOTable-Parquet.content": votable_without_data(arrow, record, widths),
+        **{f"table::len::{name}": str(lengths[name]) for name in arrow.names if name in lengths},
     }
-
-
-def _has_length(name: str) -> bool:
-    return name in schema.BY_NAME and schema.BY_NAME[name].dtype.startswith("U")
 
 
 def _row_groups(batches: Iterable[pa.Table], arrow: pa.Schema, group: int) -> Iterator[pa.Table]:
@@ -65,12 +73,23 @@ def _row_groups(batches: Iterable[pa.Table], arrow: pa.Schema, group: int) -> It
     for batch in batches:
         for field in arrow:
             check_complete(field, batch[field.name])
-        held = pa.concat_tables([held, batch.cast(arrow)])
+        held = pa.concat_tables([held, _with_lists_of_nulls(batch.cast(arrow))])
         while len(held) >= group:
             yield held.slice(0, group)
             held, first = held.slice(group), False
     if len(held) or first:
         yield held
+
+
+def _with_lists_of_nulls(table: pa.Table) -> pa.Table:
+    for index, field in enumerate(table.schema):
+        if pa.types.is_fixed_size_list(field.type) and table[field.name].null_count:
+            lists, size = table[field.name].combine_chunks(), field.type.list_size
+            elements = lists.values.slice(lists.offset * size, len(lists) * size)
+            present = np.repeat(lists.is_valid().to_numpy(zero_copy_only=False), size)
+            spread = pc.if_else(pa.array(present), elements, pa.scalar(None, elements.type))
+            table = table.set_column(index, field, pa.FixedSizeListArray.from_arrays(spread, type=field.type))
+    return table
 
 
 def _parts(groups: Iterator[pa.Table]) -> Iterator[Iterator[pa.Table]]:

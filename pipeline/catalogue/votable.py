@@ -1,6 +1,7 @@
 """The columns of a release as a VOTable without data, which VOParquet puts into its Parquet files."""
 
 import warnings
+from collections.abc import Mapping
 from io import BytesIO
 from typing import TYPE_CHECKING
 
@@ -27,10 +28,11 @@ DATATYPES = {
 FRAME = "icrs"
 
 
-def votable_without_data(arrow: pa.Schema, record: ReleaseRecord) -> str:
+def votable_without_data(arrow: pa.Schema, record: ReleaseRecord, widths: Mapping[str, int]) -> str:
     """The XML of a VOTable 1.4 with a FIELD for each column of ``arrow``, what the release says of itself, no rows.
 
-    A unit or UCD that VOTable does not know is left out; it stands in the field's metadata.
+    ``widths`` are the characters of texts that have no length in the dictionary. A unit or UCD that VOTable does not
+    know is left out; it stands in the field's metadata.
 
     Raises
     ------
@@ -51,7 +53,7 @@ def votable_without_data(arrow: pa.Schema, record: ReleaseRecord) -> str:
     # Units of columns taken over may be old or unusual; that is nothing to warn of here.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        table.fields.extend(_field(votable, field) for field in arrow)
+        table.fields.extend(_field(votable, field, widths) for field in arrow)
         votable.to_xml(xml)
     return xml.getvalue().decode()
 
@@ -65,11 +67,11 @@ def _infos(arrow: pa.Schema, record: ReleaseRecord) -> "list[Info]":
     return [Info(name=name, value=value) for name, value in said.items()]
 
 
-def _field(votable: "VOTableFile", field: pa.Field) -> "Field":
+def _field(votable: "VOTableFile", field: pa.Field, widths: Mapping[str, int]) -> "Field":
     from astropy.io.votable.tree import Field
 
     said = about(field)
-    datatype, arraysize = _type(field)
+    datatype, arraysize = _type(field, widths)
     made = Field(
         votable,
         name=field.name,
@@ -100,10 +102,9 @@ def _ucd(text: str) -> str | None:
     return text if text and check_ucd(text, has_colon=True) else None
 
 
-def _type(field: pa.Field) -> tuple[str, str | None]:
+def _type(field: pa.Field, widths: Mapping[str, int]) -> tuple[str, str | None]:
     if is_text(field.type):
-        return (
-            ("char", f"{schema.BY_NAME[field.name].length}*") if field.name in schema.BY_NAME else ("unicodeChar", "*")
-        )
+        known = schema.BY_NAME.get(field.name)
+        return ("char", f"{known.length}*") if known else ("unicodeChar", f"{max(1, widths.get(field.name, 0))}*")
     code, size = code_and_size(field)
     return DATATYPES[code], str(size) if pa.types.is_fixed_size_list(field.type) else None

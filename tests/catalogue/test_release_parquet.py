@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from astropy.io import votable
 from astropy.table import Table
-from support.releases import LEVELS, RECORD, RUN, release_rows, release_schema
+from support.release_rows import LEVELS, RECORD, RUN, release_rows, release_schema
 
 from pipeline.catalogue.fits_columns import text_widths
 from pipeline.catalogue.release_parquet import write_release_parquet
@@ -54,8 +54,8 @@ def described(metadata) -> votable.tree.VOTableFile:
 
 def test_every_row_comes_back_in_its_order_with_its_nulls(parts, rows):
     back = pq.read_table(parts[0].parent)
-    kinds = {name: "string" if name == "FIELD" else str(rows.schema.field(name).type) for name in rows.column_names}
-    assert {field.name: str(field.type) for field in back.schema} == kinds
+    plain = rows.schema.set(rows.column_names.index("FIELD"), pa.field("FIELD", pa.string()))
+    assert back.schema.equals(plain, check_metadata=False)
     for name in rows.column_names:
         values = rows[name].to_pylist()
         if name == "Z_QUANTILES":
@@ -216,7 +216,7 @@ def test_a_type_that_no_catalogue_has_is_refused(tmp_path):
 def test_memory_does_not_grow_with_the_rows(tmp_path):
     """Two million rows, 190 MB of them in memory, in less than half of that; they are made while they are written."""
     rows, at_once = 2_000_000, 50_000
-    command = [sys.executable, "-m", "support.releases", "parquet", str(tmp_path), str(rows), str(at_once)]
+    command = [sys.executable, "-m", "support.release_rows", "parquet", str(tmp_path), str(rows), str(at_once)]
     environment = {"PYTHONPATH": str(Path(__file__).parents[1]), "OMP_NUM_THREADS": "1"}
     grew = int(subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout)
     assert sum(pq.read_metadata(part).num_rows for part in (tmp_path / "stream.parquet").iterdir()) == rows
