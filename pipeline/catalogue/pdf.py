@@ -31,6 +31,8 @@ RAIL_POINT_ESTIMATE = "zmode"
 """The name under which RAIL's evaluation looks for the point estimate if it is not told another."""
 
 CHUNK_ROWS = 8192
+LONGEST_ATTRIBUTE = 32_000
+"""Characters of a text that HDF5 takes as an attribute; the names of thousands of missing tiles are longer."""
 
 
 def quantile_levels(rows: pa.Schema) -> list[float]:
@@ -73,7 +75,7 @@ class PdfWriter:
         self.moved = 0
         self._levels_Q = np.asarray(levels, np.float64)
         self._file = h5py.File(path, "w")
-        self._file.attrs.update(provenance)
+        self._file.attrs.update({key: text for key, text in provenance.items() if len(text) <= LONGEST_ATTRIBUTE})
         self._write_meta()
         self._locs = self._dataset("data/locs", np.float32, (len(levels),))
         self._ancil = {
@@ -155,11 +157,14 @@ class PdfWriter:
         dataset[self.written :] = values
 
 
-def quantile_matrix(quantiles: pa.FixedSizeListArray) -> NDArray[np.float32]:
-    """The lists of a column side by side, [N, Q]; what stands in the rows of nulls means nothing."""
-    width = quantiles.type.list_size
-    values = quantiles.values.to_numpy(zero_copy_only=False).reshape(-1, width)
-    return np.asarray(values[quantiles.offset : quantiles.offset + len(quantiles)], np.float32)
+def quantile_matrix(quantiles: pa.ChunkedArray) -> NDArray[np.float32]:
+    """The lists of a column side by side, [N, Q]; NaN where a list is null, or holds nulls."""
+    lists = quantiles.combine_chunks()
+    width = lists.type.list_size
+    values = lists.values.slice(lists.offset * width, len(lists) * width).to_numpy(zero_copy_only=False)
+    matrix_NQ = np.array(values, np.float32).reshape(-1, width)
+    matrix_NQ[lists.is_null().to_numpy(zero_copy_only=False)] = np.nan
+    return matrix_NQ
 
 
 def moved_apart(

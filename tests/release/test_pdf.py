@@ -145,6 +145,29 @@ def test_a_catalogue_without_any_redshift_gives_an_empty_ensemble(tmp_path):
         assert file.attrs["without_redshift"] == N
 
 
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_list_of_nulls_is_no_distribution_either(tmp_path, whole):
+    """Parquet files of a release have lists of nulls where tile files have null lists."""
+    table = rows(quantiles())
+    lists = [
+        None if whole and k in LOST else [None] * len(LEVELS) if k in LOST else q.tolist()
+        for k, q in enumerate(quantiles())
+    ]
+    column = pa.array(lists, pa.list_(pa.float32(), len(LEVELS)))
+    path = write(tmp_path / "pdf.hdf5", table.set_column(2, "Z_QUANTILES", column))
+    with h5py.File(path) as file:
+        assert file["ancil/ROW"][()].tolist() == [k for k in range(N) if k not in LOST]
+
+
+def test_a_text_too_long_for_an_attribute_is_left_out(tmp_path):
+    texts = {"missing": ",".join(["KIDS_180.0_-0.5"] * 20_000), "model": "closed-form"}
+    with PdfWriter(tmp_path / "pdf.hdf5", QUANTILE_LEVELS, 30, texts) as writer:
+        writer.append(rows(quantiles()))
+    with h5py.File(tmp_path / "pdf.hdf5") as file:
+        assert "missing" not in file.attrs
+        assert file.attrs["model"] == "closed-form"
+
+
 def test_an_id_that_does_not_fit_is_refused_not_shortened(tmp_path):
     with PdfWriter(tmp_path / "pdf.hdf5", QUANTILE_LEVELS, 10, {}) as writer, pytest.raises(BadDataError, match="ID"):
         writer.append(rows(quantiles()))
