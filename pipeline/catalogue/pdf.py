@@ -93,10 +93,8 @@ class PdfWriter:
         BadDataError
             If an ID is longer than the file has room for.
         """
-        quantiles = batch[QUANTILES].combine_chunks()
-        all_NQ = quantile_matrix(quantiles)
-        # The Parquet files of a release have lists of nulls, tile files have nulls in place of lists.
-        known_N = np.flatnonzero(quantiles.is_valid().to_numpy(zero_copy_only=False) & ~np.isnan(all_NQ).any(axis=1))
+        all_NQ = quantile_matrix(batch[QUANTILES])
+        known_N = np.flatnonzero(np.isfinite(all_NQ).all(axis=1))
         ids = self._texts(batch["ID"])
         z_N = batch[POINT_ESTIMATE].to_numpy()
         locs_NQ, moved_N = moved_apart(all_NQ[known_N], self._levels_Q)
