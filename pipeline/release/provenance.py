@@ -65,6 +65,7 @@ def provenance(
             "digest": made.model_digest,
             "training": made.model_training,
             "simulated_training": made.simulated_training,
+            "redshift_range": run.manifest.get("redshift_range"),
         },
         "run": {
             "program": f"{made.program} {made.version}",

@@ -33,6 +33,7 @@ def make_manifest(config: RunConfig, tiles: Mapping[str, TileRef], model: Photoz
         "model_digest": model.digest,
         "model_training": model.contract.training.set_name,
         "simulated_training": model.contract.training.simulated,
+        "redshift_range": [model.contract.z_min, model.contract.z_max],
         "magnitudes_digest": inputs_digest(input_files([config.magnitudes] if config.magnitudes else [])),
         "provider": model.provider,
         "release": sorted({ref.release for ref in tiles.values()}),
