@@ -58,17 +58,20 @@ class Dispatcher:
         return len(self._waiting) + len(self._running)
 
     @property
-    def running(self) -> list[str]:
-        """Tiles that are with a worker now."""
-        return [task.ref.tile for task in list(self._running.values())]
-
-    @property
     def workers(self) -> int:
         """Workers that live."""
         return len(self._workers.slots)
 
+    def state(self) -> dict[str, Any]:
+        """Workers and tiles as they are now, for those who watch the run."""
+        return {
+            "workers": self.workers,
+            "running": [task.ref.tile for task in self._running.values()],
+            "failed": [task.ref.tile for task in self._waiting if task.earlier],
+        }
+
     def outcomes(self, client: Client, beat: Callable[[], None]) -> Iterator[TileOutcome]:
-        """How each tile ended, as they come; ``beat`` is called every second or oftener.
+        """How each tile ended, as they come; ``beat`` is called about every second.
 
         A tile can come twice: one that was quarantined by a host that turned out to fail everything is measured again.
 
@@ -80,8 +83,9 @@ class Dispatcher:
             If the scheduler is lost.
         """
         while self.left:
-            beat()
-            self._look(client)
+            if time.monotonic() - self._looked >= LOOK_SECONDS:
+                self._look(client)
+                beat()
             self._hand_out(client)
             try:
                 future = self._done.get(timeout=LOOK_SECONDS)
@@ -93,8 +97,6 @@ class Dispatcher:
 
     def _look(self, client: Client) -> None:
         """Count the workers, learn the hosts of new ones, and decide which hosts are avoided."""
-        if time.monotonic() - self._looked < LOOK_SECONDS:
-            return
         self._looked = time.monotonic()
         try:
             slots = client.nthreads()

@@ -1,12 +1,11 @@
 """The main job: plan, start workers, hand out tiles, collect outcomes, say how it ended."""
 
 import time
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any
 
 from pipeline.config import RunConfig
-from pipeline.records import Status, TileOutcome
+from pipeline.records import TileOutcome
 from pipeline.run.cluster import open_client, sharing
 from pipeline.run.dispatch import Dispatcher
 from pipeline.run.interruption import interruptible
@@ -17,27 +16,6 @@ from pipeline.run.plan import check_tiles, find_run_tiles, load_model, model_pat
 from pipeline.run.progress import Progress
 from pipeline.run.summary import RunSummary
 from pipeline.run.worker import TileTask
-
-
-@dataclass
-class Work:
-    """What this driver has done so far; told to others in its lock file."""
-
-    total: int = 0
-    outcomes: dict[str, TileOutcome] = field(default_factory=dict)
-    dispatcher: Dispatcher | None = None
-
-    def state(self) -> dict[str, Any]:
-        """Numbers for `photoz status`."""
-        good = [o for o in list(self.outcomes.values()) if o.status is not Status.QUARANTINED]
-        return {
-            "total": self.total,
-            "finished": len(self.outcomes),
-            "rows": sum(outcome.rows_out for outcome in good),
-            "bytes": sum(outcome.input_bytes for outcome in good),
-            "workers": self.dispatcher.workers if self.dispatcher else 0,
-            "running": self.dispatcher.running if self.dispatcher else [],
-        }
 
 
 @interruptible()
@@ -59,8 +37,7 @@ def run(config: RunConfig, progress: Progress, restart: bool = False) -> RunSumm
     manifest = make_manifest(config, tiles, model)
     directory = RunDirectory(config.out)
     directory.prepare(restart, config.share)
-    work = Work()
-    with RunLock(directory.locks, config.share, work.state) as lock:
+    with RunLock(directory.locks, config.share) as lock:
         directory.open(manifest, config.resolved_toml(), restart)
         number, of = config.share
         mine = dict(list(tiles.items())[number - 1 :: of])
@@ -68,27 +45,31 @@ def run(config: RunConfig, progress: Progress, restart: bool = False) -> RunSumm
         pending = [ref for tile, ref in mine.items() if tile not in settled]
         provenance = make_provenance(manifest)
         tasks = [TileTask(ref, config, path, provenance, sharing(config, len(pending))) for ref in pending]
-        work.total = len(tasks)
         with progress.of(len(mine), settled):
-            if tasks:
-                measure(tasks, config, work, lock, progress)
-        summary = RunSummary(config.out, settled | work.outcomes, len(settled), time.monotonic() - start)
+            measured = measure(tasks, config, lock, progress) if tasks else {}
+        summary = RunSummary(config.out, settled | measured, len(settled), time.monotonic() - start)
         write_json(config.out / f"summary{config.share_name}.json", summary.as_dict())
     return summary
 
 
-def measure(tasks: Sequence[TileTask], config: RunConfig, work: Work, lock: RunLock, progress: Progress) -> None:
-    """Measure every task on the workers of the run; `Work.outcomes` fills as they come."""
+def measure(tasks: Sequence[TileTask], config: RunConfig, lock: RunLock, progress: Progress) -> dict[str, TileOutcome]:
+    """Measure every task on the workers of the run; how each tile ended."""
     directory = RunDirectory(config.out)
-    dispatcher = work.dispatcher = Dispatcher(tasks, progress.say)
+    dispatcher = Dispatcher(tasks, progress.say)
+    outcomes: dict[str, TileOutcome] = {}
+    done = Counter(rows=0, bytes=0)
+    start = time.monotonic()
 
     def beat() -> None:
         lock.check()
         progress.beat(dispatcher.workers)
+        lock.tell({"seconds": time.monotonic() - start, "finished": len(outcomes), **done, **dispatcher.state()})
 
     with open_client(config, lambda: dispatcher.left) as client:
         for outcome in dispatcher.outcomes(client, beat):
-            work.outcomes[outcome.tile] = outcome
+            outcomes[outcome.tile] = outcome
+            done.update(rows=outcome.rows_out, bytes=outcome.input_bytes if outcome.rows_out else 0)
             if not outcome.host:  # no worker lived to record it
                 directory.write_outcome(outcome)
             progress.advance(outcome)
+    return outcomes

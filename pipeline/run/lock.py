@@ -11,7 +11,7 @@ import os
 import socket
 import threading
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -63,10 +63,10 @@ class Holder:
 class RunLock:
     """Holds a run directory while the ``with`` block runs, and tells in a lock file how far the work is."""
 
-    def __init__(self, folder: Path, share: tuple[int, int], state: Callable[[], Mapping[str, Any]]) -> None:
+    def __init__(self, folder: Path, share: tuple[int, int]) -> None:
         self._folder = folder
         self._share = share
-        self._state = state
+        self._state: Mapping[str, Any] = {}
         self._path = folder / lock_name(share)
         self._record = _own_record()
         self._ended = threading.Event()
@@ -96,6 +96,10 @@ class RunLock:
         self._thread.join()
         if self._mine():
             self._path.unlink(missing_ok=True)
+
+    def tell(self, state: Mapping[str, Any]) -> None:
+        """What the next heartbeat says of the work."""
+        self._state = state
 
     def check(self) -> None:
         """Stop if the lock was taken over meanwhile, as after a long sleep of this process.
@@ -148,11 +152,12 @@ class RunLock:
                 self.lost = True
                 return
             with suppress(OSError):
-                self._write_state()
+                self.write()
 
-    def _write_state(self) -> None:
+    def write(self) -> None:
+        """Give a sign of life, with what was told last."""
         beside = self._folder / f".{self._record.key}.beat"
-        beside.write_text(json.dumps(asdict(self._record) | {"state": dict(self._state())}))
+        beside.write_text(json.dumps(asdict(self._record) | {"state": self._state}))
         os.replace(beside, self._path)
 
     def _mine(self) -> bool:

@@ -1,0 +1,149 @@
+"""``photoz status`` and ``photoz retry``: an exact account of a run from its directory alone."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support.runs import in_process, options
+from support.tiles import make_tile
+
+from pipeline.cli.photoz import main
+from pipeline.records import Failure, Status, TileOutcome
+from pipeline.run.lock import RunLock
+from pipeline.run.status import HostCount, count_hosts, group_failures, plain_reason, read_status
+
+GOOD = ("KIDS_0.0_-31.2", "KIDS_180.0_-0.5")
+BAD = ("KIDS_10.0_-31.2", "KIDS_20.0_-31.2")
+
+
+@pytest.fixture
+def arguments(tmp_path, bundle, monkeypatch) -> list[str]:
+    """A run of two good tiles and two whose r coadd is cut off."""
+    for name in (*GOOD, *BAD):
+        make_tile(tmp_path / "data", name, products=("sci",))
+    for name in BAD:
+        path = next((tmp_path / "data").glob(f"*{name[4:]}_r_sci.fits"))
+        path.write_bytes(path.read_bytes()[:20000])
+    arguments = options(tmp_path / "data", bundle, tmp_path / "out")
+    assert in_process(monkeypatch, arguments) == 3
+    return arguments
+
+
+def photoz(monkeypatch, *words: str | Path) -> None:
+    monkeypatch.setattr(sys, "argv", ["photoz", *map(str, words)])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code in (0, None)
+
+
+def test_a_finished_run_is_accounted_for_to_the_last_tile(arguments, tmp_path, monkeypatch, capsys):
+    capsys.readouterr()
+    photoz(monkeypatch, "status", tmp_path / "out")
+    said = capsys.readouterr().out
+    assert "out: 4 tiles (2 DONE, 2 QUARANTINED), 80 rows, model closed-form" in said
+    assert "nobody works on it" in said
+    assert "2 quarantined, BadDataError: " in said
+    assert ", ".join(BAD) in said
+    photoz(monkeypatch, "status", tmp_path / "out", "--json")
+    status = json.loads(capsys.readouterr().out)
+    expected = {"DONE": 2, "NO_WORK": 0, "QUARANTINED": 2, "FAILED": 0, "RUNNING": 0, "PENDING": 0}
+    assert status["tiles"] == expected
+    assert set(status["quarantined"]) == set(BAD)
+    assert [(group["error"], tuple(group["tiles"])) for group in status["failures"]] == [("BadDataError", BAD)]
+    assert sum(host["good"] for host in status["hosts"].values()) == 2
+    assert sum(host["failed"] for host in status["hosts"].values()) == 2
+    assert status["tiles_per_hour"] is None
+
+
+def test_a_working_run_says_who_works_how_fast_and_how_long_it_takes(arguments, tmp_path):
+    out = tmp_path / "out"
+    for tile in GOOD:
+        next((out / "tiles").rglob(f"{tile}.json")).unlink()
+    state = {"seconds": 30.0, "finished": 2, "rows": 600, "bytes": 6_000_000, "workers": 3}
+    with RunLock(out / "locks", (1, 1)) as lock:
+        lock.tell(state | {"running": [GOOD[0]], "failed": [GOOD[1]]})
+        lock.write()
+        status = read_status(out)
+    assert status.tiles == {"DONE": 0, "NO_WORK": 0, "QUARANTINED": 2, "FAILED": 1, "RUNNING": 1, "PENDING": 0}
+    assert status.workers == 3
+    assert status.tiles_per_hour == pytest.approx(240)
+    assert status.galaxies_per_second == pytest.approx(20)
+    assert status.bytes_per_second == pytest.approx(200_000)
+    assert status.seconds_left == pytest.approx(2 / (2 / 30))
+    assert [holder.name for holder in status.working] == ["driver"]
+    assert read_status(out).working == ()
+
+
+def test_shards_add_up(arguments, tmp_path):
+    out = tmp_path / "out"
+    for tile in GOOD:
+        next((out / "tiles").rglob(f"{tile}.json")).unlink()
+    state = {"finished": 2, "rows": 600, "bytes": 0, "workers": 1, "failed": []}
+    with RunLock(out / "locks", (1, 2)) as one, RunLock(out / "locks", (2, 2)) as two:
+        one.tell(state | {"seconds": 10.0, "running": [GOOD[0]]})
+        two.tell(state | {"seconds": 40.0, "running": [GOOD[1]]})
+        one.write()
+        two.write()
+        status = read_status(out)
+    assert status.tiles_per_hour == pytest.approx((2 / 10 + 2 / 40) * 3600)
+    assert (status.workers, status.tiles["RUNNING"]) == (2, 2)
+
+
+def test_marks_of_another_run_are_not_counted(arguments, tmp_path):
+    mark = next((tmp_path / "out" / "tiles").rglob("*.json"))
+    mark.write_text(json.dumps(json.loads(mark.read_text()) | {"run_digest": "of another"}))
+    assert read_status(tmp_path / "out").tiles["PENDING"] == 1
+
+
+def test_retry_releases_what_it_is_told_and_the_next_run_measures_it(arguments, tmp_path, monkeypatch, capsys):
+    for name in BAD:
+        make_tile(tmp_path / "data", name, products=("sci",))
+    capsys.readouterr()
+    photoz(monkeypatch, "retry", tmp_path / "out", "--tiles", BAD[0])
+    assert "1 of 2 quarantined tiles released" in capsys.readouterr().out
+    assert read_status(tmp_path / "out").tiles["PENDING"] == 1
+    photoz(monkeypatch, "retry", tmp_path / "out")
+    assert in_process(monkeypatch, arguments) == 0
+    assert read_status(tmp_path / "out").tiles["DONE"] == 4
+
+
+def test_no_run_directory_is_one_line(tmp_path):
+    command = [str(Path(sys.executable).with_name("photoz")), "status", str(tmp_path)]
+    said = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert said.returncode == 2
+    assert said.stderr.strip().endswith("is this a run directory?")
+    assert len(said.stderr.splitlines()) == 1
+
+
+def test_tries_are_counted_on_the_host_where_they_happened():
+    good = TileOutcome("a", Status.DONE, "", "", host="n2:7", earlier=(Failure("n1", "TransientError", "x"),))
+    bad = TileOutcome("b", Status.QUARANTINED, "", "", host="n1:9")
+    assert count_hosts([good, bad]) == {"n1": HostCount(0, 2), "n2": HostCount(1, 0)}
+
+
+def test_equal_causes_are_one_group():
+    def bad(tile: str, reason: str, error: str = "BadDataError") -> TileOutcome:
+        return TileOutcome(tile, Status.QUARANTINED, "", "", error=error, reason=reason)
+
+    outcomes = [
+        bad("KIDS_1.0_-2.5", "KIDS_1.0_-2.5: /a/b/KiDS_DR5.0_1.0_-2.5_r_sci.fits: 4,096 of 9000 bytes"),
+        bad("KIDS_3.0_-2.5", "KIDS_3.0_-2.5: /a/KiDS_DR5.0_3.0_-2.5_r_sci.fits: 4,096 of 8111 bytes"),
+        bad("KIDS_4.0_-2.5", "KIDS_4.0_-2.5: /a/KiDS_DR5.0_4.0_-2.5_g_sci.fits: 4,096 of 8111 bytes"),
+    ]
+    groups = group_failures(outcomes)
+    assert [group.tiles for group in groups] == [("KIDS_1.0_-2.5", "KIDS_3.0_-2.5"), ("KIDS_4.0_-2.5",)]
+    assert groups[0].reason == "r_sci.fits: #,# of # bytes"
+
+
+@pytest.mark.parametrize(
+    ("reason", "plain"),
+    [
+        ("KIDS_1.0_-2.5: the worker on n1 was lost", "the worker on n1 was lost"),
+        ("KIDS_1.0_-2.5: i pixels are +3.4 mag off", "i pixels are # mag off"),
+        ("division by zero", "division by zero"),
+    ],
+)
+def test_a_reason_without_names_and_numbers(reason, plain):
+    assert plain_reason(reason, "KIDS_1.0_-2.5") == plain
