@@ -25,7 +25,6 @@ SETTINGS = {
     "distributed.scheduler.work-stealing": False,
     "distributed.scheduler.allowed-failures": 0,
     "distributed.comm.timeouts.connect": "60s",
-    "distributed.worker.daemon": False,
 }
 
 DASHBOARD = "127.0.0.1:0"

@@ -35,11 +35,6 @@ SYSTEMS: Mapping[str, tuple[type[JobQueueCluster], type[Job]]] = {
 DEFAULTS: Mapping[str, Any] = {"cores": 2, "processes": 1, "memory": "8GB"}
 """One tile takes two threads (one cuts while the other infers) and about half a gigabyte besides mapped files."""
 
-ENVIRONMENT = (
-    "export DASK_DISTRIBUTED__WORKER__DAEMON=False",  # a suspect is measured in a child of the worker
-    "export OMP_NUM_THREADS=1",
-)
-
 
 def job_settings(cluster: ClusterConfig, out: Path) -> dict[str, Any]:
     """Keyword arguments of dask-jobqueue's class for the worker jobs of the run in ``out``.
@@ -57,12 +52,10 @@ def job_settings(cluster: ClusterConfig, out: Path) -> dict[str, Any]:
         raise ConfigError(f"cluster: {cluster.kind} jobs have no setting {unknown[0]!r}; {hint}")
     configured = _configured(cluster.kind)
     settings = {key: value for key, value in DEFAULTS.items() if configured.get(key) is None} | given
-    listed = {key: list(given.get(key, configured.get(key.replace("_", "-")) or [])) for key in _LISTS}
-    listed["job_script_prologue"] = [*ENVIRONMENT, *listed["job_script_prologue"]]
     # The last one counts: a worker takes one tile at a time, whose threads share its cores; and mapped coadds count as
     # memory of the process, for which the nanny would end a healthy worker.
-    listed["worker_extra_args"] += ["--nthreads", "1", "--memory-limit", "0", "--no-dashboard"]
-    settings |= {key: value for key, value in listed.items() if value}
+    extra = list(given.get("worker_extra_args", configured.get("worker-extra-args")) or [])
+    settings["worker_extra_args"] = [*extra, "--nthreads", "1", "--memory-limit", "0", "--no-dashboard"]
     settings.setdefault("log_directory", str(out.resolve() / "logs" / "jobs"))
     settings.setdefault("job_name", "photoz-worker")
     return _with_gpus(settings, cluster)
@@ -137,7 +130,6 @@ _NOT_FOR_USERS = {
     *("job_kwargs", "base_class_kwargs", "kwargs"),
 }
 _CLUSTER_KEYS = {"shared_temp_directory", "scheduler_options"}
-_LISTS = ("job_script_prologue", "worker_extra_args")
 _GPU_DIRECTIVES = {"slurm": "--gres=gpu:{}", "sge": "-l gpu={}", "lsf": '-gpu "num={}"'}
 
 
