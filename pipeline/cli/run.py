@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pipeline.run.summary import RunSummary
 
 SEVERAL = ("--tiles", "--data", "--keep")
+WORKERS = "Where the workers run"
 LISTED = 40
 """Tiles listed one by one in a dry run on a terminal; the JSON has all."""
 
@@ -47,23 +48,40 @@ def run(
         bool | None, typer.Option("--allow-fallback", help="With --provider cuda: the CPU will do.")
     ] = None,
     workers: Annotated[
-        str | None, typer.Option(help="Worker processes, N or MIN:MAX (default: one a core).", metavar="N")
+        str | None,
+        typer.Option(
+            help="Worker processes, N or MIN:MAX (default: one a core).", metavar="N", rich_help_panel=WORKERS
+        ),
     ] = None,
     shard: Annotated[
-        str | None, typer.Option(help="Measure the I-th of N shares, I from 1 (job arrays).", metavar="I/N")
+        str | None,
+        typer.Option(
+            help="Measure the I-th of N shares, I from 1 (job arrays).", metavar="I/N", rich_help_panel=WORKERS
+        ),
     ] = None,
     cluster: Annotated[
-        str | None, typer.Option(help="Workers as jobs of slurm, pbs, sge, lsf, oar or htcondor (default: local).")
+        str | None,
+        typer.Option(
+            help="Workers as jobs of slurm, pbs, sge, lsf, oar or htcondor (default: local).", rich_help_panel=WORKERS
+        ),
     ] = None,
-    queue: Annotated[str | None, typer.Option(help="Queue or partition of the worker jobs.")] = None,
-    account: Annotated[str | None, typer.Option(help="Account they are charged to.")] = None,
-    walltime: Annotated[str | None, typer.Option(help="Longest time of a worker job.", metavar="HH:MM:SS")] = None,
-    memory: Annotated[str | None, typer.Option(help="Memory of a worker job (default: 8GB).")] = None,
-    gpus: Annotated[int | None, typer.Option(help="GPUs of a worker job (default: 0).")] = None,
+    queue: Annotated[
+        str | None, typer.Option(help="Queue or partition of the worker jobs.", rich_help_panel=WORKERS)
+    ] = None,
+    account: Annotated[str | None, typer.Option(help="Account they are charged to.", rich_help_panel=WORKERS)] = None,
+    walltime: Annotated[
+        str | None, typer.Option(help="Longest time of a worker job.", metavar="HH:MM:SS", rich_help_panel=WORKERS)
+    ] = None,
+    memory: Annotated[
+        str | None, typer.Option(help="Memory of a worker job (default: 8GB).", rich_help_panel=WORKERS)
+    ] = None,
+    gpus: Annotated[
+        int | None, typer.Option(help="GPUs of a worker job (default: 0).", rich_help_panel=WORKERS)
+    ] = None,
     scheduler: Annotated[
-        str | None, typer.Option(help="A Dask scheduler that runs already.", metavar="ADDRESS")
+        str | None, typer.Option(help="A Dask scheduler that runs already.", metavar="ADDRESS", rich_help_panel=WORKERS)
     ] = None,
-    scheduler_file: Annotated[Path | None, typer.Option(help="Its scheduler file.")] = None,
+    scheduler_file: Annotated[Path | None, typer.Option(help="Its scheduler file.", rich_help_panel=WORKERS)] = None,
     config: Annotated[Path | None, typer.Option(help="TOML file with any of these options, and a few more.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
     restart: Annotated[bool, typer.Option("--restart", help="Delete the run in --out and start over.")] = False,
@@ -144,7 +162,7 @@ def _dry_run(settings: "RunConfig", as_json: bool) -> None:
         return
     _print_plans(plans)
     if script:
-        print(f"\nscript of each worker job (up to {settings.workers or '?'} at once):\n\n{script}")
+        print(f"\nscript of each worker job, of which --workers {settings.workers or 'N'} run at once:\n\n{script}")
 
 
 def _job_script(settings: "RunConfig") -> str | None:

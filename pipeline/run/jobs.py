@@ -8,6 +8,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import dask
@@ -64,9 +65,11 @@ def job_settings(cluster: ClusterConfig, out: Path) -> dict[str, Any]:
 def job_script(cluster: ClusterConfig, out: Path) -> str:
     """The script of a worker job, as it would be submitted but for the scheduler's address and its certificates."""
     settings = {key: value for key, value in job_settings(cluster, out).items() if key not in _CLUSTER_KEYS}
-    settings["log_directory"] = None if _makes_log_directory(settings) else settings["log_directory"]
-    job = _explained(lambda: SYSTEMS[cluster.kind][1]("tls://DRIVER:PORT", name="NAME", **settings))
-    return str(job.job_script())
+    logs = settings["log_directory"]
+    with TemporaryDirectory() as existing:  # the class makes the folder that it is given
+        settings["log_directory"] = existing
+        job = _explained(lambda: SYSTEMS[cluster.kind][1]("tls://DRIVER:PORT", name="NAME", **settings))
+    return str(job.job_script()).replace(existing, logs)
 
 
 def processes(cluster: ClusterConfig) -> int:
@@ -150,10 +153,6 @@ def _with_gpus(settings: dict[str, Any], cluster: ClusterConfig) -> dict[str, An
 
 def _configured(kind: str) -> dict[str, Any]:
     return dict(dask.config.get(f"jobqueue.{kind}", {}))
-
-
-def _makes_log_directory(settings: Mapping[str, Any]) -> bool:
-    return not Path(settings["log_directory"]).exists()
 
 
 def _explained(call: Callable[[], Any]) -> Any:
