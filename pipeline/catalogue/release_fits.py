@@ -53,7 +53,7 @@ def write_release_fits(
     ConfigError
         If FITS cannot hold a column.
     """
-    cards = _cards(record)
+    cards = release_cards(record)
     columns = fits_columns(arrow, widths)
     header = table_header("PHOTOZ", columns, rows)
     header.extend(cards)
@@ -67,7 +67,8 @@ def write_release_fits(
             write_hdu(file, table_header(name.upper(), own, len(shown)), records([shown], own, len(shown)))
 
 
-def _cards(record: ReleaseRecord) -> list[Card]:
+def release_cards(record: ReleaseRecord) -> list[Card]:
+    """What the headers of the first two HDUs say of the release."""
     return [
         card("OBJECT", record.name, "name of the release"),
         card("RADESYS", "ICRS", "system of the coordinates"),
