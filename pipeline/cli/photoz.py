@@ -4,6 +4,7 @@ import sys
 
 import typer
 
+from pipeline.cli import release as release_command
 from pipeline.cli import run as run_command
 from pipeline.cli.console import call
 from pipeline.cli.doctor import doctor
@@ -14,7 +15,7 @@ from pipeline.cli.simulate import simulate
 from pipeline.cli.train import train
 from pipeline.cli.validate import validate
 
-SEVERAL = (*run_command.SEVERAL, "--specz")
+SEVERAL = (*run_command.SEVERAL, *release_command.SEVERAL, "--specz")
 
 app = typer.Typer(
     add_completion=False,
@@ -26,6 +27,7 @@ app.command("run")(run_command.run)
 app.command("status")(status)
 app.command("retry")(retry)
 app.command("validate")(validate)
+app.command("release")(release_command.release)
 app.command("train")(train)
 app.add_typer(model_app, name="model")
 app.command("simulate")(simulate)

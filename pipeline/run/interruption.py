@@ -11,14 +11,17 @@ HANDLED = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
 
 
 @contextmanager
-def interruptible() -> Iterator[None]:
-    """Within the block SIGTERM, SIGINT and SIGUSR1 (a wall-time warning) raise `InterruptedRunError`."""
+def interruptible(then: str = "finished tiles are kept, the same command resumes the run") -> Iterator[None]:
+    """Within the block SIGTERM, SIGINT and SIGUSR1 (a wall-time warning) raise `InterruptedRunError`.
+
+    ``then`` is what its message says of what has been done.
+    """
 
     def stop(number: int, _frame: FrameType | None) -> None:
         for one in HANDLED:
             signal.signal(one, signal.SIG_IGN)
         name = signal.Signals(number).name
-        raise InterruptedRunError(f"stopped by {name}; finished tiles are kept, the same command resumes the run")
+        raise InterruptedRunError(f"stopped by {name}; {then}")
 
     previous = {one: signal.signal(one, stop) for one in HANDLED}
     try:

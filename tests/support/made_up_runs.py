@@ -1,0 +1,154 @@
+"""Run directories with rows that were made up, not measured: as many as a test needs, and with known duplicates."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from pipeline import flags
+from pipeline.catalogue.provenance import InputFile, Provenance, inputs_digest, tile_provenance
+from pipeline.catalogue.table import dictionary_schema
+from pipeline.catalogue.tile_files import write_tile
+from pipeline.config import RunConfig
+from pipeline.records import Status, TileOutcome, TileRef
+from pipeline.run.ledger import MANIFEST_SCHEMA, RunDirectory, make_folder, run_digest, write_json
+
+EXCLUDED = 7
+"""Rows of each tile's catalogue that the selection is said to have left out."""
+
+
+class MadeUpRun:
+    """A run directory that is filled tile by tile; ``tiles`` are all that its manifest names."""
+
+    def __init__(self, path: Path, tiles: Sequence[str], simulated: bool = False) -> None:
+        self.directory = RunDirectory(path)
+        path.mkdir(parents=True)
+        config = RunConfig(tiles=("all",), data=(path.parent / "data",), out=path, select="all")
+        self.inputs = {tile: [InputFile(f"{tile}_cat.fits", 1000, 1)] for tile in tiles}
+        self.manifest = {
+            "schema": MANIFEST_SCHEMA,
+            "program": "photoz-run",
+            "version": "1.2.3",
+            "commit": "0123456789ab",
+            "packages": {"numpy": "2.0"},
+            "config": config.model_dump(mode="json"),
+            "config_digest": config.digest(),
+            "model": "made-up",
+            "model_version": "1",
+            "model_digest": "ab" * 32,
+            "magnitudes_digest": "cd" * 32,
+            "release": ["DR5"],
+            "tiles": sorted(tiles),
+            "inputs": self.inputs,
+            "inputs_digests": {tile: inputs_digest(files) for tile, files in self.inputs.items()},
+        }
+        write_json(self.directory.manifest, self.manifest)
+        self.provenance = Provenance(
+            program="photoz-run",
+            version="1.2.3",
+            commit="0123456789ab",
+            packages="numpy 2.0",
+            run_digest=run_digest(self.manifest),
+            config_digest=config.digest(),
+            model="made-up",
+            model_version="1",
+            model_digest="ab" * 32,
+            model_training="none",
+            simulated_training=simulated,
+        )
+
+    @property
+    def path(self) -> Path:
+        return self.directory.path
+
+    def add(self, tile: str, table: pa.Table, footprint: Sequence[tuple[float, float]] = ()) -> TileOutcome:
+        """Write a tile's file and its record."""
+        folder = self.directory.tile_folder(tile)
+        make_folder(folder)
+        ref = TileRef(tile, "DR5", Path(f"{tile}_cat.fits"), {})
+        files = write_tile(table, folder, tile, ["parquet"], tile_provenance(self.provenance, ref, self.inputs[tile]))
+        return self.record(
+            tile,
+            Status.DONE,
+            catalogue_rows=len(table) + EXCLUDED,
+            rows_in=len(table),
+            rows_out=len(table),
+            files=files,
+            footprint=tuple(footprint),
+            flag_counts=flags.count(table["PHOTOZ_FLAG"].to_numpy()),
+        )
+
+    def record(self, tile: str, status: Status, **fields) -> TileOutcome:
+        """Write the record of a tile."""
+        digest = inputs_digest(self.inputs[tile])
+        outcome = TileOutcome(tile, status, digest, self.provenance.run_digest, **fields)
+        self.directory.write_outcome(outcome)
+        return outcome
+
+
+def tile_rows(
+    tile: str,
+    ids: Sequence[str] | NDArray[np.str_],
+    ra_N: NDArray[np.float64],
+    dec_N: NDArray[np.float64],
+    seed: int = 0,
+    **columns: NDArray,
+) -> pa.Table:
+    """Rows of a tile file; what ``columns`` does not give is random. Rows flagged NO_REDSHIFT have none."""
+    rng, n = np.random.default_rng(seed), len(ids)
+    values = {
+        name: rng.random(n).astype("f4") for name in dictionary_schema("photoz").names if name[:2] in ("Z_", "MA")
+    }
+    values |= {
+        "ID": np.asarray(ids),
+        "RAJ2000": np.asarray(ra_N, np.float64),
+        "DECJ2000": np.asarray(dec_N, np.float64),
+        "KIDS_TILE": np.full(n, tile),
+        "PHOTOZ_FLAG": np.zeros(n, np.int32),
+        "MASK": rng.integers(0, 1 << 12, n).astype(np.int32),
+        **columns,
+    }
+    blind_N = (values["PHOTOZ_FLAG"] & flags.bit("NO_REDSHIFT")) != 0
+    arrays = [
+        pa.array(values[field.name], field.type, mask=blind_N if field.name.startswith("Z_") else None)
+        for field in dictionary_schema("photoz")
+    ]
+    return pa.Table.from_arrays(arrays, schema=dictionary_schema("photoz"))
+
+
+def square(ra: float, dec: float, half: float) -> tuple[tuple[float, float], ...]:
+    """The corners of a coadd around a place, deg."""
+    wide = half / np.cos(np.radians(dec))
+    return ((ra + wide, dec - half), (ra + wide, dec + half), (ra - wide, dec + half), (ra - wide, dec - half))
+
+
+def names_by_place(ra_N: NDArray[np.float64], dec_N: NDArray[np.float64]) -> NDArray[np.str_]:
+    """IDs after the position, as surveys have them, the same for the same place."""
+    numbers = zip(np.round(ra_N * 1e6).astype(int), np.round(dec_N * 1e6).astype(int), strict=True)
+    return np.array([f"KiDSDR5 J{ra:09d}{dec:+010d}" for ra, dec in numbers])
+
+
+def strip(path: Path, tiles: int, rows: int, overlap: float = 0.05) -> MadeUpRun:
+    """A strip of tiles of a square degree along the equator; each shares the sources of ``overlap`` deg with the next.
+
+    ``rows`` sources lie in each degree, so that a tile has ``rows`` and those of its overlaps.
+    """
+    names = [f"KIDS_{10 + k:.1f}_0.0" for k in range(tiles)]
+    run = MadeUpRun(path, names)
+    sources = [_degree(k, rows) for k in range(-1, tiles + 1)]
+    for k, name in enumerate(names):
+        ra_N, dec_N, ids = (np.concatenate(parts) for parts in zip(*sources[k : k + 3], strict=True))
+        inside_N = np.abs(ra_N - 10 - k) <= 0.5 + overlap / 2
+        flag_N = np.where(np.random.default_rng(k).random(int(inside_N.sum())) < 0.1, 1, 0).astype(np.int32)
+        table = tile_rows(name, ids[inside_N], ra_N[inside_N], dec_N[inside_N], seed=k, PHOTOZ_FLAG=flag_N)
+        run.add(name, table, square(10.0 + k, 0.0, 0.5 + overlap / 2))
+    return run
+
+
+def _degree(number: int, rows: int) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.str_]]:
+    """Position and ID of the sources of one degree of the strip."""
+    rng = np.random.default_rng([number + 1, rows])
+    ra_N, dec_N = rng.uniform(9.5 + number, 10.5 + number, rows), rng.uniform(-0.5, 0.5, rows)
+    return ra_N, dec_N, names_by_place(ra_N, dec_N)
