@@ -83,10 +83,11 @@ def _build(
         "flags": dict(sorted(tally.flags.items())),
         "attached": [one.facts() for one in further if isinstance(one, Attachment)],
         "products": products.listed,
+        "validation": validation_summary(run),
     }
     made = provenance(run, found, products.record, options, accounts, parted.fields, facts)
     (folder / "provenance.json").write_text(json.dumps(made, indent=1) + "\n")
-    (folder / "README.md").write_text(readme(made, validation_summary(run)))
+    (folder / "README.md").write_text(readme(made))
     with progress.step("files summed up", 1):
         write_sums(folder)
     return made

@@ -23,8 +23,8 @@ SURVEY_PAPERS = {
 }
 
 
-def readme(made: Mapping[str, Any], validation: Sequence[tuple[str, str]]) -> str:
-    """The text, from the content of provenance.json and the lines of the validation's summary."""
+def readme(made: Mapping[str, Any]) -> str:
+    """The text, from the content of provenance.json alone: `photoz verify` makes it again and compares."""
     parts = [
         [f"# {made['name']}", "", _opening(made)],
         _warnings(made),
@@ -33,7 +33,7 @@ def readme(made: Mapping[str, Any], validation: Sequence[tuple[str, str]]) -> st
         ["## Columns", "", *_columns(made)],
         ["## Quality flags", "", *_flags(made)],
         ["## Where every row went", "", *_accounting(made)],
-        ["## Validation", "", *_validation(validation)],
+        ["## Validation", "", *_validation(made["validation"])],
         ["## How it was made", "", *_making(made)],
         ["## How to cite", "", *_citing(made)],
         _missing(made),
@@ -135,7 +135,7 @@ def _accounting(made: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def _validation(lines: Sequence[tuple[str, str]]) -> list[str]:
+def _validation(lines: Sequence[Sequence[str]]) -> list[str]:
     if not lines:
         return ["This run was not compared with spectroscopic redshifts."]
     return _table(["of the run, before duplicates were left out", ""], [list(line) for line in lines], right=1)
