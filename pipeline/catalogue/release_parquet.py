@@ -49,7 +49,7 @@ def write_release_parquet(
     parts: list[Path] = []
     for part in _parts(_row_groups(batches, described, group)):
         parts.append(folder / f"part-{len(parts):04d}.parquet")
-        with pq.ParquetWriter(parts[-1], described, compression="zstd") as writer:
+        with pq.ParquetWriter(parts[-1], described, compression="zstd", write_page_checksum=True) as writer:
             for table in part:
                 writer.write_table(table, row_group_size=group)
     return parts

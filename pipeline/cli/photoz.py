@@ -14,6 +14,7 @@ from pipeline.cli.model import app as model_app
 from pipeline.cli.simulate import simulate
 from pipeline.cli.train import train
 from pipeline.cli.validate import validate
+from pipeline.cli.verify import verify
 
 SEVERAL = (*run_command.SEVERAL, *release_command.SEVERAL, "--specz")
 
@@ -28,6 +29,7 @@ app.command("status")(status)
 app.command("retry")(retry)
 app.command("validate")(validate)
 app.command("release")(release_command.release)
+app.command("verify")(verify)
 app.command("train")(train)
 app.add_typer(model_app, name="model")
 app.command("simulate")(simulate)

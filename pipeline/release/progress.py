@@ -1,4 +1,4 @@
-"""Telling the operator how far a release is: a bar for each step on a terminal, a line now and then in a batch log."""
+"""Telling the operator how far a command is: a bar for each step on a terminal, a line now and then in a batch log."""
 
 import sys
 import threading
@@ -18,12 +18,15 @@ HEARTBEAT_SECONDS = 60.0
 
 
 class Progress:
-    """Shows the steps of a release on standard error."""
+    """Shows the steps of a command on standard error."""
 
-    def __init__(self, quiet: bool = False, heartbeat: float = HEARTBEAT_SECONDS) -> None:
+    def __init__(
+        self, quiet: bool = False, heartbeat: float = HEARTBEAT_SECONDS, command: str = "photoz release"
+    ) -> None:
         self._console = Console(stderr=True, highlight=False)
         self._quiet = quiet
         self._heartbeat = heartbeat
+        self._command = command
         self._bars: Bars | None = None
 
     @contextmanager
@@ -52,7 +55,7 @@ class Progress:
             yield lambda more: self._bars.advance(task, more) if self._bars else None
             self._bars.update(task, completed=total)
             return
-        with _Lines(what, total, self._heartbeat, self._quiet) as lines:
+        with _Lines(f"{self._command}  {what}", total, self._heartbeat, self._quiet) as lines:
             yield lines.advance
 
 
@@ -93,4 +96,4 @@ class _Lines:
         stamp = time.strftime("%Y-%m-%d %H:%M:%S")
         seconds = time.monotonic() - self._start
         done = f"{self._done:,}/{self._total:,}" if self._done < self._total else f"{self._total:,}"
-        print(f"{stamp}  photoz release  {self._what}: {done}, {seconds:.0f} s", file=sys.stderr, flush=True)
+        print(f"{stamp}  {self._what}: {done}, {seconds:.0f} s", file=sys.stderr, flush=True)
