@@ -11,12 +11,14 @@ SHOWN = ("bias", "smad", "outliers_015", "coverage_68", "coverage_95")
 
 
 def validation_summary(run: FinishedRun) -> list[tuple[str, str]]:
-    """Words and values from ``validation/metrics.json`` of the run; empty if there is none that can be read."""
-    try:
-        metrics = json.loads((run.directory.path / "validation" / "metrics.json").read_text())
-        return _lines(metrics, run.rows)
-    except (OSError, ValueError, KeyError, TypeError):
+    """Words and values from ``validation/metrics.json`` of the run; empty if there is none."""
+    path = run.directory.path / "validation" / "metrics.json"
+    if not path.exists():
         return []
+    try:
+        return _lines(json.loads(path.read_text()), run.rows)
+    except (OSError, ValueError, KeyError, TypeError):
+        return [("`validation/metrics.json` of the run", "cannot be read")]
 
 
 def _lines(metrics: Mapping[str, Any], rows: int) -> list[tuple[str, str]]:

@@ -14,6 +14,7 @@ from pipeline.catalogue.tile_files import write_tile
 from pipeline.config import RunConfig
 from pipeline.records import Status, TileOutcome, TileRef
 from pipeline.run.ledger import MANIFEST_SCHEMA, RunDirectory, make_folder, run_digest, write_json
+from pipeline.schema import QUANTILES
 
 EXCLUDED = 7
 """Rows of each tile's catalogue that the selection is said to have left out."""
@@ -130,10 +131,11 @@ def names_by_place(ra_N: NDArray[np.float64], dec_N: NDArray[np.float64]) -> NDA
     return np.array([f"KiDSDR5 J{ra:09d}{dec:+010d}" for ra, dec in numbers])
 
 
-def strip(path: Path, tiles: int, rows: int, overlap: float = 0.05) -> MadeUpRun:
+def strip(path: Path, tiles: int, rows: int, overlap: float = 0.05, quantiles: int = 0) -> MadeUpRun:
     """A strip of tiles of a square degree along the equator; each shares the sources of ``overlap`` deg with the next.
 
-    ``rows`` sources lie in each degree, so that a tile has ``rows`` and those of its overlaps.
+    ``rows`` sources lie in each degree, so that a tile has ``rows`` and those of its overlaps. With ``quantiles`` each
+    has so many.
     """
     names = [f"KIDS_{10 + k:.1f}_0.0" for k in range(tiles)]
     run = MadeUpRun(path, names)
@@ -143,8 +145,20 @@ def strip(path: Path, tiles: int, rows: int, overlap: float = 0.05) -> MadeUpRun
         inside_N = np.abs(ra_N - 10 - k) <= 0.5 + overlap / 2
         flag_N = np.where(np.random.default_rng(k).random(int(inside_N.sum())) < 0.1, 1, 0).astype(np.int32)
         table = tile_rows(name, ids[inside_N], ra_N[inside_N], dec_N[inside_N], seed=k, PHOTOZ_FLAG=flag_N)
+        if quantiles:
+            table = with_quantiles(table, quantiles)
         run.add(name, table, square(10.0 + k, 0.0, 0.5 + overlap / 2))
     return run
+
+
+def with_quantiles(table: pa.Table, number: int) -> pa.Table:
+    """The rows with so many quantiles in ``Z_QUANTILES``; a row without redshift has none."""
+    value_NQ = np.sort(np.random.default_rng(number).random((len(table), number), np.float32), axis=1)
+    about = {"levels": ",".join(f"{(k + 0.5) / number:.6f}" for k in range(number))}
+    lists = pa.FixedSizeListArray.from_arrays(
+        pa.array(value_NQ.ravel()), number, mask=table["Z_PHOT"].is_null().combine_chunks()
+    )
+    return table.append_column(pa.field(QUANTILES.name, lists.type, True, about), lists)
 
 
 def _degree(number: int, rows: int) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.str_]]:

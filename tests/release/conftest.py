@@ -1,0 +1,28 @@
+"""A run and its release, made once; nobody may change them."""
+
+from pathlib import Path
+
+import pytest
+from support.photoz import make_survey, measure, photoz
+
+
+@pytest.fixture(scope="session")
+def survey(tmp_path_factory) -> Path:
+    return make_survey(tmp_path_factory.mktemp("survey"))
+
+
+@pytest.fixture(scope="session")
+def run(survey, bundle, tmp_path_factory) -> Path:
+    """A complete run."""
+    out = tmp_path_factory.mktemp("run") / "sim-dr5"
+    assert measure(survey, bundle, out) == 0
+    return out
+
+
+@pytest.fixture(scope="session")
+def release(run, tmp_path_factory) -> Path:
+    """Its release, with everything that can be asked for."""
+    out = tmp_path_factory.mktemp("release") / "dr5-photoz"
+    more = ("--formats", "fits,parquet,hats", "--margin", "10", "--pdf", "--keep", "MAG_GAAP_r", "CLASS_STAR")
+    assert photoz("release", run, "--out", out, "--name", "sim", "--quiet", *more) == 0
+    return out
