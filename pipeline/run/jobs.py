@@ -5,7 +5,7 @@ worker processes it would not notice the loss.
 """
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -45,8 +45,8 @@ def job_settings(cluster: ClusterConfig, out: Path) -> dict[str, Any]:
     ConfigError
         If the class has no such setting, or cannot ask for GPUs.
     """
-    given = cluster.job_keys
     known = _known_keys(cluster.kind)
+    given = {_own_name(key, known): value for key, value in cluster.job_keys.items()}
     if unknown := [key for key in given if key not in known]:
         close = get_close_matches(unknown[0], known, n=3)
         hint = f"did you mean {' or '.join(close)}?" if close else f"known are {', '.join(sorted(known))}"
@@ -123,13 +123,18 @@ def _adaptive(left: Callable[[], int]) -> type[Adaptive]:
 def _known_keys(kind: str) -> set[str]:
     classes = (SYSTEMS[kind][1], Job, JobQueueCluster)
     parameters = {name for cls in classes for name in inspect.signature(cls.__init__).parameters}
-    return parameters - _NOT_FOR_USERS
+    return parameters - _NOT_FOR_USERS - ({"project"} if "account" in parameters else set())
+
+
+def _own_name(key: str, known: Collection[str]) -> str:
+    """The name of a setting in the class at hand: some say project for the account that is charged."""
+    return "project" if key == "account" and "account" not in known and "project" in known else key
 
 
 _NOT_FOR_USERS = {
     *("self", "name", "loop", "asynchronous", "silence_logs", "job_cls", "scheduler_cls", "nanny", "worker_command"),
     *("scheduler", "protocol", "security", "n_workers", "host", "dashboard_address"),  # set by this program
-    *("extra", "env_extra", "header_skip", "job_extra", "project"),  # old names that dask-jobqueue gave up
+    *("extra", "env_extra", "header_skip", "job_extra"),  # old names that dask-jobqueue gave up
     *("job_kwargs", "base_class_kwargs", "kwargs"),
 }
 _CLUSTER_KEYS = {"shared_temp_directory", "scheduler_options"}

@@ -11,13 +11,14 @@ from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
-from models.session import PhotozModel, available_threads
+from models.session import PhotozModel, Provider, available_threads
 from pipeline import __version__
 from pipeline.catalogue.provenance import Provenance, input_files, inputs_digest
 from pipeline.config import RunConfig
 from pipeline.errors import BadDataError, ConfigError, ContractError, OutputError, PhotozError, TransientError, context
 from pipeline.records import Failure, Status, TileOutcome, TileRef
 from pipeline.run.ledger import RunDirectory, make_folder
+from pipeline.run.offline import keep_caches_local
 from pipeline.run.plan import load_model
 from pipeline.run.tile_log import TileLog, node_name, now
 from pipeline.survey.catalogues import count_rows
@@ -208,7 +209,10 @@ def _model(task: TileTask) -> PhotozModel:
     return model
 
 
-_load = lru_cache(maxsize=1)(load_model)
+@lru_cache(maxsize=1)
+def _load(path: Path, provider: Provider, allow_fallback: bool, threads: int) -> PhotozModel:
+    keep_caches_local()  # before a runtime starts that keeps one
+    return load_model(path, provider, allow_fallback, threads)
 
 
 def _good(blank: TileOutcome, result: TileResult) -> TileOutcome:
