@@ -37,7 +37,7 @@ def run(config: RunConfig, progress: Progress, restart: bool = False) -> RunSumm
     manifest = make_manifest(config, tiles, model)
     directory = RunDirectory(config.out)
     directory.prepare(restart, config.share)
-    with RunLock(directory.locks, config.share) as lock:
+    with RunLock(directory.locks, config.share, progress.say) as lock:
         directory.open(manifest, config.resolved_toml(), restart)
         number, of = config.share
         mine = dict(list(tiles.items())[number - 1 :: of])

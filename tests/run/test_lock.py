@@ -1,0 +1,276 @@
+"""One driver for each run directory, whatever is started, killed, suspended or damaged; shards side by side."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections import defaultdict
+from itertools import pairwise
+from pathlib import Path
+
+import psutil
+import pytest
+from support.runs import command, contents, in_process, options, start_command
+
+from pipeline.errors import ConfigError, InterruptedRunError
+from pipeline.run import lock, worker
+from pipeline.run.lock import RunLock, find_holder, holders, lock_name
+
+ALL = (1, 1)
+RACERS, ROUNDS, ROUND_SECONDS = 6, 14, 0.3
+RACER = Path(__file__).parents[1] / "support" / "lock_racer.py"
+NOBODY = 2**22 + 1
+"""A process number that Linux does not give."""
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """Heartbeats and patience in fractions of a second."""
+    monkeypatch.setattr(lock, "BEAT_SECONDS", 0.1)
+    monkeypatch.setattr(lock, "LOOK_SECONDS", 0.02)
+    monkeypatch.setattr(lock, "STALE_SECONDS", 0.5)
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    path = tmp_path / "out" / "locks"
+    path.mkdir(parents=True)
+    return path
+
+
+def record(**changes) -> dict:
+    """What a lock of this process says, with changes."""
+    me = psutil.Process()
+    started = me.create_time() - psutil.boot_time()
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    fields = {"key": "theirs", "host": socket.gethostname(), "boot": boot, "pid": me.pid, "process_started": started}
+    return fields | {"started": "2026-11-23T00:00:00+00:00"} | changes
+
+
+def leave(folder: Path, share: tuple[int, int] = ALL, age: float = 0.0, **changes) -> Path:
+    """A lock file as another process left it, last written ``age`` seconds ago."""
+    path = folder / lock_name(share)
+    path.write_text(json.dumps(record(**changes)))
+    os.utime(path, (time.time() - age,) * 2)
+    return path
+
+
+def refused(folder: Path, share: tuple[int, int] = ALL) -> str:
+    with pytest.raises(ConfigError) as error, RunLock(folder, share):
+        pass
+    return str(error.value)
+
+
+def taken(folder: Path, share: tuple[int, int] = ALL) -> bool:
+    with RunLock(folder, share):
+        (here,) = [one for one in holders(folder) if one.path.name == lock_name(share)]
+        assert here.record.key != "theirs"
+        assert here.alive
+    return not (folder / lock_name(share)).exists()
+
+
+def test_a_second_run_is_refused_and_the_lock_of_a_killed_one_is_taken_over(
+    dr4_tile, bundle, tmp_path, monkeypatch, capsys
+):
+    arguments = options(dr4_tile.folder, bundle, tmp_path / "out")
+    path = tmp_path / "out" / "locks" / "driver.json"
+    first = start_command(arguments)
+    try:
+        while not path.exists() and first.poll() is None:
+            time.sleep(0.01)
+        first.send_signal(signal.SIGSTOP)
+        second = command(arguments)
+        assert second.returncode == 2
+        (said,) = second.stderr.splitlines()
+        assert said.startswith(
+            f"photoz-run: {tmp_path / 'out'} is in use: process {first.pid} on {socket.gethostname()}"
+        )
+        assert "(last sign of life " in said
+        assert f"wait until it has ended, or delete {path} if you are sure that it is dead" in said
+    finally:
+        first.kill()
+    # Nobody has asked for its exit status yet: the process is dead, its number still taken.
+    assert in_process(monkeypatch, arguments) == 0
+    first.communicate()
+    assert "1 tiles (1 DONE)" in capsys.readouterr().out
+    assert len(contents(tmp_path / "out")) == 1
+    assert not path.exists()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"pid": NOBODY},
+        {"process_started": -100.0},
+        {"host": "elsewhere", "age": 3600},
+        {"boot": "before-the-last-reboot", "age": 3600},
+        {"host": "elsewhere", "age": -3600},
+    ],
+    ids=["dead", "number-given-to-another", "silent-elsewhere", "before-a-reboot", "silent-and-clock-ahead"],
+)
+def test_a_stale_lock_is_taken_over(folder, quick, changes):
+    leave(folder, **changes)
+    assert taken(folder)
+
+
+@pytest.mark.parametrize("changes", [{}, {"age": 3600}, {"host": "elsewhere"}, {"boot": "another-of-this-name"}])
+def test_a_living_lock_is_respected(folder, changes):
+    path = leave(folder, **changes)
+    before = path.read_bytes()
+    said = refused(folder)
+    assert f"process {os.getpid()} on {changes.get('host', socket.gethostname())}" in said
+    assert path.read_bytes() == before
+    assert sorted(folder.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("skew", [-3600, 3600])
+def test_a_beating_lock_is_respected_though_its_host_has_another_clock(folder, quick, skew):
+    ended = threading.Event()
+
+    def beat() -> None:
+        while not ended.wait(0.1):
+            leave(folder, host="elsewhere", age=skew)
+
+    thread = threading.Thread(target=beat)
+    leave(folder, host="elsewhere", age=skew)
+    thread.start()
+    try:
+        assert "elsewhere" in refused(folder)
+    finally:
+        ended.set()
+        thread.join()
+
+
+def test_whoever_waits_for_a_silent_host_says_so(folder, quick):
+    leave(folder, host="elsewhere", age=0.3)
+    said = []
+    with RunLock(folder, ALL, said.append):
+        pass
+    assert said == [
+        f"{folder / 'driver.json'}: process {os.getpid()} on elsewhere (last sign of life 0 s ago);"
+        " waiting up to 0 s for another"
+    ]
+
+
+@pytest.mark.parametrize("content", [b"", b"\0" * 200, b"[1, 2]", b'{"key": "../../x", "host": 1}'])
+def test_a_damaged_lock_is_respected_while_it_is_young_and_then_taken_over(folder, quick, content):
+    path = folder / "driver.json"
+    path.write_bytes(content)
+    assert "is in use: an unknown process (last sign of life 0 s ago) works on it as driver" in refused(folder)
+    assert holders(folder)[0].alive
+    os.utime(path, (time.time() - 3600,) * 2)
+    assert not holders(folder)[0].alive
+    assert taken(folder)
+
+
+def test_shards_of_one_division_work_side_by_side(folder):
+    with RunLock(folder, (1, 3)), RunLock(folder, (3, 3)), RunLock(folder, (2, 3)):
+        assert [one.name for one in holders(folder)] == ["shard-1-of-3", "shard-2-of-3", "shard-3-of-3"]
+        assert "works on it as shard-2-of-3" in refused(folder, (2, 3))
+        assert "works on it as shard-1-of-3" in refused(folder, (1, 2))
+        assert "works on it as shard-1-of-3" in refused(folder, ALL)
+    assert not holders(folder)
+    with RunLock(folder, ALL):
+        assert "works on it as driver" in refused(folder, (1, 3))
+
+
+def test_what_dead_shards_left_hinders_nobody(folder):
+    for number in (1, 2, 3):
+        leave(folder, (number, 3), pid=NOBODY)
+    with RunLock(folder, (2, 3)):
+        assert len(holders(folder)) == 3
+    assert taken(folder)
+    assert not list(folder.iterdir())
+
+
+def test_of_many_that_start_at_once_one_holds_the_lock(tmp_path):
+    """Real processes on a file system that is slow at random, so that they meet at every step of a take-over."""
+    for number in range(ROUNDS):
+        (tmp_path / str(number)).mkdir()
+        if number % 4:
+            leave(tmp_path / str(number), pid=NOBODY)
+    start = time.time() + 1.5
+    racers = [
+        subprocess.Popen(
+            [sys.executable, RACER, tmp_path, str(start), str(ROUNDS), str(ROUND_SECONDS), str(seed)],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for seed in range(RACERS)
+    ]
+    held = defaultdict(list)
+    for racer in racers:
+        for line in racer.communicate(timeout=60)[0].splitlines():
+            number, begin, end = json.loads(line)
+            held[number].append((begin, end))
+        assert racer.returncode == 0
+    assert sorted(held) == list(range(ROUNDS))
+    for spans in held.values():
+        assert all(one[1] <= other[0] for one, other in pairwise(sorted(spans)))
+
+
+def test_a_take_over_that_was_killed_half_way_does_not_keep_the_lock(folder, quick):
+    leave(folder, pid=NOBODY)
+    for name, heir in (("theirs", "second"), ("second", "third")):
+        (folder / f".{name}.heir").write_text(json.dumps(record(key=heir, pid=NOBODY)))
+    assert taken(folder)
+
+
+def test_the_heartbeat_tells_the_state_and_is_never_half_written(folder, quick):
+    with RunLock(folder, ALL) as mine:
+        path = folder / "driver.json"
+        assert find_holder(path).record.pid == os.getpid()
+        begun = path.stat().st_mtime_ns
+        mine.tell({"finished": 3, "running": ["KIDS_180.0_-0.5"]})
+        while path.stat().st_mtime_ns == begun:
+            assert json.loads(path.read_text())["host"] == socket.gethostname()
+        assert find_holder(path).record.state == {"finished": 3, "running": ["KIDS_180.0_-0.5"]}
+        mine.check()
+    assert not list(folder.iterdir())
+
+
+def test_a_damaged_lock_is_mended_by_its_holder(folder, quick):
+    with RunLock(folder, ALL) as mine:
+        (folder / "driver.json").write_bytes(b"")
+        while not (folder / "driver.json").read_bytes():
+            time.sleep(0.01)
+        mine.check()
+        assert find_holder(folder / "driver.json").alive
+
+
+@pytest.mark.parametrize("taken_over", [True, False])
+def test_a_lock_that_was_taken_over_or_deleted_is_lost_and_left_alone(folder, quick, taken_over):
+    with RunLock(folder, ALL) as mine:
+        if taken_over:
+            leave(folder)
+        else:
+            (folder / "driver.json").unlink()
+        while not mine.lost:
+            time.sleep(0.01)
+        with pytest.raises(InterruptedRunError, match=r"driver.json was taken over by another process"):
+            mine.check()
+    assert (folder / "driver.json").exists() is taken_over
+
+
+def test_a_driver_that_lost_its_lock_stops(dr4_tile, bundle, tmp_path, monkeypatch, capsys, quick):
+    noticed, check = threading.Event(), RunLock.check
+
+    def lose_the_lock(*_):
+        leave(tmp_path / "out" / "locks", host="elsewhere")
+        noticed.wait(30)
+        raise OSError
+
+    def watched(mine):
+        if mine.lost:
+            noticed.set()
+        check(mine)
+
+    monkeypatch.setattr(worker, "process_tile", lose_the_lock)
+    monkeypatch.setattr(RunLock, "check", watched)
+    assert in_process(monkeypatch, options(dr4_tile.folder, bundle, tmp_path / "out")) == 75
+    assert "was taken over by another process; this one stops" in capsys.readouterr().err
+    assert json.loads((tmp_path / "out" / "locks" / "driver.json").read_text())["host"] == "elsewhere"
