@@ -4,6 +4,7 @@ hats-import does the work, on the Dask client it is given: Dask itself stays wit
 """
 
 import logging
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -73,7 +74,7 @@ def write_hats(
     )
     if margin is not None:
         arguments.add_margin(output_artifact_name=margin_name(record.name), margin_threshold=margin, is_default=True)
-    with _without_warnings():
+    with _without_remarks():
         import_collection(arguments, client)
     if margin is not None:
         _name_primary(folder / margin_name(record.name), record.name)
@@ -96,11 +97,12 @@ def properties(record: ReleaseRecord) -> dict[str, str]:
 
 
 @contextmanager
-def _without_warnings() -> Iterator[None]:
-    """Within the block nothing below an error is logged: hats wonders at the collection that is being made."""
+def _without_remarks() -> Iterator[None]:
+    """Within the block hats does not say that it finds a collection in the making, nor that it must read Parquet."""
     logging.disable(logging.WARNING)
     try:
-        yield
+        with warnings.catch_warnings(action="ignore", category=UserWarning):
+            yield
     finally:
         logging.disable(logging.NOTSET)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -39,6 +40,7 @@ class MadeUpRun:
             "model": "made-up",
             "model_version": "1",
             "model_digest": "ab" * 32,
+            "redshift_range": [0.0, 1.0],
             "magnitudes_digest": "cd" * 32,
             "release": ["DR5"],
             "tiles": sorted(tiles),
@@ -99,16 +101,22 @@ def tile_rows(
 ) -> pa.Table:
     """Rows of a tile file; what ``columns`` does not give is random. Rows flagged NO_REDSHIFT have none."""
     rng, n = np.random.default_rng(seed), len(ids)
-    values = {
-        name: rng.random(n).astype("f4") for name in dictionary_schema("photoz").names if name[:2] in ("Z_", "MA")
-    }
-    values |= {
+    z_N, half_N = rng.uniform(0.1, 0.9, n).astype("f4"), rng.uniform(0.01, 0.04, n).astype("f4")
+    values: dict[str, NDArray[Any]] = {
         "ID": np.asarray(ids),
         "RAJ2000": np.asarray(ra_N, np.float64),
         "DECJ2000": np.asarray(dec_N, np.float64),
         "KIDS_TILE": np.full(n, tile),
         "PHOTOZ_FLAG": np.zeros(n, np.int32),
         "MASK": rng.integers(0, 1 << 12, n).astype(np.int32),
+        "MAG_AUTO_CALIB": rng.uniform(16, 20, n).astype("f4"),
+        "Z_PHOT": z_N,
+        "Z_PHOT_LO68": z_N - half_N,
+        "Z_PHOT_HI68": z_N + half_N,
+        "Z_PHOT_ERR": ((z_N + half_N) - (z_N - half_N)) / 2,
+        "Z_PHOT_LO95": z_N - 2 * half_N,
+        "Z_PHOT_HI95": z_N + 2 * half_N,
+        "Z_DOMAIN": rng.random(n).astype("f4"),
         **columns,
     }
     blind_N = (values["PHOTOZ_FLAG"] & flags.bit("NO_REDSHIFT")) != 0
