@@ -57,8 +57,12 @@ class Opened:
 
     @property
     def parts(self) -> list[Path]:
-        """The Parquet files in order."""
-        return sorted((self.folder / f"{self.made['name']}.parquet").glob("*.parquet"))
+        """The Parquet files in order; `FileNotFoundError` if there is none."""
+        folder = self.folder / f"{self.made['name']}.parquet"
+        found = sorted(folder.glob("*.parquet"))
+        if not found:
+            raise FileNotFoundError(f"{folder.name} holds no Parquet file")
+        return found
 
 
 def verify(folder: Path, progress: Progress) -> list[Check]:
@@ -117,13 +121,11 @@ def _statements(opened: Opened) -> Iterator[Check]:
 
 
 def _columns(opened: Opened) -> Iterator[Check]:
-    parts = opened.parts
-    yield from proven("columns of Parquet", lambda: check_parquet_columns(parts, opened.made))
+    yield from proven("columns of Parquet", lambda: check_parquet_columns(opened.parts, opened.made))
     if path := opened.product(".fits"):
-        yield from proven("columns of FITS", lambda: [check_fits_columns(path, pq.read_schema(parts[0]))])
+        yield from proven("columns of FITS", lambda: [check_fits_columns(path, pq.read_schema(opened.parts[0]))])
     if hats := opened.product("_hats"):
-        files = sorted(hats.rglob("*.parquet")) + sorted(hats.rglob("_common_metadata"))
-        yield from proven("columns of HATS", lambda: [check_hats_columns(files, pq.read_schema(parts[0]))])
+        yield from proven("columns of HATS", lambda: [check_hats_columns(hats, pq.read_schema(opened.parts[0]))])
 
 
 def _rows(opened: Opened, progress: Progress) -> Iterator[Check]:

@@ -1,24 +1,25 @@
 """What every file of a release says of how it was made is what ``provenance.json`` says."""
 
-import json
-import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
+import tomli_w
 from astropy.io import fits
 
 from pipeline.catalogue.fits_cards import printable
 from pipeline.catalogue.hats import properties
 from pipeline.catalogue.release_fits import release_cards
 from pipeline.catalogue.release_record import ReleaseRecord
+from pipeline.catalogue.tile_files import PROVENANCE_KEY
 from pipeline.release.proof.check import Check, verdict
+from pipeline.release.proof.streams import partitions
 
 
 def check_parquet_statements(part: Path, record: ReleaseRecord) -> Check:
     """Compare the metadata of Parquet with the provenance."""
-    found = {key.decode(): value.decode() for key, value in (pq.read_schema(part).metadata or {}).items()}
+    found = _metadata(part)
     wrong = [f"{key} is {found.get(key)!r}" for key, text in record.metadata().items() if found.get(key) != text]
     return verdict("provenance in Parquet", wrong, "as in provenance.json")
 
@@ -38,17 +39,20 @@ def check_fits_statements(path: Path, record: ReleaseRecord, made: Mapping[str, 
 
 
 def check_hats_statements(folder: Path, record: ReleaseRecord, rows: int) -> Check:
-    """Compare the properties of the HATS collection and its catalogue with the provenance."""
-    problems = []
-    for file in (folder / "collection.properties", folder / record.name / "properties"):
-        found = read_properties(file)
-        stated = {key: text for key, text in properties(record).items() if key.startswith("photoz_")}
-        problems += [
-            f"{key} of {file.name} is {found.get(key)!r}" for key, text in stated.items() if found.get(key) != text
-        ]
-    found = read_properties(folder / record.name / "properties")
-    if found.get("hats_nrows") != str(rows):
-        problems.append(f"hats_nrows is {found.get('hats_nrows')!r}, not {rows}")
+    """Compare the properties and metadata of the HATS collection with the provenance, and its lists with its files."""
+    catalogue = folder / record.name
+    stated = {key: text for key, text in properties(record).items() if key.startswith("photoz_")}
+    problems = _wrong_properties(folder / "collection.properties", stated)
+    problems += _wrong_properties(catalogue / "properties", {**stated, "hats_nrows": str(rows)})
+    found = partitions(catalogue)
+    for one in found:
+        if not _metadata(one.path).items() >= _prefixed(record.texts()).items():
+            problems.append(f"the metadata of {one.path.name} are others")
+    listed = (catalogue / "partition_info.csv").read_text().split()[1:]
+    if sorted(listed) != sorted(f"{one.order},{one.cell}" for one in found):
+        problems.append("partition_info.csv lists other partitions than there are")
+    if pq.read_metadata(catalogue / "dataset" / "_metadata").num_rows != rows:
+        problems.append(f"_metadata counts other rows than {rows:,}")
     return verdict("provenance in HATS", problems, "as in provenance.json")
 
 
@@ -68,6 +72,20 @@ def read_properties(path: Path) -> dict[str, str]:
     """The properties of a HATS file by name."""
     lines = [line for line in path.read_text().splitlines() if line and not line.startswith("#")]
     return dict(line.split("=", 1) for line in lines)
+
+
+def _metadata(path: Path) -> dict[str, str]:
+    """What a Parquet file says beside its columns."""
+    return {key.decode(): value.decode() for key, value in (pq.read_schema(path).metadata or {}).items()}
+
+
+def _prefixed(texts: Mapping[str, str]) -> dict[str, str]:
+    return {f"{PROVENANCE_KEY.decode()}.{key}": text for key, text in texts.items()}
+
+
+def _wrong_properties(path: Path, stated: Mapping[str, str]) -> list[str]:
+    found = read_properties(path)
+    return [f"{key} of {path.name} is {found.get(key)!r}" for key, text in stated.items() if found.get(key) != text]
 
 
 def _wrong_inputs(rows: Any, made: Mapping[str, Any]) -> list[str]:
@@ -97,9 +115,8 @@ def _wrong_texts(rows: Any, made: Mapping[str, Any]) -> list[str]:
     for name, line in zip(rows["NAME"].tolist(), rows["TEXT"].tolist(), strict=True):
         lines.setdefault(name, []).append(line)
     problems = []
-    if json.dumps(tomllib.loads("\n".join(lines["configuration"])), sort_keys=True, default=str) != json.dumps(
-        _without_none(made["run"]["config"]), sort_keys=True
-    ):
+    configuration = tomli_w.dumps(_without_none(made["run"]["config"])).splitlines()
+    if lines["configuration"] != [printable(line) for line in configuration]:
         problems.append("the configuration in FITS is another one")
     if lines["accounting"] != [f"{name} {number}" for name, number in made["accounting"].items()]:
         problems.append("the accounting in FITS is another one")

@@ -52,17 +52,18 @@ def check_fits_columns(path: Path, fields: pa.Schema) -> Check:
     return verdict("columns of FITS", problems, f"{len(fields)} columns, described alike")
 
 
-def check_hats_columns(files: Sequence[Path], fields: pa.Schema) -> Check:
-    """Compare the fields of HATS partitions with those of Parquet; they have the HEALPix index besides."""
-    problems = []
+def check_hats_columns(folder: Path, fields: pa.Schema) -> Check:
+    """Compare the fields of all files of a HATS collection with those of Parquet; they have the index besides."""
+    files = sorted(folder.rglob("*.parquet")) + sorted(folder.rglob("_common_metadata"))
+    problems = [] if files else [f"{folder.name} holds no Parquet file"]
     for file in files:
-        found = pq.read_schema(file)
+        name, found = file.relative_to(folder).as_posix(), pq.read_schema(file)
         if INDEX not in found.names:
-            problems.append(f"{file.name} has no column {INDEX}")
+            problems.append(f"{name} has no column {INDEX}")
             continue
         own = pa.schema([field for field in found if field.name != INDEX])
         if not own.equals(fields.remove_metadata(), check_metadata=True):
-            problems += [f"{file.name}: {problem}" for problem in _other_fields(own, fields)]
+            problems += [f"{name}: {problem}" for problem in _other_fields(own, fields)]
     return verdict("columns of HATS", problems, f"{len(fields)} columns, alike in {len(files):,} files")
 
 
