@@ -31,6 +31,7 @@ def readme(made: Mapping[str, Any]) -> str:
         ["## Files", "", *_files(made)],
         ["## How to read it", "", *_reading(made)],
         ["## Columns", "", *_columns(made)],
+        _attached(made),
         ["## Quality flags", "", *_flags(made)],
         ["## Where every row went", "", *_accounting(made)],
         ["## Validation", "", *_validation(made["validation"])],
@@ -106,6 +107,19 @@ def _columns(made: Mapping[str, Any]) -> list[str]:
     ]
     head = ["column", "type", "unit", "may be missing", "description"]
     return [*_table(head, rows), "", "What is missing is null in Parquet, NaN or TNULL in FITS."]
+
+
+def _attached(made: Mapping[str, Any]) -> list[str]:
+    lines = []
+    for one in made["attached"]:
+        files = ", ".join(f"`{file['name']}`" for file in one["files"])
+        how = f"position within {one['radius_arcsec']:g} arcsec" if one["by"] == "position" else "ID"
+        columns = ", ".join(f"`{name}`" for name in one["columns"].values())
+        lines.append(
+            f"{columns} from {files}, joined by {how}: {one['matched']:,} sources have a row there, "
+            f"{one['unmatched']:,} have none, {one['ambiguous']:,} have several."
+        )
+    return ["## Attached columns", "", *lines] if lines else []
 
 
 def _flags(made: Mapping[str, Any]) -> list[str]:

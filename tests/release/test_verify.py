@@ -6,11 +6,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from support import forgery
 from support.forgery import describe, flip_byte, forge, forge_fits, partitions, resum, state, substitute
 from support.photoz import AGAIN, OTHER, photoz
+from support.runs import in_process, options
 
 from pipeline.records import Status
 from pipeline.release.progress import Progress
@@ -343,3 +345,47 @@ def test_the_readme_of_another_version_is_not_made_again(copy):
     assert checks["README"].passed
     assert "not compared: it is by photoz-run 9.9" in checks["README"].detail
     assert not checks["provenance in FITS"].passed
+
+
+def test_a_release_with_kept_and_attached_columns_of_every_type_passes(run, tmp_path):
+    names = pq.read_table(next(run.glob(f"tiles/*/{OTHER}.parquet")), columns=["ID"])["ID"].to_pylist()
+    n = len(names) - 3
+    other = {
+        "ID": names[3:],
+        "GOOD": [k % 2 == 0 for k in range(n)],
+        "SMALL": pa.array(range(n), pa.int8()),
+        "BYTE": pa.array(range(n), pa.uint8()),
+        "COUNT": pa.array([2**32 - 1] * n, pa.uint32()),
+        "BIG": pa.array([-(2**62)] * n, pa.int64()),
+        "z_other": pa.array([None if k == 4 else 0.1 for k in range(n)], pa.float32()),
+        "FIELD": [None if k == 5 else f"G{k}" for k in range(n)],
+    }
+    pq.write_table(pa.table(other), tmp_path / "other.parquet")
+    more = ("--keep", "THELI_NAME", "SeqNr", "FLUX_RADIUS", "--attach", tmp_path / "other.parquet", "--quiet")
+    assert photoz("release", run, "--out", tmp_path / "release", "--name", "sim", *more) == 0
+    assert failed(tmp_path / "release") == {}
+    rows = pq.read_table(tmp_path / "release" / "sim.parquet")
+    by_id = {row["ID"]: row for row in rows.to_pylist()}
+    assert [by_id[name]["SMALL"] for name in names] == [None, None, None, *range(n)]
+    assert rows.column_names[-10:] == ["THELI_NAME", "SeqNr", "FLUX_RADIUS", *list(other)[1:]]
+    made = json.loads((tmp_path / "release" / "provenance.json").read_text())
+    (attached,) = made["attached"]
+    assert (attached["matched"], attached["unmatched"]) == (n, len(rows) - n)
+    assert attached["files"][0]["name"] == "other.parquet"
+    said = (
+        f"from `other.parquet`, joined by ID: {n} sources have a row there, {len(rows) - n} have none, 0 have several"
+    )
+    assert said in (tmp_path / "release" / "README.md").read_text()
+
+
+def test_pdfs_of_a_run_without_quantiles_are_refused_in_one_line(survey, bundle, tmp_path, capsys):
+    arguments = options(survey, bundle, tmp_path / "run", "--select", "MAG_AUTO_CALIB < 17")
+    with pytest.MonkeyPatch.context() as patch:
+        assert in_process(patch, arguments) == 0
+    capsys.readouterr()
+    assert photoz("release", tmp_path / "run", "--out", tmp_path / "out", "--pdf", "--quiet") == 2
+    said = capsys.readouterr().err.strip().splitlines()
+    assert len(said) == 1
+    assert "has no quantiles (column Z_QUANTILES)" in said[0]
+    assert "--quantiles, or leave --pdf out" in said[0]
+    assert not (tmp_path / "out").exists()
