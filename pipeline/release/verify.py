@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,9 @@ from pipeline.release.proof.streams import parquet_rows, partitions
 from pipeline.release.provenance import SCHEMA
 from pipeline.survey.release import release_facts
 
+NEEDED = ("name", "products", "options", "tiles", "missing", "model", "run", "columns", "rows", "flags", "accounting")
+"""What `provenance.json` must say before anything can be compared with it."""
+
 
 @dataclass(frozen=True)
 class Opened:
@@ -71,7 +75,7 @@ def verify(folder: Path, progress: Progress) -> list[Check]:
     Raises
     ------
     ConfigError
-        If there is no release.
+        If there is no release, or it has PDFs and what reads them is not installed.
     """
     if not folder.is_dir() or not any((folder / name).is_file() for name in (SUMS, "provenance.json")):
         raise ConfigError(f"{folder} is no release: it has neither {SUMS} nor provenance.json")
@@ -88,6 +92,8 @@ def _checks(folder: Path, progress: Progress) -> Iterator[Check]:
     except (*UNREADABLE, PhotozError) as error:
         yield Check("provenance.json", False, f"cannot be read: {in_one_line(error)}")
         return
+    if opened.product("_pdf.hdf5") and find_spec("h5py") is None:
+        raise ConfigError("this release has PDFs: install photoz-run with the extra 'pdf' to verify it")
     yield from proven("products", lambda: [check_products(folder, opened.made)])
     names = [path.name for ending in (".fits", "_moc.fits") if (path := opened.product(ending))]
     with progress.step("bytes of FITS added up", sum(_size(folder / name) for name in names)) as tick:
@@ -101,6 +107,8 @@ def _read_provenance(folder: Path) -> dict[str, Any]:
     made: dict[str, Any] = json.loads((folder / "provenance.json").read_text())
     if made["schema"] != SCHEMA:
         raise ConfigError(f"schema {made['schema']!r} is not known to this version of the program")
+    if lacking := [key for key in NEEDED if key not in made]:
+        raise ConfigError(f"it says nothing of {', '.join(lacking)}")
     return made
 
 

@@ -15,6 +15,7 @@ from support.photoz import AGAIN, OTHER, photoz
 from support.runs import in_process, options
 
 from pipeline.records import Status
+from pipeline.release import verify as verify_module
 from pipeline.release.progress import Progress
 from pipeline.release.proof import streams
 from pipeline.release.verify import verify
@@ -184,6 +185,10 @@ SPOILED: dict[str, tuple[Callable[[Path], object], set[str]]] = {
         lambda folder: partitions(folder)[0].rename(partitions(folder)[0].with_name("Npix=3.parquet")),
         {"HATS cells", "provenance in HATS"},
     ),
+    "provenance.json without its products": (
+        lambda folder: state(folder, lambda made: made.pop("products")),
+        {"provenance.json"},
+    ),
     "provenance.json that is none": (lambda folder: (folder / "provenance.json").write_text("{"), {"provenance.json"}),
 }
 
@@ -331,6 +336,13 @@ def test_what_is_no_release_is_refused_in_one_line(tmp_path, capsys, what):
     assert photoz("verify", path) == 2
     said = capsys.readouterr().err.strip().splitlines()
     assert said == [f"photoz: {path} is no release: it has neither SHA256SUMS nor provenance.json"]
+
+
+def test_without_the_reader_of_pdfs_it_says_what_to_install(release, monkeypatch, capsys):
+    monkeypatch.setattr(verify_module, "find_spec", lambda name: None)
+    assert photoz("verify", release, "--json") == 2
+    said = capsys.readouterr().err.strip()
+    assert said == "photoz: this release has PDFs: install photoz-run with the extra 'pdf' to verify it"
 
 
 def test_a_release_by_a_newer_program_is_not_guessed_at(copy):

@@ -42,8 +42,10 @@ def check_hats_statements(folder: Path, record: ReleaseRecord, rows: int) -> Che
     """Compare the properties and metadata of the HATS collection with the provenance, and its lists with its files."""
     catalogue = folder / record.name
     stated = {key: text for key, text in properties(record).items() if key.startswith("photoz_")}
-    problems = _wrong_properties(folder / "collection.properties", stated)
-    problems += _wrong_properties(catalogue / "properties", {**stated, "hats_nrows": str(rows)})
+    counted = {**stated, "hats_nrows": str(rows)}
+    problems = []
+    for path in (folder / "collection.properties", *folder.glob("*/*properties")):
+        problems += _wrong_properties(path, counted if path.parent == catalogue else stated)
     found = partitions(catalogue)
     for one in found:
         if not _metadata(one.path).items() >= _prefixed(record.texts()).items():
