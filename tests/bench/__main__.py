@@ -10,6 +10,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from bench import release
 from bench.cases import LOOPED
 
 MANY, FEW = 20_000, 1_200
@@ -74,6 +75,7 @@ def main() -> None:
         line("photoz-run --help, seconds", f"{statistics.median(_help() for _ in range(5)):.2f}", "< 0.5")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+    release.main()
 
 
 def _mib(result: dict) -> str:
