@@ -15,7 +15,7 @@ from astropy.coordinates import SkyCoord
 from astropy.io import fits
 from hats.io.validation import is_valid_collection
 from mocpy import MOC
-from support.photoz import AGAIN, EMPTY, FIELD, OTHER
+from support.photoz import AGAIN, EMPTY, FIELD, OTHER, photoz
 
 
 @pytest.fixture(scope="module")
@@ -142,6 +142,17 @@ def test_the_readme_says_what_one_must_know(release, made):
     assert made["duplicates"]["rule"] in text
     assert "This run was not compared with spectroscopic redshifts." in text
     assert re.search(r"\| 6 \| 64 \| `I_EPOCH_SUBSTITUTED` \| 0 \|", text)
+
+
+def test_columns_of_another_table_come_along_and_the_readme_says_whence(run, release, tmp_path):
+    other = pq.read_table(release / "sim.parquet", columns=["ID", "Z_PHOT"])[5:]
+    pq.write_table(other, tmp_path / "annz2.parquet")
+    options = ("--attach", tmp_path / "annz2.parquet", "--attach-columns", "Z_PHOT=zphot_ANNz2", "--name", "more")
+    assert photoz("release", run, "--out", tmp_path / "out", *options, "--quiet") == 0
+    rows = pq.read_table(tmp_path / "out" / "more.parquet")
+    assert rows["zphot_ANNz2"].to_pylist() == [None] * 5 + rows["Z_PHOT"].to_pylist()[5:]
+    text = (tmp_path / "out" / "README.md").read_text()
+    assert f"`zphot_ANNz2` from `annz2.parquet`, joined by ID: {len(rows) - 5} sources have a row there, 5 have" in text
 
 
 def test_the_lines_of_python_in_the_readme_work(release):
