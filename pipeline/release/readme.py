@@ -84,6 +84,8 @@ def _files(made: Mapping[str, Any]) -> list[str]:
 def _reading(made: Mapping[str, Any]) -> list[str]:
     name = made["name"]
     lines = [
+        "With pyarrow and pandas:",
+        "",
         "```python",
         "import pyarrow.parquet as pq",
         "",
