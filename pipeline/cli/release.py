@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from pipeline.release.assemble import Release
 
 SEVERAL = ("--keep", "--attach-columns")
+LISTED = 40
+"""Tiles printed one by one; provenance.json has all."""
 
 
 def release(
@@ -36,14 +38,16 @@ def release(
     reference: Annotated[str, typer.Option(help="Bibcode or DOI of the publication.")] = "",
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
 ) -> None:
-    r"""Merge the tiles of the run in RUN into one catalogue of unique sources, with the proof of how it was made.
+    """Merge the tiles of the run in RUN into one catalogue of unique sources, with the proof of how it was made.
 
-    Writes into the folder of --out: FITS and Parquet (and HATS) with the same rows, the area covered, README.md,
-    provenance.json and SHA256SUMS. Refuses while tiles are missing or in quarantine, unless --partial is given.
+    Writes FITS and Parquet (and HATS) with the same rows, the area covered, README.md, provenance.json and SHA256SUMS.
+    Refuses while tiles are missing or in quarantine, unless --partial is given.
 
-    \b
-    photoz release my-run --out dr5-photoz
-    photoz release my-run --out dr5-photoz --formats fits,parquet,hats --margin 10 --reference 2026A&A...700A...1X
+    Examples: photoz release my-run --out dr5-photoz
+
+    photoz release my-run --out dr5-photoz --formats fits,parquet,hats --margin 10 --keep MAG_GAAP_r Z_B
+
+    Exit status: 0 done, 2 wrong usage, or a run that cannot be released, 75 interrupted or the disk is full.
     """
     from pipeline.cli.extras import need
     from pipeline.release.assemble import make_release
@@ -74,23 +78,23 @@ def release(
 
 
 def print_release(release: "Release") -> None:
-    """Print where every row went, and what lies in the folder."""
-    from rich.console import Console
-    from rich.table import Table
+    """Print where every row went, in all and tile by tile, and what lies in the folder."""
+    from pipeline.release.accounting import COUNTS
+    from pipeline.release.readme import area_words
+    from pipeline.validation.summary import plain_table
 
-    from pipeline.release.readme import ACCOUNT_WORDS, area_words
-
-    console = Console(highlight=False)
-    table = Table("rows", "number", box=None, pad_edge=False)
-    table.columns[1].justify = "right"
-    for name, words in ACCOUNT_WORDS.items():
-        table.add_row(words, f"{release.made['accounting'][name]:,}")
-    console.print(table)
-    typer.echo(f"{area_words(release.made)}, {len(release.made['tiles']):,} tiles")
-    if release.made["partial"]:
-        console.print(f"partial: {len(release.made['missing'])} tiles are missing, see README.md", style="red")
-    if release.made["model"]["simulated_training"]:
+    made = release.made
+    accounts = [{"tile": "all", **made["accounting"]}, *made["tiles"][:LISTED]]
+    numbers = [["?" if one[name] is None else f"{one[name]:,}" for name in COUNTS] for one in accounts]
+    rows = [[one["tile"], *row] for one, row in zip(accounts, numbers, strict=True)]
+    typer.echo(plain_table([["rows", *COUNTS], *rows]))
+    if len(made["tiles"]) > LISTED:
+        typer.echo(f"... and {len(made['tiles']) - LISTED:,} more tiles, in provenance.json")
+    typer.echo(f"{made['rows']:,} sources in {len(made['tiles']):,} tiles, {area_words(made)}")
+    if made["partial"]:
+        typer.secho(f"partial: {len(made['missing'])} tiles are missing, see README.md", fg="red")
+    if made["model"]["simulated_training"]:
         typer.echo("the model was trained on simulations: not for science")
-    for product in release.made["products"]:
+    for product in made["products"]:
         typer.echo(f"{release.out / product['path']}  {product['what']}")
     typer.echo(f"{release.out / 'README.md'}")

@@ -37,4 +37,4 @@ def _estimate(one: Mapping[str, float | None]) -> str:
     value, low, high = one["value"], one["low"], one["high"]
     if value is None:
         return "-"
-    return f"{value:.4f}" if low is None or high is None else f"{value:.4f} ± {(high - low) / 2:.4f}"
+    return f"{value:z.4f}" if low is None or high is None else f"{value:z.4f} ± {(high - low) / 2:.4f}"

@@ -28,8 +28,9 @@ def catalogue_files(path: Path) -> list[Path]:
         # A tile without its outcome was not finished.
         files = sorted(file for file in tiles.rglob("*.parquet") if file.with_suffix(".json").exists())
     else:
-        # A release may hold one table and the same rows in partitions below it.
-        found = sorted(path.glob("*.parquet")) or sorted(path.rglob("*.parquet"))
+        # A release has its rows in the parts of one data set, and may have them again in partitions below it.
+        whole = [file for file in sorted(path.glob("*.parquet")) if file.is_file()]
+        found = whole or sorted(path.glob("*.parquet/*.parquet")) or sorted(path.rglob("*.parquet"))
         files = [file for file in found if not file.name.startswith(("_", "."))]
     if not files:
         raise ConfigError(f"{path}: no finished tile and no Parquet file in it")

@@ -229,7 +229,11 @@ def test_a_partial_release_accounts_for_what_it_lacks(partial):
 def test_a_complete_release_says_on_the_terminal_what_it_holds(run, tmp_path, capsys):
     assert photoz("release", run, "--out", tmp_path / "out") == 0
     said = capsys.readouterr()
-    assert "left out as duplicates" in said.out
+    lines = [line.split() for line in said.out.splitlines()]
+    assert lines[0] == ["rows", "catalogue", "excluded", "measured", "flagged", "quarantined", "duplicates", "released"]
+    assert lines[1] == ["all", "120", "12", "106", "2", "0", "36", "72"]
+    assert {line[0] for line in lines[2:6]} == set(TILES)
+    assert "72 sources in 4 tiles, 0.000" in said.out
     assert f"{tmp_path / 'out' / 'sim-dr5.fits'}  the catalogue as one table" in said.out
     assert "the model was trained on simulations: not for science" in said.out
     assert "rows sorted: " in said.err

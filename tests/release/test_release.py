@@ -17,6 +17,9 @@ from hats.io.validation import is_valid_collection
 from mocpy import MOC
 from support.photoz import AGAIN, EMPTY, FIELD, OTHER, photoz
 
+from pipeline.validation.catalogue import read_catalogue
+from pipeline.validation.settings import SpecSettings, ValidationSettings
+
 
 @pytest.fixture(scope="module")
 def made(release):
@@ -153,6 +156,27 @@ def test_columns_of_another_table_come_along_and_the_readme_says_whence(run, rel
     assert rows["zphot_ANNz2"].to_pylist() == [None] * 5 + rows["Z_PHOT"].to_pylist()[5:]
     text = (tmp_path / "out" / "README.md").read_text()
     assert f"`zphot_ANNz2` from `annz2.parquet`, joined by ID: {len(rows) - 5} sources have a row there, 5 have" in text
+
+
+def test_a_release_can_be_validated_as_its_run_can(release, rows):
+    catalogue, repeats = read_catalogue(release, ValidationSettings(specz=(SpecSettings(file=Path("specz.fits")),)))
+    assert catalogue.columns["ID"].tolist() == rows["ID"].to_pylist()
+    assert len(catalogue.levels_Q) == rows["Z_QUANTILES"].type.list_size
+    assert not len(repeats.get("ID", ()))
+
+
+def test_the_release_does_not_load_dask():
+    code = "import sys, pipeline.release.assemble; print(*{name.split('.')[0] for name in sys.modules})"
+    loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
+    assert {"dask", "distributed", "lsdb", "hats_import", "h5py", "mocpy"}.isdisjoint(loaded)
+    assert "pyarrow" in loaded
+
+
+def test_on_a_terminal_each_step_has_a_bar(run, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    assert photoz("release", run, "--out", tmp_path / "out") == 0
+    said = capsys.readouterr().err
+    assert all(what in said for what in ("tiles checked", "rows sorted", "rows into FITS", "72/72"))
 
 
 def test_the_lines_of_python_in_the_readme_work(release):
