@@ -7,7 +7,7 @@ reaches it. Dashboards listen on loopback only.
 import logging
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from models.session import available_threads
 from pipeline.config import ClusterConfig, RunConfig
 from pipeline.errors import ConfigError, OutputError
 from pipeline.run.jobs import SYSTEMS, job_settings, processes, start_jobs
+from pipeline.run.replacing import Demand, refusable
 
 SETTINGS = {
     # One tile a worker: nothing to steal, and the first lost worker tells which tile was on it.
@@ -34,18 +35,18 @@ TLS_FILES = ("tls_ca_file", *(f"tls_{role}_{part}" for role in ROLES for part in
 
 
 @contextmanager
-def open_client(config: RunConfig, left: Callable[[], int]) -> Iterator[Client]:
+def open_client(config: RunConfig, demand: Demand) -> Iterator[Client]:
     """A client of the workers that ``config`` asks for; what was started for the run ends with the block.
 
-    ``left`` tells how many tiles are not measured yet: no more workers are asked for.
+    No more workers are asked for than ``demand`` has tiles left.
     """
     with dask.config.set(SETTINGS):
         if config.cluster.scheduler or config.cluster.scheduler_file:
             opened = existing_client(config.cluster)
         elif config.cluster.kind == "local":
-            opened = local_client(local_workers(config, left()))
+            opened = local_client(local_workers(config, demand.left))
         else:
-            opened = job_client(config, left)
+            opened = job_client(config, demand)
         with opened as client:
             yield client
 
@@ -84,7 +85,7 @@ def local_client(workers: int) -> Iterator[Client]:
 
 
 @contextmanager
-def job_client(config: RunConfig, left: Callable[[], int]) -> Iterator[Client]:
+def job_client(config: RunConfig, demand: Demand) -> Iterator[Client]:
     """A client of worker jobs, submitted as tiles need them and replaced when they are lost.
 
     Raises
@@ -95,19 +96,24 @@ def job_client(config: RunConfig, left: Callable[[], int]) -> Iterator[Client]:
     low, high = config.worker_range or (0, 0)
     if not high:
         raise ConfigError(f"say how many workers {config.cluster.kind} may start: --workers N or MIN:MAX")
-    low, high = min(low, left()), min(high, left())
+    low, high = min(low, demand.left), min(high, demand.left)
     settings = job_settings(config.cluster, config.out)
     with ExitStack() as stack:
         security = stack.enter_context(certificates(config.out)) if config.cluster.tls else None
         scheduler = {"dashboard_address": DASHBOARD} | settings.pop("scheduler_options", {})
         try:
-            cluster = SYSTEMS[config.cluster.kind][0](
-                security=security, scheduler_options=scheduler, silence_logs="critical", **settings
+            system, job = SYSTEMS[config.cluster.kind]
+            cluster = system(
+                job_cls=refusable(job),  # type: ignore[arg-type]  # it says Job, and means the class
+                security=security,
+                scheduler_options=scheduler,
+                silence_logs="critical",
+                **settings,
             )
         except (ValueError, RuntimeError, OSError) as error:
             raise ConfigError(f"cluster: {str(error).splitlines()[0]}") from error
         stack.enter_context(cluster)
-        start_jobs(cluster, low, high, left)
+        start_jobs(cluster, config.cluster, low, high, demand)
         yield stack.enter_context(Client(cluster))
 
 

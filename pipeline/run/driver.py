@@ -65,7 +65,7 @@ def measure(tasks: Sequence[TileTask], config: RunConfig, lock: RunLock, progres
         progress.beat(dispatcher.workers)
         lock.tell({"seconds": time.monotonic() - start, "finished": len(outcomes), **done, **dispatcher.state()})
 
-    with open_client(config, lambda: dispatcher.left) as client:
+    with open_client(config, dispatcher) as client:
         for outcome in dispatcher.outcomes(client, beat):
             outcomes[outcome.tile] = outcome
             done.update(rows=outcome.rows_out, bytes=outcome.input_bytes if outcome.rows_out else 0)

@@ -1,11 +1,11 @@
 """Worker jobs of a batch system, by dask-jobqueue: its classes, its key names, its ``jobqueue.yaml``.
 
-Two traps of it are handled here. A static `scale` never replaces a lost job, `adapt` does; and of a job with several
-worker processes it would not notice the loss.
+A static `scale` never replaces a lost job; what does is in `pipeline.run.replacing`.
 """
 
 import inspect
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,10 +19,10 @@ from dask_jobqueue.oar import OARCluster, OARJob
 from dask_jobqueue.pbs import PBSCluster, PBSJob
 from dask_jobqueue.sge import SGECluster, SGEJob
 from dask_jobqueue.slurm import SLURMCluster, SLURMJob
-from distributed.deploy.adaptive import Adaptive
 
 from pipeline.config import ClusterConfig
 from pipeline.errors import ConfigError
+from pipeline.run.replacing import Demand, Replacing, what_was_said
 
 SYSTEMS: Mapping[str, tuple[type[JobQueueCluster], type[Job]]] = {
     "slurm": (SLURMCluster, SLURMJob),
@@ -56,7 +56,10 @@ def job_settings(cluster: ClusterConfig, out: Path) -> dict[str, Any]:
     # The last one counts: a worker takes one tile at a time, whose threads share its cores; and mapped coadds count as
     # memory of the process, for which the nanny would end a healthy worker.
     extra = list(given.get("worker_extra_args", configured.get("worker-extra-args")) or [])
-    settings["worker_extra_args"] = [*extra, "--nthreads", "1", "--memory-limit", "0", "--no-dashboard"]
+    # Without a dashboard a worker still serves plain pages about itself.
+    pages = ["--no-dashboard", "--dashboard-address", "127.0.0.1:0"]
+    settings["worker_extra_args"] = [*extra, "--nthreads", "1", "--memory-limit", "0", *pages]
+    settings["processes"] = processes(cluster)  # the class counts its workers only by what it is given
     settings.setdefault("log_directory", str(out.resolve() / "logs" / "jobs"))
     settings.setdefault("job_name", "photoz-worker")
     return _with_gpus(settings, cluster)
@@ -68,7 +71,8 @@ def job_script(cluster: ClusterConfig, out: Path) -> str:
     logs = settings["log_directory"]
     with TemporaryDirectory() as existing:  # the class makes the folder that it is given
         settings["log_directory"] = existing
-        job = _explained(lambda: SYSTEMS[cluster.kind][1]("tls://DRIVER:PORT", name="NAME", **settings))
+        with _explained():
+            job = SYSTEMS[cluster.kind][1]("tls://DRIVER:PORT", name="NAME", **settings)
     return str(job.job_script()).replace(existing, logs)
 
 
@@ -78,46 +82,35 @@ def processes(cluster: ClusterConfig) -> int:
     return int(number or DEFAULTS["processes"])
 
 
-def start_jobs(cluster: JobQueueCluster, low: int, high: int, left: Callable[[], int]) -> None:
-    """Submit jobs for ``high`` workers; from then on one for each tile that is ``left``, but ``low`` at least.
+def start_jobs(cluster: JobQueueCluster, config: ClusterConfig, low: int, high: int, demand: Demand) -> None:
+    """Submit jobs for ``high`` workers; from then on for as many as there are tiles left, but ``low`` at least.
 
-    Lost ones are replaced.
+    Lost ones are replaced. The jobs are of a class that `refusable` made.
 
     Raises
     ------
     ConfigError
-        If the batch system refuses the first jobs; what it said.
+        If the batch system refuses all of them; what it said.
     """
     cluster.scale(high)
 
-    async def submitted() -> None:
+    async def refusals() -> list[Exception]:
         await cluster
+        return [job.refusal for job in cluster.workers.values()]
 
-    _explained(lambda: cluster.sync(submitted))
-    cluster.adapt(Adaptive=_adaptive(left), minimum=low, maximum=high, interval="2s")
-
-
-def _adaptive(left: Callable[[], int]) -> type[Adaptive]:
-    seen: set[str] = set()
-
-    class Replacing(Adaptive):
-        """Wants a worker for every tile that is left, and replaces jobs all of whose workers are lost."""
-
-        async def target(self) -> int:
-            return left()
-
-        async def recommendations(self, target: int) -> dict[str, Any]:
-            cluster: Any = self.cluster
-            here = {str(worker["name"]) for worker in cluster.scheduler_info["workers"].values()}
-            seen.update(here)
-            for name, spec in cluster.worker_spec.items():
-                names = {f"{name}{suffix}" for suffix in spec.get("group", ())}
-                if names & seen and not names & here and name in cluster.workers:
-                    await cluster.workers.pop(name).close()
-                    seen.difference_update(names)
-            return dict(await super().recommendations(target))
-
-    return Replacing
+    found = cluster.sync(refusals)
+    if all(found):
+        with _explained():
+            raise found[0]
+    cluster.adapt(
+        Adaptive=Replacing,
+        minimum=low,
+        maximum=high,
+        interval="2s",
+        kind=config.kind,
+        processes=processes(config),
+        demand=demand,
+    )
 
 
 def _known_keys(kind: str) -> set[str]:
@@ -160,15 +153,14 @@ def _configured(kind: str) -> dict[str, Any]:
     return dict(dask.config.get(f"jobqueue.{kind}", {}))
 
 
-def _explained(call: Callable[[], Any]) -> Any:
-    """The result of ``call``; what dask-jobqueue or the batch system has against it becomes a `ConfigError`."""
+@contextmanager
+def _explained() -> Iterator[None]:
+    """What dask-jobqueue or the batch system has against a job becomes a `ConfigError`."""
     try:
-        return call()
+        yield
     except (ValueError, TypeError) as error:
         raise ConfigError(f"cluster: {str(error).splitlines()[0]}") from error
     except FileNotFoundError as error:
         raise ConfigError(f"cluster: {error.filename} is not installed here; are you on a login node?") from error
     except RuntimeError as error:
-        lines = [line for line in str(error).splitlines() if line.strip()]
-        said = lines[lines.index("stderr:") + 1 :] if "stderr:" in lines else lines
-        raise ConfigError(f"cluster: the batch system refused a worker job: {'; '.join(said)}") from error
+        raise ConfigError(f"cluster: the batch system refused a worker job: {what_was_said(error)}") from error

@@ -5,7 +5,7 @@ import os
 import resource
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from pipeline.config import RunConfig
 from pipeline.records import tile_group
 from pipeline.run import driver
 from pipeline.run.cluster import SETTINGS
+from pipeline.run.replacing import Demand
 
 COMMAND = str(Path(sys.executable).with_name("photoz-run"))
 
@@ -63,7 +64,7 @@ def in_process(monkeypatch: pytest.MonkeyPatch, arguments: list[str]) -> int:
 
 
 @contextmanager
-def thread_client(_config: RunConfig, _left: Callable[[], int]) -> Iterator[Client]:
+def thread_client(_config: RunConfig, _demand: Demand) -> Iterator[Client]:
     """A client whose one worker lives in this process, so that a test can reach into it."""
     with (
         dask.config.set(SETTINGS),
