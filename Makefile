@@ -27,7 +27,7 @@ $(VENV)/.installed-dev: $(VENV)/.installed
 
 install: $(VENV)/.installed ## virtual environment with the program alone
 
-demo: $(VENV)/.installed ## simulate a survey, run it through the network, validate: a few minutes
+demo: $(VENV)/.installed ## simulate a survey, run it through the network, validate, release: two minutes
 	@BIN=$(BIN) DEMO=$(DEMO) sh deploy/demo.sh
 
 test: $(VENV)/.installed-dev ## all tests
