@@ -6,6 +6,7 @@ reaches it. Dashboards listen on loopback only.
 
 import logging
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -30,6 +31,8 @@ SETTINGS = {
 
 DASHBOARD = "127.0.0.1:0"
 
+CERTIFICATES = ".tls-"
+"""How the names of their folders begin."""
 ROLES = ("scheduler", "worker", "client")
 TLS_FILES = ("tls_ca_file", *(f"tls_{role}_{part}" for role in ROLES for part in ("cert", "key")))
 
@@ -99,6 +102,9 @@ def job_client(config: RunConfig, demand: Demand) -> Iterator[Client]:
     low, high = min(low, demand.left), min(high, demand.left)
     settings = job_settings(config.cluster, config.out)
     with ExitStack() as stack:
+        if config.share == (1, 1):  # nobody else works on this run: what lies here is of killed drivers
+            for old in config.out.glob(f"{CERTIFICATES}*"):
+                shutil.rmtree(old, ignore_errors=True)
         security = stack.enter_context(certificates(config.out)) if config.cluster.tls else None
         scheduler = {"dashboard_address": DASHBOARD} | settings.pop("scheduler_options", {})
         try:
@@ -148,13 +154,14 @@ def existing_client(cluster: ClusterConfig) -> Iterator[Client]:
 def certificates(out: Path) -> Iterator[Security]:
     """A certificate for this run, in a folder of ``out`` that the jobs see and only this user can enter.
 
-    It is made here and gone with the block; one that a killed driver left behind opens nothing any more.
+    It is made here and gone with the block; one that a killed driver leaves behind opens nothing any more, and goes
+    when the run is resumed.
     """
     made = Security.temporary()
     with ExitStack() as stack:
         files = {}
         try:
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=".tls-", dir=out.resolve())))
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=CERTIFICATES, dir=out.resolve())))
             for name in TLS_FILES:
                 files[name] = str(folder / f"{name}.pem")
                 with open(os.open(files[name], os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:

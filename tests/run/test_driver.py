@@ -1,17 +1,20 @@
 """Retries, workers and the cluster: what the driver promises beyond a run in which all goes well."""
 
+import itertools
 import json
 import os
 import signal
+import threading
 import time
+from contextlib import contextmanager
 
 import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from distributed import Client
+from distributed import Client, get_worker
 from distributed.security import Security
-from support import crash
+from support import crash, runs
 from support.bundles import closed_form_bundle
 from support.runs import in_process, options, outcome
 from support.tiles import make_tile
@@ -206,3 +209,31 @@ def test_a_tile_that_kills_its_worker_is_quarantined_and_the_others_finish(bundl
     assert [failure["error"] for failure in record["earlier"]] == ["LostWorker"]
     again = driver.run(config, Progress(quiet=True))
     assert again.resumed == 3
+
+
+def test_a_tile_whose_worker_retires_is_measured_by_another_and_nobody_is_blamed(bundle, tmp_path, monkeypatch):
+    tile = make_tile(tmp_path / "data")
+    one_worker, clients, tried_again = runs.thread_client, [], threading.Event()
+    calls = itertools.count(1)
+
+    @contextmanager
+    def two_workers(config, demand):
+        with one_worker(config, demand) as client:
+            client.cluster.scale(2)
+            client.wait_for_workers(2)
+            clients.append(client)
+            yield client
+
+    def retires_first(*arguments):
+        if next(calls) == 1:
+            leave = threading.Thread(target=clients[0].retire_workers, args=([get_worker().address],))
+            leave.start()
+            assert tried_again.wait(30)
+        tried_again.set()
+        return process_tile(*arguments)
+
+    monkeypatch.setattr(worker, "process_tile", retires_first)
+    monkeypatch.setattr(runs, "thread_client", two_workers)
+    assert in_process(monkeypatch, options(tile.folder, bundle, tmp_path / "out")) == 0
+    record = outcome(tmp_path / "out", tile.name)
+    assert (record["status"], record["attempt"], record["earlier"], next(calls)) == ("DONE", 1, [], 3)
