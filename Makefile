@@ -10,7 +10,7 @@ export OMP_NUM_THREADS ?= 1
 export NO_MKDOCS_2_WARNING := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check bench docs format train-bundled comparison clean
+.PHONY: help install demo test test-slurm check bench docs format train-bundled comparison clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -30,8 +30,11 @@ install: $(VENV)/.installed ## virtual environment with the program alone
 demo: $(VENV)/.installed ## simulate a survey, run it through the network, validate, release: two minutes
 	@BIN=$(BIN) DEMO=$(DEMO) sh deploy/demo.sh
 
-test: $(VENV)/.installed-dev ## all tests
+test: $(VENV)/.installed-dev ## all tests but those on SLURM
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+test-slurm: $(VENV)/.installed-dev ## tests on a real SLURM, started for them on this machine (apt-get install slurm-wlm munge)
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m slurm tests/slurm
 
 check: $(VENV)/.installed-dev ## style, types, layers, documentation
 	$(BIN)/ruff format --check .
