@@ -1,6 +1,7 @@
-"""One tile in a process of its own: ``python -m pipeline.run.alone``, a task on standard input, its outcome on output.
+"""One tile in a process of its own: ``python -m pipeline.run.alone``.
 
-Started by a worker for a tile with which a worker went away before.
+A task on standard input; on output the rows of its catalogue, then its outcome. Started by a worker for a tile with
+which a worker went away before.
 """
 
 import ctypes
@@ -12,7 +13,7 @@ import sys
 
 from pipeline.errors import PhotozError
 from pipeline.records import TileOutcome
-from pipeline.run.worker import TileTask, run_here
+from pipeline.run.worker import TileTask, rows_if_readable, run_here
 
 PR_SET_PDEATHSIG = 1
 
@@ -24,6 +25,8 @@ def main() -> None:
     with os.fdopen(os.dup(1), "wb") as answer:
         os.dup2(2, 1)  # what a library prints is no answer
         task: TileTask = pickle.load(sys.stdin.buffer)
+        answer.write(pickle.dumps(rows_if_readable(task.ref)))
+        answer.flush()  # should this process die, its parent knows so much
         outcome: TileOutcome | PhotozError
         try:
             outcome = run_here(task)

@@ -33,6 +33,10 @@ DASHBOARD = "127.0.0.1:0"
 
 CERTIFICATES = ".tls-"
 """How the names of their folders begin."""
+
+PATIENCE_SECONDS = 60.0
+"""What the last of a group of jobs may start later than the first."""
+
 ROLES = ("scheduler", "worker", "client")
 TLS_FILES = ("tls_ca_file", *(f"tls_{role}_{part}" for role in ROLES for part in ("cert", "key")))
 
@@ -43,7 +47,7 @@ def open_client(config: RunConfig, demand: Demand) -> Iterator[Client]:
 
     No more workers are asked for than ``demand`` has tiles left.
     """
-    with dask.config.set(SETTINGS):
+    with dask.config.set(SETTINGS), _silent_dask():
         if config.cluster.scheduler or config.cluster.scheduler_file:
             opened = existing_client(config.cluster)
         elif config.cluster.kind == "local":
@@ -52,6 +56,20 @@ def open_client(config: RunConfig, demand: Demand) -> Iterator[Client]:
             opened = job_client(config, demand)
         with opened as client:
             yield client
+
+
+@contextmanager
+def _silent_dask() -> Iterator[None]:
+    """Keep Dask's own remarks back: whatever it loses is noticed here, and said in one line."""
+    loggers = [logging.getLogger(name) for name in logging.root.manager.loggerDict if name.startswith("distributed")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
 
 
 def local_workers(config: RunConfig, tiles: int) -> int:
@@ -65,6 +83,11 @@ def sharing(config: RunConfig, tiles: int) -> int:
     if config.cluster.scheduler or config.cluster.scheduler_file:
         return 1
     return local_workers(config, tiles) if config.cluster.kind == "local" else processes(config.cluster)
+
+
+def patience(cluster: ClusterConfig) -> float:
+    """Seconds in which other hosts may still begin, so that the first few that refuse do not speak for all."""
+    return 0.0 if cluster.kind == "local" else PATIENCE_SECONDS
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from pipeline.config import RunConfig
 from pipeline.records import TileOutcome
-from pipeline.run.cluster import open_client, sharing
+from pipeline.run.cluster import open_client, patience, sharing
 from pipeline.run.dispatch import Dispatcher
 from pipeline.run.interruption import interruptible
 from pipeline.run.ledger import RunDirectory, run_digest, write_json
@@ -15,7 +15,7 @@ from pipeline.run.manifest import make_manifest, make_provenance
 from pipeline.run.plan import check_tiles, find_run_tiles, load_model, model_path
 from pipeline.run.progress import Progress
 from pipeline.run.summary import RunSummary
-from pipeline.run.worker import TileTask
+from pipeline.run.worker import TileTask, make_tasks
 
 
 @interruptible()
@@ -43,8 +43,7 @@ def run(config: RunConfig, progress: Progress, restart: bool = False) -> RunSumm
         mine = dict(list(tiles.items())[number - 1 :: of])
         settled = directory.settled(mine, run_digest(manifest))
         pending = [ref for tile, ref in mine.items() if tile not in settled]
-        provenance = make_provenance(manifest)
-        tasks = [TileTask(ref, config, path, provenance, sharing(config, len(pending))) for ref in pending]
+        tasks = make_tasks(pending, config, path, make_provenance(manifest), sharing(config, len(pending)))
         with progress.of(len(mine), settled):
             measured = measure(tasks, config, lock, progress) if tasks else {}
         summary = RunSummary(config.out, settled | measured, len(settled), time.monotonic() - start)
@@ -55,7 +54,7 @@ def run(config: RunConfig, progress: Progress, restart: bool = False) -> RunSumm
 def measure(tasks: Sequence[TileTask], config: RunConfig, lock: RunLock, progress: Progress) -> dict[str, TileOutcome]:
     """Measure every task on the workers of the run; how each tile ended."""
     directory = RunDirectory(config.out)
-    dispatcher = Dispatcher(tasks, progress.say)
+    dispatcher = Dispatcher(tasks, progress.say, directory.release, patience(config.cluster))
     outcomes: dict[str, TileOutcome] = {}
     done = Counter(rows=0, bytes=0)
     start = time.monotonic()

@@ -255,7 +255,9 @@ def _read_outcome(path: Path) -> TileOutcome | None:
     try:
         fields = json.loads(path.read_text())
         earlier = tuple(Failure(**failure) for failure in fields.get("earlier", ()))
-        return TileOutcome(**{**fields, "status": Status(fields["status"]), "earlier": earlier})
+        footprint = tuple((ra, dec) for ra, dec in fields.get("footprint", ()))
+        typed = {"status": Status(fields["status"]), "earlier": earlier, "footprint": footprint}
+        return TileOutcome(**fields | typed)
     except (OSError, ValueError, TypeError, KeyError):
         return None
 

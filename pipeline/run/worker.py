@@ -1,21 +1,31 @@
 """What a worker does with one task: measure the tile, record how it ended, send back a small outcome."""
 
+import io
 import os
 import pickle
 import signal
 import subprocess
 import sys
-import time
 import traceback
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
 from models.session import PhotozModel, Provider, available_threads
 from pipeline import __version__
-from pipeline.catalogue.provenance import Provenance, input_files, inputs_digest
+from pipeline.catalogue.provenance import InputFile, Provenance, input_files, inputs_digest
 from pipeline.config import RunConfig
-from pipeline.errors import BadDataError, ConfigError, ContractError, OutputError, PhotozError, TransientError, context
+from pipeline.errors import (
+    BadDataError,
+    ConfigError,
+    ContractError,
+    InterruptedRunError,
+    OutputError,
+    PhotozError,
+    TransientError,
+    context,
+)
 from pipeline.records import Failure, Status, TileOutcome, TileRef
 from pipeline.run.ledger import RunDirectory, make_folder
 from pipeline.run.offline import keep_caches_local
@@ -24,9 +34,6 @@ from pipeline.run.tile_log import TileLog, node_name, now
 from pipeline.survey.catalogues import count_rows
 from pipeline.tile import TileResult, process_tile
 from pipeline.version import program_commit
-
-BACKOFF_SECONDS = 2.0
-"""Pause before a tile's second try; doubled for each further one."""
 
 LOST_WORKER = "LostWorker"
 """Class of a failure in which the worker process went away with the tile."""
@@ -69,6 +76,14 @@ class TileTask:
         return replace(self, earlier=(*self.earlier, failure))
 
 
+def make_tasks(
+    refs: Sequence[TileRef], config: RunConfig, model: Path, run: Provenance, sharing: int
+) -> list[TileTask]:
+    """The first try of each tile; the list of all tiles does not travel with each of them."""
+    settings = config.model_copy(update={"tiles": ("all",)})
+    return [TileTask(ref, settings, model, run, sharing) for ref in refs]
+
+
 @dataclass(frozen=True)
 class Refusal:
     """What a host answers that cannot measure any tile of the run; ``error`` says why."""
@@ -83,11 +98,9 @@ def run_tile(task: TileTask) -> TileOutcome | Refusal:
 
     A host without a working model, or that cannot write, gives a `Refusal`: the tile is not to blame.
     """
-    if task.attempt > 1:
-        time.sleep(BACKOFF_SECONDS * 2 ** (task.attempt - 2))
     try:
         return _run_alone(task) if task.suspect else run_here(task)
-    except (ConfigError, OutputError) as error:
+    except (ConfigError, InterruptedRunError) as error:
         return Refusal(task.ref.tile, host_name(), error)
 
 
@@ -119,7 +132,7 @@ def _measure(task: TileTask, directory: RunDirectory, log: TileLog) -> TileOutco
     model = _model(task)
     inputs = input_files(task.ref.paths())
     blank = replace(
-        blank_outcome(task),
+        blank_outcome(task, inputs),
         input_bytes=sum(max(0, file.bytes) for file in inputs),
         host=host_name(),
         provider=model.provider,
@@ -139,25 +152,27 @@ def _measure(task: TileTask, directory: RunDirectory, log: TileLog) -> TileOutco
     except Exception as error:  # noqa: BLE001 - the border of a tile: one bad tile never stops a run
         outcome = replace(_bad(blank, error, Status.QUARANTINED), traceback=traceback.format_exc())
     outcome = replace(outcome, ended=now())
-    if outcome.status is not Status.FAILED:
+    if outcome.status in (Status.DONE, Status.NO_WORK):
+        directory.write_outcome(outcome)
+    elif outcome.status is Status.QUARANTINED:
+        outcome = replace(outcome, catalogue_rows=rows_if_readable(task.ref))
         directory.write_outcome(outcome)
     return outcome
 
 
-def blank_outcome(task: TileTask) -> TileOutcome:
-    """The outcome of a try of which nothing is known yet."""
+def blank_outcome(task: TileTask, inputs: Sequence[InputFile]) -> TileOutcome:
+    """The outcome of a try of which nothing is known yet; opens no file."""
     return TileOutcome(
         task.ref.tile,
         Status.FAILED,
-        inputs_digest(input_files(task.ref.paths())),
+        inputs_digest(inputs),
         task.run.run_digest,
-        catalogue_rows=_rows_if_readable(task.ref),
         attempt=task.attempt,
         earlier=task.earlier,
     )
 
 
-def _rows_if_readable(ref: TileRef) -> int | None:
+def rows_if_readable(ref: TileRef) -> int | None:
     """Rows of the tile's catalogue: a release counts those of a quarantined tile too."""
     try:
         return None if ref.catalogue is None else count_rows(ref.catalogue)
@@ -166,12 +181,20 @@ def _rows_if_readable(ref: TileRef) -> int | None:
 
 
 def _run_alone(task: TileTask) -> TileOutcome:
-    """Measure a suspect in a child process, so that its death proves the tile's guilt and harms nobody else."""
-    child = subprocess.run(
-        [sys.executable, "-m", "pipeline.run.alone"], input=pickle.dumps(task), stdout=subprocess.PIPE, check=False
-    )
+    """Measure a suspect in a child process, so that its death proves the tile's guilt and harms nobody else.
+
+    The child answers the rows of the catalogue, which only it dares to open, and then the outcome.
+    """
+    try:
+        child = subprocess.run(
+            [sys.executable, "-m", "pipeline.run.alone"], input=pickle.dumps(task), stdout=subprocess.PIPE, check=False
+        )
+    except OSError as error:
+        raise InterruptedRunError(f"{node_name()} cannot start a process ({error.strerror})") from error
+    answers = io.BytesIO(child.stdout)
+    rows = pickle.load(answers) if child.stdout else None
     if child.returncode == 0:
-        outcome = pickle.loads(child.stdout)
+        outcome = pickle.load(answers)
         if isinstance(outcome, PhotozError):
             raise outcome
         assert isinstance(outcome, TileOutcome)
@@ -181,8 +204,9 @@ def _run_alone(task: TileTask) -> TileOutcome:
     told = number in TOLD_TO_END
     hint = ": out of memory?" if number == signal.SIGKILL else "" if told else ": a library crashed"
     outcome = replace(
-        blank_outcome(task),
+        blank_outcome(task, input_files(task.ref.paths())),
         status=Status.FAILED if told and not task.last else Status.QUARANTINED,
+        catalogue_rows=rows,
         host=host_name(),
         ended=now(),
         error=LOST_WORKER,

@@ -23,7 +23,7 @@ from models.session import available_threads
 from pipeline.config import load_config
 from pipeline.errors import BadDataError, InterruptedRunError, OutputError, TransientError
 from pipeline.records import Status, TileOutcome
-from pipeline.run import driver, worker
+from pipeline.run import dispatch, driver, worker
 from pipeline.run.cluster import local_client
 from pipeline.run.interruption import interruptible
 from pipeline.run.progress import Progress
@@ -34,7 +34,7 @@ DEADLY = "KIDS_10.0_-31.2"
 
 @pytest.fixture(autouse=True)
 def no_pause(monkeypatch):
-    monkeypatch.setattr(worker, "BACKOFF_SECONDS", 0.0)
+    monkeypatch.setattr(dispatch, "BACKOFF_SECONDS", 0.0)
 
 
 def failing(monkeypatch, times: int, error: Exception) -> list[int]:

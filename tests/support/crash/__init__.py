@@ -1,10 +1,11 @@
-"""Disturbs every process that is started from here as soon as it opens a coadd of a chosen tile.
+"""Disturbs processes that are started from here as soon as they open certain files.
 
-The real program runs, in workers, in their children, in jobs; only the opening of the file is deadly, as a bug in a
-library of readers would be, or it lasts as long as the test wants.
+The real program runs, in workers, in their children, in jobs; only the opening of a file is deadly, as a bug in a
+library of readers would be, or fails, as on a host without the right mounts, or lasts as long as the test wants.
 """
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -13,15 +14,35 @@ HERE = Path(__file__).parent
 SITE = {"PYTHONPATH": os.pathsep.join([str(HERE / "site"), *os.environ.get("PYTHONPATH", "").split()])}
 
 
-def on(monkeypatch: pytest.MonkeyPatch, tile: str, how: str) -> None:
-    """Opening a coadd of ``tile`` ends the process: ``abort`` as a crash does, ``kill`` as the kernel out of memory."""
-    for name, value in variables(tile, how).items():
-        monkeypatch.setenv(name, value)
+def arm(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every process started from now on obey `crashes`."""
+    monkeypatch.setenv("PYTHONPATH", SITE["PYTHONPATH"])
+
+
+def crashes(how: Mapping[str, str]) -> dict[str, str]:
+    """The environment in which opening a file that fits a pattern has consequences.
+
+    ``abort`` ends the process as a crash does, ``kill`` as the kernel out of memory, ``eat`` takes memory until it is
+    ended; ``term`` crashes a worker, and the child that tries again is told to end. ``missing`` and ``stumble`` raise
+    ENOENT and EIO. ``hang`` takes a minute.
+    """
+    return {"TEST_CRASHES": " ".join(f"{pattern}={what}" for pattern, what in how.items())}
+
+
+def coadds(tile: str) -> str:
+    """The pattern of a tile's coadds."""
+    return f"*{tile.removeprefix('KIDS')}_*_sci.fits*"
 
 
 def variables(tile: str, how: str) -> dict[str, str]:
-    """The environment of such a process; ``how`` may also be ``eat``: to take memory until somebody ends it."""
-    return SITE | {"TEST_CRASH_TILE": tile.removeprefix("KIDS"), "TEST_CRASH_HOW": how}
+    """The environment in which opening a coadd of ``tile`` has consequences."""
+    return SITE | crashes({coadds(tile): how})
+
+
+def on(monkeypatch: pytest.MonkeyPatch, tile: str, how: str) -> None:
+    """Opening a coadd of ``tile`` has consequences in every process that is started from here."""
+    for name, value in variables(tile, how).items():
+        monkeypatch.setenv(name, value)
 
 
 class Hold:

@@ -1,0 +1,294 @@
+"""Handing out tiles to real Dask workers on several hosts, of which some die, fail or refuse."""
+
+import os
+import pickle
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import dask
+import pytest
+from distributed import Client, LocalCluster, Nanny, Scheduler, SpecCluster
+from distributed.diagnostics.plugin import SchedulerPlugin
+from distributed.security import Security
+from support import crash
+from support.many_tiles import copies, stub_tiles
+from support.runs import command, in_process, options, outcome, start_command
+
+from pipeline.config import ClusterConfig, RunConfig, load_config
+from pipeline.errors import ConfigError
+from pipeline.records import Status
+from pipeline.run import driver
+from pipeline.run.cluster import SETTINGS, TLS_FILES, existing_client
+from pipeline.run.ledger import RunDirectory
+from pipeline.run.manifest import make_manifest, make_provenance
+from pipeline.run.plan import find_run_tiles
+from pipeline.run.progress import Progress
+from pipeline.run.summary import RunSummary
+from pipeline.run.worker import TileTask, make_tasks
+
+INNOCENT = tuple(f"KIDS_{k}.0_-31.2" for k in range(6))
+ABORTS, KILLED, TOLD, BAD_TABLE = (f"KIDS_{k}.0_-31.2" for k in (90, 91, 92, 93))
+
+
+@pytest.fixture(scope="module")
+def tile(tmp_path_factory):
+    from support.tiles import make_tile
+
+    return make_tile(tmp_path_factory.mktemp("one"), "KIDS_0.0_-31.2", products=("sci",), number=12)
+
+
+def config_of(data: Path, bundle: Path, out: Path, **more) -> RunConfig:
+    settings = {"tiles": ["all"], "data": [data], "out": out, "model": str(bundle), "select": "all", "provider": "cpu"}
+    return load_config(None, settings | more)
+
+
+class Told(Progress):
+    """Keeps what an operator is told."""
+
+    def __init__(self) -> None:
+        super().__init__(quiet=True)
+        self.lines: list[str] = []
+
+    def say(self, words: str) -> None:
+        self.lines.append(words)
+
+
+def run_on(monkeypatch, hosts: Mapping[str, Mapping[str, str]], config: RunConfig) -> tuple[RunSummary, list[str]]:
+    """A run on one worker process for each host; a host has its name and what files do to it."""
+    crash.arm(monkeypatch)
+
+    @contextmanager
+    def client(_config: RunConfig, _left: Callable[[], int]) -> Iterator[Client]:
+        workers = {
+            name: {
+                "cls": Nanny,
+                "options": {"env": {"SLURMD_NODENAME": name, **crash.crashes(how)}, "nthreads": 1, "memory_limit": 0},
+            }
+            for name, how in hosts.items()
+        }
+        scheduler = {"cls": Scheduler, "options": {"dashboard_address": "127.0.0.1:0", "host": "127.0.0.1"}}
+        with dask.config.set(SETTINGS), SpecCluster(workers, scheduler) as cluster, Client(cluster) as found:
+            yield found
+
+    monkeypatch.setattr(driver, "open_client", client)
+    told = Told()
+    return driver.run(config, told), told.lines
+
+
+def statuses(summary: RunSummary) -> dict[str, str]:
+    return {tile: str(one.status) for tile, one in summary.outcomes.items()}
+
+
+def test_deadly_tiles_are_quarantined_alone_and_their_neighbours_are_done(tile, bundle, tmp_path, monkeypatch):
+    deadly = {ABORTS: "abort", KILLED: "kill", TOLD: "term"}
+    data = copies(tile, tmp_path / "data", [*INNOCENT, *deadly, BAD_TABLE])
+    how = {crash.coadds(name): what for name, what in deadly.items()} | {"*_93.0_*_cat.fits": "abort"}
+    summary, _ = run_on(monkeypatch, {"alpha": how, "beta": how}, config_of(data, bundle, tmp_path / "out"))
+    expected = dict.fromkeys(INNOCENT, "DONE") | dict.fromkeys([*deadly, BAD_TABLE], "QUARANTINED")
+    assert statuses(summary) == expected
+    alone = "its process, which measured nothing else, was ended by"
+    reasons = {name: outcome(tmp_path / "out", name)["reason"] for name in [*deadly, BAD_TABLE]}
+    assert reasons == {
+        ABORTS: f"{ABORTS}: {alone} SIGABRT: a library crashed",
+        KILLED: f"{KILLED}: {alone} SIGKILL: out of memory?",
+        TOLD: f"{TOLD}: {alone} SIGTERM",
+        BAD_TABLE: f"{BAD_TABLE}: {alone} SIGABRT: a library crashed",
+    }
+    tries = {name: len(outcome(tmp_path / "out", name)["earlier"]) for name in [*deadly, BAD_TABLE]}
+    assert tries == {ABORTS: 1, KILLED: 1, TOLD: 2, BAD_TABLE: 1}
+    assert outcome(tmp_path / "out", ABORTS)["catalogue_rows"] == 12
+    assert outcome(tmp_path / "out", BAD_TABLE)["catalogue_rows"] is None
+
+
+def test_hosts_that_fail_or_refuse_everything_are_avoided_and_no_tile_is_blamed(tile, bundle, tmp_path, monkeypatch):
+    names = [f"KIDS_{k}.0_-31.2" for k in range(20)]
+    data = copies(tile, tmp_path / "data", names)
+    hosts = {
+        "sound": {},
+        "black": {"*_sci.fits": "missing"},
+        "bare": {"*.onnx": "missing"},
+        "shaky": {"*_r_sci.fits": "stumble"},
+    }
+    out = tmp_path / "out"
+    summary, told = run_on(monkeypatch, hosts, config_of(data, bundle, out))
+    assert statuses(summary) == dict.fromkeys(names, "DONE")
+    assert not list((out / "quarantine").rglob("*.json"))
+    avoided = {line.split()[1]: line for line in told if "gets no tiles" in line}
+    assert {"black", "bare"} <= set(avoided) <= {"black", "bare", "shaky"}
+    assert "No such file" in avoided["bare"] or "cannot be read" in avoided["bare"]
+    assert "tile after tile failed there" in avoided["black"]
+    # What happened before is in the records of the tiles, and comes back from them.
+    recorded = RunDirectory(out).outcomes()
+    assert recorded == dict(summary.outcomes)
+    earlier = {(one.host, one.error) for record in recorded.values() for one in record.earlier}
+    assert earlier == {("black", "BadDataError"), ("shaky", "TransientError")}
+    assert {record.host.partition(":")[0] for record in recorded.values()} == {"sound"}
+
+
+def test_the_scheduler_never_has_more_to_do_than_there_are_workers_and_forgets_what_is_done(
+    bundle, tmp_path, monkeypatch
+):
+    names = stub_tiles(tmp_path / "data", 200)
+
+    class Watch(SchedulerPlugin):
+        unfinished = held = 0
+
+        def transition(self, key, start, finish, *_, **__):
+            tasks = scheduler.tasks.values()
+            self.held = max(self.held, len(tasks))
+            self.unfinished = max(self.unfinished, sum(task.state in ("waiting", "processing") for task in tasks))
+
+    watch = Watch()
+
+    @contextmanager
+    def client(_config, _left):
+        with (
+            dask.config.set(SETTINGS),
+            LocalCluster(
+                n_workers=3, threads_per_worker=1, processes=False, dashboard_address="127.0.0.1:0"
+            ) as cluster,
+            Client(cluster) as found,
+        ):
+            nonlocal scheduler
+            scheduler = cluster.scheduler
+            scheduler.add_plugin(watch)
+            yield found
+
+    scheduler: Scheduler | None = None
+    monkeypatch.setattr(driver, "open_client", client)
+    summary = driver.run(config_of(tmp_path / "data", bundle, tmp_path / "out"), Progress(quiet=True))
+    assert summary.count(Status.NO_WORK) == len(names)
+    assert 1 <= watch.unfinished <= 3
+    assert watch.held <= 6
+    assert scheduler is not None
+    assert not scheduler.tasks
+    assert not scheduler.task_groups
+    assert len(scheduler.task_prefixes) <= 3
+
+
+def test_what_travels_is_small(dr5_tile, bundle, model, tmp_path, monkeypatch):
+    many = [f"KIDS_{k / 10:.1f}_-0.5" for k in range(3600)]
+    config = config_of(dr5_tile.folder, bundle, tmp_path / "out", tiles=[dr5_tile.name])
+    refs = find_run_tiles(config)
+    named = config.model_copy(update={"tiles": (*many, dr5_tile.name)})
+    provenance = make_provenance(make_manifest(config, refs, model))
+    (task,) = make_tasks(list(refs.values()), named, bundle, provenance, 2)
+    assert len(task.ref.paths()) == 16
+    assert len(pickle.dumps(task)) < 8192
+    assert in_process(monkeypatch, options(dr5_tile.folder, bundle, tmp_path / "out")) == 0
+    (record,) = RunDirectory(tmp_path / "out").outcomes().values()
+    assert len(pickle.dumps(record)) < 2048
+    assert {field.name for field in fields(TileTask)} == {"ref", "config", "model", "run", "sharing", "earlier"}
+
+
+@pytest.fixture
+def certificates(tmp_path, monkeypatch) -> dict[str, str]:
+    """Dask's configuration of one authority, by environment, here and in what is started from here."""
+    made = Security.temporary()
+    for name in TLS_FILES:
+        path = tmp_path / f"{name}.pem"
+        path.touch(mode=0o600)
+        path.write_text(getattr(made, name))
+    keys = {"CA_FILE": "tls_ca_file"}
+    for role in ("scheduler", "worker", "client"):
+        keys |= {f"{role.upper()}__{part.upper()}": f"tls_{role}_{part}" for part in ("cert", "key")}
+    files = {f"DASK_DISTRIBUTED__COMM__TLS__{key}": str(tmp_path / f"{name}.pem") for key, name in keys.items()}
+    for name, value in files.items():
+        monkeypatch.setenv(name, value)
+    return files
+
+
+@contextmanager
+def started(folder: Path, *words: str | Path, **environment: str) -> Iterator["subprocess.Popen[bytes]"]:
+    """A process of Dask as an operator starts it, killed at the end."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "dask", *map(str, words)],
+        cwd=folder,
+        env=os.environ | environment,
+        stderr=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def wait_for(condition: Callable[[], object], process: "subprocess.Popen[Any]") -> None:
+    while not condition():
+        assert process.poll() is None
+        time.sleep(0.02)
+
+
+def other_version(folder: Path) -> Path:
+    """The same program, built from another commit."""
+    import models
+    import pipeline
+
+    for package in (pipeline, models):
+        source = Path(package.__file__).parent
+        shutil.copytree(source, folder / source.name, ignore=shutil.ignore_patterns("__pycache__", "commit.txt"))
+    (folder / "pipeline" / "commit.txt").write_text("0123456789ab\n")
+    return folder
+
+
+def test_a_scheduler_that_runs_already_is_used_over_tls_until_it_is_lost(
+    tile, bundle, tmp_path, monkeypatch, certificates
+):
+    crash.arm(monkeypatch)
+    file = tmp_path / "scheduler.json"
+    where = ["--scheduler-file", file]
+    site = os.environ["PYTHONPATH"]
+    other = {"PYTHONPATH": os.pathsep.join([site, str(other_version(tmp_path / "other"))])}
+    worker = ["worker", *where, "--protocol", "tls", "--no-nanny", "--nthreads", "1", "--no-dashboard"]
+    data = copies(tile, tmp_path / "data", INNOCENT)
+    with (
+        started(
+            tmp_path, "scheduler", *where, "--protocol", "tls", "--host", "127.0.0.1", "--no-dashboard"
+        ) as scheduler,
+        started(tmp_path, *worker, SLURMD_NODENAME="outdated", **other),
+        started(tmp_path, *worker, SLURMD_NODENAME="right", **crash.crashes({crash.coadds(ABORTS): "hang"})),
+    ):
+        wait_for(file.exists, scheduler)
+        arguments = options(data, bundle, tmp_path / "out", "--scheduler-file", str(file))
+        done = command(arguments)
+        assert done.returncode == 0, done.stderr
+        records = RunDirectory(tmp_path / "out").outcomes().values()
+        assert {(record.status, record.host.partition(":")[0]) for record in records} == {("DONE", "right")}
+        assert "host outdated gets no tiles for now: outdated has photoz-run" in done.stderr
+        assert "0123456789ab, the run was planned with" in done.stderr
+
+        copies(tile, data, [ABORTS])
+        running = start_command([*arguments, "--restart"])
+        log = RunDirectory(tmp_path / "out").log(ABORTS)
+        wait_for(log.exists, running)
+        scheduler.kill()
+        _, said = running.communicate(timeout=60)
+    assert running.returncode == 75, said
+    assert said.splitlines()[-1] == (
+        "photoz-run: the Dask scheduler is lost; finished tiles are kept, the same command resumes"
+    )
+    assert "Traceback" not in said
+
+
+def test_a_scheduler_without_encryption_is_refused_unless_that_is_asked_for(tmp_path):
+    with LocalCluster(
+        n_workers=1, processes=False, dashboard_address="127.0.0.1:0", host="127.0.0.1", protocol="tcp"
+    ) as cluster:
+        address = cluster.scheduler_address
+        assert address.startswith("tcp://")
+        with (
+            pytest.raises(ConfigError, match=f"scheduler {address} cannot be used: .*"),
+            existing_client(ClusterConfig(scheduler=address)),
+        ):
+            pass
+        with existing_client(ClusterConfig(scheduler=address, tls=False)) as client:
+            assert client.submit(sum, [1, 2]).result(timeout=30) == 3

@@ -1,0 +1,220 @@
+"""Hosts and tiles are told apart: whatever hosts fail and whatever tiles are bad, each gets the blame for itself.
+
+The real dispatcher hands out tiles to workers of which only the answers are made up, in an order drawn by chance.
+"""
+
+import random
+from collections import Counter
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.config import RunConfig
+from pipeline.errors import ContractError, OutputError
+from pipeline.records import Status, TileOutcome, TileRef
+from pipeline.run import dispatch
+from pipeline.run.dispatch import Dispatcher
+from pipeline.run.hosts import STREAK, Hosts
+from pipeline.run.worker import Refusal, TileTask
+
+
+@pytest.fixture(autouse=True, scope="module")
+def no_pause():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dispatch, "LOOK_SECONDS", 0.0)
+        patch.setattr(dispatch, "BACKOFF_SECONDS", 0.0)
+        yield
+
+
+@dataclass
+class Answers:
+    """Workers on several hosts. ``bad`` tiles fail everywhere; ``black`` hosts quarantine, refuse or stumble always."""
+
+    hosts: list[str]
+    black: dict[str, str]
+    bad: set[str]
+    dice: random.Random
+    slots: int = 1
+    status: str = "running"
+    pending: list[tuple[Future, TileTask, str]] = field(default_factory=list)
+    measured: Counter[str] = field(default_factory=Counter)
+    most: int = 0
+
+    def nthreads(self) -> dict[str, int]:
+        """The workers that live; one tile ends meanwhile, on a black host only when every other one has done well."""
+        ready = [one for one in self.pending if self._may_end(one[2])] or self.pending
+        if ready:
+            one = self.dice.choice(ready)
+            self.pending.remove(one)
+            one[0].set_result(self._answer(one[1], one[2]))
+        return dict.fromkeys(self.hosts, self.slots)
+
+    def run(self, _, workers, on_error):
+        return {address: address for address in workers}
+
+    def submit(self, _, task, key, pure, workers):
+        future = Future()
+        self.pending.append((future, task, workers[0]))
+        self.most = max(self.most, len(self.pending))
+        assert Counter(host for *_, host in self.pending)[workers[0]] <= self.slots
+        return future
+
+    def _may_end(self, host: str) -> bool:
+        return host not in self.black or all(self.measured[one] for one in self.hosts if one not in self.black)
+
+    def _answer(self, task: TileTask, host: str) -> TileOutcome | Refusal:
+        how = self.black.get(host, "quarantine" if task.ref.tile in self.bad else "")
+        if how == "refuse":
+            return Refusal(task.ref.tile, f"{host}:1", ContractError(f"{host} has no GPU"))
+        self.measured[host] += not how
+        last = how == "quarantine" or task.last
+        status = Status.DONE if not how else Status.QUARANTINED if last else Status.FAILED
+        return TileOutcome(task.ref.tile, status, "", "", host=f"{host}:1", error=how, earlier=task.earlier)
+
+
+@dataclass
+class Run:
+    """What a dispatcher made of it."""
+
+    last: dict[str, TileOutcome]
+    released: list[str]
+    avoided: set[str]
+    """Hosts that were avoided at the end."""
+    most_avoided: int
+    """Sound hosts that were avoided at once."""
+    tries: Counter[str]
+
+
+def names(number: int) -> list[str]:
+    return [f"KIDS_{k}.0_0.5" for k in range(number)]
+
+
+def measure(answers: Answers, tiles: list[str]) -> Run:
+    config = RunConfig(tiles=("all",), data=(Path("data"),), out=Path("out"))
+    tasks = [TileTask(TileRef(tile, "DR5", None, {}), config, Path("model"), None, 1) for tile in tiles]
+    released: list[str] = []
+    dispatcher = Dispatcher(tasks, lambda _: None, released.append)
+    run = Run({}, released, set(), 0, Counter())
+    genuine = answers.submit
+
+    def submit(*arguments, **options):
+        avoided = set(dispatcher._avoided)
+        assert avoided < set(answers.hosts), "somebody must be left"
+        assert options["workers"][0] not in avoided
+        run.most_avoided = max(run.most_avoided, len(avoided - answers.black.keys()))
+        run.tries[options["workers"][0]] += 1
+        return genuine(*arguments, **options)
+
+    answers.submit = submit
+    for outcome in dispatcher.outcomes(answers, lambda: None):
+        run.last[outcome.tile] = outcome
+    run.avoided = set(dispatcher._avoided)
+    return run
+
+
+TROUBLES = st.sampled_from(["quarantine", "refuse", "stumble"])
+
+
+@st.composite
+def surveys(draw, black=TROUBLES):
+    """Some hosts, most of them sound; tiles, some of them bad, often many in a row."""
+    hosts = [f"host{k}" for k in range(draw(st.integers(1, 6)))]
+    failing = draw(st.lists(st.sampled_from(hosts), unique=True, max_size=(len(hosts) - 1) // 2))
+    tiles = names(draw(st.integers(8, 60)))
+    first, length = draw(st.integers(0, len(tiles))), draw(st.integers(0, 30))
+    bad = {*tiles[first : first + length], *draw(st.lists(st.sampled_from(tiles), max_size=5))}
+    how = {host: draw(black) for host in failing}
+    answers = Answers(hosts, how, bad, random.Random(draw(st.integers(0, 99))), draw(st.integers(1, 2)))
+    return answers, tiles
+
+
+@given(surveys())
+def test_tiles_are_blamed_for_what_they_are_and_not_for_where_they_were(survey):
+    answers, tiles = survey
+    sound = [host for host in answers.hosts if host not in answers.black]
+    # With more stumbling hosts than tries a tile can be out of luck.
+    if sum(how == "stumble" for how in answers.black.values()) > 2:
+        answers.black = {host: "quarantine" for host in answers.black}
+    run = measure(answers, tiles)
+    ended = {tile: run.last[tile].status for tile in tiles}
+    if all(answers.measured[host] for host in sound):
+        assert ended == {tile: Status.QUARANTINED if tile in answers.bad else Status.DONE for tile in tiles}
+    assert answers.most <= answers.slots * len(answers.hosts)
+
+
+@given(surveys())
+def test_a_row_of_bad_tiles_costs_one_host_at_a_time_and_none_for_good(survey):
+    answers, tiles = survey
+    run = measure(answers, tiles)
+    assert run.most_avoided <= 1
+    assert run.avoided <= answers.black.keys()
+
+
+@given(surveys(black=st.just("quarantine")))
+def test_without_bad_tiles_a_host_that_fails_everything_is_avoided_after_a_few(survey):
+    answers, tiles = survey
+    answers.bad = set()
+    run = measure(answers, tiles)
+    for host in answers.black:
+        assert run.tries[host] <= len(answers.black) * (STREAK + answers.slots)
+        assert host in run.avoided or run.tries[host] < STREAK + answers.slots
+
+
+@given(surveys())
+def test_what_is_measured_again_is_no_longer_quarantined(survey):
+    answers, tiles = survey
+    run = measure(answers, tiles)
+    again = Counter(run.released)
+    assert all(number == 1 for number in again.values())
+    for tile in tiles:
+        if run.last[tile].status is Status.DONE and any(one.error == "quarantine" for one in run.last[tile].earlier):
+            assert tile in again
+
+
+def test_a_lone_host_is_never_avoided_and_measures_nothing_twice():
+    answers = Answers(["alone"], {}, set(names(40)), random.Random(1))
+    run = measure(answers, names(40))
+    assert run.tries == {"alone": 40}
+    assert {one.status for one in run.last.values()} == {Status.QUARANTINED}
+
+
+def test_a_few_tiles_that_only_a_failing_host_saw_get_a_second_opinion_at_the_end():
+    answers = Answers(["black", "sound"], {"black": "quarantine"}, set(), random.Random(1))
+    run = measure(answers, names(2))
+    assert {one.status for one in run.last.values()} == {Status.DONE}
+    assert len(run.released) == 1
+
+
+def test_if_all_refuse_it_ends_with_what_they_said():
+    answers = Answers(["one", "other"], dict.fromkeys(["one", "other"], "refuse"), set(), random.Random(1))
+    with pytest.raises(ContractError, match="has no GPU"):
+        measure(answers, names(5))
+
+
+def test_those_that_refuse_do_not_speak_for_a_host_that_did_well_and_is_gone_for_the_moment():
+    hosts = Hosts()
+    hosts.refused("bad", ContractError("no GPU"))
+    assert isinstance(hosts.refusal({"bad"}), ContractError)
+    assert hosts.refusal({"bad", "new"}) is None
+    hosts.succeeded("good", "KIDS_1.0_0.5")
+    assert hosts.refusal({"bad"}) is None
+    hosts.refused("good", ContractError("the model has changed"))
+    assert isinstance(hosts.refusal({"bad"}), ContractError)
+    hosts.refused("worse", OutputError("no space"))
+    assert isinstance(hosts.refusal({"worse"}), OutputError)
+
+
+def test_a_host_convicted_by_a_retry_that_went_well_before_its_trial():
+    hosts = Hosts()
+    for number in range(STREAK):
+        hosts.failed("flaky", f"KIDS_{number}.0_0.5")
+        hosts.succeeded("sound", f"KIDS_{number}.0_0.5")
+    assert hosts.judge({"flaky", "sound"}) == [f"KIDS_{number}.0_0.5" for number in range(STREAK)]
+    assert set(hosts.avoided({"flaky", "sound"})) == {"flaky"}
+    assert hosts.avoided({"flaky"}) == {}
+    hosts.succeeded("flaky", "KIDS_9.0_0.5")
+    assert hosts.avoided({"flaky", "sound"}) == {}
