@@ -52,6 +52,7 @@ def job_settings(cluster: ClusterConfig, out: Path) -> dict[str, Any]:
         hint = f"did you mean {' or '.join(close)}?" if close else f"known are {', '.join(sorted(known))}"
         raise ConfigError(f"cluster: {cluster.kind} jobs have no setting {unknown[0]!r}; {hint}")
     configured = _configured(cluster.kind)
+    _check_values(cluster.kind, given)
     settings = {key: value for key, value in DEFAULTS.items() if configured.get(key) is None} | given
     # The last one counts: a worker takes one tile at a time, whose threads share its cores; and mapped coadds count as
     # memory of the process, for which the nanny would end a healthy worker.
@@ -124,6 +125,20 @@ def _own_name(key: str, known: Collection[str]) -> str:
     return "project" if key == "account" and "account" not in known and "project" in known else key
 
 
+def _check_values(kind: str, given: Mapping[str, Any]) -> None:
+    """Refuse what dask-jobqueue would misread in silence."""
+    for key in _LISTS:
+        table = kind == "htcondor" and key == "job_extra_directives"
+        if key in given and not isinstance(given[key], dict if table else list):
+            form = "a table: {name = value}" if table else f"a list: [{str(given[key])!r}]"
+            raise ConfigError(f"cluster: {key} must be {form}")
+    for key in _COUNTS:
+        if key in given and not (isinstance(given[key], int) and given[key] >= 1):
+            raise ConfigError(f"cluster: {key} must be a whole number of at least 1 (got {given[key]!r})")
+
+
+_LISTS = ("job_script_prologue", "worker_extra_args", "job_extra_directives", "job_directives_skip")
+_COUNTS = ("cores", "processes")
 _NOT_FOR_USERS = {
     *("self", "name", "loop", "asynchronous", "silence_logs", "job_cls", "scheduler_cls", "nanny", "worker_command"),
     *("scheduler", "protocol", "security", "n_workers", "host", "dashboard_address"),  # set by this program
@@ -143,10 +158,11 @@ def _with_gpus(settings: dict[str, Any], cluster: ClusterConfig) -> dict[str, An
         return settings | {"job_extra_directives": dict(directives) | {"request_gpus": cluster.gpus}}
     if cluster.kind in _GPU_DIRECTIVES:
         return settings | {"job_extra_directives": [*directives, _GPU_DIRECTIVES[cluster.kind].format(cluster.gpus)]}
-    if cluster.kind == "pbs" and "resource_spec" not in settings:
+    if cluster.kind == "pbs" and not (settings.get("resource_spec") or configured.get("resource-spec")):
         cores, memory = (settings.get(key) or configured.get(key) for key in ("cores", "memory"))
         return settings | {"resource_spec": f"select=1:ncpus={cores}:mem={memory}:ngpus={cluster.gpus}"}
-    raise ConfigError(f"cluster: say how {cluster.kind} is asked for GPUs in job_extra_directives, and leave gpus out")
+    where = "resource_spec" if cluster.kind == "pbs" else "job_extra_directives"
+    raise ConfigError(f"cluster: say how {cluster.kind} is asked for GPUs in {where}, and leave gpus out")
 
 
 def _configured(kind: str) -> dict[str, Any]:

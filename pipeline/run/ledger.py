@@ -107,9 +107,11 @@ class RunDirectory:
 
     def _remove_leftovers(self) -> None:
         """Delete half-written files of killed workers; a younger one may belong to a run that is alive."""
-        for leftover in self.tiles.glob("*/.*.part"):
-            if time.time() - leftover.stat().st_mtime > LEFTOVER_SECONDS:
-                leftover.unlink(missing_ok=True)
+        parts = [part for folder in (self.tiles, self.quarantine) for part in folder.glob("*/.*.part")]
+        for leftover in (*parts, *self.path.glob(".*.part"), *self.locks.glob(".*")):
+            with suppress(FileNotFoundError):  # files of other shards come and go
+                if time.time() - leftover.stat().st_mtime > LEFTOVER_SECONDS:
+                    leftover.unlink()
 
     def _compare(self, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
         differences = [part for key in COMPARED if old.get(key) != new[key] for part in _differences(key, old, new)]

@@ -166,4 +166,5 @@ class Replacing(Adaptive):
 def what_was_said(error: Exception) -> str:
     """What a command of the batch system has against a job, in one line, from dask-jobqueue's account of it."""
     lines = [line for line in str(error).splitlines() if line.strip()]
-    return "; ".join(lines[lines.index("stderr:") + 1 :] if "stderr:" in lines else lines)
+    said = lines[lines.index("stderr:") + 1 :] if "stderr:" in lines else lines
+    return "; ".join(said or lines[:-1])  # some commands say nothing: then which, and its exit code

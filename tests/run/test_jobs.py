@@ -14,6 +14,7 @@ from pipeline.cli.run import main
 from pipeline.config import ClusterConfig
 from pipeline.errors import ConfigError
 from pipeline.run.jobs import SYSTEMS, job_script, job_settings, processes
+from pipeline.run.replacing import what_was_said
 
 QUIET = "--nthreads 1 --memory-limit 0 --no-dashboard --dashboard-address 127.0.0.1:0"
 PROLOGUE = "module load photoz"
@@ -102,7 +103,7 @@ def test_gpus_leave_other_directives_as_they_are():
 
 @pytest.mark.parametrize(("kind", "more"), [("oar", {}), ("pbs", {"resource_spec": "select=1:ncpus=4"})])
 def test_gpus_that_cannot_be_asked_for_are_refused_with_the_way_out(kind, more):
-    with pytest.raises(ConfigError, match=f"say how {kind} is asked for GPUs in job_extra_directives"):
+    with pytest.raises(ConfigError, match=f"say how {kind} is asked for GPUs in .*, and leave gpus out"):
         script(kind, gpus=1, **more)
 
 
@@ -223,3 +224,34 @@ def refused(ended, reason: str, out: Path) -> None:
     assert not list((out / "locks").iterdir())
     assert not list(out.glob(".tls-*"))
     assert not [path for folder in ("tiles", "quarantine") for path in (out / folder).rglob("*")]
+
+
+@pytest.mark.parametrize(
+    ("kind", "keys", "complaint"),
+    [
+        ("slurm", {"worker_extra_args": "--resources A=1"}, r"worker_extra_args must be a list: \['--resources A=1'\]"),
+        ("slurm", {"job_extra_directives": "--nice=1"}, "job_extra_directives must be a list"),
+        ("slurm", {"job_script_prologue": "module load x"}, "job_script_prologue must be a list"),
+        ("htcondor", {"job_extra_directives": ["a=b"], "disk": "1GB"}, "job_extra_directives must be a table"),
+        ("slurm", {"cores": "two"}, "cores must be a whole number of at least 1"),
+        ("slurm", {"cores": 0}, "cores must be a whole number of at least 1"),
+        ("pbs", {"processes": "x"}, "processes must be a whole number of at least 1"),
+        ("pbs", {"resource_spec": "select=1", "gpus": 1}, "say how pbs is asked for GPUs in resource_spec"),
+    ],
+)
+def test_what_would_be_misread_is_refused(kind, keys, complaint):
+    with pytest.raises(ConfigError, match=complaint):
+        job_settings(ClusterConfig(kind=kind, **keys), Path("out"))
+
+
+def test_a_resource_spec_of_the_users_file_is_not_replaced_for_gpus():
+    configured = {"jobqueue.pbs.resource-spec": "select=1:ncpus=8:mem=64GB:host=gpu"}
+    with dask.config.set(configured), pytest.raises(ConfigError, match="in resource_spec, and leave gpus out"):
+        job_settings(ClusterConfig(kind="pbs", gpus=1), Path("out"))
+
+
+def test_a_command_that_says_nothing_is_named_with_its_exit_code():
+    silent = "Command exited with non-zero exit code.\nExit code: 127\nCommand:\nbsub\nstdout:\n\nstderr:\n\n"
+    said = what_was_said(RuntimeError(silent))
+    assert "Exit code: 127" in said
+    assert "bsub" in said
