@@ -10,7 +10,7 @@ export OMP_NUM_THREADS ?= 1
 export NO_MKDOCS_2_WARNING := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slurm check bench docs format train-bundled comparison clean
+.PHONY: help install demo test test-slurm test-scale check bench docs format train-bundled comparison clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -35,6 +35,9 @@ test: $(VENV)/.installed-dev ## all tests but those on SLURM
 
 test-slurm: $(VENV)/.installed-dev ## tests on a real SLURM, started for them on this machine (apt-get install slurm-wlm munge)
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m slurm tests/slurm
+
+test-scale: $(VENV)/.installed-dev ## a run over 20,000 empty tiles: seconds and memory (some minutes)
+	$(BIN)/python -m pytest -m scale tests/scale
 
 check: $(VENV)/.installed-dev ## style, types, layers, documentation
 	$(BIN)/ruff format --check .
