@@ -13,12 +13,8 @@ pytestmark = pytest.mark.slurm
 def test_a_lost_job_of_two_workers_is_replaced_and_not_ended_while_one_of_them_has_a_tile(run, undisturbed, tmp_path):
     (tmp_path / "two.toml").write_text("[cluster]\nprocesses = 2\n")
     run.hold.hold(*TILES)
-<<<<<<< HEAD
     # Two workers, and both tiles again in processes of their own: 900 MB were seen.
     run.start("--workers", "0:2", "--memory", "2GB", "--config", str(tmp_path / "two.toml"))
-=======
-    run.start("--workers", "0:2", "--config", str(tmp_path / "two.toml"))
->>>>>>> 3cfbab96aa7d75135e921a6d0369008f8dff537a
     for tile in TILES[:2]:
         run.wait_for_try(tile)
     (first,) = run.workers()

@@ -240,17 +240,11 @@ def free_ports(number: int) -> list[int]:
 
 def _has(process: psutil.Process, wanted: Mapping[str, str]) -> bool:
     try:
-<<<<<<< HEAD
         # Not by psutil, which stops at the blanks that a daemon leaves when it gives itself another title.
         present = set(Path(f"/proc/{process.pid}/environ").read_bytes().split(b"\0"))
     except OSError:
         return False
     return present >= {f"{name}={value}".encode() for name, value in wanted.items()}
-=======
-        return wanted.items() <= process.environ().items()
-    except psutil.Error:
-        return False
->>>>>>> 3cfbab96aa7d75135e921a6d0369008f8dff537a
 
 
 def _die_with_me() -> None:
