@@ -4,6 +4,7 @@ import errno
 import hashlib
 import os
 import socket
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -64,8 +65,8 @@ def write_whole(path: Path, write: Callable[[Path], None], check: Callable[[Path
 
 
 def beside_name(path: Path) -> Path:
-    """Where ``path`` is written before it is whole: a name that no other process of any host uses."""
-    return path.with_name(f".{path.name}.{socket.gethostname()}-{os.getpid()}.part")
+    """Where ``path`` is written before it is whole: a name that no other thread of any host uses."""
+    return path.with_name(f".{path.name}.{socket.gethostname()}-{os.getpid()}-{threading.get_ident()}.part")
 
 
 def sync_and_digest(path: Path) -> str:
