@@ -21,6 +21,7 @@ from pipeline.config import ClusterConfig, RunConfig
 from pipeline.errors import ConfigError, OutputError
 from pipeline.run.jobs import SYSTEMS, job_settings, processes, start_jobs
 from pipeline.run.replacing import Demand, refusable
+from pipeline.run.worker import introduce
 
 SETTINGS = {
     # One tile a worker: nothing to steal, and the first lost worker tells which tile was on it.
@@ -170,6 +171,11 @@ def existing_client(cluster: ClusterConfig) -> Iterator[Client]:
         hint = "; its TLS files belong into Dask's configuration (distributed.comm.tls)" if cluster.tls else ""
         raise ConfigError(f"scheduler {where} cannot be used: {reason}{hint}") from error
     with client:
+        try:
+            client.run_on_scheduler(introduce)
+        except (ImportError, AttributeError) as error:
+            remedy = "install the same there"
+            raise ConfigError(f"scheduler {where} cannot import photoz-run ({error}): {remedy}") from error
         yield client
 
 

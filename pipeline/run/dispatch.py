@@ -15,11 +15,11 @@ from distributed import Client, Future
 from distributed.scheduler import KilledWorker
 
 from pipeline.catalogue.provenance import input_files
-from pipeline.errors import ConfigError, InterruptedRunError, OutputError, PhotozError
+from pipeline.errors import ContractError, InterruptedRunError, OutputError, PhotozError
 from pipeline.records import Failure, Status, TileOutcome
 from pipeline.run.hosts import Hosts
-from pipeline.run.tile_log import node_name, now
-from pipeline.run.worker import LOST_WORKER, Refusal, TileTask, blank_outcome, run_tile
+from pipeline.run.tile_log import now
+from pipeline.run.worker import LOST_WORKER, Refusal, TileTask, blank_outcome, introduce, run_tile
 
 LOOK_SECONDS = 1.0
 """How often workers are counted."""
@@ -137,16 +137,29 @@ class Dispatcher:
             raise self._trouble
         try:
             slots = client.nthreads()
-            new = [address for address in slots if address not in self._names]
-            if new:
-                self._names |= client.run(node_name, workers=new, on_error="ignore")
+            if new := [address for address in slots if address not in self._names]:
+                self._meet(client.run(introduce, workers=new, on_error="return"))
         except (OSError, ValueError) as error:
             raise self._lost_scheduler() from error
         if client.status != "running":
             raise self._lost_scheduler()
         self._take_back(slots)
-        self._workers = Workers(slots, {address: self._host(address) for address in slots})
+        met = {address: number for address, number in slots.items() if address in self._names}
+        self._workers = Workers(met, {address: self._names[address] for address in met})
         self._judge_hosts()
+
+    def _meet(self, answers: Mapping[str, Any]) -> None:
+        """Note the hosts of new workers, and those that lack the program of this run."""
+        ours = introduce()[1]
+        for address, answer in answers.items():
+            if isinstance(answer, OSError):  # gone again
+                continue
+            host, theirs = answer if isinstance(answer, tuple) else (_network_name(address), "")
+            self._names[address] = host
+            if theirs != ours:
+                what = f"has photoz-run {theirs}" if theirs else f"cannot import photoz-run ({answer})"
+                reason = f"{host} {what}, the run was planned with {ours}: install the same everywhere"
+                self._hosts.refused(host, ContractError(reason))
 
     def _take_back(self, slots: Mapping[str, int]) -> None:
         """Tiles whose worker has left and told nobody of them, as one that retires, wait again; none is to blame.
@@ -233,8 +246,6 @@ class Dispatcher:
         error = future.exception()
         if isinstance(error, KilledWorker):
             return self._settle_loss(task, self._host(error.last_worker.address))
-        if isinstance(error, ImportError):
-            raise ConfigError(f"the workers cannot import photoz-run ({error}): install the same version there")
         if error is not None:
             raise error
         result: TileOutcome | Refusal = future.result()
@@ -288,7 +299,11 @@ class Dispatcher:
         return name in self._due and monotonic() < self._due[name]
 
     def _host(self, address: str) -> str:
-        return self._names.get(address) or address.rpartition("/")[2].partition(":")[0]
+        return self._names.get(address) or _network_name(address)
 
     def _lost_scheduler(self) -> InterruptedRunError:
         return InterruptedRunError("the Dask scheduler is lost; finished tiles are kept, the same command resumes")
+
+
+def _network_name(address: str) -> str:
+    return address.rpartition("/")[2].rpartition(":")[0]

@@ -123,6 +123,11 @@ def run_here(task: TileTask) -> TileOutcome:
     return outcome
 
 
+def introduce() -> tuple[str, str]:
+    """The name of this host, and the program that it would measure tiles with."""
+    return node_name(), f"{__version__} {program_commit()}"
+
+
 def host_name() -> str:
     """Host and process, as outcomes record them."""
     return f"{node_name()}:{os.getpid()}"

@@ -240,6 +240,13 @@ def other_version(folder: Path) -> Path:
     return folder
 
 
+def without_program(folder: Path) -> str:
+    """A path for Python on which photoz-run cannot be imported."""
+    (folder / "pipeline").mkdir(parents=True)
+    (folder / "pipeline" / "__init__.py").write_text("raise ImportError('not installed here')\n")
+    return str(folder)
+
+
 def test_a_scheduler_that_runs_already_is_used_over_tls_until_it_is_lost(
     tile, bundle, tmp_path, monkeypatch, certificates
 ):
@@ -247,14 +254,16 @@ def test_a_scheduler_that_runs_already_is_used_over_tls_until_it_is_lost(
     file = tmp_path / "scheduler.json"
     where = ["--scheduler-file", file]
     site = os.environ["PYTHONPATH"]
-    other = {"PYTHONPATH": os.pathsep.join([site, str(other_version(tmp_path / "other"))])}
+    other = {"PYTHONPATH": os.pathsep.join([str(other_version(tmp_path / "other")), site])}
     worker = ["worker", *where, "--protocol", "tls", "--no-nanny", "--nthreads", "1", "--no-dashboard"]
+    nowhere = without_program(tmp_path / "without")
     data = copies(tile, tmp_path / "data", INNOCENT)
     with (
         started(
             tmp_path, "scheduler", *where, "--protocol", "tls", "--host", "127.0.0.1", "--no-dashboard"
         ) as scheduler,
         started(tmp_path, *worker, SLURMD_NODENAME="outdated", **other),
+        started(tmp_path, *worker, PYTHONPATH=nowhere),
         started(tmp_path, *worker, SLURMD_NODENAME="right", **crash.crashes({crash.coadds(ABORTS): "hang"})),
     ):
         wait_for(file.exists, scheduler)
@@ -265,6 +274,7 @@ def test_a_scheduler_that_runs_already_is_used_over_tls_until_it_is_lost(
         assert {(record.status, record.host.partition(":")[0]) for record in records} == {("DONE", "right")}
         assert "host outdated gets no tiles for now: outdated has photoz-run" in done.stderr
         assert "0123456789ab, the run was planned with" in done.stderr
+        assert "host 127.0.0.1 gets no tiles for now: 127.0.0.1 cannot import photoz-run" in done.stderr
 
         copies(tile, data, [ABORTS])
         running = start_command([*arguments, "--restart"])
@@ -292,3 +302,14 @@ def test_a_scheduler_without_encryption_is_refused_unless_that_is_asked_for(tmp_
             pass
         with existing_client(ClusterConfig(scheduler=address, tls=False)) as client:
             assert client.submit(sum, [1, 2]).result(timeout=30) == 3
+
+
+def test_a_scheduler_without_the_program_is_refused_in_one_line(tmp_path):
+    file = tmp_path / "scheduler.json"
+    nowhere = without_program(tmp_path / "without")
+    words = ("scheduler", "--scheduler-file", file, "--host", "127.0.0.1", "--port", "0", "--no-dashboard")
+    with started(tmp_path, *words, PYTHONPATH=nowhere) as scheduler:
+        wait_for(file.exists, scheduler)
+        refusal = pytest.raises(ConfigError, match=r"scheduler .*scheduler.json cannot import photoz-run .*: install")
+        with refusal, existing_client(ClusterConfig(scheduler_file=file, tls=False)):
+            pass

@@ -14,13 +14,12 @@ import pyarrow.parquet as pq
 import pytest
 from distributed import Client, get_worker
 from distributed.security import Security
-from support import crash, runs
+from support import runs
 from support.bundles import closed_form_bundle
 from support.runs import in_process, options, outcome
 from support.tiles import make_tile
 
 from models.session import available_threads
-from pipeline.config import load_config
 from pipeline.errors import BadDataError, InterruptedRunError, OutputError, TransientError
 from pipeline.records import Status, TileOutcome
 from pipeline.run import dispatch, driver, worker
@@ -28,8 +27,6 @@ from pipeline.run.cluster import local_client
 from pipeline.run.interruption import interruptible
 from pipeline.run.progress import Progress
 from pipeline.tile import process_tile
-
-DEADLY = "KIDS_10.0_-31.2"
 
 
 @pytest.fixture(autouse=True)
@@ -185,30 +182,6 @@ def test_quiet_progress_says_nothing(capsys):
 def test_summary_json_stands_in_the_run_directory(dr4_tile, bundle, tmp_path, monkeypatch):
     assert in_process(monkeypatch, options(dr4_tile.folder, bundle, tmp_path / "out")) == 0
     assert json.loads((tmp_path / "out" / "summary.json").read_text())["rows"] == 40
-
-
-def test_a_tile_that_kills_its_worker_is_quarantined_and_the_others_finish(bundle, tmp_path, monkeypatch):
-    for name in ("KIDS_9.0_-31.2", DEADLY, "KIDS_11.0_-31.2"):
-        make_tile(tmp_path / "data", name, products=("sci",))
-    crash.on(monkeypatch, DEADLY, "abort")
-    config = load_config(
-        None,
-        {"tiles": ["all"], "data": [tmp_path / "data"], "out": tmp_path / "out", "model": str(bundle), "select": "all"}
-        | {"workers": 2, "provider": "cpu"},
-    )
-    summary = driver.run(config, Progress(quiet=True))
-    assert summary.exit_code == 3
-    assert {tile: one.status for tile, one in summary.outcomes.items()} == {
-        "KIDS_9.0_-31.2": Status.DONE,
-        DEADLY: Status.QUARANTINED,
-        "KIDS_11.0_-31.2": Status.DONE,
-    }
-    record = outcome(tmp_path / "out", DEADLY)
-    expected = f"{DEADLY}: its process, which measured nothing else, was ended by SIGABRT: a library crashed"
-    assert record["reason"] == expected
-    assert [failure["error"] for failure in record["earlier"]] == ["LostWorker"]
-    again = driver.run(config, Progress(quiet=True))
-    assert again.resumed == 3
 
 
 def test_a_tile_whose_worker_retires_is_measured_by_another_and_nobody_is_blamed(bundle, tmp_path, monkeypatch):

@@ -53,8 +53,8 @@ class Answers:
             one[0].set_result(self._answer(one[1], one[2]))
         return dict.fromkeys(self.hosts, self.slots)
 
-    def run(self, _, workers, on_error):
-        return {address: address for address in workers}
+    def run(self, introduce, workers, on_error):
+        return {address: (address, introduce()[1]) for address in workers}
 
     def submit(self, _, task, key, pure, workers):
         future = Future()
