@@ -67,7 +67,7 @@ def expand_tiles(specs: Sequence[str], known: Iterable[str]) -> list[str]:
         If a name is unknown or given twice, a glob matches nothing, or a file cannot be read.
     """
     names = sorted(known)
-    chosen: set[str] = set()
+    known_names, chosen = set(names), set[str]()
     explicit: set[str] = set()
     for spec in _unfold(specs):
         if spec == "all":
@@ -79,7 +79,7 @@ def expand_tiles(specs: Sequence[str], known: Iterable[str]) -> list[str]:
             chosen.update(matches)
         else:
             tile = canonical_tile_name(spec)
-            if tile not in names:
+            if tile not in known_names:
                 close = get_close_matches(tile, names, n=3, cutoff=0.5)
                 hint = f"; did you mean {' or '.join(close)}?" if close else ""
                 raise ConfigError(f"tile {tile} has no file in the data folders{hint}")

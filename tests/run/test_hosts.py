@@ -7,6 +7,7 @@ import random
 from collections import Counter
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -187,6 +188,27 @@ def test_a_few_tiles_that_only_a_failing_host_saw_get_a_second_opinion_at_the_en
     run = measure(answers, names(2))
     assert {one.status for one in run.last.values()} == {Status.DONE}
     assert len(run.released) == 1
+
+
+def test_pauses_double_for_a_tile_and_for_the_worker_on_which_it_stumbles(monkeypatch):
+    clock, handed = iter(range(1_000_000)), []
+    monkeypatch.setattr(dispatch, "BACKOFF_SECONDS", 200.0)
+    monkeypatch.setattr(dispatch, "LONGEST_PAUSE", 1000.0)
+    monkeypatch.setattr(dispatch, "monotonic", lambda: float(next(clock)))
+    answers = Answers(["alone"], {"alone": "stumble"}, set(), random.Random(1))
+    submit = answers.submit
+
+    def timed(*arguments, **options):
+        handed.append(next(clock))
+        return submit(*arguments, **options)
+
+    answers.submit = timed
+    run = measure(answers, names(1))
+    assert [len(one.earlier) for one in run.last.values()] == [2]
+    pauses = [later - before for before, later in pairwise(handed)]
+    assert 200 <= pauses[0] < 230
+    assert 400 <= pauses[1] < 430
+    assert len(pauses) == 2
 
 
 def test_if_all_refuse_it_ends_with_what_they_said():

@@ -1,0 +1,56 @@
+"""A signal ends a run at whatever moment it comes: it is an interruption, never a failure, and never overheard."""
+
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+
+import pytest
+from support.runs import options, start_command
+
+from pipeline.errors import InterruptedRunError, PhotozError
+from pipeline.run.interruption import HANDLED, interruptible
+
+
+@pytest.fixture(autouse=True)
+def handlers() -> Iterator[None]:
+    before = {one: signal.getsignal(one) for one in HANDLED}
+    yield
+    assert {one: signal.getsignal(one) for one in HANDLED} == before
+
+
+@interruptible("outer")
+def overhear(kind: type[Exception]) -> None:
+    with suppress(kind):
+        signal.raise_signal(signal.SIGTERM)
+    pytest.fail("the run went on")
+
+
+@interruptible("outer")
+def nested() -> None:
+    with interruptible("inner"):
+        signal.raise_signal(signal.SIGUSR1)
+    pytest.fail("the run went on")
+
+
+@pytest.mark.parametrize("kind", [PhotozError, Exception])
+def test_code_that_copes_with_errors_does_not_overhear_a_signal(kind):
+    with pytest.raises(InterruptedRunError, match="stopped by SIGTERM; outer"):
+        overhear(kind)
+
+
+def test_a_signal_within_two_blocks_is_one_interruption():
+    with pytest.raises(InterruptedRunError, match="stopped by SIGUSR1; inner"):
+        nested()
+
+
+@pytest.mark.parametrize("seconds", [0.05, 0.1, 0.2, 0.4, 0.8])
+def test_a_signal_while_the_program_starts_ends_it_in_one_line_or_at_once(dr4_tile, bundle, tmp_path, seconds):
+    process = start_command(options(dr4_tile.folder, bundle, tmp_path / "out"))
+    time.sleep(seconds)
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode in (75, -signal.SIGTERM), said
+    assert "Traceback" not in said
+    if process.returncode == 75:
+        assert said.splitlines()[-1].startswith("photoz-run: stopped by SIGTERM")
