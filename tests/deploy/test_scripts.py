@@ -53,7 +53,7 @@ exit 1
 STAND_IN = '#!/bin/sh\nprintf "%s\\0" "${0##*/}" "$@" > "$CALLS/$$"\nexit "${CODE:-0}"\n'
 JOB = {
     "DATA": "/data/a /data/b",
-    "OUT": "/work/my run",
+    "OUT": "/scratch/my run",
     "SLURM_JOB_ID": "42",
     "SLURM_ARRAY_TASK_ID": "3",
     "SLURM_CPUS_PER_TASK": "2",
@@ -93,7 +93,7 @@ def test_a_job_script_calls_the_program_with_options_that_it_takes(cluster, scri
     assert code == 0
     parse(command)
     words = " ".join(command)
-    assert words.startswith("photoz-run --tiles all --data /data/a /data/b --out /work/my run --formats")
+    assert words.startswith("photoz-run --tiles all --data /data/a /data/b --out /scratch/my run --formats")
     assert ("--cluster" in command) == script.name.startswith("driver")
     assert ("--shard 3/32" in words) == script.name.startswith("array")
 
