@@ -3,6 +3,7 @@
 Axes: N sources, C image bands, B magnitude bands, H W pixels, F features, Q quantiles.
 """
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -141,17 +142,20 @@ class PhotozNetwork(nn.Module):
         self.head.z_mean.copy_(torch.as_tensor(scales.z_mean))
         self.head.z_deviation.copy_(torch.as_tensor(scales.z_deviation))
 
-    def forward(self, stamps_NCHW: Tensor, magnitudes_NB: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """z_N, quantiles_NQ, domain_distance_N."""
+    def forward(
+        self, stamps_NCHW: Tensor, magnitudes_NB: Tensor, mixed_precision: bool = False
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """z_N, quantiles_NQ, domain_distance_N; in training the image branch may compute in bfloat16."""
         stretched_NCHW, table_NF, distance_N = self.features(stamps_NCHW, magnitudes_NB)
-        return *self.from_features(stretched_NCHW, table_NF), distance_N
-
-    def from_features(self, stretched_NCHW: Tensor, table_NF: Tensor) -> tuple[Tensor, Tensor]:
-        """z_N and quantiles_NQ: the part with weights, which may run in mixed precision."""
         hidden_NF = self.table(table_NF)
         if self.image is not None:
-            hidden_NF = torch.cat([hidden_NF, self.image(stretched_NCHW)], dim=1)
-        return self.head(self.joined(hidden_NF))  # type: ignore[no-any-return]
+            device = stretched_NCHW.device.type
+            with torch.autocast(device, torch.bfloat16) if mixed_precision else nullcontext():
+                image_NF = self.image(stretched_NCHW)
+            # What is joined and what comes out has to resolve 1e-4 in redshift: bfloat16 has eight bits.
+            hidden_NF = torch.cat([hidden_NF, image_NF.float()], dim=1)
+        z_N, quantiles_NQ = self.head(self.joined(hidden_NF))
+        return z_N, quantiles_NQ, distance_N
 
 
 def _dense(n_in: int, *widths: int) -> nn.Sequential:

@@ -37,6 +37,8 @@ class Settings(BaseModel):
     lost_magnitudes, lost_band, lost_edge
         Shares of the galaxies that lose magnitudes (each with probability 1/4), one whole image band, or the pixels
         past a line near the edge, anew in each epoch: so that the network knows gaps.
+    mixed_precision
+        Whether the image branch computes in bfloat16: on GPUs, and on CPUs that have instructions for it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -51,6 +53,7 @@ class Settings(BaseModel):
     lost_magnitudes: float = 0.15
     lost_band: float = 0.05
     lost_edge: float = 0.03
+    mixed_precision: bool = False
 
 
 @dataclass
@@ -205,10 +208,8 @@ def _step(
     device = next(network.parameters()).device
     stamps_NCHW, magnitudes_NB, true_z_N = _tensors(examples, rows_N, device)
     stamps_NCHW, magnitudes_NB = augment(stamps_NCHW, magnitudes_NB, settings, dice)
-    stretched_NCHW, table_NF, _ = network.features(stamps_NCHW, magnitudes_NB)
-    with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
-        z_N, quantiles_NQ = network.from_features(stretched_NCHW, table_NF)
-    loss = loss_of(z_N.float(), quantiles_NQ.float(), true_z_N, settings.alpha)
+    z_N, quantiles_NQ, _ = network(stamps_NCHW, magnitudes_NB, settings.mixed_precision)
+    loss = loss_of(z_N, quantiles_NQ, true_z_N, settings.alpha)
     for group in progress.optimiser.param_groups:
         group["lr"] = rate
     progress.optimiser.zero_grad(set_to_none=True)
@@ -221,7 +222,7 @@ def _step(
 def augment(
     stamps_NCHW: Tensor, magnitudes_NB: Tensor, settings: Settings, dice: np.random.Generator
 ) -> tuple[Tensor, Tensor]:
-    """Turn and mirror the batch, and put gaps into it: lost magnitudes, image bands and edges become NaN."""
+    """Turn and mirror the stamps, and put gaps in: lost magnitudes, image bands and edges become NaN."""
     number, n_bands = len(magnitudes_NB), stamps_NCHW.shape[1]
     if magnitudes_NB.shape[1]:
         unlucky_N = dice.random(number) < settings.lost_magnitudes
@@ -229,15 +230,17 @@ def augment(
         magnitudes_NB = magnitudes_NB.masked_fill(torch.as_tensor(lost_NB, device=magnitudes_NB.device), float("nan"))
     if n_bands == 0:
         return stamps_NCHW, magnitudes_NB
-    stamps_NCHW = torch.rot90(stamps_NCHW, int(dice.integers(4)), (2, 3))
-    if dice.random() < 0.5:
-        stamps_NCHW = torch.flip(stamps_NCHW, (3,))
-    stamps_NCHW = stamps_NCHW.clone(memory_format=torch.channels_last)
+    # The order of the galaxies is random: eight groups in each batch, one for each symmetry of the square.
+    groups = enumerate(torch.tensor_split(stamps_NCHW, 8))
+    turned = [torch.rot90(torch.flip(group, (3,)) if k % 2 else group, k // 2, (2, 3)) for k, group in groups]
+    stamps_NCHW = torch.cat(turned).contiguous(memory_format=torch.channels_last)
     for row in np.flatnonzero(dice.random(number) < settings.lost_band):
         stamps_NCHW[row, int(dice.integers(n_bands))] = float("nan")
     for row in np.flatnonzero(dice.random(number) < settings.lost_edge):
-        # The centre stays: at most 3/8 of the width is lost. The turn above makes it any side.
-        stamps_NCHW[row, :, :, : int(dice.integers(1, stamps_NCHW.shape[3] * 3 // 8))] = float("nan")
+        # The centre stays: at most 3/8 of the width is lost, on any side.
+        width = int(dice.integers(1, stamps_NCHW.shape[3] * 3 // 8))
+        lost = slice(width) if dice.random() < 0.5 else slice(-width, None)
+        stamps_NCHW[row].transpose(1, int(dice.integers(1, 3)))[:, lost] = float("nan")
     return stamps_NCHW, magnitudes_NB
 
 

@@ -6,8 +6,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from models.contract import ModelContract
+    from models.examples import Examples
     from models.session import PhotozModel
+    from pipeline.training.comparison import Row
 
 app = typer.Typer(no_args_is_help=True, help="Model bundles: show, verify, compare, wrap.")
 
@@ -50,36 +55,59 @@ def compare(
     json_out: Annotated[Path | None, typer.Option("--json", help="Write the table as JSON.")] = None,
     markdown: Annotated[Path | None, typer.Option(help="Write the table as a page in Markdown.")] = None,
     peers: Annotated[
-        bool, typer.Option("--peers", help="Also fit scikit-learn's regressors to the magnitudes of the training part.")
-    ] = False,
+        Path | None,
+        typer.Option(
+            metavar="SET",
+            help="The set that the bundles were trained on: also fit scikit-learn's regressors to it, and for a"
+            " simulated one the information bound.",
+        ),
+    ] = None,
 ) -> None:
     """Set bundles side by side on galaxies that none of them was trained on: SMAD, bias, coverage, cost."""
-    from typing import cast
-
     from models.errors import TrainingError
-    from models.examples import SplitName, load_examples, split_examples
-    from pipeline.cli.extras import need
+    from models.examples import load_examples
     from pipeline.errors import ConfigError
     from pipeline.training.comparison import as_json, as_markdown, as_page, compare_bundles
 
     try:
         examples = load_examples(kept_set)
+        rows, facts, rows_N = compare_bundles(bundles, examples)
+        if peers is not None:
+            rows = _peers(peers, facts, kept_set, examples, rows_N) + rows
     except TrainingError as error:
         raise ConfigError(str(error)) from error
-    rows, facts = compare_bundles(bundles, examples)
-    if peers:
-        need("sklearn", extra="dev")
-        from pipeline.training.peers import peer_rows
-
-        if facts["split"] == "none":
-            raise ConfigError("--peers needs bundles that were trained on this set")
-        split = split_examples(examples, int(facts["seed"]), cast("SplitName", facts["split"]))
-        rows = peer_rows(examples, split, split.test_N) + rows
     if json_out is not None:
         json_out.write_text(as_json(rows, facts), encoding="utf-8")
     if markdown is not None:
         markdown.write_text(as_page(rows, facts), encoding="utf-8")
     typer.echo(as_markdown(rows))
+
+
+def _peers(
+    folder: Path,
+    facts: "dict[str, str | int]",
+    kept_set: Path,
+    examples: "Examples",
+    rows_N: "NDArray[np.int64]",
+) -> "list[Row]":
+    from typing import cast
+
+    from models.examples import SplitName, load_examples, split_examples
+    from pipeline.cli.extras import need
+    from pipeline.errors import ConfigError
+
+    need("sklearn", extra="dev")
+    from pipeline.training.bound import bound_row, knows_structure, with_structure
+    from pipeline.training.peers import peer_rows
+
+    training = load_examples(folder)
+    if facts["training_digest"] != training.digest() or facts["split"] == "none":
+        raise ConfigError(f"{folder}: --peers needs the set that the last bundle was trained on")
+    split = split_examples(training, int(facts["seed"]), cast("SplitName", facts["split"]))
+    rows = peer_rows(training, split, examples, rows_N)
+    if knows_structure(folder) and knows_structure(kept_set):
+        rows.append(bound_row(with_structure(training, folder), split, with_structure(examples, kept_set), rows_N))
+    return rows
 
 
 @app.command()

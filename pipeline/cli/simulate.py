@@ -15,6 +15,9 @@ def simulate(
     seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 1,
     full_size: Annotated[bool, typer.Option("--full-size", help="Real tiles: 18600 pixels, real density.")] = False,
     jobs: Annotated[int | None, typer.Option(help="Tiles made at the same time; the free cores by default.")] = None,
+    stamps: Annotated[
+        bool, typer.Option("--stamps", help="Keep labelled stamps only: a set for `photoz train --set`.")
+    ] = False,
 ) -> None:
     """Write simulated tiles into OUT: coadds, weights, flag images and catalogues in the KiDS layout, truth and spec-z.
 
@@ -28,7 +31,6 @@ def simulate(
 
     from pipeline.simulation.settings import FULL_SIZE, SimulationSettings
     from pipeline.simulation.survey import check, simulate_survey
-    from pipeline.simulation.tile import SimulatedTile
 
     if full_size:
         size, density = FULL_SIZE, 1.0
@@ -39,10 +41,23 @@ def simulate(
     with Progress(console=console, disable=not console.is_terminal) as progress:
         task = progress.add_task("simulated tiles", total=tiles)
 
-        def report(tile: SimulatedTile) -> None:
+        def report(line: str) -> None:
             progress.advance(task)
             if not console.is_terminal:
-                typer.echo(f"{tile.tile}: {len(tile.truth)} sources, {len(tile.spectroscopy)} spec-z")
+                typer.echo(line)
 
-        simulate_survey(settings, tiles, out, jobs, report)
-    typer.echo(f"{tiles} tile{'s' if tiles > 1 else ''} in {out}, with truth.parquet and specz.fits")
+        if stamps:
+            from pipeline.training.simulated import simulate_set
+
+            number = len(simulate_set(settings, tiles, out, jobs, report))
+            kept = f"{number:,} labelled galaxies of {tiles} tiles in {out} and what is true of them"
+        else:
+            simulate_survey(
+                settings,
+                tiles,
+                out,
+                jobs,
+                lambda tile: report(f"{tile.tile}: {len(tile.truth)} sources, {len(tile.spectroscopy)} spec-z"),
+            )
+            kept = f"{tiles} tile{'s' if tiles > 1 else ''} in {out}, with truth.parquet and specz.fits"
+    typer.echo(kept)

@@ -6,15 +6,14 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 if TYPE_CHECKING:
-    from models.examples import Examples, SetFacts
+    from models.examples import Examples
     from models.training import Epoch
-    from pipeline.config import RunConfig
-    from pipeline.records import StampRule
-    from pipeline.training.training_set import Redshifts
 
 
 def train(
-    out: Annotated[Path, typer.Option(help="The bundle to write, NAME.onnx.")],
+    out: Annotated[
+        Path | None, typer.Option(help="The bundle to write, NAME.onnx; without it the set is only kept.")
+    ] = None,
     data: Annotated[list[Path] | None, typer.Option(help="Folders with the survey's files.", metavar="DIR...")] = None,
     specz: Annotated[
         Path | None, typer.Option(help="Table of spec-z (Parquet or FITS), GAMA's columns or others.")
@@ -24,7 +23,9 @@ def train(
         Path | None, typer.Option(help="Train on a table of magnitudes and redshifts instead (network magnitudes).")
     ] = None,
     bands: Annotated[str, typer.Option(help="Its magnitude columns, NAME=COLUMN,... or COLUMN,...")] = "",
-    simulate: Annotated[int | None, typer.Option(help="Train on so many simulated tiles instead.")] = None,
+    simulated: Annotated[
+        bool, typer.Option("--simulated", help="The table's galaxies are no observations: the bundle will say so.")
+    ] = False,
     keep_set: Annotated[Path | None, typer.Option(help="Keep the training set in this folder.")] = None,
     network: Annotated[
         str, typer.Option(help="hybrid, images, magnitudes9, magnitudes4; magnitudes: all of the set.")
@@ -50,6 +51,9 @@ def train(
     alpha: Annotated[float, typer.Option(help="The Huber loss is linear beyond this dz/(1+z).")] = 0.02,
     patience: Annotated[int, typer.Option(help="Stop after so many epochs without a better validation loss.")] = 15,
     seed: Annotated[int, typer.Option(help="Of split, weights and augmentation.")] = 1,
+    mixed_precision: Annotated[
+        bool | None, typer.Option(help="Images in bfloat16 (default: on a GPU); faster on CPUs with AMX, too.")
+    ] = None,
     checkpoints: Annotated[
         Path | None, typer.Option(help="Folder for checkpoints; a training found there is taken up again.")
     ] = None,
@@ -67,27 +71,35 @@ def train(
     from models.examples import load_examples, save_examples
     from models.training import Settings
     from pipeline.errors import ConfigError
-    from pipeline.training.recipe import Recipe, make_bundle, plot_losses
+    from pipeline.training.recipe import Recipe, make_bundle, on_gpu, plot_losses
 
-    if sum(source is not None for source in (specz, kept_set, table, simulate)) != 1:
-        raise ConfigError("give one source of galaxies: --data with --specz, or --set, --table or --simulate")
+    if sum(source is not None for source in (specz, kept_set, table)) != 1:
+        raise ConfigError("give one source of galaxies: --data with --specz, or --set, or --table")
+    if out is None and keep_set is None:
+        raise ConfigError("nothing to make: give --out for a bundle, --keep-set for the training set, or both")
     settings = Settings(
-        epochs=epochs, batch=batch, learning_rate=learning_rate, alpha=alpha, patience=patience, seed=seed
+        epochs=epochs,
+        batch=batch,
+        learning_rate=learning_rate,
+        alpha=alpha,
+        patience=patience,
+        seed=seed,
+        mixed_precision=on_gpu() if mixed_precision is None else mixed_precision,
     )
     recipe = Recipe(network, ensemble, split, smooth, settings, version)
     try:
         if kept_set is not None:
             examples = load_examples(kept_set)
         elif table is not None:
-            examples = _from_table(table, bands, z)
-        elif simulate is not None:
-            examples = _from_simulation(simulate)
+            examples = _from_table(table, bands, z, simulated)
         else:
             assert specz is not None
             examples = _from_survey(data or [], release, select, specz, (ra, dec, z, quality))
         if keep_set is not None:
             save_examples(examples, keep_set)
         typer.echo(f"{len(examples):,} galaxies of {examples.facts.name}")
+        if out is None:
+            return
         trained = make_bundle(examples, recipe, out, checkpoints, EpochLines(ensemble, epochs).line)
     except (TrainingError, BundleError) as error:
         raise ConfigError(str(error)) from error
@@ -123,9 +135,18 @@ class EpochLines:
 def _from_survey(
     data: list[Path], release: str | None, select: str, specz: Path, columns: tuple[str, str, str, str | None]
 ) -> "Examples":
+    from models.contract import IMAGE_BANDS, MAGNITUDE_BANDS
+    from pipeline.config import RunConfig
     from pipeline.errors import ConfigError
     from pipeline.survey.discovery import find_tiles
-    from pipeline.training.training_set import Redshifts, build_training_set, is_simulated, join_examples
+    from pipeline.training.training_set import (
+        Redshifts,
+        build_training_set,
+        is_simulated,
+        join_examples,
+        set_facts,
+        training_rule,
+    )
     from pipeline.validation.settings import SpecSettings
     from pipeline.validation.specz import read_specz
 
@@ -134,17 +155,18 @@ def _from_survey(
     ra, dec, z, quality = columns
     sample = read_specz([SpecSettings(file=specz, ra=ra, dec=dec, z=z, quality=quality)])
     tiles = list(find_tiles(data, release).values())
-    rule, config = _rule_and_config(data, release, select)
+    rule = training_rule(IMAGE_BANDS, MAGNITUDE_BANDS)
+    config = RunConfig(tiles=("all",), data=tuple(data), out=Path(), release=release, select=select)
     simulated = any(is_simulated(ref) for ref in tiles)
-    facts = _facts(f"{', '.join(sample.sources)} x {tiles[0].release}", simulated, rule)
+    facts = set_facts(f"{', '.join(sample.sources)} x {tiles[0].release}", simulated, rule)
     parts = []
-    for part in build_training_set(tiles, Redshifts(sample.ra_M, sample.dec_M, sample.z_M), rule, config, facts):
+    for part, _ in build_training_set(tiles, Redshifts(sample.ra_M, sample.dec_M, sample.z_M), rule, config, facts):
         typer.echo(f"{part.tile_N[0]}: {len(part)} galaxies with spec-z")
         parts.append(part)
-    return join_examples(parts)
+    return join_examples(facts.name, parts)
 
 
-def _from_table(table: Path, bands: str, z: str) -> "Examples":
+def _from_table(table: Path, bands: str, z: str, simulated: bool) -> "Examples":
     import numpy as np
 
     from models.examples import Examples, SetFacts
@@ -157,62 +179,6 @@ def _from_table(table: Path, bands: str, z: str) -> "Examples":
     columns = read_columns([table], [*named.values(), z])
     magnitudes_NB = np.stack([columns[column].astype(np.float32) for column in named.values()], axis=1)
     number = len(magnitudes_NB)
-    facts = SetFacts(table.name, False, (), tuple(named), 0.2, dmag_applied=False, extinction_corrected=False)
+    facts = SetFacts(table.name, simulated, (), tuple(named), 0.2, dmag_applied=False, extinction_corrected=False)
     no_stamps = np.zeros((number, 0, 36, 36), np.float32)
     return Examples(facts, no_stamps, magnitudes_NB, columns[z].astype(np.float32), np.full(number, table.name))
-
-
-def _from_simulation(number: int) -> "Examples":
-    """Cut simulated tiles one after the other; only stamps stay. Redshifts are the true ones, to r = 20."""
-    from tempfile import TemporaryDirectory
-
-    from pipeline.simulation.settings import SimulationSettings
-    from pipeline.simulation.tile import simulate_tile
-    from pipeline.survey.discovery import find_tiles
-    from pipeline.training.training_set import build_training_set, join_examples
-
-    settings = SimulationSettings(size=2500, density=20, release="DR4.0", seed=2026)
-    size, density = settings.size, settings.density
-    name = f"simulated KiDS DR4: seed {settings.seed}, {number} tiles of {size} pixels, density {density:g}"
-    parts: list[Examples] = []
-    for index in range(number):
-        with TemporaryDirectory(prefix="photoz-tile-") as folder:
-            made = simulate_tile(settings, index, Path(folder))
-            rule, config = _rule_and_config([Path(folder)], None, "bright")
-            tiles = find_tiles([Path(folder)]).values()
-            parts += build_training_set(tiles, _true_redshifts(made.truth), rule, config, _facts(name, True, rule))
-        typer.echo(f"simulated tile {index + 1}/{number}: {len(parts[-1])} galaxies")
-    return join_examples(parts)
-
-
-def _true_redshifts(truth: object) -> "Redshifts":
-    import numpy as np
-
-    from pipeline.training.training_set import Redshifts
-
-    table = {name: np.array(truth[name].to_pylist()) for name in ("ra", "dec", "z", "kind")}  # type: ignore[index]
-    galaxies = (table["kind"] == "galaxy") & np.isfinite(table["z"])
-    return Redshifts(table["ra"][galaxies], table["dec"][galaxies], table["z"][galaxies])
-
-
-def _rule_and_config(data: list[Path], release: str | None, select: str) -> "tuple[StampRule, RunConfig]":
-    from models.contract import IMAGE_BANDS, MAGNITUDE_BANDS
-    from pipeline.config import RunConfig
-    from pipeline.training.training_set import training_rule
-
-    config = RunConfig(tiles=("all",), data=tuple(data), out=Path(), release=release, select=select)
-    return training_rule(IMAGE_BANDS, MAGNITUDE_BANDS, 36), config
-
-
-def _facts(name: str, simulated: bool, rule: "StampRule") -> "SetFacts":
-    from models.examples import SetFacts
-
-    return SetFacts(
-        name,
-        simulated,
-        rule.image_bands,
-        rule.magnitude_bands,
-        rule.pixel_scale,
-        rule.dmag_applied,
-        rule.extinction_corrected,
-    )

@@ -16,8 +16,8 @@ from models.session import PhotozModel
 from pipeline.errors import ConfigError
 from pipeline.science.statistics import (
     Floats,
-    bootstrap_intervals,
     coverage,
+    group_bootstrap_intervals,
     normalised_residual,
     point_statistics,
     smad,
@@ -36,6 +36,17 @@ INTERVALS = {"coverage_68": (0.16, 0.84), "coverage_95": (0.025, 0.975)}
 
 COLUMNS = ("bias", "sd", "median", "smad", "outliers", "coverage_68", "coverage_95")
 
+BOUND = "information bound"
+
+RATIOS = (
+    ("magnitudes9", "magnitudes4"),
+    ("magnitudes9", "scikit-learn perceptron"),
+    ("hybrid", "magnitudes9"),
+    ("hybrid", "hybrid-z"),
+    ("hybrid", BOUND),
+)
+"""Pairs of rows whose SMAD is compared."""
+
 BATCH = 256
 SPEED_BATCHES = 8
 
@@ -48,8 +59,12 @@ class Row:
     figures: dict[str, float]
 
 
-def measure(outputs: Outputs, true_z_N: NDArray[np.float32], levels: Sequence[float]) -> dict[str, float]:
-    """Statistics of the published comparison with their bootstrap errors (68%) under ``<name>_error``.
+def measure(
+    outputs: Outputs, true_z_N: NDArray[np.float32], tile_N: NDArray[np.str_], levels: Sequence[float]
+) -> dict[str, float]:
+    """Statistics of the published comparison with their bootstrap errors (68%, over tiles) under ``<name>_error``.
+
+    The galaxies of a tile share its zero-point errors: over galaxies the error of the bias would come out too small.
 
     Coverage of the 68% and 95% interval is added where their ends are among ``levels``.
     """
@@ -68,7 +83,7 @@ def measure(outputs: Outputs, true_z_N: NDArray[np.float32], levels: Sequence[fl
         return found
 
     columns = [z_N, true_z_N, *(limit for pair in ends.values() for limit in pair)]
-    spans = bootstrap_intervals(statistics, columns)
+    spans = group_bootstrap_intervals(statistics, columns, tile_N)
     figures: dict[str, float] = {"number": len(true_z_N)}
     for name, value in statistics(*(np.asarray(column, np.float64) for column in columns)).items():
         figures[name] = float(value)
@@ -76,8 +91,10 @@ def measure(outputs: Outputs, true_z_N: NDArray[np.float32], levels: Sequence[fl
     return figures
 
 
-def compare_bundles(bundles: Sequence[Path], examples: Examples) -> tuple[list[Row], dict[str, str | int]]:
-    """Every bundle on the same galaxies, those that none of them was trained on: rows, and facts about the test.
+def compare_bundles(
+    bundles: Sequence[Path], examples: Examples
+) -> tuple[list[Row], dict[str, str | int], NDArray[np.int64]]:
+    """Every bundle on the same galaxies: rows, facts about the test, and which galaxies no bundle was trained on.
 
     Raises
     ------
@@ -90,7 +107,7 @@ def compare_bundles(bundles: Sequence[Path], examples: Examples) -> tuple[list[R
         rows = [Row(path.stem, _row(model, examples, rows_N)) for path, model in zip(bundles, models, strict=True)]
     except (BundleError, TrainingError) as error:
         raise ConfigError(str(error)) from error
-    return rows, about(examples, len(rows_N), models)
+    return rows, about(examples, rows_N, models), rows_N
 
 
 def unseen(models: Sequence[PhotozModel], examples: Examples) -> NDArray[np.int64]:
@@ -144,13 +161,16 @@ def colour_halves(examples: Examples, rows_N: NDArray[np.int64]) -> NDArray[np.b
     return red_N
 
 
-def about(examples: Examples, number: int, models: Sequence[PhotozModel]) -> dict[str, str | int]:
+def about(examples: Examples, rows_N: NDArray[np.int64], models: Sequence[PhotozModel]) -> dict[str, str | int]:
     """What the table was measured on and with."""
-    training = models[0].contract.training
+    training = models[-1].contract.training
     return {
         "set": examples.facts.name,
         "simulated": int(examples.facts.simulated),
-        "galaxies": number,
+        "galaxies": len(rows_N),
+        "tiles": len(np.unique(examples.tile_N[rows_N])),
+        "training_set": training.set_name,
+        "training_digest": training.digest,
         "split": training.split,
         "seed": training.seed,
         "date": training.date,
@@ -179,19 +199,30 @@ def as_markdown(rows: Sequence[Row]) -> str:
 def as_page(rows: Sequence[Row], facts: dict[str, str | int]) -> str:
     """Give the page of the documentation: what was measured, the table, and what its columns mean."""
     kind = "simulated" if facts["simulated"] else "real"
-    name, tile_error = rows[-1].name, rows[-1].figures["bias_tile_error"]
     return (
         "# Comparison of networks\n\n"
-        f"{facts['galaxies']:,} {kind} galaxies of tiles that no network was trained on. Set: {facts['set']}; split by "
-        f"{facts['split']}, seed {facts['seed']}; trained {facts['date']}, commit {facts['commit']}.\n\n"
+        f"{facts['galaxies']:,} {kind} galaxies of {facts['tiles']:,} tiles that no network was trained on: "
+        f"{facts['set']}.\nTrained on {facts['training_set']}, split by {facts['split']} with seed {facts['seed']}, "
+        f"{facts['date']}, commit {facts['commit']}.\n\n"
         f"{as_markdown(rows)}\n"
         "- bias: mean of dz = z_phot - z_true; sd, median, SMAD: of dz/(1+z); outliers: |dz| > 0.05 (1+z).\n"
         "- coverage: share of true redshifts within the central 68% and 95% interval.\n"
         "- red and blue half: by g - i at fixed redshift; galaxies/s: one thread, batches of 256.\n"
-        "- Errors are 68% bootstrap errors over galaxies. The galaxies of a tile share its zero-point errors: by the\n"
-        f"  scatter of the tiles' means the error of the bias is larger, {tile_error:.5f} for {name}.\n"
-        f"{_gaps(rows)}"
+        "- Errors are 68% bootstrap errors over tiles: the galaxies of a tile share its zero-point errors.\n"
+        f"{_gaps(rows)}{_ratios(rows)}"
     )
+
+
+def _ratios(rows: Sequence[Row]) -> str:
+    smad_of = {row.name: (row.figures["smad"], row.figures["smad_error"]) for row in rows}
+    lines = []
+    for above, below in RATIOS:
+        if above in smad_of and below in smad_of:
+            (a, a_error), (b, b_error) = smad_of[above], smad_of[below]
+            # As if independent; on the same galaxies the error is smaller.
+            error = a / b * float(np.hypot(a_error / a, b_error / b))
+            lines.append(f"  {above} / {below} {a / b:.3f} ± {error:.3f}")
+    return "- Ratios of SMAD:\n" + ",\n".join(lines) + ".\n" if lines else ""
 
 
 def _gaps(rows: Sequence[Row]) -> str:
@@ -214,21 +245,14 @@ def _row(model: PhotozModel, examples: Examples, rows_N: NDArray[np.int64]) -> d
     true_z_N = np.array(examples.z_N[rows_N])
     x_N = normalised_residual(outputs[0], true_z_N)
     red_N = colour_halves(examples, rows_N)
-    figures = measure(outputs, true_z_N, model.contract.quantile_levels)
+    figures = measure(outputs, true_z_N, examples.tile_N[rows_N], model.contract.quantile_levels)
     figures |= {"smad_red": float(smad(x_N[red_N])), "smad_blue": float(smad(x_N[~red_N]))}
     if model.contract.magnitude_bands:
         figures["lost_band_growth"] = worst_lost_band(model, examples, rows_N)[1]
-    figures["bias_tile_error"] = _tile_error(outputs[0] - true_z_N, examples.tile_N[rows_N])
     figures["out_of_domain"] = float(np.mean(outputs[2] > 1))
     figures["multiply_adds"] = model.contract.multiply_adds
     figures["galaxies_per_second"] = _speed(model, examples, rows_N)
     return figures
-
-
-def _tile_error(dz_N: NDArray[np.float32], tile_N: NDArray[np.str_]) -> float:
-    """Error of the mean of dz from the scatter of the tiles' means: galaxies of a tile share its zero-points."""
-    means = [float(dz_N[tile_N == tile].mean()) for tile in np.unique(tile_N)]
-    return float(np.std(means, ddof=1) / np.sqrt(len(means))) if len(means) > 1 else 0.0
 
 
 def _speed(model: PhotozModel, examples: Examples, rows_N: NDArray[np.int64]) -> float:

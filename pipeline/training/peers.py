@@ -53,18 +53,20 @@ def peers() -> tuple[Peer, ...]:
     return Peer("scikit-learn gradient boosting", boosting), Peer("scikit-learn perceptron", perceptrons)
 
 
-def peer_rows(examples: Examples, split: Split, rows_N: NDArray[np.int64]) -> list[Row]:
+def peer_rows(training: Examples, split: Split, test: Examples, rows_N: NDArray[np.int64]) -> list[Row]:
     """Fit each peer on the training part, choose its settings on the validation part, measure it on ``rows_N``."""
-    features_NF = magnitudes_and_colours(examples.magnitudes_NB)
-    z_N = np.asarray(examples.z_N)
+    features_NF = magnitudes_and_colours(training.magnitudes_NB)
+    z_N = np.asarray(training.z_N)
+    new_NF = magnitudes_and_colours(test.magnitudes_NB[rows_N])
     rows = []
     for peer in peers():
         fitted = [model.fit(features_NF[split.train_N], z_N[split.train_N]) for model in peer.candidates]
         scatters = [_scatter(model, features_NF, z_N, split.validation_N) for model in fitted]
         best = fitted[int(np.argmin(scatters))]
-        z_phot_N = best.predict(features_NF[rows_N]).astype(np.float32)
+        z_phot_N = best.predict(new_NF).astype(np.float32)
         nothing_NQ = np.zeros((len(rows_N), 0), np.float32)
-        rows.append(Row(peer.name, measure((z_phot_N, nothing_NQ, z_phot_N), z_N[rows_N], ())))
+        figures = measure((z_phot_N, nothing_NQ, z_phot_N), test.z_N[rows_N], test.tile_N[rows_N], ())
+        rows.append(Row(peer.name, figures))
     return rows
 
 

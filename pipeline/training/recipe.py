@@ -1,6 +1,5 @@
 """From a training set to a sealed bundle: what `photoz train` does once it has labelled galaxies."""
 
-import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -8,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from models.contract import QUANTILE_LEVELS, ModelContract
 from models.examples import Examples, Split, SplitName, split_examples
@@ -15,9 +15,9 @@ from models.export import Label, SealedNetwork, export, seal
 from models.network import ARCHITECTURES, Architecture, PhotozNetwork
 from models.smoothing import smooth_redshifts
 from models.training import Epoch, Settings, evaluate, train
-from pipeline import __version__
 from pipeline.errors import ConfigError
 from pipeline.training.comparison import measure
+from pipeline.version import program_commit
 
 Report = Callable[[int, Epoch], None]
 """Called after each epoch with the number of the network (from 1)."""
@@ -61,10 +61,17 @@ def make_bundle(examples: Examples, recipe: Recipe, out: Path, checkpoints: Path
     split = split_examples(examples, settings.seed, recipe.split)
     if recipe.smooth:
         split = smoothed(split, examples, settings.seed)
+    # Asked for before training: the code on disk may be another one when it ends.
+    label = Label(
+        out.stem,
+        recipe.version,
+        datetime.now(UTC).date().isoformat(),
+        program_commit(),
+        settings.seed,
+        recipe.split,
+    )
     networks, histories = _members(architecture, examples, split, recipe, checkpoints, report)
     sealed = seal(networks, examples, split)
-    date = datetime.now(UTC).date().isoformat()
-    label = Label(out.stem, recipe.version, date, code_version(), settings.seed, recipe.split)
     return Trained(export(sealed, examples, split, label, _test(sealed, examples, split), out), histories)
 
 
@@ -109,14 +116,9 @@ def plot_losses(histories: Sequence[Sequence[Epoch]], path: Path) -> None:
     figure.savefig(path, dpi=120)
 
 
-def code_version() -> str:
-    """The git commit of this code, or the package's version where it is not in a repository."""
-    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short=12", "HEAD"]
-    try:
-        found = subprocess.run(command, capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        return f"photoz-run {__version__}"
-    return found.stdout.strip()
+def on_gpu() -> bool:
+    """Whether networks are trained on a GPU here."""
+    return bool(torch.cuda.is_available())
 
 
 def _members(
@@ -144,4 +146,5 @@ def _test(sealed: SealedNetwork, examples: Examples, split: Split) -> dict[str, 
     architecture = sealed.architecture
     in_bands = examples.in_bands(architecture.image_bands, architecture.magnitude_bands)
     outputs = evaluate(sealed, in_bands, split.test_N)
-    return measure(outputs, np.array(examples.z_N[split.test_N]), QUANTILE_LEVELS)
+    rows_N = split.test_N
+    return measure(outputs, np.array(examples.z_N[rows_N]), examples.tile_N[rows_N], QUANTILE_LEVELS)

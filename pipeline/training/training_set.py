@@ -28,7 +28,7 @@ class Redshifts:
 
 
 def training_rule(
-    image_bands: tuple[str, ...], magnitude_bands: tuple[str, ...], stamp_size: int, i_epoch: str = "first"
+    image_bands: tuple[str, ...], magnitude_bands: tuple[str, ...], stamp_size: int = 36, i_epoch: str = "first"
 ) -> StampRule:
     """Stamps as the project's own networks want them: calibrated with DMAG and corrected for extinction."""
     return StampRule(
@@ -42,10 +42,23 @@ def training_rule(
     )
 
 
+def set_facts(name: str, simulated: bool, rule: StampRule) -> SetFacts:
+    """What the arrays of a set cut by ``rule`` mean."""
+    return SetFacts(
+        name,
+        simulated,
+        rule.image_bands,
+        rule.magnitude_bands,
+        rule.pixel_scale,
+        rule.dmag_applied,
+        rule.extinction_corrected,
+    )
+
+
 def build_training_set(
     tiles: Iterable[TileRef], redshifts: Redshifts, rule: StampRule, config: RunConfig, facts: SetFacts
-) -> Iterator[Examples]:
-    """The selected sources with a spec-z within 1 arcsec, tile by tile; `join_examples` makes one set of them.
+) -> Iterator[tuple[Examples, NDArray[np.intp]]]:
+    """The selected sources with a spec-z within 1 arcsec, and the row of each one's spec-z, tile by tile.
 
     Of several spec-z within the radius the nearest counts; a spec-z serves only one source, even where tiles overlap.
 
@@ -63,17 +76,18 @@ def build_training_set(
             free_M[spec_N] = False
             chosen = replace(tile, sources=tile.sources.take(rows_N))
             stamps = [stamps.flux_NCHW for _, stamps in chosen.batches()]
-        yield Examples(
+        examples = Examples(
             facts,
             np.concatenate(stamps),
             chosen.sources.magnitudes_NB,
             redshifts.z_M[spec_N].astype(np.float32),
             np.full(len(rows_N), ref.tile),
         )
+        yield examples, spec_N
 
 
-def join_examples(parts: list[Examples]) -> Examples:
-    """One set from the parts.
+def join_examples(name: str, parts: list[Examples]) -> Examples:
+    """One set called ``name`` from the parts.
 
     Raises
     ------
@@ -86,7 +100,7 @@ def join_examples(parts: list[Examples]) -> Examples:
             " check that both cover the same sky, that positions are in degrees, and the quality cut"
         )
     return Examples(
-        parts[0].facts,
+        replace(parts[0].facts, name=name),
         np.concatenate([part.stamps_NCHW for part in parts]),
         np.concatenate([part.magnitudes_NB for part in parts]),
         np.concatenate([part.z_N for part in parts]),

@@ -97,7 +97,7 @@ def test_compare_writes_the_table_with_peers_beside_it(tmp_path):
     words = ["--set", tmp_path / "set", "--network", "magnitudes9", "--epochs", 2, "--split", "tile"]
     call(train_app, *words, "--out", tmp_path / "nine.onnx")
     out = ["--json", tmp_path / "t.json", "--markdown", tmp_path / "t.md"]
-    call(model_app, "compare", tmp_path / "nine.onnx", "--set", tmp_path / "set", "--peers", *out)
+    call(model_app, "compare", tmp_path / "nine.onnx", "--set", tmp_path / "set", "--peers", tmp_path / "set", *out)
     rows = json.loads((tmp_path / "t.json").read_text())["rows"]
     assert [row["name"] for row in rows] == ["scikit-learn gradient boosting", "scikit-learn perceptron", "nine"]
     # Magnitudes know colour only: nobody can be better than the width, uniform over 0.1.

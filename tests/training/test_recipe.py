@@ -26,6 +26,7 @@ from pipeline.training.comparison import (
 from pipeline.training.recipe import Recipe, make_bundle, plot_losses
 
 SETTINGS = Settings(epochs=3, batch=64, seed=5)
+ONE_TILE = np.full(4000, "tile")
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +55,7 @@ def test_the_contract_tells_set_recipe_and_test(made):
 
 def test_the_comparison_judges_on_galaxies_that_were_never_trained_on(made):
     folder, examples, trained = made
-    rows, facts = compare_bundles([folder / "table.onnx"], examples)
+    rows, facts, _ = compare_bundles([folder / "table.onnx"], examples)
     model = PhotozModel.load(folder / "table.onnx", provider="cpu", threads=1)
     test_N = split_examples(examples, 5, "tile").test_N
     np.testing.assert_array_equal(unseen([model], examples), test_N)
@@ -67,7 +68,7 @@ def test_the_comparison_judges_on_galaxies_that_were_never_trained_on(made):
 
 def test_the_table_has_plain_numbers_and_a_line_for_each_bundle(made):
     folder, examples, _ = made
-    rows, facts = compare_bundles([folder / "table.onnx"], examples)
+    rows, facts, _ = compare_bundles([folder / "table.onnx"], examples)
     read = json.loads(as_json(rows, facts))
     assert read["rows"][0]["name"] == "table"
     assert all(isinstance(value, int | float) for key, value in read["rows"][0].items() if key != "name")
@@ -81,7 +82,7 @@ def test_measured_statistics_are_those_of_the_formulas():
     z_N = (true_N + 0.003 + 0.02 * (1 + true_N) * dice.normal(size=4000)).astype("f4")
     levels = (0.025, 0.16, 0.84, 0.975)
     quantiles_NQ = z_N[:, None] - 0.003 + 0.02 * (1 + z_N[:, None]) * np.array([-1.96, -0.9945, 0.9945, 1.96], "f4")
-    figures = measure((z_N, quantiles_NQ, z_N), true_N, levels)
+    figures = measure((z_N, quantiles_NQ, z_N), true_N, ONE_TILE, levels)
     x_N = (z_N - true_N) / (1 + true_N)
     assert figures["bias"] == pytest.approx(np.mean(z_N - true_N), rel=1e-4)
     assert figures["sd"] == pytest.approx(np.std(x_N), rel=1e-4)
@@ -91,7 +92,7 @@ def test_measured_statistics_are_those_of_the_formulas():
     assert figures["coverage_95"] == pytest.approx(0.95, abs=0.015)
     # The standard error of a Gaussian's mean; dz here has 0.02 times 1 + z.
     assert figures["bias_error"] == pytest.approx(np.std(z_N - true_N) / np.sqrt(4000), rel=0.25)
-    assert set(measure((z_N, quantiles_NQ[:, :1], z_N), true_N, (0.5,))) == {
+    assert set(measure((z_N, quantiles_NQ[:, :1], z_N), true_N, ONE_TILE, (0.5,))) == {
         "number",
         *(f"{name}{error}" for name in ("bias", "sd", "median", "smad", "outliers") for error in ("", "_error")),
     }

@@ -20,7 +20,8 @@ ARCSEC = 1 / 3600
 
 def built(tile, redshifts: Redshifts):
     config = RunConfig(tiles=("all",), data=(tile.folder,), out=Path("unused"), select="all")
-    return join_examples(list(build_training_set(find_tiles([tile.folder]).values(), redshifts, RULE, config, FACTS)))
+    made = build_training_set(find_tiles([tile.folder]).values(), redshifts, RULE, config, FACTS)
+    return join_examples("test", [examples for examples, _ in made])
 
 
 def test_stamps_and_magnitudes_are_those_of_the_survey_in_the_order_of_a_run(dr4_tile):

@@ -1,0 +1,98 @@
+"""Labelled stamps of a simulated survey: tiles are made, cut and thrown away; a training set and its truth stay."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from models.contract import IMAGE_BANDS, MAGNITUDE_BANDS
+from models.examples import Examples, save_examples
+from pipeline.config import RunConfig
+from pipeline.simulation.conditions import Observation, observe
+from pipeline.simulation.geometry import PIXEL_SCALE, cell_of_tile
+from pipeline.simulation.settings import SimulationSettings
+from pipeline.simulation.tile import simulate_tile
+from pipeline.survey.discovery import find_tiles
+from pipeline.training.training_set import Redshifts, build_training_set, join_examples, set_facts, training_rule
+
+STRUCTURE_FILE = "structure.parquet"
+"""Beside a simulated set: what is true of each galaxy's structure, row by row, and its noisy total magnitudes."""
+
+STRUCTURE = ("bulge_fraction", "bulge_radius", "disc_radius", "bulge_q", "disc_q", "sersic", "clump_fraction_g")
+
+Floats = NDArray[np.float64]
+
+
+def simulate_set(
+    settings: SimulationSettings, tiles: int, folder: Path, jobs: int, report: Callable[[str], None]
+) -> Examples:
+    """Write the set of all galaxies of the bright selection, with their true redshifts, and ``structure.parquet``.
+
+    The bytes do not depend on ``jobs``; ``report`` gets a line after each tile.
+    """
+    made: list[tuple[Examples, pa.Table]] = []
+    for examples, structure in _tiles(settings, tiles, jobs):
+        report(f"{len(made) + 1}/{tiles} {examples.tile_N[0]}: {len(examples)} galaxies")
+        made.append((examples, structure))
+    name = f"{tiles} tiles of {settings.size} pixels, density {settings.density:g}, seed {settings.seed}"
+    examples = join_examples(f"simulated KiDS {settings.facts.family}: {name}", [part for part, _ in made])
+    save_examples(examples, folder)
+    pq.write_table(pa.concat_tables([structure for _, structure in made]), folder / STRUCTURE_FILE)
+    return examples
+
+
+def _tiles(settings: SimulationSettings, tiles: int, jobs: int) -> Iterator[tuple[Examples, pa.Table]]:
+    one = partial(label_tile, settings)
+    if jobs == 1:
+        yield from map(one, range(tiles))
+        return
+    with ProcessPoolExecutor(min(jobs, tiles), mp_context=get_context("spawn")) as pool:
+        yield from pool.map(one, range(tiles))
+
+
+def label_tile(settings: SimulationSettings, index: int) -> tuple[Examples, pa.Table]:
+    """The galaxies of tile number ``index``: stamps, magnitudes and true redshifts; and their structure, row by row."""
+    with TemporaryDirectory(prefix="photoz-tile-") as folder:
+        made = simulate_tile(settings, index, Path(folder), ("sci", "msk"))
+        rule = training_rule(IMAGE_BANDS, MAGNITUDE_BANDS)
+        config = RunConfig(tiles=("all",), data=(Path(folder),), out=Path(folder))
+        galaxies = made.truth.filter(pa.array(made.truth["kind"].to_numpy(zero_copy_only=False) == "galaxy"))
+        redshifts = Redshifts(*(galaxies[name].to_numpy() for name in ("ra", "dec", "z")))
+        facts = set_facts(made.tile, True, rule)
+        [(examples, rows_N)] = build_training_set(find_tiles([Path(folder)]).values(), redshifts, rule, config, facts)
+    seen = observe(settings, cell_of_tile(index, settings))
+    dice = np.random.default_rng(np.random.SeedSequence([settings.seed, 70, index]))
+    return examples, structure_table(galaxies.take(pa.array(rows_N)), seen, dice)
+
+
+def structure_table(truth: pa.Table, seen: dict[str, Observation], dice: np.random.Generator) -> pa.Table:
+    """True structure, and total magnitudes as the best imaginable photometry of the stamps would give them.
+
+    The total flux of a galaxy of known profile is measured best by weighting with the profile itself; the sky noise
+    under it is then that of 4 pi a b pixels for a Gaussian of dispersions a and b (here of the half-light ellipse
+    after seeing). Zero-point errors are the tile's, as in stamps and GAaP magnitudes.
+    """
+    columns = {name: truth[name].to_numpy().astype(np.float32) for name in STRUCTURE}
+    bulge_N, disc_N = truth["bulge_radius"].to_numpy(), truth["disc_radius"].to_numpy()
+    share_N = truth["bulge_fraction"].to_numpy()
+    radius_N = share_N * bulge_N + (1 - share_N) * disc_N
+    q_N = share_N * truth["bulge_q"].to_numpy() + (1 - share_N) * truth["disc_q"].to_numpy()
+    for band in IMAGE_BANDS:
+        noise_N = seen[band].pixel_noise * np.sqrt(4 * np.pi * _area(radius_N, q_N, seen[band].seeing)) / PIXEL_SCALE
+        flux_N = truth[f"flux_{band}"].to_numpy() * 10 ** (0.4 * seen[band].zero_point)
+        noisy_N = np.maximum(flux_N + noise_N * dice.standard_normal(len(flux_N)), noise_N)
+        columns[f"total_{band}"] = (-2.5 * np.log10(noisy_N)).astype(np.float32)
+    return pa.table(columns)
+
+
+def _area(radius_N: Floats, q_N: Floats, seeing: float) -> Floats:
+    """Product of the dispersions (arcsec squared) of a Gaussian with these half-light radii after seeing (FWHM)."""
+    core, sigma_N = seeing / 2.355, radius_N / 1.177
+    return np.asarray(np.hypot(sigma_N, core) * np.hypot(sigma_N * q_N, core))
