@@ -113,6 +113,38 @@ def test_augmentation_loses_what_it_says_and_keeps_every_pixel_value():
     assert torch.isnan(stamps).sum() == gone_NC.sum() * 64
 
 
+def test_each_galaxy_is_turned_by_itself_into_every_symmetry_of_the_square():
+    stamp_HW = torch.arange(36, dtype=torch.float32).reshape(6, 6) * 1e-12
+    stamps_NCHW = stamp_HW.expand(64, 4, 6, 6)
+    none = Settings(lost_magnitudes=0, lost_band=0, lost_edge=0)
+    turned_NCHW, _ = augment(stamps_NCHW, torch.ones(64, 9), none, np.random.default_rng(1))
+    assert len({tuple(stamp_HW.flatten().tolist()) for stamp_HW in turned_NCHW[:, 0]}) == 8
+    assert all(torch.equal(stamp_CHW[0], stamp_CHW[3]) for stamp_CHW in turned_NCHW)
+
+
+def test_lost_edges_lie_on_all_sides_and_leave_the_centre():
+    lossy = Settings(lost_magnitudes=0, lost_band=0, lost_edge=1)
+    stamps_NCHW, _ = augment(torch.zeros(200, 4, 36, 36), torch.ones(200, 9), lossy, np.random.default_rng(1))
+    gone_NHW = torch.isnan(stamps_NCHW).all(dim=1)
+    assert not gone_NHW[:, 13:23, 13:23].any()
+    sides = [gone_NHW[:, 0, 18], gone_NHW[:, -1, 18], gone_NHW[:, 18, 0], gone_NHW[:, 18, -1]]
+    assert all(20 < int(side.sum()) < 90 for side in sides)
+    assert torch.stack(sides).sum(dim=0).eq(1).all()
+
+
+def test_mixed_precision_learns_the_same(examples):
+    split = split_examples(examples, 1, "galaxy")
+    true_N = examples.z_N[split.test_N]
+    full, mixed = (
+        evaluate(
+            train(TINY, examples, split, QUICK.model_copy(update={"mixed_precision": on}))[0], examples, split.test_N
+        )
+        for on in (False, True)
+    )
+    assert not np.array_equal(full[0], mixed[0])
+    assert scatter(mixed[0], true_N) == pytest.approx(scatter(full[0], true_N), rel=0.15)
+
+
 @settings(derandomize=True, max_examples=20, deadline=None)
 @given(
     shift=st.floats(-0.02, 0.02),

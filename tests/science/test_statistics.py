@@ -12,6 +12,7 @@ from pipeline.science.statistics import (
     bootstrap_intervals,
     coverage,
     fraction_beyond,
+    group_bootstrap_intervals,
     mean,
     median,
     normalised_residual,
@@ -262,3 +263,14 @@ def test_bootstrap_keeps_columns_together_and_is_reproducible():
 @pytest.mark.parametrize("n", [0, 1])
 def test_bootstrap_of_too_few_objects_is_nan(n):
     assert np.all(np.isnan(bootstrap_intervals(one_mean, [np.zeros(n)])["mean"]))
+
+
+def test_the_bootstrap_over_groups_knows_what_their_members_share():
+    dice = np.random.default_rng(3)
+    group_N = np.repeat(np.arange(300), 20)
+    x_N = dice.normal(size=300)[group_N] + dice.normal(size=6000)
+    low, high = group_bootstrap_intervals(one_mean, [x_N], group_N, replicates=800)["mean"]
+    # Variance of the mean: that of 300 shared parts, and that of 6000 own ones.
+    assert (high - low) / 2 == pytest.approx(np.sqrt(1 / 300 + 1 / 6000), rel=0.12)
+    low, high = group_bootstrap_intervals(one_mean, [x_N], np.zeros(6000), replicates=800)["mean"]
+    assert (high - low) / 2 == pytest.approx(np.sqrt(2 / 6000), rel=0.12)

@@ -1,0 +1,93 @@
+"""Sets of labelled stamps made by the simulator: the same whatever the processes, truth row by row, and the bound."""
+
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import typer
+from support.galaxies import toy_examples
+from typer.testing import CliRunner
+
+from models.examples import load_examples, save_examples, split_examples
+from models.training import Settings
+from pipeline.cli.simulate import simulate
+from pipeline.errors import ConfigError
+from pipeline.simulation.conditions import observe
+from pipeline.simulation.geometry import cell_of_tile
+from pipeline.simulation.settings import SimulationSettings
+from pipeline.training import bound
+from pipeline.training.simulated import STRUCTURE_FILE, simulate_set, structure_table
+
+SMALL = SimulationSettings(size=500, density=60, release="DR4.0", seed=8)
+
+app = typer.Typer()
+app.command()(simulate)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("set")
+    simulate_set(SMALL, 3, folder, 1, lambda line: None)
+    return folder
+
+
+def test_a_set_holds_the_bright_galaxies_of_every_tile_and_what_is_true_of_them(folder):
+    examples, truth = load_examples(folder), pq.read_table(folder / STRUCTURE_FILE)
+    assert examples.facts.simulated
+    assert "3 tiles of 500 pixels, density 60, seed 8" in examples.facts.name
+    assert len(np.unique(examples.tile_N)) == 3
+    assert examples.stamps_NCHW.shape == (len(truth), 4, 36, 36)
+    # GAaP sees a part of the light, the same in all bands but for gradients and noise: rows belong together.
+    missed_N = examples.magnitudes_NB[:, 2] - truth["total_r"].to_numpy()
+    assert np.nanstd(missed_N) < 0.35
+    assert np.nanstd(examples.magnitudes_NB[:, 2] - np.roll(truth["total_r"].to_numpy(), 1)) > 0.6
+    # Larger galaxies lose more of their light to the aperture.
+    assert np.corrcoef(missed_N, np.log(truth["disc_radius"].to_numpy()))[0, 1] > 0.2
+
+
+def test_the_bytes_do_not_depend_on_the_number_of_processes(folder, tmp_path):
+    words = ["--stamps", "--tiles", 3, "--size", 500, "--density", 60, "--release", "DR4.0", "--seed", 8, "--jobs", 2]
+    said = CliRunner().invoke(app, [str(tmp_path / "two"), *map(str, words)], catch_exceptions=False).output
+    assert "labelled galaxies of 3 tiles" in said
+    names = sorted(path.name for path in folder.iterdir())
+    assert names == sorted(path.name for path in (tmp_path / "two").iterdir())
+    for name in names:
+        assert (folder / name).read_bytes() == (tmp_path / "two" / name).read_bytes(), name
+
+
+def test_total_magnitudes_have_the_zero_point_of_the_tile_and_noise_that_grows_with_the_area():
+    n = 4000
+    seen = observe(SMALL, cell_of_tile(0, SMALL))
+    radius_N = np.where(np.arange(n) < n // 2, 0.5, 3.0)
+    columns = {name: np.full(n, 0.5) for name in ("bulge_fraction", "bulge_q", "disc_q", "sersic", "clump_fraction_g")}
+    columns |= {"bulge_radius": radius_N, "disc_radius": radius_N}
+    columns |= {f"flux_{band}": np.full(n, 1e-9) for band in "ugri"}
+    table = structure_table(pa.table(columns), seen, np.random.default_rng(1))
+    u_N = table["total_u"].to_numpy()
+    assert np.median(u_N[: n // 2]) == pytest.approx(22.5 - seen["u"].zero_point, abs=0.02)
+    # By hand: sky noise of one pixel times the square root of 4 pi a b pixels, as a magnitude.
+    for part, radius in ((slice(n // 2), 0.5), (slice(n // 2, n), 3.0)):
+        a, b = (np.hypot(seen["u"].seeing / 2.355, size / 1.177) / 0.2 for size in (radius, 0.5 * radius))
+        flux_error = seen["u"].pixel_noise * np.sqrt(4 * np.pi * a * b)
+        assert np.std(10 ** (-0.4 * u_N[part])) == pytest.approx(flux_error, rel=0.05)
+
+
+def test_the_bound_uses_what_only_the_truth_knows(tmp_path, monkeypatch):
+    monkeypatch.setattr(bound, "SETTINGS", Settings(epochs=6, batch=64, lost_magnitudes=0.0))
+    monkeypatch.setattr(bound, "MEMBERS", 1)
+    examples = toy_examples(3000)
+    save_examples(examples, tmp_path)
+    # z = 0.1 + 0.1 colour + 0.1 width: no magnitude knows the width.
+    width_N = 10 * (examples.z_N - 0.1) - (examples.magnitudes_NB[:, 1] - examples.magnitudes_NB[:, 3]) / 0.6
+    pq.write_table(pa.table({"disc_radius": np.exp(width_N)}), tmp_path / STRUCTURE_FILE)
+    split = split_examples(examples, 1, "tile")
+    known = bound.with_structure(examples, tmp_path)
+    row = bound.bound_row(known, split, known, split.test_N)
+    blind = replace(known, magnitudes_NB=np.where(np.arange(10) < 9, known.magnitudes_NB, 1.0).astype("f4"))
+    blind.magnitudes_NB[:, 9] += np.random.default_rng(0).normal(size=len(blind))
+    assert row.figures["smad"] < 0.5 * bound.bound_row(blind, split, blind, split.test_N).figures["smad"]
+    pq.write_table(pa.table({"disc_radius": width_N[:-1]}), tmp_path / STRUCTURE_FILE)
+    with pytest.raises(ConfigError, match="has 2999 rows, the set 3000; make it again"):
+        bound.with_structure(examples, tmp_path)
