@@ -70,9 +70,12 @@ class Examples:
             raise TrainingError(f"training set {facts.name} has no band {', '.join(sorted(lacking))}")
         if image_bands == facts.image_bands and magnitude_bands == facts.magnitude_bands:
             return self
+        stamps_NCHW = self.stamps_NCHW
+        if image_bands != facts.image_bands:
+            stamps_NCHW = stamps_NCHW[:, [facts.image_bands.index(band) for band in image_bands]]
         return Examples(
             SetFacts(**{**asdict(facts), "image_bands": image_bands, "magnitude_bands": magnitude_bands}),
-            self.stamps_NCHW[:, [facts.image_bands.index(band) for band in image_bands]],
+            stamps_NCHW,
             self.magnitudes_NB[:, [facts.magnitude_bands.index(band) for band in magnitude_bands]],
             self.z_N,
             self.tile_N,

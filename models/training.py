@@ -86,6 +86,7 @@ def train(
     settings: Settings,
     checkpoint: Path | None = None,
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
+    on_batch: Callable[[float], None] = lambda share: None,
 ) -> tuple[PhotozNetwork, list[Epoch]]:
     """Train one network; return it with the weights of its best epoch, ready to evaluate, and the whole history.
 
@@ -93,6 +94,8 @@ def train(
     ----------
     checkpoint
         Written after each epoch; if it exists, training goes on from there, to the same result as without a break.
+    on_epoch, on_batch
+        Called after each epoch, and after each batch with the share of the epoch that is done.
 
     Raises
     ------
@@ -106,7 +109,7 @@ def train(
     if checkpoint is not None and checkpoint.exists():
         _restore(progress, checkpoint, identity)
     while not _finished(progress, settings):
-        epoch = _run_epoch(progress, examples, split, settings)
+        epoch = _run_epoch(progress, examples, split, settings, on_batch)
         if checkpoint is not None:
             _store(progress, checkpoint, identity)
         on_epoch(epoch)
@@ -169,7 +172,9 @@ def _finished(progress: Progress, settings: Settings) -> bool:
     return done >= settings.epochs or done - progress.best_epoch >= settings.patience
 
 
-def _run_epoch(progress: Progress, examples: Examples, split: Split, settings: Settings) -> Epoch:
+def _run_epoch(
+    progress: Progress, examples: Examples, split: Split, settings: Settings, on_batch: Callable[[float], None]
+) -> Epoch:
     number = len(progress.history)
     # Seeded by epoch: a resumed training draws what an unbroken one would.
     dice = np.random.default_rng([settings.seed, number])
@@ -178,6 +183,7 @@ def _run_epoch(progress: Progress, examples: Examples, split: Split, settings: S
     for step, rows_N in enumerate(batches):
         rate = learning_rate(settings, (number + step / len(batches)) / settings.epochs)
         losses.append(_step(progress, examples, rows_N, settings, rate, dice))
+        on_batch((step + 1) / len(batches))
     outputs = evaluate(progress.network, examples, split.validation_N)
     true_z_N = np.array(examples.z_N[split.validation_N])
     z_N, quantiles_NQ, target_N = (torch.as_tensor(array) for array in (*outputs[:2], true_z_N))

@@ -100,7 +100,9 @@ def train(
         typer.echo(f"{len(examples):,} galaxies of {examples.facts.name}")
         if out is None:
             return
-        trained = make_bundle(examples, recipe, out, checkpoints, EpochLines(ensemble, epochs).line)
+        lines = EpochLines(ensemble, epochs)
+        with lines.bar:
+            trained = make_bundle(examples, recipe, out, checkpoints, lines)
     except (TrainingError, BundleError) as error:
         raise ConfigError(str(error)) from error
     if loss_plot is not None:
@@ -112,24 +114,35 @@ def train(
 
 
 class EpochLines:
-    """One line an epoch, with the time that is left by the pace of this network."""
+    """One line an epoch, with the time that is left by the pace of this network; on a terminal a bar below them."""
 
     def __init__(self, networks: int, epochs: int):
-        self.networks, self.epochs, self.network, self.start, self.done = networks, epochs, 0, 0.0, 0
+        from rich.console import Console
+        from rich.progress import Progress
 
-    def line(self, network: int, epoch: "Epoch") -> None:
+        self.networks, self.epochs, self.network, self.start, self.done = networks, epochs, 0, 0.0, 0
+        console = Console()
+        self.bar = Progress(console=console, disable=not console.is_terminal, transient=True)
+        self.task = self.bar.add_task("", total=1.0)
+
+    def epoch(self, network: int, epoch: "Epoch") -> None:
         """Print the line of ``epoch`` of network number ``network``."""
         from time import monotonic
 
         if network != self.network:
             self.network, self.start, self.done = network, monotonic(), 0
-            typer.echo("network  epoch      loss  validation      SMAD   minutes left")
+            self.bar.console.print("network  epoch      loss  validation      SMAD   minutes left")
         pace = (monotonic() - self.start) / self.done / 60 if self.done else float("nan")
         self.done += 1
-        typer.echo(
+        self.bar.console.print(
             f"{network:3d}/{self.networks:<3d}{epoch.epoch:4d}/{self.epochs:<4d}{epoch.train_loss:9.4f}"
-            f"{epoch.validation_loss:12.4f}{epoch.validation_smad:10.5f}{pace * (self.epochs - epoch.epoch):15.1f}"
+            f"{epoch.validation_loss:12.4f}{epoch.validation_smad:10.5f}{pace * (self.epochs - epoch.epoch):15.1f}",
+            highlight=False,
         )
+
+    def batch(self, network: int, share: float) -> None:
+        """Move the bar of the epoch."""
+        self.bar.update(self.task, completed=share, description=f"network {network}, epoch")
 
 
 def _from_survey(

@@ -1,10 +1,11 @@
 """From a training set to a sealed bundle: what `photoz train` does once it has labelled galaxies."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -19,8 +20,15 @@ from pipeline.errors import ConfigError
 from pipeline.training.comparison import measure
 from pipeline.version import program_commit
 
-Report = Callable[[int, Epoch], None]
-"""Called after each epoch with the number of the network (from 1)."""
+
+class Report(Protocol):
+    """Who is told how training goes on; networks are numbered from 1."""
+
+    def epoch(self, network: int, epoch: Epoch) -> None:
+        """After each epoch."""
+
+    def batch(self, network: int, share: float) -> None:
+        """After each batch, with the share of the epoch that is done."""
 
 
 @dataclass(frozen=True)
@@ -136,7 +144,8 @@ def _members(
         if checkpoints is not None:
             checkpoints.mkdir(parents=True, exist_ok=True)
             checkpoint = checkpoints / f"{recipe.network}-{settings.seed}.pt"
-        network, history = train(architecture, examples, split, settings, checkpoint, partial(report, member))
+        reports = partial(report.epoch, member), partial(report.batch, member)
+        network, history = train(architecture, examples, split, settings, checkpoint, *reports)
         networks.append(network)
         histories.append(history)
     return networks, histories

@@ -74,6 +74,28 @@ def test_one_source_of_galaxies_is_wanted(tmp_path):
         call(train_app, "--set", tmp_path, "--out", tmp_path / "x.onnx")
 
 
+def test_a_set_can_be_kept_without_training_and_a_table_can_be_called_simulated(tmp_path):
+    examples = toy_examples(1500)
+    with fitsio.FITS(tmp_path / "table.fits", "rw") as fits:
+        fits.write({"g": examples.magnitudes_NB[:, 1], "r": examples.magnitudes_NB[:, 2], "z": examples.z_N})
+    words = ["--table", tmp_path / "table.fits", "--bands", "g,r", "--z", "z"]
+    with pytest.raises(ConfigError, match="nothing to make: give --out"):
+        call(train_app, *words)
+    call(train_app, *words, "--keep-set", tmp_path / "set", "--simulated")
+    assert load_examples(tmp_path / "set").facts.simulated
+    call(train_app, *words, "--keep-set", tmp_path / "observed")
+    assert not load_examples(tmp_path / "observed").facts.simulated
+
+
+def test_peers_need_the_set_that_the_bundles_were_trained_on(tmp_path):
+    save_examples(toy_examples(1500), tmp_path / "set")
+    save_examples(toy_examples(1500, seed=9), tmp_path / "other")
+    words = ["--set", tmp_path / "set", "--network", "magnitudes4", "--epochs", 1, "--out", tmp_path / "four.onnx"]
+    call(train_app, *words)
+    with pytest.raises(ConfigError, match=r"other: --peers needs the set that the last bundle was trained on"):
+        call(model_app, "compare", tmp_path / "four.onnx", "--set", tmp_path / "set", "--peers", tmp_path / "other")
+
+
 def test_what_is_not_installed_is_named_with_its_extra():
     need("numpy", extra="train")
     with pytest.raises(ConfigError, match="needs no_such_module: install photoz-run with the extra 'train'"):

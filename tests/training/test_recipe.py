@@ -26,6 +26,14 @@ from pipeline.training.comparison import (
 from pipeline.training.recipe import Recipe, make_bundle, plot_losses
 
 SETTINGS = Settings(epochs=3, batch=64, seed=5)
+
+
+class Silent:
+    def epoch(self, network, epoch): ...
+
+    def batch(self, network, share): ...
+
+
 ONE_TILE = np.full(4000, "tile")
 
 
@@ -35,7 +43,7 @@ def made(tmp_path_factory):
     examples = toy_examples(3000)
     save_examples(examples, folder / "set")
     recipe = Recipe("magnitudes9", 2, "tile", False, SETTINGS, "7")
-    trained = make_bundle(examples, recipe, folder / "table.onnx", folder / "checkpoints", lambda network, epoch: None)
+    trained = make_bundle(examples, recipe, folder / "table.onnx", folder / "checkpoints", Silent())
     return folder, examples, trained
 
 
@@ -138,7 +146,7 @@ def test_a_spike_in_the_redshift_distribution_disappears_and_the_rest_stays():
 def test_an_unknown_network_is_refused(tmp_path):
     recipe = Recipe("gru", 1, "tile", False, SETTINGS, "1")
     with pytest.raises(ConfigError, match="network 'gru' is none of hybrid"):
-        make_bundle(toy_examples(1200), recipe, tmp_path / "x.onnx", None, lambda network, epoch: None)
+        make_bundle(toy_examples(1200), recipe, tmp_path / "x.onnx", None, Silent())
 
 
 def test_loss_curves_are_drawn(made, tmp_path):
