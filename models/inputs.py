@@ -19,8 +19,15 @@ FAINTEST = 50.0
 BRIGHTEST_PIXEL = 1.0
 """Pixels at or beyond this (maggies: a star of magnitude 0) are not measurements; NaN falls under it too."""
 
-WINDOW_SIGMA = 3.5
+APERTURE_SIGMA = 3.5
 """Width of the Gaussian aperture in pixels: 0.7 arcsec, the scale of the GAaP magnitudes."""
+
+GROWTH_SIGMAS = (1.5, 2.5, 5.0, 7.5, 11.0)
+"""Further apertures: how light grows outwards, band by band. Sums of pixels are exact to a per cent or better, and what
+convolutions make of logarithmic pixels is not; total colours and sizes are most of what a stamp tells beyond GAaP."""
+
+FAR = 6.0
+"""Growth beyond so many standard deviations, beside a bright star for instance, is cut off there."""
 
 EIGENVALUE_FLOOR = 1e-5
 """Of the correlation matrix: keeps the inverse harmless where two bands say the same."""
@@ -31,9 +38,14 @@ SMALLEST = 1e-20
 
 @dataclass(frozen=True)
 class Scales:
-    """Constants of the training set that travel with the weights; features F are magnitudes, then apertures."""
+    """Constants of the training set that travel with the weights; features F are magnitudes, then apertures.
+
+    Growth G is that of each band in turn to each of `GROWTH_SIGMAS`.
+    """
 
     noise_C: NDArray[np.float64]
+    growth_mean_G: NDArray[np.float64]
+    growth_deviation_G: NDArray[np.float64]
     mean_F: NDArray[np.float64]
     deviation_F: NDArray[np.float64]
     whitening_FF: NDArray[np.float64]
@@ -50,28 +62,33 @@ def asinh(x: Tensor) -> Tensor:
 
 
 class Stretch(nn.Module):
-    """Pixels in maggies to asinh(flux / 3 sigma), gaps to 0 (sky), and one aperture flux per band."""
+    """Pixels in maggies to asinh(flux / 3 sigma), gaps to 0 (sky), and aperture fluxes in each band."""
 
     scale_C11: Tensor
-    window_HW: Tensor
+    windows_PK: Tensor
 
     def __init__(self, n_bands: int, stamp_size: int):
         super().__init__()
         self.register_buffer("scale_C11", torch.ones(n_bands, 1, 1))
-        self.register_buffer("window_HW", _window(stamp_size))
+        windows = [_window(stamp_size, sigma) for sigma in (APERTURE_SIGMA, *GROWTH_SIGMAS)]
+        self.register_buffer("windows_PK", torch.stack(windows, dim=1))
 
     def set_noise(self, noise_C: NDArray[np.float64]) -> None:
         """Take the sky noise per pixel of each band, in maggies."""
         self.scale_C11.copy_(torch.as_tensor(1.0 / (STRETCH_SIGMAS * noise_C))[:, None, None])
 
-    def forward(self, stamps_NCHW: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Stretched pixels NCHW, aperture features NC, and which of these are known NC (0 or 1)."""
+    def forward(self, stamps_NCHW: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Stretched pixels NCHW, aperture features NC, their growth to further apertures NG, and which are known NC.
+
+        An aperture flux is asinh(signal to noise / 3); growth is the difference to that of `APERTURE_SIGMA`.
+        """
         good_NCHW = torch.abs(stamps_NCHW) < BRIGHTEST_PIXEL
         scaled_NCHW = torch.where(good_NCHW, stamps_NCHW * self.scale_C11, 0.0)
-        weight_NC = (good_NCHW * self.window_HW).sum(dim=(2, 3))
-        flux_NC = (scaled_NCHW * self.window_HW).sum(dim=(2, 3)) / torch.clamp(weight_NC, min=1e-3)
-        known_NC = (weight_NC > 0.5).to(stamps_NCHW.dtype)
-        return asinh(scaled_NCHW), asinh(10.0 * flux_NC) * known_NC, known_NC
+        share_NCK = good_NCHW.to(stamps_NCHW.dtype).flatten(2) @ (self.windows_PK * self.windows_PK.sum(0).reciprocal())
+        flux_NCK = asinh((scaled_NCHW.flatten(2) @ self.windows_PK) / torch.clamp(share_NCK, min=1e-3))
+        known_NC = (share_NCK[:, :, 0] > 0.5).to(stamps_NCHW.dtype)
+        growth_NG = ((flux_NCK[:, :, 1:] - flux_NCK[:, :, :1]) * known_NC[:, :, None]).flatten(1)
+        return asinh(scaled_NCHW), flux_NCK[:, :, 0] * known_NC, growth_NG, known_NC
 
 
 class Completion(nn.Module):
@@ -128,32 +145,46 @@ class Completion(nn.Module):
 class Features(nn.Module):
     """Raw inputs to (stretched stamps, table features, domain distance); either input may have no band at all."""
 
-    def __init__(self, n_image_bands: int, n_magnitude_bands: int, stamp_size: int):
+    growth_mean_G: Tensor
+    growth_deviation_G: Tensor
+
+    def __init__(self, n_image_bands: int, n_magnitude_bands: int, stamp_size: int, with_growth: bool = True):
         super().__init__()
         self.n_image_bands, self.n_magnitude_bands = n_image_bands, n_magnitude_bands
+        self.with_growth = with_growth and n_image_bands > 0
         self.stretch = Stretch(n_image_bands, stamp_size)
         self.completion = Completion(n_image_bands + n_magnitude_bands)
-        self.n_table = 3 * (n_image_bands + n_magnitude_bands)
+        n_growth = n_image_bands * len(GROWTH_SIGMAS)
+        self.register_buffer("growth_mean_G", torch.zeros(n_growth))
+        self.register_buffer("growth_deviation_G", torch.ones(n_growth))
+        self.n_table = 3 * (n_image_bands + n_magnitude_bands) + n_growth * self.with_growth
 
     def set_scales(self, scales: Scales) -> None:
         """Take the constants of the training set."""
         self.stretch.set_noise(scales.noise_C)
         self.completion.set_scales(scales)
+        self.growth_mean_G.copy_(torch.as_tensor(scales.growth_mean_G))
+        self.growth_deviation_G.copy_(torch.as_tensor(scales.growth_deviation_G))
 
     def forward(self, stamps_NCHW: Tensor, magnitudes_NB: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Stretched stamps NCHW, table features (completed, whitened, missing) and domain distance N."""
-        stretched_NCHW, features_NF, known_NF = self.summary(stamps_NCHW, magnitudes_NB)
+        """Stretched stamps NCHW, table features (completed, whitened, missing, growth) and domain distance N."""
+        stretched_NCHW, features_NF, growth_NG, known_NF = self.summary(stamps_NCHW, magnitudes_NB)
         completed_NF, whitened_NF, distance_N = self.completion(features_NF, known_NF)
-        return stretched_NCHW, torch.cat([completed_NF, whitened_NF, 1.0 - known_NF], dim=1), distance_N
+        table_NF = torch.cat([completed_NF, whitened_NF, 1.0 - known_NF], dim=1)
+        if self.with_growth:
+            standard_NG = (growth_NG - self.growth_mean_G) / self.growth_deviation_G
+            known_NG = torch.repeat_interleave(known_NF[:, self.n_magnitude_bands :], len(GROWTH_SIGMAS), dim=1)
+            table_NF = torch.cat([table_NF, (standard_NG * known_NG).clamp(-FAR, FAR)], dim=1)
+        return stretched_NCHW, table_NF, distance_N
 
-    def summary(self, stamps_NCHW: Tensor, magnitudes_NB: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Stretched stamps NCHW, features NF before completion (0 where unknown), and which are known NF."""
+    def summary(self, stamps_NCHW: Tensor, magnitudes_NB: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Stretched stamps NCHW, features NF before completion (0 where unknown), growth NG, and what is known NF."""
         good_NB = torch.abs(magnitudes_NB) < FAINTEST
         known_NF, features_NF = good_NB.to(magnitudes_NB.dtype), torch.where(good_NB, magnitudes_NB, 0.0)
         if not self.n_image_bands:
-            return stamps_NCHW, features_NF, known_NF
-        stretched_NCHW, aperture_NC, known_NC = self.stretch(stamps_NCHW)
-        return stretched_NCHW, torch.cat([features_NF, aperture_NC], 1), torch.cat([known_NF, known_NC], 1)
+            return stamps_NCHW, features_NF, features_NF[:, :0], known_NF
+        stretched_NCHW, aperture_NC, growth_NG, known_NC = self.stretch(stamps_NCHW)
+        return stretched_NCHW, torch.cat([features_NF, aperture_NC], 1), growth_NG, torch.cat([known_NF, known_NC], 1)
 
 
 def fit_scales(
@@ -171,8 +202,9 @@ def fit_scales(
     noise_C = sky_noise(stamps_NCHW)
     features = Features(stamps_NCHW.shape[1], magnitudes_NB.shape[1], stamps_NCHW.shape[2])
     features.stretch.set_noise(noise_C)
-    values_NF, known_NF = _summaries(features, stamps_NCHW, magnitudes_NB)
-    complete_NF = values_NF[known_NF.all(axis=1)].astype(np.float64)
+    values_NF, growth_NG, known_NF = _summaries(features, stamps_NCHW, magnitudes_NB)
+    complete_N = known_NF.all(axis=1)
+    complete_NF = values_NF[complete_N].astype(np.float64)
     mean_F, deviation_F = complete_NF.mean(axis=0), complete_NF.std(axis=0)
     standard_NF = (complete_NF - mean_F) / deviation_F
     eigenvalues_F, vectors_FF = np.linalg.eigh(np.cov(standard_NF, rowvar=False).reshape(len(mean_F), -1))
@@ -180,6 +212,8 @@ def fit_scales(
     distance_N = np.linalg.norm(standard_NF @ whitening_FF, axis=1)
     return Scales(
         noise_C,
+        growth_NG[complete_N].mean(axis=0, dtype=np.float64),
+        growth_NG[complete_N].std(axis=0, dtype=np.float64),
         mean_F,
         deviation_F,
         whitening_FF,
@@ -199,20 +233,19 @@ def sky_noise(stamps_NCHW: NDArray[np.float32]) -> NDArray[np.float64]:
 
 def _summaries(
     features: Features, stamps_NCHW: NDArray[np.float32], magnitudes_NB: NDArray[np.float32], chunk: int = 2000
-) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    values, known = [], []
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_]]:
+    parts = []
     with torch.no_grad():
         for start in range(0, len(magnitudes_NB), chunk):
-            part = slice(start, start + chunk)
-            _, values_NF, known_NF = features.summary(
-                torch.as_tensor(stamps_NCHW[part]), torch.as_tensor(magnitudes_NB[part])
-            )
-            values.append(values_NF.numpy())
-            known.append(known_NF.numpy() > 0.5)
-    return np.concatenate(values), np.concatenate(known)
+            rows = slice(start, start + chunk)
+            stamps, magnitudes = torch.as_tensor(stamps_NCHW[rows]), torch.as_tensor(magnitudes_NB[rows])
+            parts.append([part.numpy() for part in features.summary(stamps, magnitudes)[1:]])
+    values_NF, growth_NG, known_NF = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    return values_NF, growth_NG, known_NF > 0.5
 
 
-def _window(stamp_size: int) -> Tensor:
+def _window(stamp_size: int, sigma: float) -> Tensor:
     offset = torch.arange(stamp_size) - (stamp_size - 1) / 2
-    window_HW = torch.exp(-(offset[:, None] ** 2 + offset[None, :] ** 2) / (2 * WINDOW_SIGMA**2))
-    return window_HW / window_HW.sum()
+    window_HW = torch.exp(-(offset[:, None] ** 2 + offset[None, :] ** 2) / (2 * sigma**2))
+    # So that noise of one unit per pixel gives noise of one unit.
+    return (window_HW / window_HW.square().sum().sqrt()).flatten()

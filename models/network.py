@@ -123,7 +123,10 @@ class PhotozNetwork(nn.Module):
         self.architecture = architecture
         dense = architecture.dense
         self.features = Features(
-            len(architecture.image_bands), len(architecture.magnitude_bands), architecture.stamp_size
+            len(architecture.image_bands),
+            len(architecture.magnitude_bands),
+            architecture.stamp_size,
+            with_growth=not architecture.published,
         )
         self.image: nn.Module | None = None
         if architecture.published:

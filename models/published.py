@@ -1,7 +1,8 @@
 """The layers of the published Hybrid-z network (A&A 698, A276), in its smaller variant, for comparison.
 
-67 million multiply-adds and 10.5 million weights. Inputs, head and loss are this project's: the comparison is of
-architectures. Unlike the project's own network it has no batch normalisation among its convolutions.
+67 million multiply-adds and 10.5 million weights. Scaling of the inputs, head and loss are this project's: the
+comparison is of architectures. Unlike the project's own network it has no batch normalisation among its convolutions,
+and is not told how light grows from aperture to aperture.
 """
 
 import torch

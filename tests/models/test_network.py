@@ -175,10 +175,41 @@ def test_stretch_is_asinh_of_flux_over_three_sigma_with_gaps_at_the_sky():
     stretch.set_noise(np.array([1e-12, 4e-12]))
     stamps_NCHW = np.random.default_rng(0).normal(0, 1e-10, (5, 2, 12, 12)).astype("f4")
     stamps_NCHW[1, 0, 2] = np.nan
-    found, _, known_NC = stretch(torch.as_tensor(stamps_NCHW))
+    found, _, _, known_NC = stretch(torch.as_tensor(stamps_NCHW))
     expected = np.nan_to_num(np.arcsinh(stamps_NCHW.astype("f8") / np.array([3e-12, 12e-12])[:, None, None]))
     np.testing.assert_allclose(found.numpy(), expected, atol=1e-5)
     assert known_NC.all()
+
+
+def test_apertures_measure_a_gaussian_of_known_flux_and_its_growth_whatever_is_missing_beside_it():
+    stretch = Stretch(1, 36)
+    stretch.set_noise(np.array([1e-12]))
+    offset = np.arange(36) - 17.5
+    radius2_HW = offset[:, None] ** 2 + offset**2
+    stamp_HW = 3e-9 * np.exp(-radius2_HW / (2 * 3.0**2)) / (2 * np.pi * 3.0**2)
+    _, flux_NC, growth_NG, _ = stretch(torch.as_tensor(stamp_HW, dtype=torch.float32)[None, None])
+    # Two Gaussians: flux s^2 / (s^2 + 3^2), and noise s sqrt(pi) for unit noise per pixel.
+    signal_K = np.array([3e-9 * s**2 / (s**2 + 9) / (1e-12 * s * np.sqrt(np.pi)) for s in (3.5, 1.5, 2.5, 5.0)])
+    expected_K = np.arcsinh(signal_K / 3)
+    assert float(flux_NC) == pytest.approx(expected_K[0], abs=1e-4)
+    np.testing.assert_allclose(growth_NG[0, :3].numpy(), expected_K[1:] - expected_K[0], atol=1e-3)
+    stamp_HW[::3] = np.nan
+    _, thinned_NC, thinned_NG, known_NC = stretch(torch.as_tensor(stamp_HW, dtype=torch.float32)[None, None])
+    assert known_NC.all()
+    np.testing.assert_allclose(thinned_NC.numpy(), flux_NC.numpy(), atol=0.03)
+    np.testing.assert_allclose(thinned_NG.numpy(), growth_NG.numpy(), atol=0.1)
+
+
+def test_the_growth_of_a_band_without_pixels_is_unknown_not_extreme():
+    examples = toy_examples(1500)
+    network = untrained(TINY, 1)
+    stamps_NCHW = torch.as_tensor(examples.stamps_NCHW[:50]).clone()
+    stamps_NCHW[:, 2] = float("nan")
+    _, table_NF, _ = network.features(stamps_NCHW, torch.as_tensor(examples.magnitudes_NB[:50]))
+    growth_NCK = table_NF[:, 3 * 13 :].reshape(50, 4, -1)
+    assert torch.all(growth_NCK[:, 2] == 0)
+    assert torch.isfinite(table_NF).all()
+    assert float(growth_NCK[:, 0].abs().max()) <= 6
 
 
 def test_multiply_adds_are_those_counted_by_hand():
