@@ -31,7 +31,7 @@ class Architecture:
     stamp_size: int = 36
     stem: tuple[int, int, int] = (48, 7, 3)
     widths: tuple[tuple[int, ...], tuple[int, ...]] = ((96,), (128, 128))
-    dense: int = 128
+    dense: int = 256
     published: bool = False
     """The layers of `models.published` instead; ``stem`` and ``widths`` do not count then."""
 
@@ -136,7 +136,7 @@ class PhotozNetwork(nn.Module):
         else:
             self.table = _dense(self.features.n_table, dense, dense)
             self.image = ImageBranch(architecture) if architecture.image_bands else None
-            self.joined = _dense(2 * dense if self.image else dense, dense)
+            self.joined = _dense(2 * dense if self.image else dense, dense, dense)
         self.head = Head(dense)
 
     def set_scales(self, scales: Scales) -> None:

@@ -214,7 +214,7 @@ def test_the_growth_of_a_band_without_pixels_is_unknown_not_extreme():
 
 def test_multiply_adds_are_those_counted_by_hand():
     network = PhotozNetwork(replace(ARCHITECTURES["magnitudes9"], dense=10))
-    assert multiply_adds(network) == 27 * 10 + 10 * 10 + 10 * 10 + 10 * (1 + len(QUANTILE_LEVELS))
+    assert multiply_adds(network) == 27 * 10 + 3 * 10 * 10 + 10 * (1 + len(QUANTILE_LEVELS))
     assert multiply_adds(PhotozNetwork(ARCHITECTURES["hybrid"])) <= 12e6
 
 
