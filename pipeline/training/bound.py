@@ -23,7 +23,7 @@ from pipeline.training.comparison import BOUND, Row, measure
 from pipeline.training.simulated import STRUCTURE_FILE
 
 MEMBERS = 3
-SETTINGS = Settings(epochs=60, batch=256, lost_magnitudes=0.0)
+SETTINGS = Settings(epochs=40, batch=256, lost_magnitudes=0.0)
 DENSE = 256
 
 SKEWED = ("bulge_radius", "disc_radius", "sersic")
