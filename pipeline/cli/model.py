@@ -104,8 +104,10 @@ def _peers(
     if facts["training_digest"] != training.digest() or facts["split"] == "none":
         raise ConfigError(f"{folder}: --peers needs the set that the last bundle was trained on")
     split = split_examples(training, int(facts["seed"]), cast("SplitName", facts["split"]))
+    typer.echo("fitting scikit-learn's regressors to the magnitudes of the training part", err=True)
     rows = peer_rows(training, split, examples, rows_N)
     if knows_structure(folder) and knows_structure(kept_set):
+        typer.echo("training the information bound's ensemble on true structure and total magnitudes", err=True)
         rows.append(bound_row(with_structure(training, folder), split, with_structure(examples, kept_set), rows_N))
     return rows
 
