@@ -132,7 +132,7 @@ def test_lost_edges_lie_on_all_sides_and_leave_the_centre():
     assert torch.stack(sides).sum(dim=0).eq(1).all()
 
 
-def test_mixed_precision_learns_the_same(examples):
+def test_mixed_precision_learns_what_the_stamps_tell(examples):
     split = split_examples(examples, 1, "galaxy")
     true_N = examples.z_N[split.test_N]
     full, mixed = (
@@ -142,7 +142,8 @@ def test_mixed_precision_learns_the_same(examples):
         for on in (False, True)
     )
     assert not np.array_equal(full[0], mixed[0])
-    assert scatter(mixed[0], true_N) == pytest.approx(scatter(full[0], true_N), rel=0.15)
+    # Who knows colour alone is left with a width, uniform over 0.1: bfloat16 must not cost what the stamps give.
+    assert max(scatter(full[0], true_N), scatter(mixed[0], true_N)) < 0.1 * 0.1 / np.sqrt(12)
 
 
 @settings(derandomize=True, max_examples=20, deadline=None)
