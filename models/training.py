@@ -103,7 +103,7 @@ def train(
         If the checkpoint belongs to another architecture, training set or setting.
     """
     examples = examples.in_bands(architecture.image_bands, architecture.magnitude_bands)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = torch.device("cuda" if on_gpu() else "cpu")
     progress = _begin(architecture, examples, split, settings, device)
     identity = _identity(architecture, examples, split, settings)
     if checkpoint is not None and checkpoint.exists():
@@ -115,6 +115,11 @@ def train(
         on_epoch(epoch)
     progress.network.load_state_dict(progress.best_state)
     return progress.network.eval().cpu(), progress.history
+
+
+def on_gpu() -> bool:
+    """Whether networks are trained on a GPU here."""
+    return bool(torch.cuda.is_available())
 
 
 def evaluate(network: torch.nn.Module, examples: Examples, rows_N: NDArray[np.int64]) -> Outputs:

@@ -69,12 +69,14 @@ def train(
     need("torch", "onnx", extra="train")
     from models.errors import BundleError, TrainingError
     from models.examples import load_examples, save_examples
-    from models.training import Settings
+    from models.training import Settings, on_gpu
     from pipeline.errors import ConfigError
-    from pipeline.training.recipe import Recipe, make_bundle, on_gpu, plot_losses
+    from pipeline.training.recipe import Recipe, make_bundle, plot_losses
 
     if sum(source is not None for source in (specz, kept_set, table)) != 1:
         raise ConfigError("give one source of galaxies: --data with --specz, or --set, or --table")
+    if simulated and table is None:
+        raise ConfigError("--simulated is for --table; tiles and kept sets say it themselves")
     if out is None and keep_set is None:
         raise ConfigError("nothing to make: give --out for a bundle, --keep-set for the training set, or both")
     settings = Settings(

@@ -205,5 +205,5 @@ def draw_dust(dice: Dice, red_N: NDArray[np.bool_], m_N: Floats, disc_q_N: Float
 def residual_factor(dice: Dice) -> Floats:
     """The smooth deviation of each galaxy's spectrum from the templates, as a factor of shape (N, L)."""
     basis_KL = spectra.smooth_basis(RESIDUAL_RMS, RESIDUAL_LENGTH)
-    normal_NK = dice.many("spectral residual", len(basis_KL)).normal("term").reshape(len(dice), -1)
+    normal_NK = dice.many("spectral residual", len(basis_KL)).normal("term").reshape(len(dice), len(basis_KL))
     return np.asarray(np.exp(0.4 * np.log(10) * (normal_NK @ basis_KL)))

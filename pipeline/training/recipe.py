@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-import torch
 
 from models.contract import QUANTILE_LEVELS, ModelContract
 from models.examples import Examples, Split, SplitName, split_examples
@@ -122,11 +121,6 @@ def plot_losses(histories: Sequence[Sequence[Epoch]], path: Path) -> None:
         lowest = min(float(np.min(line.get_ydata())) for line in axes.lines)
         axes.set_ylim(0.95 * lowest, 1.7 * lowest)
     figure.savefig(path, dpi=120)
-
-
-def on_gpu() -> bool:
-    """Whether networks are trained on a GPU here."""
-    return bool(torch.cuda.is_available())
 
 
 def _members(

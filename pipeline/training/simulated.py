@@ -51,14 +51,17 @@ def simulate_set(
 def _tiles(settings: SimulationSettings, tiles: int, jobs: int) -> Iterator[tuple[Examples, pa.Table]]:
     one = partial(label_tile, settings)
     if jobs == 1:
-        yield from map(one, range(tiles))
+        yield from filter(None, map(one, range(tiles)))
         return
     with ProcessPoolExecutor(min(jobs, tiles), mp_context=get_context("spawn")) as pool:
-        yield from pool.map(one, range(tiles))
+        yield from filter(None, pool.map(one, range(tiles)))
 
 
-def label_tile(settings: SimulationSettings, index: int) -> tuple[Examples, pa.Table]:
-    """The galaxies of tile number ``index``: stamps, magnitudes and true redshifts; and their structure, row by row."""
+def label_tile(settings: SimulationSettings, index: int) -> tuple[Examples, pa.Table] | None:
+    """The galaxies of tile number ``index``: stamps, magnitudes and true redshifts; and their structure, row by row.
+
+    None if the tile is so small that no galaxy of the bright selection lies in it.
+    """
     with TemporaryDirectory(prefix="photoz-tile-") as folder:
         made = simulate_tile(settings, index, Path(folder), ("sci", "msk"))
         rule = training_rule(IMAGE_BANDS, MAGNITUDE_BANDS)
@@ -66,7 +69,10 @@ def label_tile(settings: SimulationSettings, index: int) -> tuple[Examples, pa.T
         galaxies = made.truth.filter(pa.array(made.truth["kind"].to_numpy(zero_copy_only=False) == "galaxy"))
         redshifts = Redshifts(*(galaxies[name].to_numpy() for name in ("ra", "dec", "z")))
         facts = set_facts(made.tile, True, rule)
-        [(examples, rows_N)] = build_training_set(find_tiles([Path(folder)]).values(), redshifts, rule, config, facts)
+        parts = list(build_training_set(find_tiles([Path(folder)]).values(), redshifts, rule, config, facts))
+    if not parts:
+        return None
+    [(examples, rows_N)] = parts
     seen = observe(settings, cell_of_tile(index, settings))
     dice = np.random.default_rng(np.random.SeedSequence([settings.seed, 70, index]))
     return examples, structure_table(galaxies.take(pa.array(rows_N)), seen, dice)

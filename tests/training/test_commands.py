@@ -82,6 +82,8 @@ def test_a_set_can_be_kept_without_training_and_a_table_can_be_called_simulated(
     with pytest.raises(ConfigError, match="nothing to make: give --out"):
         call(train_app, *words)
     call(train_app, *words, "--keep-set", tmp_path / "set", "--simulated")
+    with pytest.raises(ConfigError, match="--simulated is for --table"):
+        call(train_app, "--set", tmp_path / "set", "--simulated", "--out", tmp_path / "x.onnx")
     assert load_examples(tmp_path / "set").facts.simulated
     call(train_app, *words, "--keep-set", tmp_path / "observed")
     assert not load_examples(tmp_path / "observed").facts.simulated

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from models.examples import load_examples, save_examples, split_examples
 from models.training import Settings
 from pipeline.cli.simulate import simulate
-from pipeline.errors import ConfigError
+from pipeline.errors import BadDataError, ConfigError
 from pipeline.simulation.conditions import observe
 from pipeline.simulation.geometry import cell_of_tile
 from pipeline.simulation.settings import SimulationSettings
@@ -55,6 +55,11 @@ def test_the_bytes_do_not_depend_on_the_number_of_processes(folder, tmp_path):
     assert names == sorted(path.name for path in (tmp_path / "two").iterdir())
     for name in names:
         assert (folder / name).read_bytes() == (tmp_path / "two" / name).read_bytes(), name
+
+
+def test_tiles_too_small_to_hold_a_galaxy_are_passed_over(tmp_path):
+    with pytest.raises(BadDataError, match="no selected source has a spec-z"):
+        simulate_set(SimulationSettings(size=200, density=0.01, release="DR4.0"), 2, tmp_path, 1, lambda line: None)
 
 
 def test_total_magnitudes_have_the_zero_point_of_the_tile_and_noise_that_grows_with_the_area():
