@@ -1,6 +1,6 @@
 #!/bin/sh
 # Make models/bundled/hybrid-sim.onnx from nothing: simulate, cut, train, calibrate, test, seal.
-# Three quarters of an hour on two cores; an interrupted run goes on where it stopped.
+# An hour and a half on two cores; an interrupted run goes on where it stopped.
 set -eu
 BIN=${BIN:-.venv/bin}
 WORK=${WORK:-build/training}
@@ -9,8 +9,8 @@ mkdir -p "$WORK"
 
 if ! [ -e "$WORK/set/structure.parquet" ]; then
     rm -rf "$WORK/set"
-    "$BIN/photoz" simulate "$WORK/set" --stamps --tiles 2000 --size 1250 --density 10 --release DR4.0 --seed 2026
+    "$BIN/photoz" simulate "$WORK/set" --stamps --tiles 5000 --size 1250 --density 10 --release DR4.0 --seed 2026
 fi
-"$BIN/photoz" train --set "$WORK/set" --network hybrid --epochs 28 --split tile --seed 1 \
-    --checkpoints "$WORK/checkpoints" --loss-plot "$WORK/hybrid-loss.png" --version 2 --out "$OUT"
+"$BIN/photoz" train --set "$WORK/set" --network hybrid --epochs 18 --split tile --seed 1 \
+    --checkpoints "$WORK/checkpoints" --loss-plot "$WORK/hybrid-loss.png" --version 3 --out "$OUT"
 "$BIN/photoz" model verify "$OUT"

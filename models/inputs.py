@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn import functional
 
 STRETCH_SIGMAS = 3.0
 """Pixels enter linearly up to about this many times the sky noise, logarithmically beyond."""
@@ -26,6 +27,15 @@ GROWTH_SIGMAS = (1.5, 2.5, 5.0, 7.5, 11.0)
 """Further apertures: how light grows outwards, band by band. Sums of pixels are exact to a per cent or better, and what
 convolutions make of logarithmic pixels is not; total colours and sizes are most of what a stamp tells beyond GAaP."""
 
+PROFILE_SIGMAS = (4.0, 7.0, 9.0)
+"""Apertures shaped like the source: its light in all bands times a Gaussian of this width in pixels; with the widest,
+the square root of the light. They gather the light of a source with little sky noise: total colours."""
+
+LEAST_LIGHT = 1e-3
+"""In units of `STRETCH_SIGMAS`: where a stamp shows no light, a profile is the Gaussian alone."""
+
+FURTHER = len(GROWTH_SIGMAS) + len(PROFILE_SIGMAS)
+
 FAR = 6.0
 """Growth beyond so many standard deviations, beside a bright star for instance, is cut off there."""
 
@@ -40,7 +50,7 @@ SMALLEST = 1e-20
 class Scales:
     """Constants of the training set that travel with the weights; features F are magnitudes, then apertures.
 
-    Growth G is that of each band in turn to each of `GROWTH_SIGMAS`.
+    Growth G is that of each band in turn to each of `GROWTH_SIGMAS`, then of `PROFILE_SIGMAS`.
     """
 
     noise_C: NDArray[np.float64]
@@ -66,12 +76,13 @@ class Stretch(nn.Module):
 
     scale_C11: Tensor
     windows_PK: Tensor
+    profiles_PK: Tensor
 
     def __init__(self, n_bands: int, stamp_size: int):
         super().__init__()
         self.register_buffer("scale_C11", torch.ones(n_bands, 1, 1))
-        windows = [_window(stamp_size, sigma) for sigma in (APERTURE_SIGMA, *GROWTH_SIGMAS)]
-        self.register_buffer("windows_PK", torch.stack(windows, dim=1))
+        for name, sigmas in (("windows_PK", (APERTURE_SIGMA, *GROWTH_SIGMAS)), ("profiles_PK", PROFILE_SIGMAS)):
+            self.register_buffer(name, torch.stack([_window(stamp_size, sigma) for sigma in sigmas], dim=1))
 
     def set_noise(self, noise_C: NDArray[np.float64]) -> None:
         """Take the sky noise per pixel of each band, in maggies."""
@@ -84,11 +95,28 @@ class Stretch(nn.Module):
         """
         good_NCHW = torch.abs(stamps_NCHW) < BRIGHTEST_PIXEL
         scaled_NCHW = torch.where(good_NCHW, stamps_NCHW * self.scale_C11, 0.0)
-        share_NCK = good_NCHW.to(stamps_NCHW.dtype).flatten(2) @ (self.windows_PK * self.windows_PK.sum(0).reciprocal())
-        flux_NCK = asinh((scaled_NCHW.flatten(2) @ self.windows_PK) / torch.clamp(share_NCK, min=1e-3))
+        scaled_NCP, good_NCP = scaled_NCHW.flatten(2), good_NCHW.to(stamps_NCHW.dtype).flatten(2)
+        flux_NCK, share_NCK = _flux(scaled_NCP, good_NCP, self.windows_PK)
+        profile_NCK, _ = _flux(scaled_NCP, good_NCP, self._profiles(scaled_NCHW))
         known_NC = (share_NCK[:, :, 0] > 0.5).to(stamps_NCHW.dtype)
-        growth_NG = ((flux_NCK[:, :, 1:] - flux_NCK[:, :, :1]) * known_NC[:, :, None]).flatten(1)
+        further_NCK = torch.cat([flux_NCK[:, :, 1:], profile_NCK], dim=2)
+        growth_NG = ((further_NCK - flux_NCK[:, :, :1]) * known_NC[:, :, None]).flatten(1)
         return asinh(scaled_NCHW), flux_NCK[:, :, 0] * known_NC, growth_NG, known_NC
+
+    def _profiles(self, scaled_NCHW: Tensor) -> Tensor:
+        """Windows NPK of the shape of each source; noise of one unit per pixel gives noise of one unit."""
+        light_N1HW = scaled_NCHW.sum(dim=1, keepdim=True)
+        # Smoothed by about the seeing: a profile follows the source, not the noise of its pixels.
+        smooth_N1HW = functional.avg_pool2d(functional.avg_pool2d(light_N1HW, 3, 1, 1), 3, 1, 1)
+        light_NP1 = torch.clamp(smooth_N1HW, min=LEAST_LIGHT).flatten(2).transpose(1, 2)
+        shape_NPK = torch.cat([light_NP1, light_NP1, torch.sqrt(light_NP1)], dim=2) * self.profiles_PK
+        return shape_NPK * torch.rsqrt((shape_NPK * shape_NPK).sum(dim=1, keepdim=True))
+
+
+def _flux(scaled_NCP: Tensor, good_NCP: Tensor, windows_PK: Tensor) -> tuple[Tensor, Tensor]:
+    """Give asinh of the flux in windows, corrected for lost pixels, and their usable share, NCK."""
+    share_NCK = good_NCP @ (windows_PK * windows_PK.sum(dim=-2, keepdim=True).reciprocal())
+    return asinh((scaled_NCP @ windows_PK) / torch.clamp(share_NCK, min=1e-3)), share_NCK
 
 
 class Completion(nn.Module):
@@ -154,7 +182,7 @@ class Features(nn.Module):
         self.with_growth = with_growth and n_image_bands > 0
         self.stretch = Stretch(n_image_bands, stamp_size)
         self.completion = Completion(n_image_bands + n_magnitude_bands)
-        n_growth = n_image_bands * len(GROWTH_SIGMAS)
+        n_growth = n_image_bands * FURTHER
         self.register_buffer("growth_mean_G", torch.zeros(n_growth))
         self.register_buffer("growth_deviation_G", torch.ones(n_growth))
         self.n_table = 3 * (n_image_bands + n_magnitude_bands) + n_growth * self.with_growth
@@ -173,7 +201,7 @@ class Features(nn.Module):
         table_NF = torch.cat([completed_NF, whitened_NF, 1.0 - known_NF], dim=1)
         if self.with_growth:
             standard_NG = (growth_NG - self.growth_mean_G) / self.growth_deviation_G
-            known_NG = torch.repeat_interleave(known_NF[:, self.n_magnitude_bands :], len(GROWTH_SIGMAS), dim=1)
+            known_NG = torch.repeat_interleave(known_NF[:, self.n_magnitude_bands :], FURTHER, dim=1)
             table_NF = torch.cat([table_NF, (standard_NG * known_NG).clamp(-FAR, FAR)], dim=1)
         return stretched_NCHW, table_NF, distance_N
 

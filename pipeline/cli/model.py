@@ -97,7 +97,7 @@ def _peers(
     from pipeline.errors import ConfigError
 
     need("sklearn", extra="dev")
-    from pipeline.training.bound import bound_row, knows_structure, with_structure
+    from pipeline.training.bound import bound_rows, knows_structure, with_structure
     from pipeline.training.peers import peer_rows
 
     training = load_examples(folder)
@@ -107,8 +107,8 @@ def _peers(
     typer.echo("fitting scikit-learn's regressors to the magnitudes of the training part", err=True)
     rows = peer_rows(training, split, examples, rows_N)
     if knows_structure(folder) and knows_structure(kept_set):
-        typer.echo("training the information bound's ensemble on true structure and total magnitudes", err=True)
-        rows.append(bound_row(with_structure(training, folder), split, with_structure(examples, kept_set), rows_N))
+        typer.echo("training the information bounds' ensembles on true structure and total magnitudes", err=True)
+        rows += bound_rows(with_structure(training, folder), split, with_structure(examples, kept_set), rows_N)
     return rows
 
 

@@ -200,6 +200,33 @@ def test_apertures_measure_a_gaussian_of_known_flux_and_its_growth_whatever_is_m
     np.testing.assert_allclose(thinned_NG.numpy(), growth_NG.numpy(), atol=0.1)
 
 
+def test_apertures_shaped_like_the_source_measure_a_gaussian_as_apertures_of_their_product_do():
+    stretch = Stretch(1, 36)
+    stretch.set_noise(np.array([1e-12]))
+    offset = np.arange(36) - 17.5
+    stamp_HW = 3e-9 * np.exp(-(offset[:, None] ** 2 + offset**2) / (2 * 3.0**2)) / (2 * np.pi * 3.0**2)
+    _, flux_NC, growth_NG, _ = stretch(torch.as_tensor(stamp_HW, dtype=torch.float32)[None, None])
+    light = 3.0**2 + 4 / 3  # two means over three pixels
+    variance_K = 1 / (1 / np.array([light, light, 2 * light]) + 1 / np.array([4.0, 7.0, 9.0]) ** 2)
+    expected_K = np.arcsinh(3e-9 * variance_K / (variance_K + 9) / (1e-12 * np.sqrt(np.pi * variance_K)) / 3)
+    np.testing.assert_allclose(growth_NG[0, 5:].numpy() + float(flux_NC), expected_K, atol=0.01)
+
+
+def test_colours_in_apertures_shaped_like_the_source_are_those_of_a_source_of_any_shape_and_place():
+    dice = np.random.default_rng(5)
+    stamps_NHW = np.zeros((20, 36, 36))
+    for stamp_HW in stamps_NHW:
+        for y, x, width in dice.uniform(8, 28, (6, 3)):
+            offset = np.arange(36)
+            stamp_HW += np.exp(-((offset[:, None] - y) ** 2 + (offset - x) ** 2) / (width / 3) ** 2)
+    stretch = Stretch(2, 36)
+    stretch.set_noise(np.array([1e-12, 1e-12]))
+    stamps_NCHW = 1e-9 * np.stack([stamps_NHW, 2.5 * stamps_NHW], axis=1)
+    _, flux_NC, growth_NG, _ = stretch(torch.as_tensor(stamps_NCHW, dtype=torch.float32))
+    flux_NCK = (growth_NG.reshape(20, 2, -1) + flux_NC[:, :, None])[:, :, 5:]
+    np.testing.assert_allclose((flux_NCK[:, 1] - flux_NCK[:, 0]).numpy(), np.log(2.5), atol=1e-4)
+
+
 def test_the_growth_of_a_band_without_pixels_is_unknown_not_extreme():
     examples = toy_examples(1500)
     network = untrained(TINY, 1)

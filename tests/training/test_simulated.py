@@ -89,10 +89,16 @@ def test_the_bound_uses_what_only_the_truth_knows(tmp_path, monkeypatch):
     pq.write_table(pa.table({"disc_radius": np.exp(width_N)}), tmp_path / STRUCTURE_FILE)
     split = split_examples(examples, 1, "tile")
     known = bound.with_structure(examples, tmp_path)
-    row = bound.bound_row(known, split, known, split.test_N)
+    row = bound.bound_row("bound", known, split, known, split.test_N)
     blind = replace(known, magnitudes_NB=np.where(np.arange(10) < 9, known.magnitudes_NB, 1.0).astype("f4"))
     blind.magnitudes_NB[:, 9] += np.random.default_rng(0).normal(size=len(blind))
-    assert row.figures["smad"] < 0.5 * bound.bound_row(blind, split, blind, split.test_N).figures["smad"]
+    assert row.figures["smad"] < 0.5 * bound.bound_row("bound", blind, split, blind, split.test_N).figures["smad"]
+    width_table = {"disc_radius": np.exp(np.random.default_rng(1).normal(size=3000)), bound.CLUMPS: width_N}
+    pq.write_table(pa.table(width_table), tmp_path / STRUCTURE_FILE)
+    clumps = bound.with_structure(examples, tmp_path)
+    seeing, unseeing = bound.bound_rows(clumps, split, clumps, split.test_N)
+    assert (seeing.name, unseeing.name) == ("information bound", "bound blind to clumps")
+    assert seeing.figures["smad"] < 0.5 * unseeing.figures["smad"]
     pq.write_table(pa.table({"disc_radius": width_N[:-1]}), tmp_path / STRUCTURE_FILE)
     with pytest.raises(ConfigError, match="has 2999 rows, the set 3000; make it again"):
         bound.with_structure(examples, tmp_path)
