@@ -49,7 +49,7 @@ def simulate(
         if stamps:
             from pipeline.training.simulated import simulate_set
 
-            number = len(simulate_set(settings, tiles, out, jobs, report))
+            number = simulate_set(settings, tiles, out, jobs, report)
             kept = f"{number:,} labelled galaxies of {tiles} tiles in {out} and what is true of them"
         else:
             simulate_survey(

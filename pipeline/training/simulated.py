@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, TemporaryFile
 
 import numpy as np
 import pyarrow as pa
@@ -32,20 +33,34 @@ Floats = NDArray[np.float64]
 
 def simulate_set(
     settings: SimulationSettings, tiles: int, folder: Path, jobs: int, report: Callable[[str], None]
-) -> Examples:
+) -> int:
     """Write the set of all galaxies of the bright selection, with their true redshifts, and ``structure.parquet``.
 
-    The bytes do not depend on ``jobs``; ``report`` gets a line after each tile.
+    The bytes do not depend on ``jobs``; ``report`` gets a line after each tile. Gives the number of galaxies.
+
+    Raises
+    ------
+    BadDataError
+        If no tile holds a galaxy of the bright selection.
     """
-    made: list[tuple[Examples, pa.Table]] = []
-    for examples, structure in _tiles(settings, tiles, jobs):
-        report(f"{len(made) + 1}/{tiles} {examples.tile_N[0]}: {len(examples)} galaxies")
-        made.append((examples, structure))
+    parts: list[Examples] = []
+    structures: list[pa.Table] = []
     name = f"{tiles} tiles of {settings.size} pixels, density {settings.density:g}, seed {settings.seed}"
-    examples = join_examples(f"simulated KiDS {settings.facts.family}: {name}", [part for part, _ in made])
-    save_examples(examples, folder)
-    pq.write_table(pa.concat_tables([structure for _, structure in made]), folder / STRUCTURE_FILE)
-    return examples
+    folder.mkdir(parents=True, exist_ok=True)
+    # Stamps wait on disk: thousands of tiles are more than many a machine's memory.
+    with TemporaryFile(dir=folder) as waiting:
+        for examples, structure in _tiles(settings, tiles, jobs):
+            report(f"{len(parts) + 1}/{tiles} {examples.tile_N[0]}: {len(examples)} galaxies")
+            examples.stamps_NCHW.tofile(waiting)
+            parts.append(replace(examples, stamps_NCHW=np.empty((len(examples), 0, 0, 0), np.float32)))
+            structures.append(structure)
+        joined = join_examples(f"simulated KiDS {settings.facts.family}: {name}", parts)
+        waiting.flush()
+        shape = (len(joined), *examples.stamps_NCHW.shape[1:])
+        stamps_NCHW = np.memmap(waiting, np.float32, "r", shape=shape)
+        save_examples(replace(joined, stamps_NCHW=stamps_NCHW), folder)
+    pq.write_table(pa.concat_tables(structures), folder / STRUCTURE_FILE)
+    return len(joined)
 
 
 def _tiles(settings: SimulationSettings, tiles: int, jobs: int) -> Iterator[tuple[Examples, pa.Table]]:
