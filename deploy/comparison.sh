@@ -1,6 +1,6 @@
 #!/bin/sh
 # The table of the published comparison: every network trained on one simulated survey, split by tile, and measured on
-# another one of 1200 tiles. Four hours on two cores; an interrupted run goes on where it stopped.
+# another one of 1200 tiles. Three to four hours on two cores; an interrupted run goes on where it stopped.
 set -eu
 BIN=${BIN:-.venv/bin}
 WORK=${WORK:-build/training}
@@ -13,7 +13,7 @@ fi
 for NETWORK in magnitudes4 magnitudes9 images hybrid-z; do
     case $NETWORK in
         magnitudes*) SETTINGS="--ensemble 3 --epochs 20 --batch 256" ;;
-        images) SETTINGS="--epochs 10" ;;
+        images) SETTINGS="--epochs 8" ;;
         hybrid-z) SETTINGS="--epochs 4 --learning-rate 1e-3 --mixed-precision" ;;
     esac
     # shellcheck disable=SC2086  # several words on purpose

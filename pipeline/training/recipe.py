@@ -105,6 +105,7 @@ def smoothed(split: Split, examples: Examples, seed: int) -> Split:
 def plot_losses(histories: Sequence[Sequence[Epoch]], path: Path) -> None:
     """Draw training and validation loss and validation SMAD against the epoch."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     losses, scatter = figure.subplots(1, 2)
@@ -119,7 +120,9 @@ def plot_losses(histories: Sequence[Sequence[Epoch]], path: Path) -> None:
     # The first epochs are far above; what matters lies near the end.
     for axes in (losses, scatter):
         lowest = min(float(np.min(line.get_ydata())) for line in axes.lines)
-        axes.set_ylim(0.95 * lowest, 1.7 * lowest)
+        highest = max(float(np.max(line.get_ydata())) for line in axes.lines)
+        axes.set_ylim(0.95 * lowest, min(1.05 * highest, 1.7 * lowest))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     figure.savefig(path, dpi=120)
 
 
