@@ -1,6 +1,7 @@
 """A signal ends a run at whatever moment it comes: it is an interruption, never a failure, and never overheard."""
 
 import signal
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -31,6 +32,64 @@ def nested() -> None:
     with interruptible("inner"):
         signal.raise_signal(signal.SIGUSR1)
     pytest.fail("the run went on")
+
+
+class Dying:
+    """Dies while a signal comes: what is raised in a destructor Python reports and forgets."""
+
+    def __init__(self, error: Exception | None = None):
+        self.error = error
+
+    def __del__(self) -> None:
+        if self.error:
+            raise self.error
+        signal.raise_signal(signal.SIGTERM)
+
+
+@interruptible("outer")
+def die(seconds: float) -> None:
+    Dying()
+    time.sleep(seconds)
+
+
+@pytest.mark.parametrize("seconds", [20, 0])
+def test_a_signal_that_comes_while_an_object_dies_is_not_lost(seconds):
+    before = sys.unraisablehook, signal.getsignal(signal.SIGALRM)
+    start = time.monotonic()
+    with pytest.raises(InterruptedRunError, match="stopped by SIGTERM; outer"):
+        die(seconds)
+    assert time.monotonic() - start < 10
+    assert (sys.unraisablehook, signal.getsignal(signal.SIGALRM)) == before
+
+
+class Reluctant:
+    """Python makes a RuntimeError of whatever is raised here, as libraries do of what interrupts them."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        signal.raise_signal(signal.SIGTERM)
+
+
+@interruptible("outer")
+def define() -> None:
+    type("Owner", (), {"name": Reluctant()})
+
+
+def test_an_error_made_of_a_signal_is_an_interruption():
+    with pytest.raises(InterruptedRunError, match="stopped by SIGTERM; outer"):
+        define()
+
+
+def test_errors_without_a_signal_are_themselves():
+    with pytest.raises(KeyError), interruptible():
+        raise KeyError("odd")
+
+
+def test_other_errors_of_dying_objects_are_reported_as_ever(monkeypatch):
+    reported = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda found: reported.append(str(found.exc_value)))
+    with interruptible():
+        Dying(ValueError("odd"))
+    assert reported == ["odd"]
 
 
 @pytest.mark.parametrize("kind", [PhotozError, Exception])
