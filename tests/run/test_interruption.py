@@ -12,26 +12,31 @@ from support.runs import options, start_command
 from pipeline.errors import InterruptedRunError, PhotozError
 from pipeline.run.interruption import HANDLED, interruptible
 
+WENT_ON: list[str] = []
+"""What ran on after its signal: an exception would not tell, for after a signal every one is an interruption."""
+
 
 @pytest.fixture(autouse=True)
 def handlers() -> Iterator[None]:
     before = {one: signal.getsignal(one) for one in HANDLED}
+    WENT_ON.clear()
     yield
     assert {one: signal.getsignal(one) for one in HANDLED} == before
+    assert WENT_ON == []
 
 
 @interruptible("outer")
 def overhear(kind: type[Exception]) -> None:
     with suppress(kind):
         signal.raise_signal(signal.SIGTERM)
-    pytest.fail("the run went on")
+    WENT_ON.append("overhear")
 
 
 @interruptible("outer")
 def nested() -> None:
     with interruptible("inner"):
         signal.raise_signal(signal.SIGUSR1)
-    pytest.fail("the run went on")
+    WENT_ON.append("nested")
 
 
 class Dying:
@@ -49,16 +54,16 @@ class Dying:
 @interruptible("outer")
 def die(seconds: float) -> None:
     Dying()
-    time.sleep(seconds)
+    if seconds:
+        time.sleep(seconds)
+        WENT_ON.append("die")
 
 
 @pytest.mark.parametrize("seconds", [20, 0])
 def test_a_signal_that_comes_while_an_object_dies_is_not_lost(seconds):
     before = sys.unraisablehook, signal.getsignal(signal.SIGALRM)
-    start = time.monotonic()
     with pytest.raises(InterruptedRunError, match="stopped by SIGTERM; outer"):
         die(seconds)
-    assert time.monotonic() - start < 10
     assert (sys.unraisablehook, signal.getsignal(signal.SIGALRM)) == before
 
 
