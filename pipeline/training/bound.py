@@ -21,13 +21,11 @@ from models.network import Architecture
 from models.training import Settings, evaluate, train
 from pipeline.errors import ConfigError
 from pipeline.training.comparison import BLIND_BOUND, BOUND, Row, measure
-from pipeline.training.simulated import STRUCTURE_FILE
+from pipeline.training.simulated import CLUMPS, STRUCTURE_FILE
 
 MEMBERS = 3
 SETTINGS = Settings(epochs=20, batch=256, lost_magnitudes=0.0)
 DENSE = 256
-
-CLUMPS = "clump_fraction_g"
 
 SKEWED = ("bulge_radius", "disc_radius", "sersic")
 """Columns whose logarithm is given; the others are shares and ratios, or magnitudes."""

@@ -11,24 +11,22 @@ from tempfile import TemporaryDirectory, TemporaryFile
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
 from models.contract import IMAGE_BANDS, MAGNITUDE_BANDS
 from models.examples import Examples, save_examples
 from pipeline.config import RunConfig
-from pipeline.simulation.conditions import Observation, observe
-from pipeline.simulation.geometry import PIXEL_SCALE, cell_of_tile
+from pipeline.simulation.conditions import EXTINCTION_PER_EBV, Observation, observe
+from pipeline.simulation.geometry import cell_of_tile
 from pipeline.simulation.settings import SimulationSettings
 from pipeline.simulation.tile import simulate_tile
 from pipeline.survey.discovery import find_tiles
+from pipeline.training.least_noise import SHAPE, pixels_under
 from pipeline.training.training_set import Redshifts, build_training_set, join_examples, set_facts, training_rule
 
 STRUCTURE_FILE = "structure.parquet"
 """Beside a simulated set: what is true of each galaxy's structure, row by row, and its noisy total magnitudes."""
 
-STRUCTURE = ("bulge_fraction", "bulge_radius", "disc_radius", "bulge_q", "disc_q", "sersic", "clump_fraction_g")
-
-Floats = NDArray[np.float64]
+CLUMPS = "clump_fraction_g"
 
 
 def simulate_set(
@@ -96,24 +94,16 @@ def label_tile(settings: SimulationSettings, index: int) -> tuple[Examples, pa.T
 def structure_table(truth: pa.Table, seen: dict[str, Observation], dice: np.random.Generator) -> pa.Table:
     """True structure, and total magnitudes as the best imaginable photometry of the stamps would give them.
 
-    The total flux of a galaxy of known profile is measured best by weighting with the profile itself; the sky noise
-    under it is then that of 4 pi a b pixels for a Gaussian of dispersions a and b (here of the half-light ellipse
-    after seeing). Zero-point errors are the tile's, as in stamps and GAaP magnitudes.
+    Sky noise is that under a weighting with the true profile (`pixels_under`). As in the stamps it is that of an image
+    whose zero-point is off and which was corrected for extinction.
     """
-    columns = {name: truth[name].to_numpy().astype(np.float32) for name in STRUCTURE}
-    bulge_N, disc_N = truth["bulge_radius"].to_numpy(), truth["disc_radius"].to_numpy()
-    share_N = truth["bulge_fraction"].to_numpy()
-    radius_N = share_N * bulge_N + (1 - share_N) * disc_N
-    q_N = share_N * truth["bulge_q"].to_numpy() + (1 - share_N) * truth["disc_q"].to_numpy()
+    columns = {name: truth[name].to_numpy().astype(np.float32) for name in (*SHAPE, CLUMPS)}
+    shape = {name: truth[name].to_numpy() for name in SHAPE}
     for band in IMAGE_BANDS:
-        noise_N = seen[band].pixel_noise * np.sqrt(4 * np.pi * _area(radius_N, q_N, seen[band].seeing)) / PIXEL_SCALE
-        flux_N = truth[f"flux_{band}"].to_numpy() * 10 ** (0.4 * seen[band].zero_point)
+        gain = 10 ** (0.4 * seen[band].zero_point)
+        clearing_N = 10 ** (0.4 * EXTINCTION_PER_EBV[band] * truth["ebv"].to_numpy())
+        noise_N = seen[band].pixel_noise * gain * clearing_N * np.sqrt(pixels_under(shape, seen[band].seeing))
+        flux_N = truth[f"flux_{band}"].to_numpy() * gain
         noisy_N = np.maximum(flux_N + noise_N * dice.standard_normal(len(flux_N)), noise_N)
         columns[f"total_{band}"] = (-2.5 * np.log10(noisy_N)).astype(np.float32)
     return pa.table(columns)
-
-
-def _area(radius_N: Floats, q_N: Floats, seeing: float) -> Floats:
-    """Product of the dispersions (arcsec squared) of a Gaussian with these half-light radii after seeing (FWHM)."""
-    core, sigma_N = seeing / 2.355, radius_N / 1.177
-    return np.asarray(np.hypot(sigma_N, core) * np.hypot(sigma_N * q_N, core))

@@ -14,10 +14,13 @@ from models.examples import load_examples, save_examples, split_examples
 from models.training import Settings
 from pipeline.cli.simulate import simulate
 from pipeline.errors import BadDataError, ConfigError
+from pipeline.simulation import render, spectra
 from pipeline.simulation.conditions import observe
 from pipeline.simulation.geometry import cell_of_tile
+from pipeline.simulation.mixtures import sersic_weights
 from pipeline.simulation.settings import SimulationSettings
 from pipeline.training import bound
+from pipeline.training.least_noise import pixels_under
 from pipeline.training.simulated import STRUCTURE_FILE, simulate_set, structure_table
 
 SMALL = SimulationSettings(size=500, density=60, release="DR4.0", seed=8)
@@ -62,21 +65,42 @@ def test_tiles_too_small_to_hold_a_galaxy_are_passed_over(tmp_path):
         simulate_set(SimulationSettings(size=200, density=0.01, release="DR4.0"), 2, tmp_path, 1, lambda line: None)
 
 
-def test_total_magnitudes_have_the_zero_point_of_the_tile_and_noise_that_grows_with_the_area():
+def galaxies_of(n, **other):
+    columns = {"bulge_fraction": 0.4, "bulge_radius": 0.6, "disc_radius": 2.0, "bulge_q": 0.8, "disc_q": 0.5}
+    columns |= {"sersic": 3.0, "clump_fraction_g": 0.2, "ebv": 0.05} | {f"flux_{band}": 1e-9 for band in "ugri"}
+    return {name: np.broadcast_to(value, n).astype(float) for name, value in (columns | other).items()}
+
+
+def test_the_least_noise_of_a_total_flux_is_that_of_the_matched_filter_of_the_rendered_galaxy():
+    shape = galaxies_of(4, bulge_fraction=[0.0, 0.4, 1.0, 0.4], disc_radius=[2.0, 2.0, 2.0, 0.5])
+    pixels_N = pixels_under(shape, 0.8)
+    for number in range(4):
+        # Independently: both components as the simulator draws them, summed over pixels.
+        profile_HW = np.zeros((401, 401), np.float32)
+        for share, part, index in (
+            (shape["bulge_fraction"][number], "bulge", shape["sersic"][number]),
+            (1 - shape["bulge_fraction"][number], "disc", 1.0),
+        ):
+            weight_1G = share * sersic_weights(np.array([index]))
+            major_1G = (shape[f"{part}_radius"][number] * spectra.data().sersic_sigma[None, :]) ** 2
+            minor_1G = major_1G * shape[f"{part}_q"][number] ** 2
+            centre, angle = np.array([200.3]), np.array([0.7])
+            render.add(profile_HW, render.blobs(centre, centre, angle, major_1G, minor_1G, weight_1G, 0.8), 1e-6, 1e-9)
+        assert pixels_N[number] == pytest.approx(1 / np.sum(profile_HW.astype(float) ** 2), rel=0.02)
+
+
+def test_total_magnitudes_have_the_zero_point_of_the_tile_and_the_noise_of_a_stamp_without_extinction():
     n = 4000
     seen = observe(SMALL, cell_of_tile(0, SMALL))
-    radius_N = np.where(np.arange(n) < n // 2, 0.5, 3.0)
-    columns = {name: np.full(n, 0.5) for name in ("bulge_fraction", "bulge_q", "disc_q", "sersic", "clump_fraction_g")}
-    columns |= {"bulge_radius": radius_N, "disc_radius": radius_N}
-    columns |= {f"flux_{band}": np.full(n, 1e-9) for band in "ugri"}
-    table = structure_table(pa.table(columns), seen, np.random.default_rng(1))
-    u_N = table["total_u"].to_numpy()
-    assert np.median(u_N[: n // 2]) == pytest.approx(22.5 - seen["u"].zero_point, abs=0.02)
-    # By hand: sky noise of one pixel times the square root of 4 pi a b pixels, as a magnitude.
-    for part, radius in ((slice(n // 2), 0.5), (slice(n // 2, n), 3.0)):
-        a, b = (np.hypot(seen["u"].seeing / 2.355, size / 1.177) / 0.2 for size in (radius, 0.5 * radius))
-        flux_error = seen["u"].pixel_noise * np.sqrt(4 * np.pi * a * b)
-        assert np.std(10 ** (-0.4 * u_N[part])) == pytest.approx(flux_error, rel=0.05)
+    small_N = np.arange(n) < n // 2
+    truth = galaxies_of(n, disc_radius=np.where(small_N, 0.5, 3.0), ebv=np.where(small_N, 0.0, 0.1))
+    u_N = structure_table(pa.table(truth), seen, np.random.default_rng(1))["total_u"].to_numpy()
+    assert np.median(u_N[small_N]) == pytest.approx(22.5 - seen["u"].zero_point, abs=0.02)
+    pixels_N = pixels_under(truth, seen["u"].seeing)
+    for part_N, extinction in ((small_N, 0.0), (~small_N, 0.1 * 4.239)):
+        pixel_noise = seen["u"].pixel_noise * 10 ** (0.4 * (extinction + seen["u"].zero_point))
+        error = pixel_noise * np.sqrt(pixels_N[part_N][0])
+        assert np.std(10 ** (-0.4 * u_N[part_N])) == pytest.approx(error, rel=0.05)
 
 
 def test_the_bound_uses_what_only_the_truth_knows(tmp_path, monkeypatch):
