@@ -11,6 +11,6 @@ if ! [ -e "$WORK/set/structure.parquet" ]; then
     rm -rf "$WORK/set"
     "$BIN/photoz" simulate "$WORK/set" --stamps --tiles 5000 --size 1250 --density 10 --release DR4.0 --seed 2026
 fi
-"$BIN/photoz" train --set "$WORK/set" --network hybrid --epochs 18 --split tile --seed 1 \
-    --checkpoints "$WORK/checkpoints" --loss-plot "$WORK/hybrid-loss.png" --version 3 --out "$OUT"
+"$BIN/photoz" train --set "$WORK/set" --network hybrid --epochs 10 --split tile --seed 1 \
+    --checkpoints "$WORK/checkpoints" --loss-plot "$WORK/hybrid-loss.png" --version 4 --out "$OUT"
 "$BIN/photoz" model verify "$OUT"

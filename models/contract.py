@@ -13,6 +13,8 @@ METADATA_KEY = "photoz_contract"
 
 STAMPS = "stamps"
 MAGNITUDES = "magnitudes"
+SEEING = "seeing_"
+"""Prefix of the columns beside the magnitudes that hold the seeing of a band's coadd: FWHM in arcsec."""
 OUTPUTS = ("z_phot", "z_quantiles", "domain_distance")
 
 MAGNITUDE_BANDS = ("u", "g", "r", "i", "Z", "Y", "J", "H", "Ks")
@@ -63,6 +65,9 @@ class ModelContract(_Record):
     image_bands, magnitude_bands
         Order of the channels. A bundle without image bands has no ``stamps`` input, and one without magnitude
         bands no ``magnitudes``.
+    seeing_bands
+        Image bands whose seeing (FWHM of the tile's coadd, arcsec; NaN where unknown) stands after the magnitudes in
+        the ``magnitudes`` input.
     i_epoch
         Which i coadd is wanted where there are two (DR5).
     stamp_size, pixel_scale, centring
@@ -80,6 +85,7 @@ class ModelContract(_Record):
     image_bands: tuple[str, ...]
     i_epoch: Literal["first", "second", "better", "mean"] = "first"
     magnitude_bands: tuple[str, ...]
+    seeing_bands: tuple[str, ...] = ()
     stamp_size: Annotated[int, Field(gt=0, multiple_of=2)]
     pixel_scale: Annotated[float, Field(gt=0)]
     centring: Literal["ceil(x - size/2)"] = "ceil(x - size/2)"
@@ -104,22 +110,29 @@ class ModelContract(_Record):
             raise ValueError("z_max must lie above z_min")
         if not self.image_bands and not self.magnitude_bands:
             raise ValueError("there is neither an image band nor a magnitude band")
-        for bands in (self.image_bands, self.magnitude_bands):
+        for bands in (self.image_bands, self.magnitude_bands, self.seeing_bands):
             if len(set(bands)) != len(bands):
                 raise ValueError("a band is named twice")
+        if strange := set(self.seeing_bands) - set(self.image_bands):
+            raise ValueError(f"seeing_bands: {', '.join(sorted(strange))} is no image band")
         return self
 
     def stamp_shape(self) -> tuple[int, int, int]:
         """Channels, height and width of one stamp."""
         return len(self.image_bands), self.stamp_size, self.stamp_size
 
+    @property
+    def table_columns(self) -> tuple[str, ...]:
+        """Columns of the ``magnitudes`` input: bands, then the seeing."""
+        return (*self.magnitude_bands, *(SEEING + band for band in self.seeing_bands))
+
     def input_shapes(self) -> dict[str, tuple[int, ...]]:
         """Shape of each input of the graph for one source; an input without any band is not there."""
         shapes: dict[str, tuple[int, ...]] = {}
         if self.image_bands:
             shapes[STAMPS] = self.stamp_shape()
-        if self.magnitude_bands:
-            shapes[MAGNITUDES] = (len(self.magnitude_bands),)
+        if self.table_columns:
+            shapes[MAGNITUDES] = (len(self.table_columns),)
         return shapes
 
 

@@ -24,7 +24,10 @@ ARRAYS = ("stamps_NCHW", "magnitudes_NB", "z_N", "tile_N")
 
 @dataclass(frozen=True)
 class SetFacts:
-    """What the arrays of a training set mean."""
+    """What the arrays of a training set mean.
+
+    After the bands of ``magnitudes_NB`` may come columns ``seeing_<band>``: FWHM of the tile's coadd in arcsec.
+    """
 
     name: str
     simulated: bool

@@ -19,6 +19,7 @@ from models.contract import (
     MAGNITUDES,
     OUTPUTS,
     QUANTILE_LEVELS,
+    SEEING,
     STAMPS,
     Domain,
     ModelContract,
@@ -129,20 +130,29 @@ def export(
     return contract
 
 
-def _bands(sealed: SealedNetwork) -> tuple[int, int, int]:
+def _columns(sealed: SealedNetwork) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Bands of the magnitudes, and of the seeing."""
+    columns = sealed.architecture.magnitude_bands
+    magnitudes = tuple(name for name in columns if not name.startswith(SEEING))
+    seeing = tuple(name.removeprefix(SEEING) for name in columns[len(magnitudes) :])
+    return magnitudes, seeing
+
+
+def _sizes(sealed: SealedNetwork) -> tuple[int, int, int, int]:
+    magnitude_bands, seeing_bands = _columns(sealed)
     architecture = sealed.architecture
-    return len(architecture.image_bands), len(architecture.magnitude_bands), architecture.stamp_size
+    return len(architecture.image_bands), len(magnitude_bands), architecture.stamp_size, len(seeing_bands)
 
 
 def _golden(sealed: SealedNetwork) -> tuple[Golden, Outputs]:
-    inputs = golden_inputs(GOLDEN_SEED, GOLDEN_NUMBER, *_bands(sealed))
+    inputs = golden_inputs(GOLDEN_SEED, GOLDEN_NUMBER, *_sizes(sealed))
     with torch.inference_mode():
         z_N, quantiles_NQ, distance_N = (part.numpy() for part in sealed(*(torch.as_tensor(part) for part in inputs)))
     return record(GOLDEN_SEED, (z_N, quantiles_NQ, distance_N)), (z_N, quantiles_NQ, distance_N)
 
 
 def _to_onnx(sealed: SealedNetwork, graph: Path) -> None:
-    inputs = golden_inputs(GOLDEN_SEED, 3, *_bands(sealed))
+    inputs = golden_inputs(GOLDEN_SEED, 3, *_sizes(sealed))
     batch = torch.export.Dim("N")
     # The exporter's remarks on itself (torchvision absent, axis names merged) are not for the user.
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
@@ -186,7 +196,7 @@ def _compare(graph: Path, sealed: SealedNetwork, outputs: Outputs) -> None:
     import onnxruntime
 
     session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
-    inputs = dict(zip((STAMPS, MAGNITUDES), golden_inputs(GOLDEN_SEED, GOLDEN_NUMBER, *_bands(sealed)), strict=True))
+    inputs = dict(zip((STAMPS, MAGNITUDES), golden_inputs(GOLDEN_SEED, GOLDEN_NUMBER, *_sizes(sealed)), strict=True))
     found = session.run(list(OUTPUTS), {node.name: inputs[node.name] for node in session.get_inputs()})
     worst = max(float(np.max(np.abs(a - b))) for a, b in zip(found[:2], outputs[:2], strict=True))
     if not worst <= LARGEST_DIFFERENCE:
@@ -203,7 +213,9 @@ def _contract(
 ) -> ModelContract:
     networks = [network for network in sealed.networks if isinstance(network, PhotozNetwork)]
     architecture, facts = sealed.architecture, examples.facts
-    magnitudes_NB = examples.in_bands((), architecture.magnitude_bands).magnitudes_NB[split.train_N]
+    magnitude_bands, seeing_bands = _columns(sealed)
+    magnitudes_NB = examples.in_bands((), magnitude_bands).magnitudes_NB[split.train_N]
+    known = "magnitudes, aperture fluxes and seeing" if seeing_bands else "magnitudes and aperture fluxes"
     limits_2B = np.nanquantile(magnitudes_NB, [0.001, 0.999], axis=0)
     return ModelContract(
         name=label.name,
@@ -213,7 +225,8 @@ def _contract(
         opset=OPSET,
         image_bands=architecture.image_bands,
         i_epoch=facts.i_epoch,  # type: ignore[arg-type]
-        magnitude_bands=architecture.magnitude_bands,
+        magnitude_bands=magnitude_bands,
+        seeing_bands=seeing_bands,
         stamp_size=architecture.stamp_size,
         pixel_scale=facts.pixel_scale,
         dmag_applied=facts.dmag_applied,
@@ -222,11 +235,11 @@ def _contract(
         z_min=sealed.z_range[0],
         z_max=sealed.z_range[1],
         domain=Domain(
-            meaning="Mahalanobis distance of the known magnitudes and aperture fluxes from the training set",
+            meaning=f"Mahalanobis distance of the known {known} from the training set",
             fraction_inside=FRACTION_INSIDE,
             magnitude_limits={
                 band: (round(float(low), 3), round(float(high), 3))
-                for band, low, high in zip(architecture.magnitude_bands, *limits_2B, strict=True)
+                for band, low, high in zip(magnitude_bands, *limits_2B, strict=True)
             },
         ),
         training=Training(

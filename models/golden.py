@@ -36,14 +36,14 @@ def uniform(seed: int, size: int) -> NDArray[np.float64]:
 
 
 def golden_inputs(
-    seed: int, number: int, n_image_bands: int, n_magnitude_bands: int, stamp_size: int
+    seed: int, number: int, n_image_bands: int, n_magnitude_bands: int, stamp_size: int, n_seeing_bands: int = 0
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Round galaxies on sky noise with magnitudes, every third with a gap: recipe ``galaxies-v1``.
 
     Returns
     -------
     stamps_NCHW : float32, maggies
-    magnitudes_NB : float32, AB
+    magnitudes_NB : float32, AB; then 0.5 to 1.2 arcsec of seeing for each of ``n_seeing_bands``
         Of rows 1, 4, 7, ... one magnitude, and of rows 2, 5, 8, ... one magnitude, one image band and the
         right-hand columns of another band are NaN.
     """
@@ -59,8 +59,11 @@ def golden_inputs(
     profile_NHW = np.exp(-radius2_HW / (2 * variance_N11)) / (2 * np.pi * variance_N11)
     stamps_NCHW = 10 ** (-0.4 * band_NC)[:, :, None, None] * profile_NHW[:, None]
     stamps_NCHW += SKY_MAGGIES * np.sqrt(12.0) * (noise.reshape(shape) - 0.5)
-    _put_gaps(stamps_NCHW, magnitudes_NB)
-    return stamps_NCHW.astype(np.float32), magnitudes_NB.astype(np.float32)
+    # Another stream: the rest stays what it is without seeing.
+    seeing_NS = 0.5 + 0.7 * uniform(seed + 1, number * n_seeing_bands).reshape(number, n_seeing_bands)
+    table_NB = np.hstack([magnitudes_NB, seeing_NS])
+    _put_gaps(stamps_NCHW, table_NB)
+    return stamps_NCHW.astype(np.float32), table_NB.astype(np.float32)
 
 
 def _spectrum(r_N: NDArray[np.float64], colour_N: NDArray[np.float64], n_bands: int) -> NDArray[np.float64]:

@@ -88,7 +88,7 @@ class PhotozModel:
         Parameters
         ----------
         stamps_NCHW : float32, maggies prepared as the contract says; NaN where a pixel cannot be used
-        magnitudes_NB : float32, AB; NaN where missing
+        magnitudes_NB : float32, AB; NaN where missing; then the seeing, arcsec, if the contract has `seeing_bands`
 
         Returns
         -------
@@ -126,6 +126,7 @@ class PhotozModel:
             len(contract.image_bands),
             len(contract.magnitude_bands),
             contract.stamp_size,
+            len(contract.seeing_bands),
         )
         difference_z, difference_domain = largest_difference(golden, self.predict(stamps_NCHW, magnitudes_NB))
         if difference_z > golden.tolerance_z or difference_domain > golden.tolerance_domain:

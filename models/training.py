@@ -35,8 +35,8 @@ class Settings(BaseModel):
     patience
         Epochs without a better validation loss after which training ends.
     lost_magnitudes, lost_band, lost_edge
-        Shares of the galaxies that lose magnitudes (each with probability 1/4), one whole image band, or the pixels
-        past a line near the edge, anew in each epoch: so that the network knows gaps.
+        Shares of the galaxies that lose magnitudes or seeing (each with probability 1/4), one whole image band, or the
+        pixels past a line near the edge, anew in each epoch: so that the network knows gaps.
     mixed_precision
         Whether the image branch computes in bfloat16: on GPUs, and on CPUs that have instructions for it.
     """

@@ -45,6 +45,7 @@ FLAGS = (
     Flag(18, "NO_REDSHIFT", "no redshift: no usable pixel in any image band, or no valid magnitude at all"),
     Flag(19, "MAG_UNMATCHED", "the external magnitude table has no row for this source"),
     Flag(20, "MAG_AMBIGUOUS", "the external magnitude table has several rows for this source; the nearest was taken"),
+    Flag(21, "SEEING_UNKNOWN", "the model reads the seeing, and a coadd's header lacks it (PSF_FWHM)"),
 )
 
 BY_NAME = {flag.name: flag for flag in FLAGS}

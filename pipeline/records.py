@@ -53,6 +53,8 @@ class StampRule:
     """arcsec"""
     dmag_applied: bool
     extinction_corrected: bool
+    seeing_bands: tuple[str, ...] = ()
+    """Image bands whose seeing the model is told."""
 
 
 @dataclass(frozen=True)
@@ -89,11 +91,19 @@ class Sources:
 
 @dataclass(frozen=True)
 class Stamps:
-    """Stamps in maggies, NaN where a pixel cannot be used; ``covered_NCHW``: where the stamp lies on the coadd."""
+    """Stamps in maggies, NaN where a pixel cannot be used; ``covered_NCHW``: where the stamp lies on the coadd.
+
+    ``seeing_S`` is the FWHM (arcsec) of the coadds in the rule's ``seeing_bands``, NaN where it is not known.
+    """
 
     flux_NCHW: NDArray[np.float32]
     covered_NCHW: NDArray[np.bool_]
     flags_N: NDArray[np.int32]
+    seeing_S: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
+
+    def beside(self, magnitudes_NB: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The second input of a model: the magnitudes of the same sources, and the seeing."""
+        return np.hstack([magnitudes_NB, np.tile(self.seeing_S, (len(magnitudes_NB), 1))])
 
 
 @dataclass(frozen=True)

@@ -132,6 +132,7 @@ def stamp_rule(contract: ModelContract) -> StampRule:
         pixel_scale=contract.pixel_scale,
         dmag_applied=contract.dmag_applied,
         extinction_corrected=contract.extinction_corrected,
+        seeing_bands=contract.seeing_bands,
     )
 
 
@@ -174,8 +175,9 @@ def predict(model: PhotozModel, sources: Sources, stamps: Stamps) -> Prediction:
     """Run the network on one batch, padded to `BATCH`, and flag what it cannot or should not say."""
     n = len(sources)
     contract = model.contract
+    table_NB = stamps.beside(sources.magnitudes_NB)
     z_N, quantiles_NQ, domain_N = (
-        output[:n].copy() for output in model.predict(_padded(stamps.flux_NCHW), _padded(sources.magnitudes_NB))
+        output[:n].copy() for output in model.predict(_padded(stamps.flux_NCHW), _padded(table_NB))
     )
     flags_N = sources.flags_N | stamps.flags_N
     blind_N = ~np.isfinite(z_N)

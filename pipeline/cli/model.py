@@ -180,6 +180,7 @@ def _lines(contract: "ModelContract") -> list[tuple[str, str]]:
         ("stamps", f"{contract.stamp_size} pixels of {contract.pixel_scale} arcsec from {contract.centring}"),
         ("pixels", f"{contract.flux_unit}, {corrected or 'as in the coadd'}"),
         ("magnitudes", " ".join(contract.magnitude_bands) or "none"),
+        ("seeing", f"in {' '.join(contract.seeing_bands)}, arcsec" if contract.seeing_bands else "not read"),
         ("redshifts", f"{contract.z_min} to {contract.z_max}, {len(contract.quantile_levels)} quantiles"),
         ("domain", _domain(contract)),
         ("licence", contract.licence),

@@ -75,7 +75,13 @@ class TileCoadds:
     def seeing(self) -> dict[str, float]:
         """PSF_FWHM (arcsec; ESO's keyword for the spatial resolution) of every image whose header has it."""
         found = {name: coadd.sci.header.get("PSF_FWHM") for name, coadd in self.images.items()}
-        return {name: float(value) for name, value in found.items() if isinstance(value, int | float)}
+        return {name: float(value) for name, value in found.items() if isinstance(value, int | float) and value > 0}
+
+    def seeing_of(self, bands: Sequence[str]) -> NDArray[np.float32]:
+        """Seeing (arcsec) in these bands of the model, averaged where epochs are; NaN where it is not known."""
+        known = self.seeing
+        of_bands = [[known.get(name, np.nan) for name in self.bands.get(band, {})] or [np.nan] for band in bands]
+        return np.array([np.mean(epochs) for epochs in of_bands], np.float32)
 
     @property
     def footprint(self) -> tuple[tuple[float, float], ...]:
@@ -144,7 +150,10 @@ def cut_batch(coadds: TileCoadds, sources: Sources, rule: StampRule, policy: Pix
     flags_N |= _coverage_flags(flux_NCHW, covered_NCHW)
     if coadds.i_substituted:
         flags_N |= flags.bit("I_EPOCH_SUBSTITUTED")
-    return Stamps(flux_NCHW, covered_NCHW, flags_N)
+    seeing_S = coadds.seeing_of(rule.seeing_bands)
+    if np.isnan(seeing_S).any():
+        flags_N |= flags.bit("SEEING_UNKNOWN")
+    return Stamps(flux_NCHW, covered_NCHW, flags_N, seeing_S)
 
 
 def tile_dmag(ref: TileRef, band: str, policy: PixelPolicy) -> float:

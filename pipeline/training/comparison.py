@@ -131,7 +131,7 @@ def unseen(models: Sequence[PhotozModel], examples: Examples) -> NDArray[np.int6
 
 def predict(model: PhotozModel, examples: Examples, rows_N: NDArray[np.int64]) -> Outputs:
     """Run a bundle over rows of a set, in batches."""
-    in_bands = examples.in_bands(model.contract.image_bands, model.contract.magnitude_bands)
+    in_bands = examples.in_bands(model.contract.image_bands, model.contract.table_columns)
     parts = [
         model.predict(in_bands.stamps_NCHW[rows], in_bands.magnitudes_NB[rows])
         for rows in np.split(rows_N, range(BATCH, len(rows_N), BATCH))
@@ -142,7 +142,7 @@ def predict(model: PhotozModel, examples: Examples, rows_N: NDArray[np.int64]) -
 
 def worst_lost_band(model: PhotozModel, examples: Examples, rows_N: NDArray[np.int64]) -> tuple[str, float]:
     """The magnitude band whose loss hurts most, and the SMAD without it divided by the SMAD with all."""
-    in_bands = examples.in_bands(model.contract.image_bands, model.contract.magnitude_bands)
+    in_bands = examples.in_bands(model.contract.image_bands, model.contract.table_columns)
     true_N = in_bands.z_N[rows_N]
     complete = float(smad(normalised_residual(predict(model, in_bands, rows_N)[0], true_N)))
     growth = {}
@@ -261,7 +261,7 @@ def _row(model: PhotozModel, examples: Examples, rows_N: NDArray[np.int64]) -> d
 
 
 def _speed(model: PhotozModel, examples: Examples, rows_N: NDArray[np.int64]) -> float:
-    in_bands = examples.in_bands(model.contract.image_bands, model.contract.magnitude_bands)
+    in_bands = examples.in_bands(model.contract.image_bands, model.contract.table_columns)
     stamps_NCHW, magnitudes_NB = in_bands.stamps_NCHW[rows_N[:BATCH]], in_bands.magnitudes_NB[rows_N[:BATCH]]
     start = time.perf_counter()
     for _ in range(SPEED_BATCHES):

@@ -11,6 +11,7 @@ from sklearn.neural_network import MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from models.contract import SEEING
 from models.examples import Examples, Split
 from pipeline.science.statistics import normalised_residual, smad
 from pipeline.training.comparison import Row, measure
@@ -55,6 +56,8 @@ def peers() -> tuple[Peer, ...]:
 
 def peer_rows(training: Examples, split: Split, test: Examples, rows_N: NDArray[np.int64]) -> list[Row]:
     """Fit each peer on the training part, choose its settings on the validation part, measure it on ``rows_N``."""
+    bands = tuple(name for name in training.facts.magnitude_bands if not name.startswith(SEEING))
+    training, test = training.in_bands((), bands), test.in_bands((), bands)
     features_NF = magnitudes_and_colours(training.magnitudes_NB)
     z_N = np.asarray(training.z_N)
     new_NF = magnitudes_and_colours(test.magnitudes_NB[rows_N])

@@ -9,7 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
-from models.contract import QUANTILE_LEVELS, ModelContract
+from models.contract import QUANTILE_LEVELS, SEEING, ModelContract
 from models.examples import Examples, Split, SplitName, split_examples
 from models.export import Label, SealedNetwork, export, seal
 from models.network import ARCHITECTURES, Architecture, PhotozNetwork
@@ -85,16 +85,24 @@ def make_bundle(examples: Examples, recipe: Recipe, out: Path, checkpoints: Path
 def choose_architecture(name: str, examples: Examples) -> Architecture:
     """The architecture called ``name``, for stamps of this set; ``magnitudes`` takes all magnitudes of the set.
 
+    Networks on stamps, but for the published one, are told what the set knows of the seeing.
+
     Raises
     ------
     ConfigError
         If there is no such network.
     """
+    columns = examples.facts.magnitude_bands
     if name == "magnitudes":
-        return replace(ARCHITECTURES["magnitudes9"], name=name, magnitude_bands=examples.facts.magnitude_bands)
+        bands = tuple(column for column in columns if not column.startswith(SEEING))
+        return replace(ARCHITECTURES["magnitudes9"], name=name, magnitude_bands=bands)
     if name not in ARCHITECTURES:
         raise ConfigError(f"network {name!r} is none of {', '.join((*ARCHITECTURES, 'magnitudes'))}")
-    return replace(ARCHITECTURES[name], stamp_size=examples.stamps_NCHW.shape[2])
+    architecture = replace(ARCHITECTURES[name], stamp_size=examples.stamps_NCHW.shape[2])
+    if architecture.published:
+        return architecture
+    seeing = [SEEING + band for band in architecture.image_bands if SEEING + band in columns]
+    return replace(architecture, magnitude_bands=(*architecture.magnitude_bands, *seeing))
 
 
 def smoothed(split: Split, examples: Examples, seed: int) -> Split:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from models.contract import SEEING
 from models.examples import Examples, SetFacts
 from pipeline.config import RunConfig
 from pipeline.errors import BadDataError, context
@@ -39,6 +40,7 @@ def training_rule(
         pixel_scale=0.2,
         dmag_applied=True,
         extinction_corrected=True,
+        seeing_bands=image_bands,
     )
 
 
@@ -48,7 +50,7 @@ def set_facts(name: str, simulated: bool, rule: StampRule) -> SetFacts:
         name,
         simulated,
         rule.image_bands,
-        rule.magnitude_bands,
+        (*rule.magnitude_bands, *(SEEING + band for band in rule.seeing_bands)),
         rule.pixel_scale,
         rule.dmag_applied,
         rule.extinction_corrected,
@@ -75,11 +77,11 @@ def build_training_set(
                 continue
             free_M[spec_N] = False
             chosen = replace(tile, sources=tile.sources.take(rows_N))
-            stamps = [stamps.flux_NCHW for _, stamps in chosen.batches()]
+            batches = list(chosen.batches())
         examples = Examples(
             facts,
-            np.concatenate(stamps),
-            chosen.sources.magnitudes_NB,
+            np.concatenate([stamps.flux_NCHW for _, stamps in batches]),
+            np.concatenate([stamps.beside(sources.magnitudes_NB) for sources, stamps in batches]),
             redshifts.z_M[spec_N].astype(np.float32),
             np.full(len(rows_N), ref.tile),
         )
@@ -87,7 +89,7 @@ def build_training_set(
 
 
 def join_examples(name: str, parts: list[Examples]) -> Examples:
-    """One set called ``name`` from the parts.
+    """One set called ``name`` from the parts; seeing that no header knows is left out.
 
     Raises
     ------
@@ -99,13 +101,18 @@ def join_examples(name: str, parts: list[Examples]) -> Examples:
             f"no selected source has a spec-z within {MATCH_RADIUS} arcsec;"
             " check that both cover the same sky, that positions are in degrees, and the quality cut"
         )
-    return Examples(
+    joined = Examples(
         replace(parts[0].facts, name=name),
         np.concatenate([part.stamps_NCHW for part in parts]),
         np.concatenate([part.magnitudes_NB for part in parts]),
         np.concatenate([part.z_N for part in parts]),
         np.concatenate([part.tile_N for part in parts]),
     )
+    facts = joined.facts
+    unknown_B = np.all(np.isnan(joined.magnitudes_NB), axis=0).tolist()
+    named = zip(facts.magnitude_bands, unknown_B, strict=True)
+    columns = tuple(name for name, unknown in named if not (unknown and name.startswith(SEEING)))
+    return joined.in_bands(facts.image_bands, columns)
 
 
 def _matches(

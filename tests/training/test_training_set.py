@@ -4,17 +4,24 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.tiles import NINE, catalogue_magnitudes, reference_stamps
+from astropy.io import fits
+from support.tiles import NINE, SEEING, catalogue_magnitudes, make_tile, reference_stamps
 
 from models.contract import IMAGE_BANDS
-from models.examples import SetFacts
 from pipeline.config import RunConfig
 from pipeline.errors import BadDataError
 from pipeline.survey.discovery import find_tiles
-from pipeline.training.training_set import Redshifts, build_training_set, is_simulated, join_examples, training_rule
+from pipeline.training.training_set import (
+    Redshifts,
+    build_training_set,
+    is_simulated,
+    join_examples,
+    set_facts,
+    training_rule,
+)
 
 RULE = training_rule(IMAGE_BANDS, NINE, 36)
-FACTS = SetFacts("test", False, IMAGE_BANDS, NINE, 0.2, True, True)
+FACTS = set_facts("test", False, RULE)
 ARCSEC = 1 / 3600
 
 
@@ -33,8 +40,21 @@ def test_stamps_and_magnitudes_are_those_of_the_survey_in_the_order_of_a_run(dr4
     expected = reference_stamps(dr4_tile)[rows_N]
     np.testing.assert_array_equal(np.isnan(examples.stamps_NCHW), np.isnan(expected))
     np.testing.assert_allclose(examples.stamps_NCHW, expected, rtol=1e-5, atol=1e-17)
-    np.testing.assert_array_equal(examples.magnitudes_NB, catalogue_magnitudes(dr4_tile, NINE)[rows_N])
+    np.testing.assert_array_equal(examples.magnitudes_NB[:, :9], catalogue_magnitudes(dr4_tile, NINE)[rows_N])
     assert set(examples.tile_N) == {dr4_tile.name}
+
+
+def test_the_seeing_of_the_coadds_stands_beside_the_magnitudes_where_a_header_knows_it(dr4_tile, tmp_path):
+    redshifts = Redshifts(dr4_tile.ra_N, dr4_tile.dec_N, np.full(len(dr4_tile.id_N), 0.2))
+    examples = built(dr4_tile, redshifts)
+    assert examples.facts.magnitude_bands == (*NINE, "seeing_u", "seeing_g", "seeing_r", "seeing_i")
+    expected_S = np.array([SEEING[band] for band in IMAGE_BANDS], np.float32)
+    np.testing.assert_array_equal(examples.magnitudes_NB[:, 9:], np.tile(expected_S, (len(examples), 1)))
+    silent = make_tile(tmp_path, release="DR4.0")
+    fits.delval(silent.image("g"), "PSF_FWHM")
+    blind = built(silent, redshifts)
+    assert blind.facts.magnitude_bands == (*NINE, "seeing_u", "seeing_r", "seeing_i")
+    np.testing.assert_array_equal(blind.magnitudes_NB[:, 9:], np.tile(expected_S[[0, 2, 3]], (len(examples), 1)))
 
 
 def test_a_specz_serves_one_source_the_nearest_within_an_arcsecond(dr4_tile):
