@@ -151,7 +151,8 @@ def cut_batch(coadds: TileCoadds, sources: Sources, rule: StampRule, policy: Pix
     if coadds.i_substituted:
         flags_N |= flags.bit("I_EPOCH_SUBSTITUTED")
     seeing_S = coadds.seeing_of(rule.seeing_bands)
-    if np.isnan(seeing_S).any():
+    # A band without a coadd has its own flag.
+    if any(np.isnan(seeing) and coadds.bands[band] for band, seeing in zip(rule.seeing_bands, seeing_S, strict=True)):
         flags_N |= flags.bit("SEEING_UNKNOWN")
     return Stamps(flux_NCHW, covered_NCHW, flags_N, seeing_S)
 

@@ -6,10 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from pydantic import ValidationError
 from support.galaxies import toy_examples
 
-from models.contract import QUANTILE_LEVELS
-from models.examples import split_examples
+from models.contract import QUANTILE_LEVELS, ModelContract
+from models.errors import BundleError
+from models.examples import Examples, split_examples
 from models.export import Label, export, seal
 from models.golden import golden_inputs
 from models.inputs import Completion, Stretch, fit_scales
@@ -39,6 +41,56 @@ def sealed_file(tmp_path_factory) -> tuple[Path, list[PhotozNetwork]]:
     path = tmp_path_factory.mktemp("bundle") / "tiny.onnx"
     export(seal(networks, examples, split), examples, split, LABEL, {"smad": 0.5}, path)
     return path, networks
+
+
+def with_seeing(examples: Examples) -> Examples:
+    seeing_NS = np.random.default_rng(9).uniform(0.6, 1.0, (len(examples), 2)).astype(np.float32)
+    facts = replace(examples.facts, magnitude_bands=(*examples.facts.magnitude_bands, "seeing_r", "seeing_u"))
+    return replace(examples, facts=facts, magnitudes_NB=np.hstack([examples.magnitudes_NB, seeing_NS]))
+
+
+def test_seeing_is_read_after_the_magnitudes_and_may_be_unknown(tmp_path):
+    examples = with_seeing(toy_examples(1500))
+    split = split_examples(examples, 1, "galaxy")
+    network = PhotozNetwork(replace(TINY, magnitude_bands=examples.facts.magnitude_bands))
+    torch.nn.init.normal_(network.head.linear.weight, std=0.3)
+    network.set_scales(fit_scales(examples.stamps_NCHW, examples.magnitudes_NB, examples.z_N, 0.99))
+    contract = export(seal([network.eval()], examples, split), examples, split, LABEL, {}, tmp_path / "seeing.onnx")
+    assert (contract.magnitude_bands, contract.seeing_bands) == (examples.facts.magnitude_bands[:9], ("r", "u"))
+    assert set(contract.domain.magnitude_limits) == set(contract.magnitude_bands)
+    assert "seeing" in contract.domain.meaning
+    model = PhotozModel.load(tmp_path / "seeing.onnx", provider="cpu", threads=1)
+    stamps_NCHW, table_NB = golden_inputs(3, 30, 4, 9, 12, 2)
+    np.testing.assert_array_equal(table_NB[::3, :9], golden_inputs(3, 30, 4, 9, 12)[1][::3])
+    known_z_N = model.predict(stamps_NCHW, table_NB)[0]
+    better_NB = table_NB * np.where(np.arange(11) < 9, 1.0, 0.9).astype(np.float32)
+    assert np.abs(model.predict(stamps_NCHW, better_NB)[0] - known_z_N).max() > 1e-4
+    table_NB[:, 9:] = np.nan
+    assert all(np.isfinite(part).all() for part in model.predict(stamps_NCHW, table_NB))
+    with pytest.raises(BundleError, match=r"magnitudes has shape \(30, 9\), the contract asks for \(30, 11\)"):
+        model.predict(stamps_NCHW, table_NB[:, :9])
+
+
+def test_seeing_far_from_that_of_the_training_set_is_out_of_its_domain(tmp_path):
+    examples = with_seeing(toy_examples(1500))
+    network = PhotozNetwork(replace(TINY, magnitude_bands=examples.facts.magnitude_bands))
+    network.set_scales(fit_scales(examples.stamps_NCHW, examples.magnitudes_NB, examples.z_N, 0.99))
+    rows_N = np.arange(200)
+    assert np.median(evaluate(network, examples, rows_N)[2]) < 0.9
+    examples.magnitudes_NB[:, 9] = 2.0
+    assert np.median(evaluate(network, examples, rows_N)[2]) > 1
+    examples.magnitudes_NB[:, 9] = np.nan
+    assert np.median(evaluate(network, examples, rows_N)[2]) < 0.9
+
+
+@pytest.mark.parametrize(
+    ("bands", "reason"), [(("Y",), "seeing_bands: Y is no image band"), (("r", "r"), "a band is named twice")]
+)
+def test_seeing_is_that_of_image_bands_once_each(sealed_file, bands, reason):
+    contract = PhotozModel.load(sealed_file[0], provider="cpu", threads=1).contract
+    assert contract.seeing_bands == ()
+    with pytest.raises(ValidationError, match=reason):
+        ModelContract.model_validate({**contract.model_dump(), "seeing_bands": bands})
 
 
 def test_one_file_holds_ensemble_preprocessing_and_calibration(sealed_file):

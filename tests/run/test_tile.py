@@ -345,6 +345,31 @@ def test_models_of_images_alone_and_of_magnitudes_alone_run(dr5_tile, model, tmp
     assert "NO_REDSHIFT" not in result.flag_counts
 
 
+def test_a_model_that_reads_the_seeing_gets_it_after_the_magnitudes(dr5_tile, model, tmp_path):
+    tables = []
+
+    class Watching(Bare):
+        def predict(self, stamps_NCHW, magnitudes_NB):
+            tables.append(magnitudes_NB)
+            return super().predict(stamps_NCHW, magnitudes_NB)
+
+    rows, result = measure(
+        dr5_tile, Watching(model.contract.model_copy(update={"seeing_bands": ("i", "u")})), tmp_path / "known"
+    )
+    [table_NB] = tables
+    assert table_NB.shape == (256, 11)
+    by_id = dict(zip(dr5_tile.id_N, catalogue_magnitudes(dr5_tile, SUFFIXES["DR5.0"]), strict=True))
+    np.testing.assert_array_equal(table_NB[:40, :9], [by_id[name] for name in rows])
+    np.testing.assert_array_equal(table_NB[:40, 9:], np.tile(np.float32([SEEING["i"], SEEING["u"]]), (40, 1)))
+    assert "SEEING_UNKNOWN" not in result.flag_counts
+    silent = make_tile(tmp_path / "tile")
+    fits.delval(silent.image("u"), "PSF_FWHM")
+    _, result = measure(silent, Watching(model.contract.model_copy(update={"seeing_bands": ("u",)})), tmp_path / "not")
+    assert np.isnan(tables[1][:, 9]).all()
+    assert result.flag_counts["SEEING_UNKNOWN"] == 40
+    assert "NO_REDSHIFT" not in result.flag_counts
+
+
 def test_the_model_sees_what_the_contract_names(dr5_tile, bundle, tmp_path):
     closed_form_bundle(
         tmp_path / "other.onnx", stamp_size=20, i_epoch="second", dmag_applied=False, extinction_corrected=False

@@ -9,6 +9,7 @@ from astropy.io import fits
 from astropy.wcs import WCS
 from support.tiles import (
     DMAG,
+    SEEING,
     SHAPES,
     Tile,
     change_rows,
@@ -227,6 +228,40 @@ def test_the_mean_of_two_epochs_takes_what_is_usable(dr5_tile):
     with opened(dr5_tile, rule) as (_, sources):
         flux_N = sum(10 ** (-0.4 * dr5_tile.magnitudes[suffix]) for suffix in ("i1", "i2")) / 2
         np.testing.assert_allclose(sources.magnitudes_NB[:, 3], -2.5 * np.log10(flux_N), atol=1e-4)
+
+
+def test_stamps_carry_the_seeing_that_the_model_reads(dr5_tile, tmp_path):
+    assert stamps_of(dr5_tile).seeing_S.shape == (0,)
+    rule = replace(RULE, seeing_bands=("r", "i"))
+    for epoch, seeing in (("first", SEEING["i"]), ("second", SEEING["i2"]), ("mean", (SEEING["i"] + SEEING["i2"]) / 2)):
+        found = stamps_of(dr5_tile, replace(rule, i_epoch=epoch))
+        np.testing.assert_array_equal(found.seeing_S, np.array([SEEING["r"], seeing], np.float32))
+        assert not flagged(found, "SEEING_UNKNOWN").any()
+    expected = np.hstack([np.full((2, 9), 20.0), np.tile(found.seeing_S, (2, 1))])
+    np.testing.assert_array_equal(found.beside(np.full((2, 9), 20.0, np.float32)), expected)
+
+
+@pytest.mark.parametrize("value", [None, 0.0, -1.0, "good"])
+def test_seeing_that_a_header_does_not_tell_is_flagged_where_a_model_reads_it(tmp_path, value):
+    tile = make_tile(tmp_path)
+    if value is None:
+        fits.delval(tile.image("g"), "PSF_FWHM")
+    else:
+        fits.setval(tile.image("g"), "PSF_FWHM", value=value)
+    found = stamps_of(tile, replace(RULE, seeing_bands=("u", "g")))
+    assert found.seeing_S[0] == np.float32(SEEING["u"])
+    assert np.isnan(found.seeing_S[1])
+    assert flagged(found, "SEEING_UNKNOWN").all()
+    assert not flagged(stamps_of(tile, replace(RULE, seeing_bands=("u",))), "SEEING_UNKNOWN").any()
+
+
+def test_a_band_without_a_coadd_has_no_seeing_and_its_own_flag(tmp_path):
+    tile = make_tile(tmp_path, bands=("u", "r", "i"))
+    rule = replace(RULE, seeing_bands=("g", "r"))
+    found = stamps_of(tile, rule, replace(POLICY, missing_band="flag"))
+    np.testing.assert_array_equal(found.seeing_S, np.array([np.nan, SEEING["r"]], np.float32))
+    assert flagged(found, "BAND_MISSING").all()
+    assert not flagged(found, "SEEING_UNKNOWN").any()
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from models.session import PhotozModel
 from models.smoothing import smooth_redshifts
 from models.training import Settings
 from pipeline.errors import ConfigError
+from pipeline.training import peers
 from pipeline.training.comparison import (
     as_json,
     as_markdown,
@@ -23,7 +24,7 @@ from pipeline.training.comparison import (
     unseen,
     worst_lost_band,
 )
-from pipeline.training.recipe import Recipe, make_bundle, plot_losses
+from pipeline.training.recipe import Recipe, choose_architecture, make_bundle, plot_losses
 
 SETTINGS = Settings(epochs=3, batch=64, seed=5)
 
@@ -147,6 +148,40 @@ def test_an_unknown_network_is_refused(tmp_path):
     recipe = Recipe("gru", 1, "tile", False, SETTINGS, "1")
     with pytest.raises(ConfigError, match="network 'gru' is none of hybrid"):
         make_bundle(toy_examples(1200), recipe, tmp_path / "x.onnx", None, Silent())
+
+
+def seeing_known(examples):
+    facts = replace(examples.facts, magnitude_bands=(*examples.facts.magnitude_bands, "seeing_g", "seeing_i"))
+    seeing_NS = np.full((len(examples), 2), 0.8, np.float32)
+    return replace(examples, facts=facts, magnitudes_NB=np.hstack([examples.magnitudes_NB, seeing_NS]))
+
+
+def test_networks_on_stamps_read_what_the_set_knows_of_the_seeing_and_others_do_not():
+    plain = toy_examples(1200)
+    examples, nine = seeing_known(plain), plain.facts.magnitude_bands
+    for name, bands in (("hybrid", nine), ("images", ())):
+        assert choose_architecture(name, examples).magnitude_bands == (*bands, "seeing_g", "seeing_i")
+        assert choose_architecture(name, plain).magnitude_bands == bands
+    for name in ("hybrid-z", "magnitudes9", "magnitudes"):
+        assert choose_architecture(name, examples).magnitude_bands == nine
+
+
+def test_peers_of_the_magnitudes_do_not_read_the_seeing(monkeypatch):
+    seen = []
+
+    class Watching:
+        def fit(self, features_NF, z_N):
+            seen.append(features_NF)
+            return self
+
+        def predict(self, features_NF):
+            seen.append(features_NF)
+            return np.zeros(len(features_NF))
+
+    monkeypatch.setattr(peers, "peers", lambda: (peers.Peer("watching", (Watching(),)),))
+    examples = seeing_known(toy_examples(1200))
+    peers.peer_rows(examples, split_examples(examples, 1, "galaxy"), examples, np.arange(300))
+    assert {features_NF.shape[1] for features_NF in seen} == {9 + 8}
 
 
 def test_loss_curves_are_drawn(made, tmp_path):
