@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from models.contract import ModelContract
-    from models.examples import Examples
+    from models.examples import Examples, Split
     from models.session import PhotozModel
     from pipeline.training.comparison import Row
 
@@ -64,17 +64,19 @@ def compare(
     ] = None,
 ) -> None:
     """Set bundles side by side on galaxies that none of them was trained on: SMAD, bias, coverage, cost."""
-    from models.errors import TrainingError
+    from models.errors import BundleError, TrainingError
     from models.examples import load_examples
     from pipeline.errors import ConfigError
     from pipeline.training.comparison import as_json, as_markdown, as_page, compare_bundles
 
     try:
         examples = load_examples(kept_set)
+        # Refused before anything is measured.
+        training = None if peers is None else _training_part(peers, bundles[-1])
         rows, facts, rows_N = compare_bundles(bundles, examples)
-        if peers is not None:
-            rows = _peers(peers, facts, kept_set, examples, rows_N) + rows
-    except TrainingError as error:
+        if peers is not None and training is not None:
+            rows = _peers(peers, *training, kept_set, examples, rows_N) + rows
+    except (BundleError, TrainingError) as error:
         raise ConfigError(str(error)) from error
     if json_out is not None:
         json_out.write_text(as_json(rows, facts), encoding="utf-8")
@@ -83,27 +85,32 @@ def compare(
     typer.echo(as_markdown(rows))
 
 
-def _peers(
-    folder: Path,
-    facts: "dict[str, str | int]",
-    kept_set: Path,
-    examples: "Examples",
-    rows_N: "NDArray[np.int64]",
-) -> "list[Row]":
-    from typing import cast
-
-    from models.examples import SplitName, load_examples, split_examples
+def _training_part(folder: Path, bundle: Path) -> "tuple[Examples, Split]":
+    """The set in ``folder`` that ``bundle`` was trained on, and how it was split."""
+    from models.examples import load_examples, split_examples
+    from models.session import PhotozModel
     from pipeline.cli.extras import need
     from pipeline.errors import ConfigError
 
     need("sklearn", extra="dev")
+    trained = PhotozModel.load(bundle, provider="cpu", threads=1).contract.training
+    training = load_examples(folder)
+    if trained.digest != training.digest() or trained.split == "none":
+        raise ConfigError(f"{folder}: --peers needs the set that the last bundle was trained on")
+    return training, split_examples(training, trained.seed, trained.split)
+
+
+def _peers(
+    folder: Path,
+    training: "Examples",
+    split: "Split",
+    kept_set: Path,
+    examples: "Examples",
+    rows_N: "NDArray[np.int64]",
+) -> "list[Row]":
     from pipeline.training.bound import bound_rows, knows_structure, with_structure
     from pipeline.training.peers import peer_rows
 
-    training = load_examples(folder)
-    if facts["training_digest"] != training.digest() or facts["split"] == "none":
-        raise ConfigError(f"{folder}: --peers needs the set that the last bundle was trained on")
-    split = split_examples(training, int(facts["seed"]), cast("SplitName", facts["split"]))
     typer.echo("fitting scikit-learn's regressors to the magnitudes of the training part", err=True)
     rows = peer_rows(training, split, examples, rows_N)
     if knows_structure(folder) and knows_structure(kept_set):

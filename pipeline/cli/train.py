@@ -134,11 +134,12 @@ class EpochLines:
         if network != self.network:
             self.network, self.start, self.done = network, monotonic(), 0
             self.bar.console.print("network  epoch      loss  validation      SMAD   minutes left")
-        pace = (monotonic() - self.start) / self.done / 60 if self.done else float("nan")
+        pace = (monotonic() - self.start) / self.done / 60 if self.done else None
+        left = "-" if pace is None else f"{pace * (self.epochs - epoch.epoch):.1f}"
         self.done += 1
         self.bar.console.print(
             f"{network:3d}/{self.networks:<3d}{epoch.epoch:4d}/{self.epochs:<4d}{epoch.train_loss:9.4f}"
-            f"{epoch.validation_loss:12.4f}{epoch.validation_smad:10.5f}{pace * (self.epochs - epoch.epoch):15.1f}",
+            f"{epoch.validation_loss:12.4f}{epoch.validation_smad:10.5f}{left:>15}",
             highlight=False,
         )
 
