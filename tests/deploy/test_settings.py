@@ -2,6 +2,7 @@
 
 import subprocess
 import warnings
+from copy import deepcopy
 from pathlib import Path
 
 import dask
@@ -27,8 +28,8 @@ ASKED = {
 @pytest.fixture
 def configured():
     """Dask's configuration as it is with the file in ~/.config/dask."""
-    before = dask.config.config
-    with dask.config.set({"jobqueue": before.get("jobqueue", {})}):
+    # A copy: what is read would else be written into the settings that every later test finds.
+    with dask.config.set({"jobqueue": deepcopy(dask.config.get("jobqueue", {}))}):
         read = dask.config.collect(paths=[str(DEPLOY / "jobqueue.yaml")], env={})
         dask.config.update(dask.config.config, read)
         yield
