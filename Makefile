@@ -56,7 +56,7 @@ bench: $(VENV)/.installed-dev ## speed and memory on a full-size tile and a rele
 docs: $(VENV)/.installed-dev ## the documentation as a site in site/
 	$(BIN)/mkdocs build --strict
 
-train-bundled: $(VENV)/.installed-dev ## the shipped model from nothing: simulate, train, seal (1.5 hours on two cores)
+train-bundled: $(VENV)/.installed-dev ## the shipped model from nothing: simulate, train, seal (1.2 hours on two cores)
 	@BIN=$(BIN) sh deploy/train-bundled.sh
 
 comparison: $(VENV)/.installed-dev ## train the baselines beside it (two hours more); docs/comparison.json and .md

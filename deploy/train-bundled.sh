@@ -1,6 +1,6 @@
 #!/bin/sh
 # Make models/bundled/hybrid-sim.onnx from nothing: simulate, cut, train, calibrate, test, seal.
-# An hour and a half on two cores; an interrupted run goes on where it stopped.
+# An hour and a quarter on two cores; an interrupted run goes on where it stopped.
 set -eu
 BIN=${BIN:-.venv/bin}
 WORK=${WORK:-build/training}
