@@ -45,7 +45,7 @@ def test_contract_and_card_say_that_it_is_simulated_and_what_was_measured(path):
 
 def test_pixels_of_another_zero_point_are_outside_its_domain(path):
     model = PhotozModel.load(path, provider="cpu", threads=1)
-    stamps_NCHW, magnitudes_NB = golden_inputs(3, 30, 4, 9, 36)
+    stamps_NCHW, magnitudes_NB = golden_inputs(3, 30, 4, 9, 36, len(model.contract.seeing_bands))
     right, wrong = (np.median(model.predict(stamps_NCHW * scale, magnitudes_NB)[2]) for scale in (1.0, 100.0))
     assert wrong > 2 * right
     assert wrong > 1

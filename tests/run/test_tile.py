@@ -174,6 +174,8 @@ def test_a_batch_of_one_is_a_batch_of_a_thousand(name, bundle):
     stamps_NCHW = rng.normal(0, 3e-12, (n, *contract.stamp_shape())).astype(np.float32)
     stamps_NCHW += (10 ** (-0.4 * rng.uniform(17, 20, n)) / 200).astype(np.float32)[:, None, None, None]
     magnitudes_NB = rng.uniform(16, 20, (n, len(contract.magnitude_bands))).astype(np.float32)
+    seeing_NS = rng.uniform(0.6, 1.1, (n, len(contract.seeing_bands))).astype(np.float32)
+    magnitudes_NB = np.hstack([magnitudes_NB, seeing_NS])
     together = model.predict(*padded(stamps_NCHW, magnitudes_NB, 1024))
     for k in (0, 1, 499, 999):
         alone = model.predict(*padded(stamps_NCHW[k : k + 1], magnitudes_NB[k : k + 1], 256))
