@@ -124,7 +124,7 @@ class ModelContract(_Record):
     @property
     def table_columns(self) -> tuple[str, ...]:
         """Columns of the ``magnitudes`` input: bands, then the seeing."""
-        return (*self.magnitude_bands, *(SEEING + band for band in self.seeing_bands))
+        return join_columns(self.magnitude_bands, self.seeing_bands)
 
     def input_shapes(self) -> dict[str, tuple[int, ...]]:
         """Shape of each input of the graph for one source; an input without any band is not there."""
@@ -134,6 +134,17 @@ class ModelContract(_Record):
         if self.table_columns:
             shapes[MAGNITUDES] = (len(self.table_columns),)
         return shapes
+
+
+def join_columns(magnitude_bands: tuple[str, ...], seeing_bands: tuple[str, ...]) -> tuple[str, ...]:
+    """Names of the columns of a ``magnitudes`` input: bands, then the seeing."""
+    return (*magnitude_bands, *(SEEING + band for band in seeing_bands))
+
+
+def split_columns(columns: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Magnitude bands and seeing bands of `join_columns`."""
+    magnitude_bands = tuple(name for name in columns if not name.startswith(SEEING))
+    return magnitude_bands, tuple(name.removeprefix(SEEING) for name in columns if name.startswith(SEEING))
 
 
 def parse_contract(metadata: Mapping[str, str], where: str) -> ModelContract:

@@ -19,11 +19,11 @@ from models.contract import (
     MAGNITUDES,
     OUTPUTS,
     QUANTILE_LEVELS,
-    SEEING,
     STAMPS,
     Domain,
     ModelContract,
     Training,
+    split_columns,
     write_contract,
 )
 from models.errors import BundleError
@@ -130,17 +130,9 @@ def export(
     return contract
 
 
-def _columns(sealed: SealedNetwork) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Bands of the magnitudes, and of the seeing."""
-    columns = sealed.architecture.magnitude_bands
-    magnitudes = tuple(name for name in columns if not name.startswith(SEEING))
-    seeing = tuple(name.removeprefix(SEEING) for name in columns[len(magnitudes) :])
-    return magnitudes, seeing
-
-
 def _sizes(sealed: SealedNetwork) -> tuple[int, int, int, int]:
-    magnitude_bands, seeing_bands = _columns(sealed)
     architecture = sealed.architecture
+    magnitude_bands, seeing_bands = split_columns(architecture.magnitude_bands)
     return len(architecture.image_bands), len(magnitude_bands), architecture.stamp_size, len(seeing_bands)
 
 
@@ -213,7 +205,7 @@ def _contract(
 ) -> ModelContract:
     networks = [network for network in sealed.networks if isinstance(network, PhotozNetwork)]
     architecture, facts = sealed.architecture, examples.facts
-    magnitude_bands, seeing_bands = _columns(sealed)
+    magnitude_bands, seeing_bands = split_columns(architecture.magnitude_bands)
     magnitudes_NB = examples.in_bands((), magnitude_bands).magnitudes_NB[split.train_N]
     known = "magnitudes, aperture fluxes and seeing" if seeing_bands else "magnitudes and aperture fluxes"
     limits_2B = np.nanquantile(magnitudes_NB, [0.001, 0.999], axis=0)

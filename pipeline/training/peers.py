@@ -11,7 +11,7 @@ from sklearn.neural_network import MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from models.contract import SEEING
+from models.contract import split_columns
 from models.examples import Examples, Split
 from pipeline.science.statistics import normalised_residual, smad
 from pipeline.training.comparison import Row, measure
@@ -56,7 +56,7 @@ def peers() -> tuple[Peer, ...]:
 
 def peer_rows(training: Examples, split: Split, test: Examples, rows_N: NDArray[np.int64]) -> list[Row]:
     """Fit each peer on the training part, choose its settings on the validation part, measure it on ``rows_N``."""
-    bands = tuple(name for name in training.facts.magnitude_bands if not name.startswith(SEEING))
+    bands, _ = split_columns(training.facts.magnitude_bands)
     training, test = training.in_bands((), bands), test.in_bands((), bands)
     features_NF = magnitudes_and_colours(training.magnitudes_NB)
     z_N = np.asarray(training.z_N)

@@ -9,7 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
-from models.contract import QUANTILE_LEVELS, SEEING, ModelContract
+from models.contract import QUANTILE_LEVELS, ModelContract, join_columns, split_columns
 from models.examples import Examples, Split, SplitName, split_examples
 from models.export import Label, SealedNetwork, export, seal
 from models.network import ARCHITECTURES, Architecture, PhotozNetwork
@@ -92,17 +92,16 @@ def choose_architecture(name: str, examples: Examples) -> Architecture:
     ConfigError
         If there is no such network.
     """
-    columns = examples.facts.magnitude_bands
+    magnitude_bands, seeing_bands = split_columns(examples.facts.magnitude_bands)
     if name == "magnitudes":
-        bands = tuple(column for column in columns if not column.startswith(SEEING))
-        return replace(ARCHITECTURES["magnitudes9"], name=name, magnitude_bands=bands)
+        return replace(ARCHITECTURES["magnitudes9"], name=name, magnitude_bands=magnitude_bands)
     if name not in ARCHITECTURES:
         raise ConfigError(f"network {name!r} is none of {', '.join((*ARCHITECTURES, 'magnitudes'))}")
     architecture = replace(ARCHITECTURES[name], stamp_size=examples.stamps_NCHW.shape[2])
     if architecture.published:
         return architecture
-    seeing = [SEEING + band for band in architecture.image_bands if SEEING + band in columns]
-    return replace(architecture, magnitude_bands=(*architecture.magnitude_bands, *seeing))
+    known = tuple(band for band in architecture.image_bands if band in seeing_bands)
+    return replace(architecture, magnitude_bands=join_columns(architecture.magnitude_bands, known))
 
 
 def smoothed(split: Split, examples: Examples, seed: int) -> Split:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from models.contract import SEEING
+from models.contract import SEEING, join_columns
 from models.examples import Examples, SetFacts
 from pipeline.config import RunConfig
 from pipeline.errors import BadDataError, context
@@ -50,7 +50,7 @@ def set_facts(name: str, simulated: bool, rule: StampRule) -> SetFacts:
         name,
         simulated,
         rule.image_bands,
-        (*rule.magnitude_bands, *(SEEING + band for band in rule.seeing_bands)),
+        join_columns(rule.magnitude_bands, rule.seeing_bands),
         rule.pixel_scale,
         rule.dmag_applied,
         rule.extinction_corrected,
