@@ -9,18 +9,18 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 
 class RecordCommit(BuildHookInterface):
-    """Puts ``pipeline/commit.txt`` into what is built, unless the source already brings it."""
+    """Puts ``photoz_run/commit.txt`` into what is built, unless the source already brings it."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Called before a build; an editable installation asks git itself."""
-        package = Path(self.root) / "pipeline"
+        package = Path(self.root) / "pipeline" / "photoz_run"
         if version == "editable" or (package / "commit.txt").exists():
             return
         commit = runpy.run_path(str(package / "version.py"))["program_commit"]()
         self.folder = tempfile.TemporaryDirectory()
         recorded = Path(self.folder.name) / "commit.txt"
         recorded.write_text(commit + "\n")
-        build_data["force_include"][str(recorded)] = "pipeline/commit.txt"
+        build_data["force_include"][str(recorded)] = "photoz_run/commit.txt"
 
     def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:
         """Called after a build."""

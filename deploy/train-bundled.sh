@@ -1,10 +1,10 @@
 #!/bin/sh
-# Make models/bundled/hybrid-sim.onnx from nothing: simulate, cut, train, calibrate, test, seal.
+# Make models/photoz_models/bundled/hybrid-sim.onnx from nothing: simulate, cut, train, calibrate, test, seal.
 # An hour and a quarter on two cores; an interrupted run goes on where it stopped.
 set -eu
 BIN=${BIN:-.venv/bin}
 WORK=${WORK:-build/training}
-OUT=${OUT:-models/bundled/hybrid-sim.onnx}
+OUT=${OUT:-models/photoz_models/bundled/hybrid-sim.onnx}
 mkdir -p "$WORK"
 
 if ! [ -e "$WORK/set/structure.parquet" ]; then

@@ -3,14 +3,18 @@
 from functools import partial
 from typing import Any
 
-from pipeline import schema
-from pipeline.config import RunConfig
-from pipeline.flags import FLAGS, USER_BITS
+from photoz_run import schema
+from photoz_run.config import RunConfig
+from photoz_run.flags import FLAGS, USER_BITS
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
     """Replace ``<!-- table: NAME -->`` by the table of that name."""
-    tables = {"flags": _flags, "settings": _settings, **{name: partial(_columns, name) for name in schema.TABLES}}
+    tables = {
+        "flags": _flags,
+        "settings": _settings,
+        **{name: partial(_columns, name) for name in schema.TABLES},
+    }
     for name, table in tables.items():
         markdown = markdown.replace(f"<!-- table: {name} -->", table())
     return markdown
@@ -27,11 +31,20 @@ def _columns(table: str) -> str:
         f"| `{c.name}` | {c.dtype} | {c.unit or '-'} | {c.ucd} | {'yes' if c.null else 'no'} | {c.description} |"
         for c in schema.TABLES[table]
     ]
-    return "\n".join(["| column | type | unit | UCD | may be null | description |", "|---|---|---|---|---|---|", *rows])
+    return "\n".join(
+        [
+            "| column | type | unit | UCD | may be null | description |",
+            "|---|---|---|---|---|---|",
+            *rows,
+        ]
+    )
 
 
 def _settings() -> str:
-    rows = [f"| `{name}` | {_default(field)} | {field.description} |" for name, field in RunConfig.model_fields.items()]
+    rows = [
+        f"| `{name}` | {_default(field)} | {field.description} |"
+        for name, field in RunConfig.model_fields.items()
+    ]
     return "\n".join(["| setting | default | meaning |", "|---|---|---|", *rows])
 
 

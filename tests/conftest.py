@@ -5,10 +5,9 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from photoz_models.session import PhotozModel
 from support.bundles import closed_form_bundle
 from support.tiles import Tile, make_tile
-
-from models.session import PhotozModel
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 settings.register_profile("repeatable", derandomize=True, deadline=None, max_examples=60)

@@ -4,10 +4,9 @@ import inspect
 from pathlib import Path
 
 import pytest
-
-from pipeline.cli.run import run as command
-from pipeline.config import ClusterConfig, RunConfig, load_config
-from pipeline.errors import ConfigError
+from photoz_run.cli.run import run as command
+from photoz_run.config import ClusterConfig, RunConfig, load_config
+from photoz_run.errors import ConfigError
 
 EVERY_FIELD = """
 tiles = ["KIDS_18*", "@more.txt"]
@@ -77,7 +76,9 @@ def test_options_of_the_cluster_join_its_table_in_the_file(tmp_path):
     assert cluster.job_keys == {"queue": "long", "cores": 4, "walltime": "04:00:00"}
 
 
-@pytest.mark.parametrize(("given", "range_"), [(4, (4, 4)), ("4", (4, 4)), ("0:9", (0, 9)), ("2:40", (2, 40))])
+@pytest.mark.parametrize(
+    ("given", "range_"), [(4, (4, 4)), ("4", (4, 4)), ("0:9", (0, 9)), ("2:40", (2, 40))]
+)
 def test_workers_are_a_number_or_a_range(given, range_):
     assert load_config(None, LEAST | {"workers": given}).worker_range == range_
 
@@ -105,11 +106,22 @@ def test_it_cannot_be_changed():
         load_config(None, LEAST).out = Path("x")
 
 
-@pytest.mark.parametrize("field", ["workers", "provider", "attempts", "scratch", "allow_fallback", "cluster", "shard"])
+@pytest.mark.parametrize(
+    "field", ["workers", "provider", "attempts", "scratch", "allow_fallback", "cluster", "shard"]
+)
 def test_where_and_how_often_a_run_computes_does_not_make_it_another(field):
-    values = {"workers": 2, "provider": "cpu", "attempts": 1, "scratch": "/x", "allow_fallback": True}
+    values = {
+        "workers": 2,
+        "provider": "cpu",
+        "attempts": 1,
+        "scratch": "/x",
+        "allow_fallback": True,
+    }
     values |= {"cluster": {"kind": "slurm", "queue": "long"}, "shard": "2/3"}
-    assert load_config(None, LEAST | {field: values[field]}).digest() == load_config(None, LEAST).digest()
+    assert (
+        load_config(None, LEAST | {field: values[field]}).digest()
+        == load_config(None, LEAST).digest()
+    )
 
 
 @pytest.mark.parametrize("field", RunConfig.result_fields())
@@ -140,8 +152,14 @@ def test_what_changes_a_result_changes_the_digest(field, tmp_path):
         ({"cluster": {"kind": "moab"}}, "cluster.kind: .*'slurm', 'pbs'"),
         ({"cluster": {"queue": "main"}}, "queue is a setting of worker jobs: give --cluster slurm"),
         ({"cluster": {"gpus": 1}}, "gpus is a setting of worker jobs"),
-        ({"cluster": {"scheduler": "tls://a:1", "kind": "pbs"}}, "a scheduler that runs already has its own workers"),
-        ({"cluster": {"scheduler": "tls://a:1", "scheduler_file": "s.json"}}, "name the same thing"),
+        (
+            {"cluster": {"scheduler": "tls://a:1", "kind": "pbs"}},
+            "a scheduler that runs already has its own workers",
+        ),
+        (
+            {"cluster": {"scheduler": "tls://a:1", "scheduler_file": "s.json"}},
+            "name the same thing",
+        ),
         ({"attempts": 0}, "attempts: "),
     ],
 )

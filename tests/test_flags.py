@@ -6,8 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-from pipeline.flags import FLAGS, MAGNITUDE_BANDS, USER_BITS, bit, count, decode, mark
+from photoz_run.flags import FLAGS, MAGNITUDE_BANDS, USER_BITS, bit, count, decode, mark
 
 
 def test_bits_are_counted_through_once_and_leave_the_users_alone():
@@ -24,7 +23,9 @@ def test_there_is_a_bit_for_each_missing_magnitude():
 
 
 def test_what_is_marked_is_decoded_and_counted():
-    flags_N = mark(np.array([True, False, True]), "EDGE") | mark(np.array([False, False, True]), "Z_LIMIT")
+    flags_N = mark(np.array([True, False, True]), "EDGE") | mark(
+        np.array([False, False, True]), "Z_LIMIT"
+    )
     assert flags_N.dtype == np.int32
     assert [decode(value) for value in flags_N] == [["EDGE"], [], ["EDGE", "Z_LIMIT"]]
     assert count(flags_N) == {"EDGE": 2, "Z_LIMIT": 1}
@@ -44,10 +45,15 @@ def test_photoz_flags_prints_every_bit(arguments):
 
 
 def test_photoz_flags_decodes_a_value():
-    assert photoz("flags", str(bit("EDGE") | bit("MAG_KS_MISSING"))).split() == ["EDGE", "MAG_KS_MISSING"]
+    assert photoz("flags", str(bit("EDGE") | bit("MAG_KS_MISSING"))).split() == [
+        "EDGE",
+        "MAG_KS_MISSING",
+    ]
     assert photoz("flags", "0").strip() == "no flag is set"
 
 
 def photoz(*arguments: str) -> str:
     command = [str(Path(sys.executable).with_name("photoz")), *arguments]
-    return subprocess.run(command, check=True, capture_output=True, text=True, env={"COLUMNS": "200"}).stdout
+    return subprocess.run(
+        command, check=True, capture_output=True, text=True, env={"COLUMNS": "200"}
+    ).stdout

@@ -14,9 +14,9 @@ ROOT = Path(__file__).parents[1]
 
 @pytest.fixture
 def package(tmp_path) -> Path:
-    folder = tmp_path / "checkout" / "pipeline"
+    folder = tmp_path / "checkout" / "pipeline" / "photoz_run"
     folder.mkdir(parents=True)
-    shutil.copy(ROOT / "pipeline" / "version.py", folder)
+    shutil.copy(ROOT / "pipeline" / "photoz_run" / "version.py", folder)
     return folder
 
 
@@ -25,15 +25,24 @@ def commit_of(package: Path) -> str:
 
 
 def git(folder: Path, *words: str) -> str:
-    who = ["-c", "user.name=test", "-c", "user.email=test@example.org", "-c", "commit.gpgsign=false"]
-    return subprocess.run(["git", *who, *words], cwd=folder, check=True, capture_output=True, text=True).stdout.strip()
+    who = [
+        "-c",
+        "user.name=test",
+        "-c",
+        "user.email=test@example.org",
+        "-c",
+        "commit.gpgsign=false",
+    ]
+    return subprocess.run(
+        ["git", *who, *words], cwd=folder, check=True, capture_output=True, text=True
+    ).stdout.strip()
 
 
 def committed(package: Path) -> str:
-    git(package.parent, "init", "--quiet")
-    git(package.parent, "add", "pipeline/version.py")
-    git(package.parent, "commit", "--quiet", "-m", "first")
-    return git(package.parent, "rev-parse", "HEAD")
+    git(package.parents[1], "init", "--quiet")
+    git(package.parents[1], "add", "pipeline/photoz_run/version.py")
+    git(package.parents[1], "commit", "--quiet", "-m", "first")
+    return git(package.parents[1], "rev-parse", "HEAD")
 
 
 def test_in_a_checkout_it_is_the_commit_checked_out(package):
@@ -52,7 +61,7 @@ def test_changed_files_are_marked_and_new_ones_are_not(package):
 
 def test_a_repository_around_an_installed_package_is_not_its_checkout(package):
     committed(package)
-    inner = package.parent / "site-packages" / "pipeline"
+    inner = package.parents[1] / ".venv" / "lib" / "site-packages" / "photoz_run"
     shutil.copytree(package, inner)
     assert commit_of(inner) == "unknown"
 
@@ -64,9 +73,9 @@ def test_without_a_checkout_it_is_the_commit_recorded(package):
 
 
 def test_a_checkout_that_git_cannot_read_is_no_error(package, monkeypatch):
-    (package.parent / ".git").mkdir()
+    (package.parents[1] / ".git").mkdir()
     assert commit_of(package) == "unknown"
-    git(package.parent, "init", "--quiet")
+    git(package.parents[1], "init", "--quiet")
     assert commit_of(package) == "unknown"
     monkeypatch.setenv("PATH", "")
     assert commit_of(package) == "unknown"
@@ -83,6 +92,9 @@ def test_what_is_built_knows_its_columns_and_its_commit(tmp_path):
     subprocess.run([*build, "-t", "wheel"], cwd=source, check=True, capture_output=True)
     (wheel,) = tmp_path.glob("*.whl")
     with zipfile.ZipFile(wheel) as files:
-        recorded = files.read("pipeline/commit.txt").decode().strip()
-        assert files.read("pipeline/columns.yaml") == (ROOT / "pipeline" / "columns.yaml").read_bytes()
+        recorded = files.read("photoz_run/commit.txt").decode().strip()
+        assert (
+            files.read("photoz_run/columns.yaml")
+            == (ROOT / "pipeline" / "photoz_run" / "columns.yaml").read_bytes()
+        )
     assert recorded.rstrip("+") == git(ROOT, "rev-parse", "HEAD")[:12]

@@ -55,24 +55,48 @@ def main() -> None:
         )
         loop = case("cutout2d", folder, MANY)
         scale = MANY / LOOPED
-        line("  times an astropy Cutout2D loop over sky positions", ratio(loop, 0, 2, scale), ">= 50")
+        line(
+            "  times an astropy Cutout2D loop over sky positions", ratio(loop, 0, 2, scale), ">= 50"
+        )
         line("  times a Cutout2D loop over pixels known beforehand", ratio(loop, 1, 2, scale), "")
         masked = case("stamps-masked", folder, MANY)
-        line("  with weights and flag images, objects/s", f"{MANY / masked['medians'][0]:,.0f}", "", _mib(masked))
+        line(
+            "  with weights and flag images, objects/s",
+            f"{MANY / masked['medians'][0]:,.0f}",
+            "",
+            _mib(masked),
+        )
         cold = case("cold", folder, FEW)
-        line("1,200 sources cold: stamps / reading the same rows", ratio(cold), "<= 1.1", _mib(cold))
+        line(
+            "1,200 sources cold: stamps / reading the same rows", ratio(cold), "<= 1.1", _mib(cold)
+        )
         tile = case("tile", folder, MANY)
         larger = 1 if tile["medians"][1] > tile["medians"][2] else 2
-        line("20,000 sources: whole tile / larger of cutting, inference", ratio(tile, 0, larger), "<= 1.2", _mib(tile))
-        for name, seconds in zip(("whole tile", "cutting alone", "inference alone"), tile["medians"], strict=True):
+        line(
+            "20,000 sources: whole tile / larger of cutting, inference",
+            ratio(tile, 0, larger),
+            "<= 1.2",
+            _mib(tile),
+        )
+        for name, seconds in zip(
+            ("whole tile", "cutting alone", "inference alone"), tile["medians"], strict=True
+        ):
             line(f"  {name}, objects/s", f"{MANY / seconds:,.0f}", "")
-        line("validation of 1,000,000 pairs without plots, seconds", f"{alone('million_pairs'):.1f}", "< 10")
+        line(
+            "validation of 1,000,000 pairs without plots, seconds",
+            f"{alone('million_pairs'):.1f}",
+            "< 10",
+        )
         line(
             "simulated galaxies rendered in four bands, per second",
             f"{alone('rendered_galaxies_per_second'):.0f}",
             ">= 250",
         )
-        line("photoz-run --help, seconds", f"{statistics.median(_help() for _ in range(5)):.2f}", "< 0.5")
+        line(
+            "photoz-run --help, seconds",
+            f"{statistics.median(_help() for _ in range(5)):.2f}",
+            "< 0.5",
+        )
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     release.main()

@@ -14,17 +14,17 @@ import numpy as np
 from astropy.coordinates import SkyCoord
 from astropy.io import fits
 from astropy.nddata import Cutout2D
+from photoz_models.session import PhotozModel
+from photoz_run.catalogue.provenance import Provenance, input_files
+from photoz_run.config import RunConfig, load_config
+from photoz_run.records import Stamps, TileRef
+from photoz_run.run.plan import load_model, model_path
+from photoz_run.science.cutouts import stamp_start
+from photoz_run.survey.coadds import pixel_positions
+from photoz_run.survey.discovery import find_tiles
+from photoz_run.tile import BATCH, open_tile, predict, process_tile, stamp_rule
 
 from bench.full_size import SHAPE_YX, make_tile
-from models.session import PhotozModel
-from pipeline.catalogue.provenance import Provenance, input_files
-from pipeline.config import RunConfig, load_config
-from pipeline.records import Stamps, TileRef
-from pipeline.run.plan import load_model, model_path
-from pipeline.science.cutouts import stamp_start
-from pipeline.survey.coadds import pixel_positions
-from pipeline.survey.discovery import find_tiles
-from pipeline.tile import BATCH, open_tile, predict, process_tile, stamp_rule
 
 REPEATS = 5
 LOOPED = 400
@@ -34,7 +34,9 @@ LOOPED = 400
 def settings(folder: Path, pixels_only: bool = True) -> RunConfig:
     """The configuration of the cases; ``pixels_only`` leaves weights and flag images alone."""
     fewer = {"use_weights": False, "bad_pixel_bits": 0} if pixels_only else {}
-    return load_config(None, {"tiles": ["all"], "data": [folder], "out": folder, "select": "all", **fewer})
+    return load_config(
+        None, {"tiles": ["all"], "data": [folder], "out": folder, "select": "all", **fewer}
+    )
 
 
 def tile_of(folder: Path) -> TileRef:
@@ -62,7 +64,9 @@ def cutout2d_loop(folder: Path, model: PhotozModel, config: RunConfig, on_sky: b
                 positions = SkyCoord(some.ra_N, some.dec_N, unit="deg") if on_sky else pixels
                 with fits.open(coadd.sci.path, memmap=True) as hdus:
                     for at in positions:
-                        cutout = Cutout2D(hdus[0].data, at, 36, wcs=coadd.wcs if on_sky else None, mode="partial")
+                        cutout = Cutout2D(
+                            hdus[0].data, at, 36, wcs=coadd.wcs if on_sky else None, mode="partial"
+                        )
                         cutout.data.astype(np.float32)
 
 
@@ -100,7 +104,9 @@ def infer(folder: Path, model: PhotozModel, config: RunConfig) -> None:
 def whole_tile(folder: Path, model: PhotozModel, config: RunConfig) -> None:
     """Read, cut, infer and write the tile as a worker does."""
     ref = tile_of(folder)
-    run = Provenance("photoz-run", "0", "", "", "", "", model.contract.name, "", model.digest, "", True)
+    run = Provenance(
+        "photoz-run", "0", "", "", "", "", model.contract.name, "", model.digest, "", True
+    )
     with TemporaryDirectory() as out:
         process_tile(ref, config, model, Path(out), run, input_files(ref.paths()))
 
@@ -136,7 +142,10 @@ def main() -> None:
             lambda: cutout2d_loop(folder, model, pixels_only, on_sky=False),
             lambda: cut_all(folder, model, pixels_only),
         ],
-        "cold": [lambda: cut_all(folder, model, pixels_only), lambda: read_rows(folder, model, pixels_only)],
+        "cold": [
+            lambda: cut_all(folder, model, pixels_only),
+            lambda: read_rows(folder, model, pixels_only),
+        ],
         "tile": [
             lambda: whole_tile(folder, model, everything),
             lambda: cut_all(folder, model, everything),
@@ -150,7 +159,10 @@ def main() -> None:
             action()
     repeats = 3 if name in ("tile", "cutout2d") else REPEATS
     seconds = [
-        [timed(action, (lambda: drop_cache(folder)) if cold else (lambda: None)) for action in actions]
+        [
+            timed(action, (lambda: drop_cache(folder)) if cold else (lambda: None))
+            for action in actions
+        ]
         for _ in range(repeats)
     ]
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

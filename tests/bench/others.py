@@ -8,12 +8,11 @@ import fitsio
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-
-from pipeline.simulation import geometry, render
-from pipeline.simulation.scene import make_scene
-from pipeline.simulation.settings import SimulationSettings
-from pipeline.validation.settings import SpecSettings, ValidationSettings
-from pipeline.validation.validate import validate
+from photoz_run.simulation import geometry, render
+from photoz_run.simulation.scene import make_scene
+from photoz_run.simulation.settings import SimulationSettings
+from photoz_run.validation.settings import SpecSettings, ValidationSettings
+from photoz_run.validation.validate import validate
 
 TILES, PER_TILE = 1000, 1000
 ENDS = {"LO95": -1.96, "LO68": -1.0, "HI68": 1.0, "HI95": 1.96}

@@ -29,7 +29,14 @@ def released(run: Path, *options: str) -> tuple[float, int]:
     """Seconds and peak of memory (MiB) of ``photoz release``."""
     out = run.with_name("release")
     start = time.perf_counter()
-    command = [str(Path(sys.executable).with_name("photoz")), "release", str(run), "--out", str(out), "--quiet"]
+    command = [
+        str(Path(sys.executable).with_name("photoz")),
+        "release",
+        str(run),
+        "--out",
+        str(out),
+        "--quiet",
+    ]
     with subprocess.Popen([*command, *options], stdout=subprocess.DEVNULL) as process:
         peak = 0
         while process.poll() is None:
@@ -63,7 +70,10 @@ def main() -> None:
             seconds, peak = released(folder / "run", *options)
             figure = f"{rows / seconds:,.0f}"
             name = f"release of {rows / MILLION:.0f} million rows, {what}, rows/s"
-            print(f"{name:<70}{figure:>10}   {seconds:.0f} s   {peak:,} MiB (<= {MOST_MIB:,})", flush=True)
+            print(
+                f"{name:<70}{figure:>10}   {seconds:.0f} s   {peak:,} MiB (<= {MOST_MIB:,})",
+                flush=True,
+            )
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -10,10 +10,9 @@ from astropy import units
 from click.testing import CliRunner
 from felis import Schema
 from felis.cli import cli
-
-from pipeline import schema
-from pipeline.catalogue.fits_cards import LONGEST
-from pipeline.catalogue.table import dictionary_schema
+from photoz_run import schema
+from photoz_run.catalogue.fits_cards import LONGEST
+from photoz_run.catalogue.table import dictionary_schema
 
 ALL = [column for columns in schema.TABLES.values() for column in columns]
 
@@ -26,7 +25,9 @@ def test_felis_finds_nothing_wrong():
 
 def test_felis_finds_what_is_wrong(tmp_path):
     spoilt = tmp_path / "columns.yaml"
-    spoilt.write_text(schema.DICTIONARY.read_text().replace("src.redshift.phot;stat.min", "src.redshift.photo"))
+    spoilt.write_text(
+        schema.DICTIONARY.read_text().replace("src.redshift.phot;stat.min", "src.redshift.photo")
+    )
     said = CliRunner().invoke(cli, ["validate", str(spoilt)])
     assert said.exit_code != 0
     assert "Invalid IVOA UCD" in said.output
@@ -37,7 +38,11 @@ def test_the_program_reads_what_felis_reads():
     for table in Schema.from_uri(str(schema.DICTIONARY), context={"id_generation": True}).tables:
         assert table.description == schema.DESCRIPTIONS[table.name]
         for felis, column in zip(table.columns, schema.TABLES[table.name], strict=True):
-            assert (felis.name, felis.nullable, felis.ivoa_ucd) == (column.name, column.null, column.ucd)
+            assert (felis.name, felis.nullable, felis.ivoa_ucd) == (
+                column.name,
+                column.null,
+                column.ucd,
+            )
             assert (felis.description, felis.fits_tunit or "") == (column.description, column.unit)
             assert bool(felis.tap_principal) is column.principal
             assert names.get(str(felis.datatype), f"U{felis.length}") == column.dtype
@@ -63,7 +68,16 @@ def test_a_source_has_one_identifier_and_one_position():
 
 def test_the_columns_of_the_catalogue_are_those_agreed_in_their_order():
     assert [column.name for column in schema.COLUMNS] == [
-        *("ID", "RAJ2000", "DECJ2000", "KIDS_TILE", "MAG_AUTO_CALIB", "Z_PHOT", "Z_PHOT_ERR", "Z_PHOT_LO68"),
+        *(
+            "ID",
+            "RAJ2000",
+            "DECJ2000",
+            "KIDS_TILE",
+            "MAG_AUTO_CALIB",
+            "Z_PHOT",
+            "Z_PHOT_ERR",
+            "Z_PHOT_LO68",
+        ),
         *("Z_PHOT_HI68", "Z_PHOT_LO95", "Z_PHOT_HI95", "Z_DOMAIN", "PHOTOZ_FLAG", "MASK"),
     ]
 
@@ -86,11 +100,13 @@ def test_the_documentation_lists_every_column():
     page = (Path(__file__).parents[2] / "docs" / "output.md").read_text()
     shown = on_page_markdown(page)
     for column in ALL:
-        assert f"| `{column.name}` | {column.dtype} | {column.unit or '-'} | {column.ucd} |" in shown
+        assert (
+            f"| `{column.name}` | {column.dtype} | {column.unit or '-'} | {column.ucd} |" in shown
+        )
         assert column.description in shown
         assert column.description not in page
 
 
 def test_help_does_not_wait_for_the_dictionary():
-    code = "import sys, pipeline.cli, pipeline.cli.photoz; sys.exit('yaml' in sys.modules)"
+    code = "import sys, photoz_run.cli, photoz_run.cli.photoz; sys.exit('yaml' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

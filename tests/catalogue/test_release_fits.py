@@ -15,6 +15,12 @@ from astropy.io import fits
 from astropy.table import Table
 from hypothesis import given
 from hypothesis import strategies as st
+from photoz_run.catalogue.fits_columns import text_widths
+from photoz_run.catalogue.fits_stream import write_hdu
+from photoz_run.catalogue.release_fits import write_release_fits
+from photoz_run.errors import BadDataError, ConfigError
+from photoz_run.flags import FLAGS
+from photoz_run.schema import COLUMNS, TABLES, TNULL
 from support.release_rows import (
     CONFIGURATION,
     EXTENSIONS,
@@ -26,13 +32,6 @@ from support.release_rows import (
     release_schema,
 )
 
-from pipeline.catalogue.fits_columns import text_widths
-from pipeline.catalogue.fits_stream import write_hdu
-from pipeline.catalogue.release_fits import write_release_fits
-from pipeline.errors import BadDataError, ConfigError
-from pipeline.flags import FLAGS
-from pipeline.schema import COLUMNS, TABLES, TNULL
-
 N = 9
 MISSING = 2
 """Row of `release_rows` that lacks all that may be null."""
@@ -41,7 +40,9 @@ MISSING = 2
 def write(folder: Path, rows: pa.Table, at_once: int = N, record=RECORD) -> Path:
     path = folder / "SIM1.fits"
     batches = [rows.slice(first, at_once) for first in range(0, len(rows), at_once)]
-    write_release_fits(path, rows.schema, len(rows), batches, record, EXTENSIONS, text_widths(batches))
+    write_release_fits(
+        path, rows.schema, len(rows), batches, record, EXTENSIONS, text_widths(batches)
+    )
     return path
 
 
@@ -64,7 +65,9 @@ def stilts(*words: str) -> str:
 @pytest.mark.parametrize(("n", "kept"), [(0, True), (1, True), (2881, False)])
 def test_fitsverify_has_nothing_to_say(tmp_path, n, kept):
     path = write(tmp_path, release_rows(n, kept=kept), at_once=1000)
-    said = subprocess.run(["fitsverify", str(path)], capture_output=True, text=True, check=False).stdout
+    said = subprocess.run(
+        ["fitsverify", str(path)], capture_output=True, text=True, check=False
+    ).stdout
     assert "found 0 warning(s) and 0 error(s)" in said, said
     assert all(f"{name} " in said for name in ("PHOTOZ", "PROVENANCE", "TEXTS"))
 
@@ -76,7 +79,9 @@ def test_fitsverify_finds_a_changed_value(tmp_path, written):
     content[data + 40] ^= 1
     spoilt = tmp_path / "spoilt.fits"
     spoilt.write_bytes(content)
-    said = subprocess.run(["fitsverify", str(spoilt)], capture_output=True, text=True, check=False).stdout
+    said = subprocess.run(
+        ["fitsverify", str(spoilt)], capture_output=True, text=True, check=False
+    ).stdout
     assert "Data checksum is not consistent with  the DATASUM keyword" in said
 
 
@@ -89,7 +94,10 @@ def test_each_hdu_has_sums_that_betray_a_changed_byte(tmp_path, written, hdu):
     content[second_card + 40] ^= 1
     spoilt = tmp_path / "spoilt.fits"
     spoilt.write_bytes(content)
-    with pytest.warns(match="Checksum verification failed"), fits.open(spoilt, checksum=True) as hdus:
+    with (
+        pytest.warns(match="Checksum verification failed"),
+        fits.open(spoilt, checksum=True) as hdus,
+    ):
         assert len(hdus) == 4
 
 
@@ -97,7 +105,9 @@ def test_each_hdu_has_sums_that_betray_a_changed_byte(tmp_path, written, hdu):
 def test_the_sum_over_any_hdu_comes_to_minus_zero(chunks, text):
     """By the FITS standard, whatever is in it; added up here word by word, as the standard defines the sum."""
     size = sum(map(len, chunks))
-    header = fits.Header([("XTENSION", "BINTABLE"), ("BITPIX", 8), ("NAXIS1", size), ("NAXIS2", 1), ("WHAT", text)])
+    header = fits.Header(
+        [("XTENSION", "BINTABLE"), ("BITPIX", 8), ("NAXIS1", size), ("NAXIS2", 1), ("WHAT", text)]
+    )
     file = BytesIO()
     write_hdu(file, header, chunks)
     content = file.getvalue()
@@ -119,9 +129,13 @@ def test_every_column_comes_back_with_its_nulls(written, rows):
         if field.type in (pa.string(), KEPT["FIELD"]):
             assert back[field.name].tolist() == [value or "" for value in values]
         elif pa.types.is_floating(field.type):
-            np.testing.assert_array_equal(back[field.name], [np.nan if v is None else v for v in values])
+            np.testing.assert_array_equal(
+                back[field.name], [np.nan if v is None else v for v in values]
+            )
         elif field.name == "Z_QUANTILES":
-            expected = np.array([[np.nan] * len(LEVELS) if v is None else v for v in values], np.float32)
+            expected = np.array(
+                [[np.nan] * len(LEVELS) if v is None else v for v in values], np.float32
+            )
             np.testing.assert_array_equal(back[field.name], expected)
 
 
@@ -142,7 +156,9 @@ def test_integers_come_back_over_their_whole_range(written, rows):
     for name in integers:
         assert back[name].tolist() == rows[name].to_pylist(), name
         cards = cards_of(header, name)
-        assert cards.get("TNULL") == (None if name == "PHOTOZ_FLAG" else nulls[cards["TFORM"]]), name
+        assert cards.get("TNULL") == (None if name == "PHOTOZ_FLAG" else nulls[cards["TFORM"]]), (
+            name
+        )
     assert {name: cards_of(header, name)["TFORM"] for name in ("BYTE", "SHORT_U", "INT_U")} == {
         "BYTE": "I",
         "SHORT_U": "J",
@@ -199,12 +215,29 @@ def test_header_says_how_the_release_was_made(written, hdu):
         "REFERENC": "",
     }
     assert header["PROCSOFT"] == "photoz-run 1.2.4 (0123456789ab+)"
-    assert (header["PROGRAM"], header["PROGVERS"], header["COMMIT"]) == ("photoz-run", "1.2.3", "ba9876543210")
+    assert (header["PROGRAM"], header["PROGVERS"], header["COMMIT"]) == (
+        "photoz-run",
+        "1.2.3",
+        "ba9876543210",
+    )
     assert header["INPUTREL"] == "DR4,DR5"
-    assert (header["PZMODEL"], header["PZMODVER"], header["PZTRAIN"]) == ("closed-form", "7", RUN.model_training)
-    assert (header["PZMODSHA"], header["PZCFGSHA"], header["PZRUNSHA"]) == ("ef" * 32, "cd" * 32, "ab" * 32)
+    assert (header["PZMODEL"], header["PZMODVER"], header["PZTRAIN"]) == (
+        "closed-form",
+        "7",
+        RUN.model_training,
+    )
+    assert (header["PZMODSHA"], header["PZCFGSHA"], header["PZRUNSHA"]) == (
+        "ef" * 32,
+        "cd" * 32,
+        "ab" * 32,
+    )
     assert header["PZSIMUL"] is True
-    assert (header["PARTIAL"], header["NTILES"], header["NQUAR"], header["NMISS"]) == (True, 2, 1, 0)
+    assert (header["PARTIAL"], header["NTILES"], header["NQUAR"], header["NMISS"]) == (
+        True,
+        2,
+        1,
+        0,
+    )
     assert header["QUAR1"] == "KIDS_3.0_-31.2"
 
 
@@ -218,7 +251,9 @@ def test_a_whole_release_says_so_and_cites(tmp_path, rows):
 
 def test_many_absent_tiles_are_counted_and_only_some_named(tmp_path, rows):
     absent = tuple(f"KIDS_{k}.0_-31.2" for k in range(150))
-    header = fits.getheader(write(tmp_path, rows, record=replace(RECORD, quarantined=absent, missing=absent[:30])))
+    header = fits.getheader(
+        write(tmp_path, rows, record=replace(RECORD, quarantined=absent, missing=absent[:30]))
+    )
     assert (header["NQUAR"], header["NMISS"]) == (150, 30)
     assert (header["QUAR20"], header["MISS20"]) == (absent[19], absent[19])
     assert "QUAR21" not in header
@@ -250,7 +285,9 @@ def test_the_flag_table_stands_in_the_header(written):
 
 
 def test_no_card_is_continued_however_long_a_text(tmp_path, rows):
-    long = replace(RECORD, name="it's " * 30, program="p" * 100, run=replace(RUN, model="Größe " * 20))
+    long = replace(
+        RECORD, name="it's " * 30, program="p" * 100, run=replace(RUN, model="Größe " * 20)
+    )
     path = write(tmp_path, rows, record=long)
     assert b"CONTINUE" not in path.read_bytes()
     header = fits.getheader(path)
@@ -276,7 +313,9 @@ def test_the_date_alone_changes_with_time(tmp_path, written, rows):
 @pytest.mark.parametrize("more", [-1, 1])
 def test_rows_that_do_not_come_or_come_too_many_are_refused(tmp_path, rows, more):
     with pytest.raises(BadDataError, match=f"{N} rows came for a table of {N + more}"):
-        write_release_fits(tmp_path / "x.fits", rows.schema, N + more, [rows], RECORD, {}, text_widths([rows]))
+        write_release_fits(
+            tmp_path / "x.fits", rows.schema, N + more, [rows], RECORD, {}, text_widths([rows])
+        )
 
 
 @pytest.mark.parametrize(
@@ -300,16 +339,24 @@ def test_values_that_fits_cannot_hold_are_refused_not_cut(tmp_path, rows, name, 
 @pytest.mark.parametrize(
     ("name", "kind", "complaint"),
     [
-        ("WHEN", pa.timestamp("s"), r"column WHEN: FITS has no column type for timestamp\[s\]; leave it out"),
+        (
+            "WHEN",
+            pa.timestamp("s"),
+            r"column WHEN: FITS has no column type for timestamp\[s\]; leave it out",
+        ),
         ("HUGE", pa.uint64(), "column HUGE: FITS has no column type for uint64"),
         ("mask", pa.int32(), "columns MASK and mask: FITS does not tell their names apart"),
         ("N" * 68, pa.int32(), "FITS has no room for so long a name"),
     ],
 )
-def test_columns_that_fits_cannot_have_are_refused_before_a_row_is_read(tmp_path, name, kind, complaint):
+def test_columns_that_fits_cannot_have_are_refused_before_a_row_is_read(
+    tmp_path, name, kind, complaint
+):
     arrow = release_schema().append(pa.field(name, kind))
     with pytest.raises(ConfigError, match=complaint):
-        write_release_fits(tmp_path / "x.fits", arrow, 0, iter(()), RECORD, {}, dict.fromkeys(arrow.names, 1))
+        write_release_fits(
+            tmp_path / "x.fits", arrow, 0, iter(()), RECORD, {}, dict.fromkeys(arrow.names, 1)
+        )
     assert not (tmp_path / "x.fits").exists()
 
 
@@ -318,7 +365,11 @@ def test_stilts_reads_what_each_column_is(written):
     described = {row["Name"]: row for row in csv.DictReader(said.splitlines())}
     for column in COLUMNS:
         row = described[column.name]
-        assert (row["Units"], row["UCD"], row["Description"]) == (column.unit, column.ucd, column.description)
+        assert (row["Units"], row["UCD"], row["Description"]) == (
+            column.unit,
+            column.ucd,
+            column.description,
+        )
     assert described["FLUX"]["Units"] == "W/m2/Hz"
     whole = stilts("tpipe", f"in={written}", "omode=meta")
     assert f"Rows:    {N}" in whole
@@ -343,11 +394,20 @@ def test_stilts_matches_it_on_the_sky_by_its_ucds(tmp_path, written, rows):
     ra_N, dec_N = (rows[name].to_numpy()[:4] for name in ("RAJ2000", "DECJ2000"))
     others = tmp_path / "others.csv"
     lines = [
-        f"{ra + 180 * (k == 3)},{dec + 0.3 / 3600},{k}" for k, (ra, dec) in enumerate(zip(ra_N, dec_N, strict=True))
+        f"{ra + 180 * (k == 3)},{dec + 0.3 / 3600},{k}"
+        for k, (ra, dec) in enumerate(zip(ra_N, dec_N, strict=True))
     ]
     others.write_text("\n".join(["ra,dec,number", *lines]) + "\n")
     said = stilts(
-        *("tmatch2", "matcher=sky", "params=1", f"in1={written}", f"in2={others}", "ifmt2=csv", "values2=ra dec"),
+        *(
+            "tmatch2",
+            "matcher=sky",
+            "params=1",
+            f"in1={written}",
+            f"in2={others}",
+            "ifmt2=csv",
+            "values2=ra dec",
+        ),
         *("values1=ucd$pos_eq_ra_ ucd$pos_eq_dec_", "ocmd=keepcols 'ID number'", "ofmt=csv"),
     )
     assert sorted(said.splitlines()[1:]) == [f"KiDSDR5 J{k},{k}" for k in range(3)]
@@ -356,9 +416,19 @@ def test_stilts_matches_it_on_the_sky_by_its_ucds(tmp_path, written, rows):
 def test_memory_does_not_grow_with_the_rows(tmp_path):
     """Two million rows, 220 MB of FITS, in a quarter of that; they are made while they are written."""
     rows, at_once = 2_000_000, 50_000
-    command = [sys.executable, "-m", "support.release_rows", "fits", str(tmp_path), str(rows), str(at_once)]
+    command = [
+        sys.executable,
+        "-m",
+        "support.release_rows",
+        "fits",
+        str(tmp_path),
+        str(rows),
+        str(at_once),
+    ]
     environment = {"PYTHONPATH": str(Path(__file__).parents[1]), "OMP_NUM_THREADS": "1"}
-    grew = int(subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout)
+    grew = int(
+        subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
+    )
     size = (tmp_path / "stream.fits").stat().st_size
     assert fits.getheader(tmp_path / "stream.fits", 1)["NAXIS2"] == rows
     assert grew < size / 2

@@ -13,13 +13,12 @@ import pyarrow.parquet as pq
 import pytest
 from astropy.io import votable
 from astropy.table import Table
+from photoz_run.catalogue.fits_columns import text_widths
+from photoz_run.catalogue.release_parquet import write_release_parquet
+from photoz_run.errors import BadDataError, ConfigError
+from photoz_run.flags import FLAGS
+from photoz_run.schema import COLUMNS, DESCRIPTIONS
 from support.release_rows import LEVELS, RECORD, RUN, release_rows, release_schema
-
-from pipeline.catalogue.fits_columns import text_widths
-from pipeline.catalogue.release_parquet import write_release_parquet
-from pipeline.errors import BadDataError, ConfigError
-from pipeline.flags import FLAGS
-from pipeline.schema import COLUMNS, DESCRIPTIONS
 
 N = 53
 GROUP = 5
@@ -69,13 +68,17 @@ def test_rows_stand_in_groups_and_groups_in_parts(parts):
     assert sorted(parts[0].parent.iterdir()) == parts
     groups = [[file.row_group(k).num_rows for k in range(file.num_row_groups)] for file in files]
     assert groups == [[5] * 4, [5] * 4, [5, 5, 3]]
-    used = {file.row_group(0).column(k).compression for file in files for k in range(file.num_columns)}
+    used = {
+        file.row_group(0).column(k).compression for file in files for k in range(file.num_columns)
+    }
     assert used == {"ZSTD"}
 
 
 @pytest.mark.parametrize("at_once", [1, GROUP, 20, N])
 def test_the_same_rows_give_the_same_bytes_in_batches_of_any_size(tmp_path, parts, rows, at_once):
-    assert [p.read_bytes() for p in write(tmp_path, rows, at_once)] == [p.read_bytes() for p in parts]
+    assert [p.read_bytes() for p in write(tmp_path, rows, at_once)] == [
+        p.read_bytes() for p in parts
+    ]
 
 
 def test_a_release_without_rows_is_one_part_without_rows(tmp_path):
@@ -85,8 +88,15 @@ def test_a_release_without_rows_is_one_part_without_rows(tmp_path):
 
 
 def test_every_part_says_how_it_was_made(parts, metadata):
-    said = {key.removeprefix("photoz-run."): value.decode() for key, value in metadata.items() if "photoz-run." in key}
-    assert {key: said[key] for key in ("program", "version", "commit", "model", "model_digest", "config_digest")} == {
+    said = {
+        key.removeprefix("photoz-run."): value.decode()
+        for key, value in metadata.items()
+        if "photoz-run." in key
+    }
+    assert {
+        key: said[key]
+        for key in ("program", "version", "commit", "model", "model_digest", "config_digest")
+    } == {
         "program": "photoz-run",
         "version": "1.2.3",
         "commit": "ba9876543210",
@@ -96,7 +106,10 @@ def test_every_part_says_how_it_was_made(parts, metadata):
     }
     assert (said["packages"], said["simulated_training"]) == (RUN.packages, "True")
     assert (said["release_name"], said["release"], said["tiles"]) == ("SIM1", "DR4,DR5", "2")
-    assert (said["release_program"], said["release_commit"]) == ("photoz-run 1.2.4", "0123456789ab+")
+    assert (said["release_program"], said["release_commit"]) == (
+        "photoz-run 1.2.4",
+        "0123456789ab+",
+    )
     assert (said["partial"], said["quarantined"], said["missing"]) == ("True", "KIDS_3.0_-31.2", "")
     assert "release_date" not in said
     for part in parts[1:]:
@@ -128,10 +141,23 @@ def test_the_votable_describes_every_column_and_has_no_data(metadata, described,
         assert (field.datatype, field.arraysize) == (
             ("char", f"{column.length}*") if texts else (types[column.dtype], None)
         )
-        assert (str(field.unit or ""), field.ucd, field.description) == (column.unit, column.ucd, column.description)
-    kinds = {"BIG": "long", "Flag": "short", "SHORT_U": "int", "STAR": "boolean", "THELI_NAME": "unicodeChar"}
+        assert (str(field.unit or ""), field.ucd, field.description) == (
+            column.unit,
+            column.ucd,
+            column.description,
+        )
+    kinds = {
+        "BIG": "long",
+        "Flag": "short",
+        "SHORT_U": "int",
+        "STAR": "boolean",
+        "THELI_NAME": "unicodeChar",
+    }
     assert {name: fields[name].datatype for name in kinds} == kinds
-    assert (fields["Z_QUANTILES"].datatype, fields["Z_QUANTILES"].arraysize) == ("float", str(len(LEVELS)))
+    assert (fields["Z_QUANTILES"].datatype, fields["Z_QUANTILES"].arraysize) == (
+        "float",
+        str(len(LEVELS)),
+    )
     assert (str(fields["FLUX"].unit), fields["FLUX"].ucd) == ("W / (Hz m2)", "phot.flux;em.opt")
 
 
@@ -142,7 +168,10 @@ def test_the_votable_knows_coordinates_flags_levels_and_provenance(described):
     assert system.system == "ICRS"
     table = described.get_first_table()
     assert table.name == "SIM1"
-    assert [field.name for field in table.fields if field.ref == system.ID] == ["RAJ2000", "DECJ2000"]
+    assert [field.name for field in table.fields if field.ref == system.ID] == [
+        "RAJ2000",
+        "DECJ2000",
+    ]
     infos = {info.name: info.value for info in table.infos}
     assert infos["photoz-run.model_digest"] == "ef" * 32
     assert infos["Z_QUANTILES.levels"] == "0.025,0.16,0.5,0.84,0.975"
@@ -154,7 +183,9 @@ def lint(folder: Path, part: Path) -> votable.tree.VOTableFile:
     """The part's VOTable, of which votlint must say nothing."""
     path = folder / "columns.vot"
     path.write_bytes(pq.read_metadata(part).metadata[b"IVOA.VOTable-Parquet.content"])
-    said = subprocess.run(["stilts", "votlint", f"votable={path}"], capture_output=True, text=True, check=False)
+    said = subprocess.run(
+        ["stilts", "votlint", f"votable={path}"], capture_output=True, text=True, check=False
+    )
     assert (said.returncode, said.stdout, said.stderr) == (0, "", "")
     return votable.parse(path)
 
@@ -165,17 +196,24 @@ def test_votlint_has_nothing_to_say(tmp_path, rows, name):
     assert lint(tmp_path, part).get_first_table().name == name
 
 
-@pytest.mark.parametrize(("unit", "ucd"), [("count per night", "Flux!"), ("1e-17 W/m2/nm", "phot.flux")])
+@pytest.mark.parametrize(
+    ("unit", "ucd"), [("count per night", "Flux!"), ("1e-17 W/m2/nm", "phot.flux")]
+)
 def test_units_of_others_leave_the_votable_valid_and_stand_in_the_field(tmp_path, rows, unit, ucd):
     field = rows.schema.field("FLUX").with_metadata({"unit": unit, "ucd": ucd})
     index = rows.column_names.index("FLUX")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         (part, *_) = write(tmp_path, rows.set_column(index, field, rows["FLUX"]))
-    (described,) = (one for one in lint(tmp_path, part).get_first_table().fields if one.name == "FLUX")
+    (described,) = (
+        one for one in lint(tmp_path, part).get_first_table().fields if one.name == "FLUX"
+    )
     known = unit.startswith("1e-17")
     assert (described.unit is not None, described.ucd) == (known, ucd if known else None)
-    assert pq.read_schema(part).field("FLUX").metadata == {b"unit": unit.encode(), b"ucd": ucd.encode()}
+    assert pq.read_schema(part).field("FLUX").metadata == {
+        b"unit": unit.encode(),
+        b"ucd": ucd.encode(),
+    }
 
 
 def test_astropy_reads_rows_of_all_kinds_with_units_and_descriptions(tmp_path, rows):
@@ -196,13 +234,20 @@ def test_astropy_reads_rows_of_all_kinds_with_units_and_descriptions(tmp_path, r
         assert table[name].tolist() == some[name].to_pylist()
     np.testing.assert_array_equal(table["Z_PHOT"], some["Z_PHOT"].fill_null(np.nan).to_numpy())
     assert table["Z_QUANTILES"].shape == (len(table), len(LEVELS))
-    assert np.isnan(table["Z_QUANTILES"]).all(axis=1).tolist() == some["Z_QUANTILES"].is_null().to_pylist()
+    assert (
+        np.isnan(table["Z_QUANTILES"]).all(axis=1).tolist()
+        == some["Z_QUANTILES"].is_null().to_pylist()
+    )
 
 
 def test_a_null_where_none_may_be_is_refused(tmp_path, rows):
     index = rows.column_names.index("PHOTOZ_FLAG")
-    spoilt = rows.set_column(index, rows.schema.field(index), [pa.array([None] + [0] * (N - 1), pa.int32())])
-    with pytest.raises(BadDataError, match="column PHOTOZ_FLAG: 1 rows have no value, and every row must have one"):
+    spoilt = rows.set_column(
+        index, rows.schema.field(index), [pa.array([None] + [0] * (N - 1), pa.int32())]
+    )
+    with pytest.raises(
+        BadDataError, match="column PHOTOZ_FLAG: 1 rows have no value, and every row must have one"
+    ):
         write(tmp_path, spoilt)
 
 
@@ -216,9 +261,22 @@ def test_a_type_that_no_catalogue_has_is_refused(tmp_path):
 def test_memory_does_not_grow_with_the_rows(tmp_path):
     """Two million rows, 190 MB of them in memory, in less than half of that; they are made while they are written."""
     rows, at_once = 2_000_000, 50_000
-    command = [sys.executable, "-m", "support.release_rows", "parquet", str(tmp_path), str(rows), str(at_once)]
+    command = [
+        sys.executable,
+        "-m",
+        "support.release_rows",
+        "parquet",
+        str(tmp_path),
+        str(rows),
+        str(at_once),
+    ]
     environment = {"PYTHONPATH": str(Path(__file__).parents[1]), "OMP_NUM_THREADS": "1"}
-    grew = int(subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout)
-    assert sum(pq.read_metadata(part).num_rows for part in (tmp_path / "stream.parquet").iterdir()) == rows
+    grew = int(
+        subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
+    )
+    assert (
+        sum(pq.read_metadata(part).num_rows for part in (tmp_path / "stream.parquet").iterdir())
+        == rows
+    )
     one = release_rows(at_once, kept=False, quantiles=False)
     assert grew < one.nbytes * (rows / at_once) / 2

@@ -11,15 +11,20 @@ import pyarrow.parquet as pq
 import pytest
 from astropy.io import fits
 from astropy.table import Table
-
-from pipeline import schema
-from pipeline.catalogue.provenance import InputFile, Provenance, input_files, inputs_digest, tile_provenance
-from pipeline.catalogue.table import tile_table
-from pipeline.catalogue.tile_files import write_tile
-from pipeline.errors import OutputError, TransientError
-from pipeline.flags import FLAGS, bit
-from pipeline.records import Prediction, Sources, TileRef
-from pipeline.schema import COLUMNS, Column
+from photoz_run import schema
+from photoz_run.catalogue.provenance import (
+    InputFile,
+    Provenance,
+    input_files,
+    inputs_digest,
+    tile_provenance,
+)
+from photoz_run.catalogue.table import tile_table
+from photoz_run.catalogue.tile_files import write_tile
+from photoz_run.errors import OutputError, TransientError
+from photoz_run.flags import FLAGS, bit
+from photoz_run.records import Prediction, Sources, TileRef
+from photoz_run.schema import COLUMNS, Column
 
 LEVELS = (0.025, 0.16, 0.5, 0.84, 0.975)
 RUN = Provenance(
@@ -36,7 +41,10 @@ RUN = Provenance(
     simulated_training=True,
 )
 REF = TileRef("KIDS_0.0_-31.2", "DR4", Path("c.fits"), {})
-INPUTS = [InputFile("KiDS_DR4.0_0.0_-31.2_r_sci.fits", 1_500_000_000, 5), InputFile("cat.fits", 17, 6)]
+INPUTS = [
+    InputFile("KiDS_DR4.0_0.0_-31.2_r_sci.fits", 1_500_000_000, 5),
+    InputFile("cat.fits", 17, 6),
+]
 N = 6
 
 
@@ -65,7 +73,9 @@ def prediction() -> Prediction:
     quantiles_NQ = (z_N[:, None] + 0.1 * (np.array(LEVELS) - 0.5)).astype(np.float32)
     flags_N = np.zeros(N, np.int32)
     flags_N[3] = bit("NO_REDSHIFT") | bit("NO_COVERAGE")
-    return Prediction(z_N, quantiles_NQ, np.where(np.isnan(z_N), np.nan, 0.5).astype(np.float32), flags_N)
+    return Prediction(
+        z_N, quantiles_NQ, np.where(np.isnan(z_N), np.nan, 0.5).astype(np.float32), flags_N
+    )
 
 
 def table(keep=("SeqNr", "Z_B", "Flag", "THELI_NAME"), quantiles=True) -> pa.Table:
@@ -98,7 +108,9 @@ def test_values_are_those_given_and_missing_ones_are_null(written):
     rows = pq.read_table(written / "KIDS_0.0_-31.2.parquet")
     np.testing.assert_array_equal(rows["ID"].to_pylist(), sources().id_N)
     np.testing.assert_array_equal(rows["RAJ2000"].to_numpy(), sources().ra_N)
-    assert rows["Z_PHOT"].to_pylist() == [pytest.approx(z) if np.isfinite(z) else None for z in prediction().z_N]
+    assert rows["Z_PHOT"].to_pylist() == [
+        pytest.approx(z) if np.isfinite(z) else None for z in prediction().z_N
+    ]
     assert rows["MAG_AUTO_CALIB"].to_pylist()[2] is None
     missing = [name for name in rows.column_names if rows[name].to_pylist()[3] is None]
     z_columns = [column.name for column in COLUMNS if column.name.startswith("Z_")]
@@ -113,7 +125,9 @@ def test_values_are_those_given_and_missing_ones_are_null(written):
 def test_the_error_is_half_the_width_of_the_68_percent_interval():
     rows = table()
     width_N = prediction().quantiles_NQ[:, 3] - prediction().quantiles_NQ[:, 1]
-    np.testing.assert_allclose(rows["Z_PHOT_ERR"].fill_null(np.nan).to_numpy(), width_N / 2, rtol=1e-6)
+    np.testing.assert_allclose(
+        rows["Z_PHOT_ERR"].fill_null(np.nan).to_numpy(), width_N / 2, rtol=1e-6
+    )
     assert rows["Z_PHOT_LO95"].to_pylist()[0] == pytest.approx(prediction().quantiles_NQ[0, 0])
 
 
@@ -168,7 +182,10 @@ def test_files_say_how_they_were_made(written):
     ):
         assert metadata[f"photoz-run.{key}"] == header[card] == value
     assert header["PZSIMUL"] is True
-    assert json.loads(metadata["photoz-run.inputs"])[0] == {"name": INPUTS[0].name, "bytes": 1_500_000_000}
+    assert json.loads(metadata["photoz-run.inputs"])[0] == {
+        "name": INPUTS[0].name,
+        "bytes": 1_500_000_000,
+    }
     assert f"input {INPUTS[0].name} 1500000000 bytes" in str(header["HISTORY"])
 
 
@@ -190,7 +207,9 @@ def test_parquet_is_compressed_with_zstd(written):
 def test_fitsverify_has_nothing_to_say(tmp_path, keep, rows):
     some = table(keep, quantiles=bool(keep)).slice(0, rows)
     write_tile(some, tmp_path, REF.tile, ("parquet", "fits"), tile_provenance(RUN, REF, INPUTS))
-    said = subprocess.run(["fitsverify", str(tmp_path / "KIDS_0.0_-31.2.fits")], capture_output=True, text=True)
+    said = subprocess.run(
+        ["fitsverify", str(tmp_path / "KIDS_0.0_-31.2.fits")], capture_output=True, text=True
+    )
     assert "found 0 warning(s) and 0 error(s)" in said.stdout, said.stdout
 
 
@@ -198,7 +217,11 @@ def test_the_same_table_gives_the_same_bytes(tmp_path):
     digests = []
     for folder in (tmp_path / "a", tmp_path / "b"):
         folder.mkdir()
-        digests.append(write_tile(table(), folder, REF.tile, ("parquet", "fits"), tile_provenance(RUN, REF, INPUTS)))
+        digests.append(
+            write_tile(
+                table(), folder, REF.tile, ("parquet", "fits"), tile_provenance(RUN, REF, INPUTS)
+            )
+        )
     assert digests[0] == digests[1]
     assert sorted(digests[0]) == ["KIDS_0.0_-31.2.fits", "KIDS_0.0_-31.2.parquet"]
 
@@ -210,7 +233,9 @@ def test_only_the_formats_asked_for_are_written_and_nothing_else(tmp_path):
 
 def test_a_folder_in_place_of_the_file_is_refused_and_nothing_is_left(tmp_path):
     (tmp_path / "KIDS_0.0_-31.2.parquet").mkdir()
-    with pytest.raises(OutputError, match=r"KIDS_0\.0_-31\.2\.parquet: cannot be written \(Is a directory\)"):
+    with pytest.raises(
+        OutputError, match=r"KIDS_0\.0_-31\.2\.parquet: cannot be written \(Is a directory\)"
+    ):
         write_tile(table(), tmp_path, REF.tile, ("parquet",), tile_provenance(RUN, REF, INPUTS))
     assert [path.name for path in tmp_path.iterdir()] == ["KIDS_0.0_-31.2.parquet"]
 
@@ -224,7 +249,7 @@ def test_a_folder_that_is_not_there_or_is_a_file_is_refused(tmp_path):
 
 @pytest.mark.parametrize("ending", ["parquet", "fits"])
 def test_what_cannot_be_read_back_never_gets_its_name(tmp_path, monkeypatch, ending):
-    from pipeline.catalogue import tile_files
+    from photoz_run.catalogue import tile_files
 
     def write_other(rows, path, *args):
         genuine[ending](rows.slice(1), path, *args)
@@ -233,7 +258,9 @@ def test_what_cannot_be_read_back_never_gets_its_name(tmp_path, monkeypatch, end
     name = {"parquet": "_write_parquet", "fits": "write_fits"}[ending]
     monkeypatch.setattr(tile_files, name, write_other)
     with pytest.raises(TransientError, match="what was read back is not what was written"):
-        write_tile(table(), tmp_path, REF.tile, ("parquet", "fits"), tile_provenance(RUN, REF, INPUTS))
+        write_tile(
+            table(), tmp_path, REF.tile, ("parquet", "fits"), tile_provenance(RUN, REF, INPUTS)
+        )
     assert not (tmp_path / f"KIDS_0.0_-31.2.{ending}").exists()
     assert not list(tmp_path.glob(".*"))
 

@@ -21,7 +21,16 @@ BUILT = "dist"
 def folder(tmp_path_factory):
     """What the recipes copy: the wheel, built as they say but for the download of hatchling, and the constraints."""
     folder = tmp_path_factory.mktemp("install")
-    wheel = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-build-isolation", "--no-deps", "--wheel-dir"]
+    wheel = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "--quiet",
+        "--no-build-isolation",
+        "--no-deps",
+        "--wheel-dir",
+    ]
     subprocess.run([*wheel, folder / BUILT, ROOT], check=True)
     return folder
 
@@ -55,7 +64,9 @@ def test_everything_that_is_copied_exists():
 @pytest.mark.parametrize("recipe", [DOCKER, APPTAINER], ids=["docker", "apptainer"])
 def test_a_recipe_installs_for_the_cpu_unless_told_otherwise_and_cleans_up(recipe):
     assert re.search(r"PROVIDER=cpu$", recipe, re.MULTILINE)
-    assert re.search(r'sh /install/install-in-container.sh ("\$PROVIDER"|\{\{ PROVIDER \}\}) /install', recipe)
+    assert re.search(
+        r'sh /install/install-in-container.sh ("\$PROVIDER"|\{\{ PROVIDER \}\}) /install', recipe
+    )
     assert "rm -r /install" in recipe
     assert "photoz doctor" in recipe.replace('", "', " ")
 
@@ -66,11 +77,17 @@ def install(provider, folder, tmp_path):
     pip.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
     pip.chmod(0o755)
     environment = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
-    return subprocess.run(["sh", INSTALL, provider, folder], env=environment, capture_output=True, text=True)
+    return subprocess.run(
+        ["sh", INSTALL, provider, folder], env=environment, capture_output=True, text=True
+    )
 
 
-@pytest.mark.parametrize(("provider", "pinned"), [("cpu", True), ("cuda13", True), ("cuda12", False)])
-def test_the_extra_of_a_provider_exists_and_fits_the_constraints(provider, pinned, folder, tmp_path):
+@pytest.mark.parametrize(
+    ("provider", "pinned"), [("cpu", True), ("cuda13", True), ("cuda12", False)]
+)
+def test_the_extra_of_a_provider_exists_and_fits_the_constraints(
+    provider, pinned, folder, tmp_path
+):
     constraints = folder / "constraints.txt"
     constraints.write_text((ROOT / "constraints.txt").read_text())
     said = install(provider, folder, tmp_path)
@@ -110,7 +127,12 @@ def test_the_wheel_that_is_installed_runs_the_program_from_its_own_files(folder,
     # A .pth file would also bring the editable installation of this repository.
     environment["PYTHONPATH"] = f"{purelib}:{here}"
     said = subprocess.run(
-        [pip.with_name("photoz"), "model", "verify", purelib / "models/bundled/hybrid-sim.onnx"],
+        [
+            pip.with_name("photoz"),
+            "model",
+            "verify",
+            purelib / "photoz_models/bundled/hybrid-sim.onnx",
+        ],
         env=environment,
         capture_output=True,
         text=True,
@@ -118,4 +140,4 @@ def test_the_wheel_that_is_installed_runs_the_program_from_its_own_files(folder,
     )
     assert said.returncode == 0, said.stderr
     assert "golden values come back on cpu" in said.stdout
-    assert (purelib / "pipeline" / "commit.txt").is_file()
+    assert (purelib / "photoz_run" / "commit.txt").is_file()

@@ -65,5 +65,7 @@ photoz = "photoz flags 3"
     ],
 )
 def test_a_wrong_command_would_be_noticed(words):
-    with pytest.raises(Exception, match=r"(?i)no such|unexpected|requires an argument|is not one of"):
+    with pytest.raises(
+        Exception, match=r"(?i)no such|unexpected|requires an argument|is not one of"
+    ):
         parse(words, incomplete=True)

@@ -72,10 +72,20 @@ def cluster(tmp_path):
         (bin_ / name).chmod(0o755)
 
     def run(script: Path, **environment: str) -> tuple[int, list[list[str]]]:
-        own = {"PATH": f"{bin_}:/usr/bin:/bin", "CALLS": str(calls), "BIN": str(bin_), "HOME": str(tmp_path)}
-        done = subprocess.run(["bash", script], env=own | environment, cwd=tmp_path, capture_output=True, text=True)
+        own = {
+            "PATH": f"{bin_}:/usr/bin:/bin",
+            "CALLS": str(calls),
+            "BIN": str(bin_),
+            "HOME": str(tmp_path),
+        }
+        done = subprocess.run(
+            ["bash", script], env=own | environment, cwd=tmp_path, capture_output=True, text=True
+        )
         assert "unbound" not in done.stderr
-        said = [path.read_text().rstrip("\0").split("\0") for path in sorted(calls.iterdir(), key=os.path.getmtime)]
+        said = [
+            path.read_text().rstrip("\0").split("\0")
+            for path in sorted(calls.iterdir(), key=os.path.getmtime)
+        ]
         for path in calls.iterdir():
             path.unlink()
         return done.returncode, said
@@ -93,7 +103,9 @@ def test_a_job_script_calls_the_program_with_options_that_it_takes(cluster, scri
     assert code == 0
     parse(command)
     words = " ".join(command)
-    assert words.startswith("photoz-run --tiles all --data /data/a /data/b --out /scratch/my run --formats")
+    assert words.startswith(
+        "photoz-run --tiles all --data /data/a /data/b --out /scratch/my run --formats"
+    )
     assert ("--cluster" in command) == script.name.startswith("driver")
     assert ("--shard 3/32" in words) == script.name.startswith("array")
 
@@ -116,7 +128,13 @@ def test_partition_and_account_go_on_to_the_worker_jobs(cluster, script):
 
 @pytest.mark.parametrize("script", SLURM, ids=names(SLURM))
 def test_only_an_interrupted_job_asks_for_another_turn_and_not_for_ever(cluster, script):
-    for code, turn, again in [(75, "0", True), (75, "9", True), (75, "10", False), (3, "0", False), (0, "0", False)]:
+    for code, turn, again in [
+        (75, "0", True),
+        (75, "9", True),
+        (75, "10", False),
+        (3, "0", False),
+        (0, "0", False),
+    ]:
         ended, calls = cluster(script, **JOB, CODE=str(code), SLURM_RESTART_COUNT=turn)
         requeued = [call for call in calls if call[0] == "scontrol"]
         assert requeued == ([["scontrol", "requeue", "42"]] if again else [])
@@ -124,9 +142,14 @@ def test_only_an_interrupted_job_asks_for_another_turn_and_not_for_ever(cluster,
 
 
 @pytest.mark.parametrize("script", SLURM, ids=names(SLURM))
-def test_a_warning_of_slurm_reaches_the_program_alone_and_the_job_asks_for_another_turn(cluster, script, tmp_path):
+def test_a_warning_of_slurm_reaches_the_program_alone_and_the_job_asks_for_another_turn(
+    cluster, script, tmp_path
+):
     (tmp_path / "bin" / "photoz-run").write_text(WARNED)
-    environment = JOB | {"PATH": f"{tmp_path / 'bin'}:/usr/bin:/bin", "CALLS": str(tmp_path / "calls")}
+    environment = JOB | {
+        "PATH": f"{tmp_path / 'bin'}:/usr/bin:/bin",
+        "CALLS": str(tmp_path / "calls"),
+    }
     job = subprocess.Popen(["bash", script], env=environment, cwd=tmp_path)
     while not (tmp_path / "calls" / "ready").exists():
         assert job.poll() is None
@@ -144,7 +167,9 @@ def test_pbs_learns_the_exit_status_of_the_program(cluster, script):
 
 
 @pytest.mark.parametrize("script", PBS, ids=names(PBS))
-def test_under_pbs_the_warning_comes_before_the_walltime_and_to_the_program_alone(cluster, script, tmp_path):
+def test_under_pbs_the_warning_comes_before_the_walltime_and_to_the_program_alone(
+    cluster, script, tmp_path
+):
     text = script.read_text()
     hours = int(re.search(r"walltime=(\d+):00:00", text)[1])
     minutes = int(re.search(r"MINUTES:-(\d+)", text)[1])
@@ -185,7 +210,10 @@ def test_the_other_scripts_call_the_program_with_options_that_it_takes(cluster, 
     repository = tmp_path / "deploy"
     repository.symlink_to(DEPLOY)
     code, calls = cluster(
-        script, DEMO=str(tmp_path / "demo"), WORK=str(tmp_path / "work"), OUT=str(tmp_path / "o.onnx")
+        script,
+        DEMO=str(tmp_path / "demo"),
+        WORK=str(tmp_path / "work"),
+        OUT=str(tmp_path / "o.onnx"),
     )
     assert code == 0
     assert calls
@@ -199,11 +227,23 @@ def test_the_shares_of_an_array_make_the_whole_catalogue(bundle, tmp_path):
         make_tile(tmp_path / "data", name)
     script = tmp_path / "array.sbatch"
     options = f"--select all --provider cpu --model {bundle} --formats parquet,fits"
-    script.write_text((DEPLOY / "slurm" / "array.sbatch").read_text().replace("--formats parquet,fits", options))
-    environment = JOB | {"DATA": str(tmp_path / "data"), "OUT": str(tmp_path / "out"), "SHARES": "2"}
+    script.write_text(
+        (DEPLOY / "slurm" / "array.sbatch").read_text().replace("--formats parquet,fits", options)
+    )
+    environment = JOB | {
+        "DATA": str(tmp_path / "data"),
+        "OUT": str(tmp_path / "out"),
+        "SHARES": "2",
+    }
     path = f"{Path(COMMAND).parent}:/usr/bin:/bin"
     for share in ("1", "2"):
-        own = os.environ | environment | {"SLURM_ARRAY_TASK_ID": share, "SLURM_CPUS_PER_TASK": "1", "PATH": path}
-        done = subprocess.run(["bash", script], env=own, capture_output=True, text=True, timeout=300)
+        own = (
+            os.environ
+            | environment
+            | {"SLURM_ARRAY_TASK_ID": share, "SLURM_CPUS_PER_TASK": "1", "PATH": path}
+        )
+        done = subprocess.run(
+            ["bash", script], env=own, capture_output=True, text=True, timeout=300
+        )
         assert done.returncode == 0, done.stderr
         assert len(contents(tmp_path / "out")) == 2 * int(share)

@@ -8,9 +8,8 @@ from pathlib import Path
 import dask
 import pytest
 import yaml
-
-from pipeline.config import load_config
-from pipeline.run.jobs import SYSTEMS, job_script
+from photoz_run.config import load_config
+from photoz_run.run.jobs import SYSTEMS, job_script
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 YAML = yaml.safe_load((DEPLOY / "jobqueue.yaml").read_text())["jobqueue"]
@@ -20,7 +19,11 @@ ASKED = {
     "sge": ("#$ -pe smp 2", "#$ -l h_rt=04:00:00"),
     "lsf": ("#BSUB -n 2", "#BSUB -M 8000", "#BSUB -W 04:00"),
     "oar": ("#OAR -l /nodes=1/core=2,walltime=04:00:00",),
-    "htcondor": ("MY.DaskWorkerCores = 2", "MY.DaskWorkerMemory = 8000000000", "MY.DaskWorkerDisk = 20000000000"),
+    "htcondor": (
+        "MY.DaskWorkerCores = 2",
+        "MY.DaskWorkerMemory = 8000000000",
+        "MY.DaskWorkerDisk = 20000000000",
+    ),
 }
 """What the file must make each batch system be asked for."""
 
@@ -41,7 +44,9 @@ def test_the_example_has_a_part_for_every_batch_system():
 
 @pytest.mark.parametrize("kind", SYSTEMS)
 def test_every_key_is_one_that_dask_jobqueue_knows(kind):
-    theirs = yaml.safe_load((Path(dask.__file__).parents[1] / "dask_jobqueue" / "jobqueue.yaml").read_text())
+    theirs = yaml.safe_load(
+        (Path(dask.__file__).parents[1] / "dask_jobqueue" / "jobqueue.yaml").read_text()
+    )
     assert set(YAML[kind]) <= set(theirs["jobqueue"][kind])
 
 
@@ -68,7 +73,12 @@ def test_the_example_of_a_run_over_dr5_is_a_valid_configuration():
     assert config.worker_range == (4, 40)
     assert config.cluster.kind == "slurm"
     script = job_script(config.cluster, config.out)
-    for line in ("#SBATCH -p normal", "#SBATCH -t 04:00:00", "#SBATCH --mem=8G", "#SBATCH --cpus-per-task=2"):
+    for line in (
+        "#SBATCH -p normal",
+        "#SBATCH -t 04:00:00",
+        "#SBATCH --mem=8G",
+        "#SBATCH --cpus-per-task=2",
+    ):
         assert line in script
     assert script.index("export TMPDIR") < script.index("dask_worker")
 

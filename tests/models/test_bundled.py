@@ -5,26 +5,29 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from photoz_models import BUNDLED
+from photoz_models.golden import golden_inputs
+from photoz_models.session import PhotozModel
 
-from models.golden import golden_inputs
-from models.session import PhotozModel
-
-BUNDLED = sorted((Path(__file__).parents[2] / "models" / "bundled").glob("*.onnx"))
+BUNDLES = sorted(BUNDLED.glob("*.onnx"))
 
 
-@pytest.fixture(scope="module", params=BUNDLED, ids=lambda path: path.stem)
+@pytest.fixture(scope="module", params=BUNDLES, ids=lambda path: path.stem)
 def path(request) -> Path:
     return request.param
 
 
 def test_there_is_a_bundle():
-    assert [path.stem for path in BUNDLED] == ["hybrid-sim"]
+    assert [path.stem for path in BUNDLES] == ["hybrid-sim"]
 
 
 def test_it_gives_its_golden_values_here_in_one_small_file(path):
     model = PhotozModel.load(path, provider="cpu", threads=1)
     assert path.stat().st_size < 10e6
-    assert all(not tensor.external_data for tensor in onnx.load(path, load_external_data=False).graph.initializer)
+    assert all(
+        not tensor.external_data
+        for tensor in onnx.load(path, load_external_data=False).graph.initializer
+    )
     assert model.contract.name == path.stem
     assert model.contract.multiply_adds <= 30e6
 
@@ -46,6 +49,8 @@ def test_contract_and_card_say_that_it_is_simulated_and_what_was_measured(path):
 def test_pixels_of_another_zero_point_are_outside_its_domain(path):
     model = PhotozModel.load(path, provider="cpu", threads=1)
     stamps_NCHW, magnitudes_NB = golden_inputs(3, 30, 4, 9, 36, len(model.contract.seeing_bands))
-    right, wrong = (np.median(model.predict(stamps_NCHW * scale, magnitudes_NB)[2]) for scale in (1.0, 100.0))
+    right, wrong = (
+        np.median(model.predict(stamps_NCHW * scale, magnitudes_NB)[2]) for scale in (1.0, 100.0)
+    )
     assert wrong > 2 * right
     assert wrong > 1

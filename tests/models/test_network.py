@@ -6,18 +6,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from photoz_models.contract import QUANTILE_LEVELS, ModelContract
+from photoz_models.errors import BundleError
+from photoz_models.examples import Examples, split_examples
+from photoz_models.export import Label, export, seal
+from photoz_models.golden import golden_inputs
+from photoz_models.inputs import Completion, Stretch, fit_scales
+from photoz_models.network import ARCHITECTURES, Architecture, PhotozNetwork, multiply_adds
+from photoz_models.session import PhotozModel
+from photoz_models.training import evaluate
 from pydantic import ValidationError
 from support.galaxies import toy_examples
-
-from models.contract import QUANTILE_LEVELS, ModelContract
-from models.errors import BundleError
-from models.examples import Examples, split_examples
-from models.export import Label, export, seal
-from models.golden import golden_inputs
-from models.inputs import Completion, Stretch, fit_scales
-from models.network import ARCHITECTURES, Architecture, PhotozNetwork, multiply_adds
-from models.session import PhotozModel
-from models.training import evaluate
 
 TINY = Architecture("tiny", stamp_size=12, stem=(8, 6, 2), widths=((16,), (16,)), dense=16)
 LABEL = Label("tiny", "1", "2026-01-01", "none", 0, "galaxy")
@@ -45,8 +44,12 @@ def sealed_file(tmp_path_factory) -> tuple[Path, list[PhotozNetwork]]:
 
 def with_seeing(examples: Examples) -> Examples:
     seeing_NS = np.random.default_rng(9).uniform(0.6, 1.0, (len(examples), 2)).astype(np.float32)
-    facts = replace(examples.facts, magnitude_bands=(*examples.facts.magnitude_bands, "seeing_r", "seeing_u"))
-    return replace(examples, facts=facts, magnitudes_NB=np.hstack([examples.magnitudes_NB, seeing_NS]))
+    facts = replace(
+        examples.facts, magnitude_bands=(*examples.facts.magnitude_bands, "seeing_r", "seeing_u")
+    )
+    return replace(
+        examples, facts=facts, magnitudes_NB=np.hstack([examples.magnitudes_NB, seeing_NS])
+    )
 
 
 def test_seeing_is_read_after_the_magnitudes_and_may_be_unknown(tmp_path):
@@ -55,8 +58,18 @@ def test_seeing_is_read_after_the_magnitudes_and_may_be_unknown(tmp_path):
     network = PhotozNetwork(replace(TINY, magnitude_bands=examples.facts.magnitude_bands))
     torch.nn.init.normal_(network.head.linear.weight, std=0.3)
     network.set_scales(fit_scales(examples.stamps_NCHW, examples.magnitudes_NB, examples.z_N, 0.99))
-    contract = export(seal([network.eval()], examples, split), examples, split, LABEL, {}, tmp_path / "seeing.onnx")
-    assert (contract.magnitude_bands, contract.seeing_bands) == (examples.facts.magnitude_bands[:9], ("r", "u"))
+    contract = export(
+        seal([network.eval()], examples, split),
+        examples,
+        split,
+        LABEL,
+        {},
+        tmp_path / "seeing.onnx",
+    )
+    assert (contract.magnitude_bands, contract.seeing_bands) == (
+        examples.facts.magnitude_bands[:9],
+        ("r", "u"),
+    )
     assert set(contract.domain.magnitude_limits) == set(contract.magnitude_bands)
     assert "seeing" in contract.domain.meaning
     model = PhotozModel.load(tmp_path / "seeing.onnx", provider="cpu", threads=1)
@@ -67,7 +80,9 @@ def test_seeing_is_read_after_the_magnitudes_and_may_be_unknown(tmp_path):
     assert np.abs(model.predict(stamps_NCHW, better_NB)[0] - known_z_N).max() > 1e-4
     table_NB[:, 9:] = np.nan
     assert all(np.isfinite(part).all() for part in model.predict(stamps_NCHW, table_NB))
-    with pytest.raises(BundleError, match=r"magnitudes has shape \(30, 9\), the contract asks for \(30, 11\)"):
+    with pytest.raises(
+        BundleError, match=r"magnitudes has shape \(30, 9\), the contract asks for \(30, 11\)"
+    ):
         model.predict(stamps_NCHW, table_NB[:, :9])
 
 
@@ -84,7 +99,8 @@ def test_seeing_far_from_that_of_the_training_set_is_out_of_its_domain(tmp_path)
 
 
 @pytest.mark.parametrize(
-    ("bands", "reason"), [(("Y",), "seeing_bands: Y is no image band"), (("r", "r"), "a band is named twice")]
+    ("bands", "reason"),
+    [(("Y",), "seeing_bands: Y is no image band"), (("r", "r"), "a band is named twice")],
 )
 def test_seeing_is_that_of_image_bands_once_each(sealed_file, bands, reason):
     contract = PhotozModel.load(sealed_file[0], provider="cpu", threads=1).contract
@@ -100,7 +116,10 @@ def test_one_file_holds_ensemble_preprocessing_and_calibration(sealed_file):
     stamps_NCHW, magnitudes_NB = golden_inputs(3, 30, 4, 9, 12)
     z_N, _, domain_N = model.predict(stamps_NCHW, magnitudes_NB)
     with torch.inference_mode():
-        members = [network(torch.as_tensor(stamps_NCHW), torch.as_tensor(magnitudes_NB)) for network in networks]
+        members = [
+            network(torch.as_tensor(stamps_NCHW), torch.as_tensor(magnitudes_NB))
+            for network in networks
+        ]
     mean_z_N = torch.stack([member[0] for member in members]).mean(0).numpy()
     inside = (z_N > 0.02) & (z_N < model.contract.z_max - 0.02)
     # The calibration moves all redshifts by the same share of 1 + z.
@@ -134,7 +153,9 @@ def test_the_file_tells_nothing_of_the_machine_that_wrote_it(sealed_file):
 def test_quantiles_never_cross_whatever_comes_in(sealed_file):
     model = PhotozModel.load(sealed_file[0], provider="cpu", threads=1)
     dice = np.random.default_rng(5)
-    stamps_NCHW = (10 ** dice.uniform(-14, 0, (200, 4, 12, 12)) * dice.choice([-1, 1], (200, 4, 12, 12))).astype("f4")
+    stamps_NCHW = (
+        10 ** dice.uniform(-14, 0, (200, 4, 12, 12)) * dice.choice([-1, 1], (200, 4, 12, 12))
+    ).astype("f4")
     stamps_NCHW[dice.random(stamps_NCHW.shape) < 0.2] = np.nan
     magnitudes_NB = dice.uniform(5, 35, (200, 9)).astype("f4")
     magnitudes_NB[dice.random((200, 9)) < 0.3] = np.nan
@@ -179,7 +200,9 @@ def test_all_spellings_of_a_missing_magnitude_mean_the_same(missing):
     spelled[0, 4] = missing
     with torch.inference_mode():
         assert torch.equal(network(stamps_NCHW, absent)[0], network(stamps_NCHW, spelled)[0])
-        assert not torch.equal(network(stamps_NCHW, absent)[0], network(stamps_NCHW, magnitudes_NB)[0])
+        assert not torch.equal(
+            network(stamps_NCHW, absent)[0], network(stamps_NCHW, magnitudes_NB)[0]
+        )
 
 
 def test_missing_features_get_their_conditional_mean_and_the_marginal_distance():
@@ -198,11 +221,14 @@ def test_missing_features_get_their_conditional_mean_and_the_marginal_distance()
     known_F = np.array([True, False, True, True, False, True])
     row_F = (values_NF[7] - mean_F) / deviation_F
     known = np.ix_(known_F, known_F)
-    expected = covariance_FF[np.ix_(~known_F, known_F)] @ np.linalg.solve(covariance_FF[known], row_F[known_F])
+    expected = covariance_FF[np.ix_(~known_F, known_F)] @ np.linalg.solve(
+        covariance_FF[known], row_F[known_F]
+    )
     distance = np.sqrt(row_F[known_F] @ np.linalg.solve(covariance_FF[known], row_F[known_F]))
 
     completed_NF, _, distance_N = completion(
-        torch.as_tensor(values_NF[7:8], dtype=torch.float32), torch.as_tensor(known_F[None], dtype=torch.float32)
+        torch.as_tensor(values_NF[7:8], dtype=torch.float32),
+        torch.as_tensor(known_F[None], dtype=torch.float32),
     )
 
     np.testing.assert_allclose(completed_NF[0].numpy()[~known_F], expected, atol=2e-3)
@@ -216,7 +242,9 @@ def test_domain_distance_is_one_at_the_stated_share_and_large_far_away():
     rows_N = np.arange(1500)
     inside = evaluate(network, examples, rows_N)[2]
     assert np.mean(inside <= 1) == pytest.approx(0.99, abs=0.01)
-    shifted = replace(examples, magnitudes_NB=examples.magnitudes_NB + np.float32([3, -3, 3, -3, 3, -3, 3, -3, 3]))
+    shifted = replace(
+        examples, magnitudes_NB=examples.magnitudes_NB + np.float32([3, -3, 3, -3, 3, -3, 3, -3, 3])
+    )
     assert evaluate(network, shifted, rows_N)[2].min() > 3
     other_zero_point = replace(examples, stamps_NCHW=examples.stamps_NCHW * np.float32(100))
     assert np.median(evaluate(network, other_zero_point, rows_N)[2]) > 2
@@ -228,7 +256,9 @@ def test_stretch_is_asinh_of_flux_over_three_sigma_with_gaps_at_the_sky():
     stamps_NCHW = np.random.default_rng(0).normal(0, 1e-10, (5, 2, 12, 12)).astype("f4")
     stamps_NCHW[1, 0, 2] = np.nan
     found, _, _, known_NC = stretch(torch.as_tensor(stamps_NCHW))
-    expected = np.nan_to_num(np.arcsinh(stamps_NCHW.astype("f8") / np.array([3e-12, 12e-12])[:, None, None]))
+    expected = np.nan_to_num(
+        np.arcsinh(stamps_NCHW.astype("f8") / np.array([3e-12, 12e-12])[:, None, None])
+    )
     np.testing.assert_allclose(found.numpy(), expected, atol=1e-5)
     assert known_NC.all()
 
@@ -241,12 +271,16 @@ def test_apertures_measure_a_gaussian_of_known_flux_and_its_growth_whatever_is_m
     stamp_HW = 3e-9 * np.exp(-radius2_HW / (2 * 3.0**2)) / (2 * np.pi * 3.0**2)
     _, flux_NC, growth_NG, _ = stretch(torch.as_tensor(stamp_HW, dtype=torch.float32)[None, None])
     # Two Gaussians: flux s^2 / (s^2 + 3^2), and noise s sqrt(pi) for unit noise per pixel.
-    signal_K = np.array([3e-9 * s**2 / (s**2 + 9) / (1e-12 * s * np.sqrt(np.pi)) for s in (3.5, 1.5, 2.5, 5.0)])
+    signal_K = np.array(
+        [3e-9 * s**2 / (s**2 + 9) / (1e-12 * s * np.sqrt(np.pi)) for s in (3.5, 1.5, 2.5, 5.0)]
+    )
     expected_K = np.arcsinh(signal_K / 3)
     assert float(flux_NC) == pytest.approx(expected_K[0], abs=1e-4)
     np.testing.assert_allclose(growth_NG[0, :3].numpy(), expected_K[1:] - expected_K[0], atol=1e-3)
     stamp_HW[::3] = np.nan
-    _, thinned_NC, thinned_NG, known_NC = stretch(torch.as_tensor(stamp_HW, dtype=torch.float32)[None, None])
+    _, thinned_NC, thinned_NG, known_NC = stretch(
+        torch.as_tensor(stamp_HW, dtype=torch.float32)[None, None]
+    )
     assert known_NC.all()
     np.testing.assert_allclose(thinned_NC.numpy(), flux_NC.numpy(), atol=0.03)
     np.testing.assert_allclose(thinned_NG.numpy(), growth_NG.numpy(), atol=0.1)
@@ -256,11 +290,15 @@ def test_apertures_shaped_like_the_source_measure_a_gaussian_as_apertures_of_the
     stretch = Stretch(1, 36)
     stretch.set_noise(np.array([1e-12]))
     offset = np.arange(36) - 17.5
-    stamp_HW = 3e-9 * np.exp(-(offset[:, None] ** 2 + offset**2) / (2 * 3.0**2)) / (2 * np.pi * 3.0**2)
+    stamp_HW = (
+        3e-9 * np.exp(-(offset[:, None] ** 2 + offset**2) / (2 * 3.0**2)) / (2 * np.pi * 3.0**2)
+    )
     _, flux_NC, growth_NG, _ = stretch(torch.as_tensor(stamp_HW, dtype=torch.float32)[None, None])
     light = 3.0**2 + 4 / 3  # two means over three pixels
     variance_K = 1 / (1 / np.array([light, light, 2 * light]) + 1 / np.array([4.0, 7.0, 9.0]) ** 2)
-    expected_K = np.arcsinh(3e-9 * variance_K / (variance_K + 9) / (1e-12 * np.sqrt(np.pi * variance_K)) / 3)
+    expected_K = np.arcsinh(
+        3e-9 * variance_K / (variance_K + 9) / (1e-12 * np.sqrt(np.pi * variance_K)) / 3
+    )
     np.testing.assert_allclose(growth_NG[0, 5:].numpy() + float(flux_NC), expected_K, atol=0.01)
 
 
@@ -299,7 +337,9 @@ def test_multiply_adds_are_those_counted_by_hand():
 
 def test_the_image_branch_has_the_four_branches_of_an_inception_module():
     network = PhotozNetwork(TINY)
-    kernels = {m.kernel_size[0] for m in network.image[1].modules() if isinstance(m, torch.nn.Conv2d)}
+    kernels = {
+        m.kernel_size[0] for m in network.image[1].modules() if isinstance(m, torch.nn.Conv2d)
+    }
     assert kernels == {1, 3, 5}
     assert any(isinstance(m, torch.nn.MaxPool2d) for m in network.image[1].modules())
     assert network.image[1](torch.zeros(1, 8, 6, 6)).shape == (1, 16, 6, 6)
@@ -308,7 +348,9 @@ def test_the_image_branch_has_the_four_branches_of_an_inception_module():
 def test_the_published_architecture_has_the_published_size():
     network = PhotozNetwork(ARCHITECTURES["hybrid-z"])
     assert multiply_adds(network) / 1e6 == pytest.approx(67, abs=1)
-    assert sum(weight.numel() for weight in network.parameters()) / 1e6 == pytest.approx(10.5, abs=0.1)
+    assert sum(weight.numel() for weight in network.parameters()) / 1e6 == pytest.approx(
+        10.5, abs=0.1
+    )
 
 
 @pytest.mark.parametrize("name", ["magnitudes4", "magnitudes9", "images"])
@@ -318,7 +360,14 @@ def test_networks_without_images_or_magnitudes_are_bundles_too(name, tmp_path):
         architecture = replace(architecture, widths=((16,), (16,)))
     examples = toy_examples(1500)
     split = split_examples(examples, 1, "tile")
-    export(seal([untrained(architecture, 1)], examples, split), examples, split, LABEL, {}, tmp_path / "b.onnx")
+    export(
+        seal([untrained(architecture, 1)], examples, split),
+        examples,
+        split,
+        LABEL,
+        {},
+        tmp_path / "b.onnx",
+    )
     model = PhotozModel.load(tmp_path / "b.onnx", provider="cpu", threads=1)
     assert model.contract.image_bands == architecture.image_bands
     in_bands = examples.in_bands(architecture.image_bands, architecture.magnitude_bands)

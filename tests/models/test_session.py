@@ -7,13 +7,12 @@ import numpy as np
 import onnx
 import pytest
 from onnx import numpy_helper
+from photoz_models import session
+from photoz_models.contract import METADATA_KEY, QUANTILE_LEVELS, parse_contract, write_contract
+from photoz_models.errors import BundleError
+from photoz_models.golden import golden_inputs
+from photoz_models.session import PhotozModel, available_threads, check_runtime
 from support.bundles import closed_form, closed_form_bundle
-
-from models import session
-from models.contract import METADATA_KEY, QUANTILE_LEVELS, parse_contract, write_contract
-from models.errors import BundleError
-from models.golden import golden_inputs
-from models.session import PhotozModel, available_threads, check_runtime
 
 
 @pytest.fixture
@@ -53,7 +52,9 @@ def test_one_source_and_no_source_are_answered(bundle):
 
 
 def test_contract_survives_the_file(tmp_path):
-    written = closed_form_bundle(tmp_path / "a.onnx", name="other", image_bands=("g", "r"), stamp_size=12, z_max=0.4)
+    written = closed_form_bundle(
+        tmp_path / "a.onnx", name="other", image_bands=("g", "r"), stamp_size=12, z_max=0.4
+    )
     model = PhotozModel.load(tmp_path / "a.onnx", provider="cpu")
     assert model.contract == written
     assert model.contract.stamp_shape() == (2, 12, 12)
@@ -147,7 +148,9 @@ def test_threads_are_those_of_the_affinity():
 def test_golden_inputs_are_the_same_on_every_machine():
     stamps_NCHW, magnitudes_NB = golden_inputs(1, 3, 4, 9, 36)
     np.testing.assert_allclose(magnitudes_NB[0, :3], [20.443033, 19.171322, 18.535465], rtol=1e-6)
-    np.testing.assert_allclose(stamps_NCHW[0, 2, 18, 16:19], [2.7718128e-10, 3.0155084e-10, 3.0642758e-10], rtol=1e-5)
+    np.testing.assert_allclose(
+        stamps_NCHW[0, 2, 18, 16:19], [2.7718128e-10, 3.0155084e-10, 3.0642758e-10], rtol=1e-5
+    )
     assert np.isnan(magnitudes_NB).sum() == 2
     assert np.isnan(stamps_NCHW[:2]).sum() == 0
     assert np.isnan(stamps_NCHW[2, 2]).all()

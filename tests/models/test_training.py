@@ -7,14 +7,13 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from photoz_models.calibration import level_matrix
+from photoz_models.contract import QUANTILE_LEVELS
+from photoz_models.errors import TrainingError
+from photoz_models.examples import Examples, load_examples, save_examples, split_examples
+from photoz_models.network import Architecture
+from photoz_models.training import Settings, augment, evaluate, learning_rate, loss_of, train
 from support.galaxies import toy_examples
-
-from models.calibration import level_matrix
-from models.contract import QUANTILE_LEVELS
-from models.errors import TrainingError
-from models.examples import Examples, load_examples, save_examples, split_examples
-from models.network import Architecture
-from models.training import Settings, augment, evaluate, learning_rate, loss_of, train
 
 TINY = Architecture("tiny", stamp_size=12, stem=(8, 6, 2), widths=((16,), (16,)), dense=32)
 QUICK = Settings(epochs=4, batch=64, seed=3)
@@ -77,7 +76,9 @@ def test_training_stops_early_and_keeps_the_best_epoch(examples, tmp_path):
     z_N = evaluate(network, examples, split.validation_N)[0]
     true_N = examples.z_N[split.validation_N]
     x_N = (z_N - true_N) / (1 + true_N)
-    assert 1.4826 * np.median(np.abs(x_N - np.median(x_N))) == pytest.approx(seen[best].validation_smad, rel=1e-4)
+    assert 1.4826 * np.median(np.abs(x_N - np.median(x_N))) == pytest.approx(
+        seen[best].validation_smad, rel=1e-4
+    )
 
 
 def test_the_loss_is_huber_of_the_normalised_residual_plus_pinball():
@@ -88,7 +89,9 @@ def test_the_loss_is_huber_of_the_normalised_residual_plus_pinball():
     huber = np.where(abs(e_N) <= alpha, e_N**2 / 2, alpha * (abs(e_N) - alpha / 2)) / alpha**2
     levels_Q = np.array(QUANTILE_LEVELS)
     pinball = [np.mean(np.where(e < 0, levels_Q, 1 - levels_Q)) * abs(e) / alpha for e in e_N]
-    assert float(loss_of(z_N, quantiles_NQ, true_N, alpha)) == pytest.approx(huber.mean() + np.mean(pinball), rel=1e-5)
+    assert float(loss_of(z_N, quantiles_NQ, true_N, alpha)) == pytest.approx(
+        huber.mean() + np.mean(pinball), rel=1e-5
+    )
 
 
 def test_the_learning_rate_rises_and_falls_once():
@@ -124,7 +127,9 @@ def test_each_galaxy_is_turned_by_itself_into_every_symmetry_of_the_square():
 
 def test_lost_edges_lie_on_all_sides_and_leave_the_centre():
     lossy = Settings(lost_magnitudes=0, lost_band=0, lost_edge=1)
-    stamps_NCHW, _ = augment(torch.zeros(200, 4, 36, 36), torch.ones(200, 9), lossy, np.random.default_rng(1))
+    stamps_NCHW, _ = augment(
+        torch.zeros(200, 4, 36, 36), torch.ones(200, 9), lossy, np.random.default_rng(1)
+    )
     gone_NHW = torch.isnan(stamps_NCHW).all(dim=1)
     assert not gone_NHW[:, 13:23, 13:23].any()
     sides = [gone_NHW[:, 0, 18], gone_NHW[:, -1, 18], gone_NHW[:, 18, 0], gone_NHW[:, 18, -1]]
@@ -137,7 +142,9 @@ def test_mixed_precision_learns_what_the_stamps_tell(examples):
     true_N = examples.z_N[split.test_N]
     full, mixed = (
         evaluate(
-            train(TINY, examples, split, QUICK.model_copy(update={"mixed_precision": on}))[0], examples, split.test_N
+            train(TINY, examples, split, QUICK.model_copy(update={"mixed_precision": on}))[0],
+            examples,
+            split.test_N,
         )
         for on in (False, True)
     )
@@ -163,7 +170,9 @@ def test_calibrated_quantiles_cover_what_they_say_on_new_galaxies(shift, stretch
     calibrated_NQ = wrong_NQ[4000:] @ matrix_QQ.T
     covered_Q = (true_N[4000:, None] < calibrated_NQ).mean(axis=0)
     # Four standard errors of the two halves together.
-    np.testing.assert_array_less(np.abs(covered_Q - levels_Q), 4 * np.sqrt(levels_Q * (1 - levels_Q) * 2 / 4000))
+    np.testing.assert_array_less(
+        np.abs(covered_Q - levels_Q), 4 * np.sqrt(levels_Q * (1 - levels_Q) * 2 / 4000)
+    )
     assert (np.diff(calibrated_NQ, axis=1) >= -1e-9).all()
 
 

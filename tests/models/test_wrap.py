@@ -8,16 +8,17 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
-
-from models.contract import QUANTILE_LEVELS, Training
-from models.errors import BundleError
-from models.golden import golden_inputs
-from models.session import PhotozModel
-from models.wrap import WrapSpec, wrap
+from photoz_models.contract import QUANTILE_LEVELS, Training
+from photoz_models.errors import BundleError
+from photoz_models.golden import golden_inputs
+from photoz_models.session import PhotozModel
+from photoz_models.wrap import WrapSpec, wrap
 
 WEIGHTS_HWC = np.random.default_rng(0).normal(0, 0.002, (12, 12, 4)).astype("f4")
 WEIGHTS_B = np.random.default_rng(1).normal(0, 0.02, 9).astype("f4")
-TRAINING = Training(set_name="theirs", digest="", simulated=False, number=1, date="", commit="", seed=0)
+TRAINING = Training(
+    set_name="theirs", digest="", simulated=False, number=1, date="", commit="", seed=0
+)
 SPEC = WrapSpec(
     name="foreign",
     licence="MIT",
@@ -57,7 +58,9 @@ def foreign_graph(path: Path) -> Path:
         [helper.make_tensor_value_info("dense", TensorProto.FLOAT, ["batch", 1])],
         [numpy_helper.from_array(value, name) for name, value in weights.items()],
     )
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 15)], ir_version=8), path)
+    onnx.save(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 15)], ir_version=8), path
+    )
     return path
 
 
@@ -66,14 +69,18 @@ def in_numpy(stamps_NCHW, magnitudes_NB, spec: WrapSpec):
     if spec.stretch == "percentile":
         low, high = np.percentile(x_NCHW, spec.percentiles, axis=(2, 3), keepdims=True)
         x_NCHW = np.clip((x_NCHW - low) / (high - low + spec.epsilon), 0, 1)
-    m_NB = np.nan_to_num((magnitudes_NB - np.array(spec.magnitude_mean)) / np.array(spec.magnitude_scale))
+    m_NB = np.nan_to_num(
+        (magnitudes_NB - np.array(spec.magnitude_mean)) / np.array(spec.magnitude_scale)
+    )
     x_NHWC = x_NCHW.transpose(0, 2, 3, 1)
     y_N = 0.2 + (x_NHWC * WEIGHTS_HWC).sum(axis=(1, 2, 3)) + m_NB @ WEIGHTS_B
     return np.exp(y_N) - 1, np.abs(m_NB).max(axis=1) / 3
 
 
 @pytest.mark.parametrize("flux_scale", [1.0, 1e10])
-@pytest.mark.parametrize("stretch", [{"percentiles": (2.0, 98.0)}, {"percentiles": (0.5, 99.9)}, {"stretch": "none"}])
+@pytest.mark.parametrize(
+    "stretch", [{"percentiles": (2.0, 98.0)}, {"percentiles": (0.5, 99.9)}, {"stretch": "none"}]
+)
 def test_a_wrapped_graph_gives_what_numpy_gives(tmp_path, stretch, flux_scale):
     spec = SPEC.model_copy(update={**stretch, "flux_scale": flux_scale})
     wrap(foreign_graph(tmp_path / "theirs.onnx"), spec, tmp_path / "bundle.onnx")
@@ -97,7 +104,8 @@ def test_a_wrapped_graph_gives_what_numpy_gives(tmp_path, stretch, flux_scale):
 def test_the_stretch_depends_on_the_flux_unit_as_the_published_one_does(tmp_path):
     stamps_NCHW, magnitudes_NB = golden_inputs(8, 20, 4, 9, 12)
     in_maggies, in_nanomaggies = (
-        in_numpy(stamps_NCHW, magnitudes_NB, SPEC.model_copy(update={"flux_scale": scale}))[0] for scale in (1.0, 1e9)
+        in_numpy(stamps_NCHW, magnitudes_NB, SPEC.model_copy(update={"flux_scale": scale}))[0]
+        for scale in (1.0, 1e9)
     )
     assert np.abs(in_maggies - in_nanomaggies).max() > 0.01
 

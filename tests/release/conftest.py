@@ -23,6 +23,15 @@ def run(survey, bundle, tmp_path_factory) -> Path:
 def release(run, tmp_path_factory) -> Path:
     """Its release, with everything that can be asked for."""
     out = tmp_path_factory.mktemp("release") / "dr5-photoz"
-    more = ("--formats", "fits,parquet,hats", "--margin", "10", "--pdf", "--keep", "MAG_GAAP_r", "CLASS_STAR")
+    more = (
+        "--formats",
+        "fits,parquet,hats",
+        "--margin",
+        "10",
+        "--pdf",
+        "--keep",
+        "MAG_GAAP_r",
+        "CLASS_STAR",
+    )
     assert photoz("release", run, "--out", out, "--name", "sim", "--quiet", *more) == 0
     return out

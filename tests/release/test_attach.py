@@ -10,12 +10,11 @@ import pytest
 from astropy.io import fits
 from hypothesis import given
 from hypothesis import strategies as st
-
-from pipeline.errors import BadDataError, ConfigError
-from pipeline.release import attach as attach_module
-from pipeline.release.attach import attach
-from pipeline.release.lookup import SkyLookup
-from pipeline.science.matching import match_positions
+from photoz_run.errors import BadDataError, ConfigError
+from photoz_run.release import attach as attach_module
+from photoz_run.release.attach import attach
+from photoz_run.release.lookup import SkyLookup
+from photoz_run.science.matching import match_positions
 
 TAKEN = ("ID", "RAJ2000", "DECJ2000", "Z_PHOT", "MASK")
 N = 12
@@ -43,7 +42,9 @@ def other() -> dict[str, np.ndarray]:
         "ID": np.array(rows["ID"].to_pylist())[ORDER],
         "RAJ2000": rows["RAJ2000"].to_numpy()[ORDER],
         "DECJ2000": rows["DECJ2000"].to_numpy()[ORDER] + off,
-        "zphot_ANNz2": np.where(ORDER == 9, np.nan, 0.01 * ORDER + (np.arange(11) == 9)).astype(np.float32),
+        "zphot_ANNz2": np.where(ORDER == 9, np.nan, 0.01 * ORDER + (np.arange(11) == 9)).astype(
+            np.float32
+        ),
         "n_epoch": ORDER.astype(np.int16),
         "masked": ORDER % 2 == 0,
         "field": np.array([f"G{k}" for k in ORDER]),
@@ -51,9 +52,16 @@ def other() -> dict[str, np.ndarray]:
 
 
 def write_parquet(path, table):
-    about = {"unit": "", "ucd": "src.redshift.phot", "description": "ANNz2 redshift", "levels": "none of ours"}
+    about = {
+        "unit": "",
+        "ucd": "src.redshift.phot",
+        "description": "ANNz2 redshift",
+        "levels": "none of ours",
+    }
     fields = pa.table(table).schema
-    fields = fields.set(fields.get_field_index("zphot_ANNz2"), pa.field("zphot_ANNz2", pa.float32(), True, about))
+    fields = fields.set(
+        fields.get_field_index("zphot_ANNz2"), pa.field("zphot_ANNz2", pa.float32(), True, about)
+    )
     pq.write_table(pa.table(table, schema=fields), path)
     return path
 
@@ -62,7 +70,10 @@ def write_fits(path, table):
     fitsio.write(path, np.rec.fromarrays(list(table.values()), names=list(table)), clobber=True)
     with fits.open(path, mode="update") as hdus:
         number = list(table).index("zphot_ANNz2") + 1
-        hdus[1].header[f"TUCD{number}"], hdus[1].header[f"TCOMM{number}"] = "src.redshift.phot", "ANNz2 redshift"
+        hdus[1].header[f"TUCD{number}"], hdus[1].header[f"TCOMM{number}"] = (
+            "src.redshift.phot",
+            "ANNz2 redshift",
+        )
     return path
 
 
@@ -74,7 +85,9 @@ def path(request, tmp_path):
         return {".parquet": write_parquet, ".fits": write_fits}[path.suffix](path, other())
     path.mkdir()
     for k, rows in enumerate((slice(0, 5), slice(5, None))):
-        write_parquet(path / f"part-{k}.parquet", {name: values[rows] for name, values in other().items()})
+        write_parquet(
+            path / f"part-{k}.parquet", {name: values[rows] for name, values in other().items()}
+        )
     return path
 
 
@@ -113,7 +126,11 @@ def test_the_provenance_names_files_columns_and_counts(path):
     for found, file in zip(facts["files"], files, strict=True):
         assert found["bytes"] == file.stat().st_size
         assert found["sha256"] == hashlib.sha256(file.read_bytes()).hexdigest()
-    assert (facts["by"], facts["radius_arcsec"], facts["columns"]) == ("position", 1.0, {"zphot_ANNz2": "Z_ANNZ2"})
+    assert (facts["by"], facts["radius_arcsec"], facts["columns"]) == (
+        "position",
+        1.0,
+        {"zphot_ANNz2": "Z_ANNZ2"},
+    )
     assert (facts["matched"], facts["unmatched"], facts["ambiguous"]) == (9, 3, 1)
 
 
@@ -131,7 +148,11 @@ def test_fields_carry_what_the_table_says_of_them(path):
 def test_without_columns_all_but_the_key_are_attached(path):
     one = attach(path, "position", [], [name for name in TAKEN if name != "ID"])
     assert [field.name for field in one.fields] == ["ID", *WANTED]
-    assert [field.name for field in attach(path, "id", [], ["ID", "Z_PHOT"]).fields] == ["RAJ2000", "DECJ2000", *WANTED]
+    assert [field.name for field in attach(path, "id", [], ["ID", "Z_PHOT"]).fields] == [
+        "RAJ2000",
+        "DECJ2000",
+        *WANTED,
+    ]
 
 
 def test_a_fits_table_of_many_rows_is_read_in_parts(tmp_path, monkeypatch):
@@ -151,7 +172,10 @@ def test_sources_whose_id_is_longer_than_any_of_the_table_match_nothing(tmp_path
 @pytest.mark.parametrize("by", ["id", "position"])
 def test_an_empty_table_and_an_empty_tile_are_no_trouble(tmp_path, by):
     empty = {name: values[:0] for name, values in other().items()}
-    for path in (write_parquet(tmp_path / "a.parquet", empty), write_fits(tmp_path / "a.fits", empty)):
+    for path in (
+        write_parquet(tmp_path / "a.parquet", empty),
+        write_fits(tmp_path / "a.fits", empty),
+    ):
         assert attach(path, by, ["n_epoch"], TAKEN).add("", sources())["n_epoch"].null_count == N
     full = write_parquet(tmp_path / "full.parquet", other())
     assert len(attach(full, by, ["n_epoch"], TAKEN).add("", sources().slice(0, 0))) == 0
@@ -161,17 +185,31 @@ def test_rows_without_a_position_belong_to_nobody(tmp_path):
     table = other()
     table["RAJ2000"] = np.where(ORDER == 3, np.nan, table["RAJ2000"])
     table["DECJ2000"] = np.where(ORDER == 7, np.nan, table["DECJ2000"])
-    joined = attach(write_parquet(tmp_path / "a.parquet", table), "position", ["n_epoch"], TAKEN).add("", sources())
-    assert [k for k, value in enumerate(joined["n_epoch"].to_pylist()) if value is None] == [3, 6, 7, 10, 11]
+    joined = attach(
+        write_parquet(tmp_path / "a.parquet", table), "position", ["n_epoch"], TAKEN
+    ).add("", sources())
+    assert [k for k, value in enumerate(joined["n_epoch"].to_pylist()) if value is None] == [
+        3,
+        6,
+        7,
+        10,
+        11,
+    ]
 
 
-angles = st.one_of(st.floats(0, 360, exclude_max=True), st.floats(-0.01, 0.01).map(lambda ra: ra % 360))
-heights = st.one_of(st.floats(-90, 90), st.floats(-0.01, 0.01), st.floats(89.9, 90), st.floats(-90, -89.9))
+angles = st.one_of(
+    st.floats(0, 360, exclude_max=True), st.floats(-0.01, 0.01).map(lambda ra: ra % 360)
+)
+heights = st.one_of(
+    st.floats(-90, 90), st.floats(-0.01, 0.01), st.floats(89.9, 90), st.floats(-90, -89.9)
+)
 places = st.lists(st.tuples(angles, heights), min_size=1, max_size=12)
 
 
 @given(table=places, near=places, radius=st.floats(0.5, 60), step=st.floats(-1.2, 1.2))
-def test_looking_only_near_the_sources_finds_what_looking_everywhere_finds(table, near, radius, step):
+def test_looking_only_near_the_sources_finds_what_looking_everywhere_finds(
+    table, near, radius, step
+):
     """Everywhere on the sky, over RA = 0 and the poles; some sources lie a step of the radius from a row."""
     ra_M, dec_M = np.array(table).T
     beside = [(ra, float(np.clip(dec + step * radius / 3600, -90, 90))) for ra, dec in table]
@@ -207,8 +245,14 @@ REFUSED = {
         "--attach mask: the release has a column MASK already; name those you want, --attach-columns field, and give"
         " another name with NAME=NEW",
     ),
-    "taken key": (lambda path: attach(path, "position", [], TAKEN), "the release has a column ID already"),
-    "twice": (lambda path: attach(path, "id", ["field", "n_epoch=FIELD"], TAKEN), "has a column field already"),
+    "taken key": (
+        lambda path: attach(path, "position", [], TAKEN),
+        "the release has a column ID already",
+    ),
+    "twice": (
+        lambda path: attach(path, "id", ["field", "n_epoch=FIELD"], TAKEN),
+        "has a column field already",
+    ),
 }
 
 
@@ -227,7 +271,10 @@ def test_what_cannot_be_attached_is_refused_in_one_line(path, case):
 )
 def test_a_table_without_the_key_is_refused_with_the_other_way(tmp_path, by, lacks, complaint):
     table = {name: values for name, values in other().items() if name != lacks}
-    for path in (write_parquet(tmp_path / "a.parquet", table), write_fits(tmp_path / "a.fits", table)):
+    for path in (
+        write_parquet(tmp_path / "a.parquet", table),
+        write_fits(tmp_path / "a.fits", table),
+    ):
         with pytest.raises(ConfigError, match=complaint):
             attach(path, by, ["n_epoch"], TAKEN)
 
@@ -247,7 +294,9 @@ def test_lists_dates_and_positions_in_words_are_refused(tmp_path):
 
 @pytest.mark.parametrize("name", ["annz2.parquet", "annz2.fits"])
 def test_a_damaged_table_is_refused_in_one_line(tmp_path, name):
-    path = {".parquet": write_parquet, ".fits": write_fits}[(tmp_path / name).suffix](tmp_path / name, other())
+    path = {".parquet": write_parquet, ".fits": write_fits}[(tmp_path / name).suffix](
+        tmp_path / name, other()
+    )
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(BadDataError, match=name) as told:
         attach(path, "id", ["n_epoch"], TAKEN)

@@ -7,12 +7,11 @@ import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from pipeline.errors import ConfigError
-from pipeline.flags import bit
-from pipeline.release import duplicates
-from pipeline.release.buckets import Buckets
-from pipeline.release.duplicates import Claims, centre_of, claims_of, hashes, losers, separation
+from photoz_run.errors import ConfigError
+from photoz_run.flags import bit
+from photoz_run.release import duplicates
+from photoz_run.release.buckets import Buckets
+from photoz_run.release.duplicates import Claims, centre_of, claims_of, hashes, losers, separation
 
 TILES = ("KIDS_10.0_0.0", "KIDS_11.0_0.0", "KIDS_9.0_0.0")
 CENTRES = ((10.0, 0.0), (11.0, 0.0), (9.0, 0.0))
@@ -37,13 +36,19 @@ class Row:
     def key(self):
         """The rule, said once more in plain Python."""
         defects = sum(name in DEFECTS for name in self.flags)
-        return (not self.measured, defects, round(abs(self.ra - CENTRES[self.tile][0]) * 3600, 2), TILES[self.tile])
+        return (
+            not self.measured,
+            defects,
+            round(abs(self.ra - CENTRES[self.tile][0]) * 3600, 2),
+            TILES[self.tile],
+        )
 
 
 def table(rows: list[Row]) -> pa.Table:
     """The rows of one tile."""
     value = [
-        sum(int(bit(name)) for name in row.flags) + (0 if row.measured else int(bit("NO_REDSHIFT"))) for row in rows
+        sum(int(bit(name)) for name in row.flags) + (0 if row.measured else int(bit("NO_REDSHIFT")))
+        for row in rows
     ]
     return pa.table(
         {
@@ -63,7 +68,12 @@ def kept(tiles: dict[int, list[Row]], folder, files: int) -> set[Row]:
         if rows:
             claims.add(table(rows), tile, CENTRES[tile])
     found = claims.settle(TILES)
-    return {row for tile, rows in tiles.items() for k, row in enumerate(rows) if k not in found.rows.get(tile, ())}
+    return {
+        row
+        for tile, rows in tiles.items()
+        for k, row in enumerate(rows)
+        if k not in found.rows.get(tile, ())
+    }
 
 
 rows_of_a_source = st.builds(
@@ -83,7 +93,10 @@ rows_of_a_source = st.builds(
     dice=st.randoms(use_true_random=False),
 )
 def test_the_best_measured_row_stays_in_any_order(rows, order, files, dice, tmp_path_factory):
-    expected = {min((row for row in rows if row.source == source), key=Row.key) for source in {r.source for r in rows}}
+    expected = {
+        min((row for row in rows if row.source == source), key=Row.key)
+        for source in {r.source for r in rows}
+    }
     dice.shuffle(rows)
     tiles = {tile: [row for row in rows if row.tile == tile] for tile in order}
     assert kept(tiles, tmp_path_factory.mktemp("claims") / "files", files) == expected
@@ -102,10 +115,18 @@ def one(tile: int, *flags: str, measured: bool = True, source: int = 2) -> Row:
         (one(0), one(1)),
         (one(0, source=9), one(1, source=9)),
     ],
-    ids=["with a redshift", "fewer defects", "the redshift has no vote", "nearer to the centre", "name of the tile"],
+    ids=[
+        "with a redshift",
+        "fewer defects",
+        "the redshift has no vote",
+        "nearer to the centre",
+        "name of the tile",
+    ],
 )
 def test_the_rule_in_its_steps(better, worse, tmp_path):
-    assert kept({0: [], better.tile: [better], worse.tile: [worse]}, tmp_path / "files", 2) == {better}
+    assert kept({0: [], better.tile: [better], worse.tile: [worse]}, tmp_path / "files", 2) == {
+        better
+    }
 
 
 def test_sources_with_different_ids_are_never_merged_however_near(tmp_path):
@@ -124,7 +145,8 @@ def test_ids_that_name_two_places_are_refused(tmp_path):
         moved = table(rows).set_column(1, "RAJ2000", pa.array([CENTRES[tile][0]] * 3))
         claims.add(moved, tile, None)
     with pytest.raises(
-        ConfigError, match=r"ID 'J\d' stands at two places, 1\.000 deg apart, in KIDS_10.0_0.0 and KIDS_11"
+        ConfigError,
+        match=r"ID 'J\d' stands at two places, 1\.000 deg apart, in KIDS_10.0_0.0 and KIDS_11",
     ):
         claims.settle(TILES)
 
@@ -135,7 +157,10 @@ def test_without_a_known_centre_the_name_of_the_tile_decides():
     assert (lost.to_pylist(), sources) == ([{"tile": 1, "row": 0}], 1)
 
 
-@given(st.lists(st.text(max_size=20).filter(lambda text: "\0" not in text), max_size=20), st.integers(0, 5))
+@given(
+    st.lists(st.text(max_size=20).filter(lambda text: "\0" not in text), max_size=20),
+    st.integers(0, 5),
+)
 def test_an_id_has_the_same_hash_among_any_others(texts, start):
     array = pa.array(["first", *texts, "KiDSDR5 J123456.789-012345.67"], pa.string())
     alone = [int(hashes(pa.array([text], pa.string()))[0]) for text in array.to_pylist()]

@@ -10,24 +10,29 @@ from astropy.io import fits
 from hats.pixel_math import compute_spatial_index
 from hypothesis import given
 from hypothesis import strategies as st
+from photoz_run.errors import ConfigError
+from photoz_run.flags import bit
+from photoz_run.records import Status
+from photoz_run.release import duplicates, merge
+from photoz_run.release.assemble import make_release
+from photoz_run.release.duplicates import DEFECTS, centre_of, separation
+from photoz_run.release.options import ReleaseOptions
+from photoz_run.release.progress import Progress
+from photoz_run.release.sky import ORDER, count_cells, healpix_index, range_of, range_starts
 from support.made_up_runs import EXCLUDED, MadeUpRun, names_by_place, square, strip, tile_rows
-
-from pipeline.errors import ConfigError
-from pipeline.flags import bit
-from pipeline.records import Status
-from pipeline.release import duplicates, merge
-from pipeline.release.assemble import make_release
-from pipeline.release.duplicates import DEFECTS, centre_of, separation
-from pipeline.release.options import ReleaseOptions
-from pipeline.release.progress import Progress
-from pipeline.release.sky import ORDER, count_cells, healpix_index, range_of, range_starts
 
 BLIND = int(bit("NO_REDSHIFT"))
 
 
 def released(run: MadeUpRun, out, **options):
     """Release a run without HATS; what provenance.json says, and the rows."""
-    make_release(run.path, out, ReleaseOptions(**{"name": "made-up", **options}), Progress(quiet=True), pytest.fail)
+    make_release(
+        run.path,
+        out,
+        ReleaseOptions(**{"name": "made-up", **options}),
+        Progress(quiet=True),
+        pytest.fail,
+    )
     made = json.loads((out / "provenance.json").read_text())
     return made, pq.read_table(out / f"{made['name']}.parquet")
 
@@ -54,11 +59,20 @@ def test_every_source_is_there_once_with_the_row_that_the_rule_chooses(run, done
         centre = centre_of(square(float(tile.split("_")[1]), 0.0, 0.6))
         far_N = separation(table["RAJ2000"].to_numpy(), table["DECJ2000"].to_numpy(), *centre)
         for row, far in zip(table.to_pylist(), far_N, strict=True):
-            key = (row["Z_PHOT"] is None, (row["PHOTOZ_FLAG"] & DEFECTS).bit_count(), round(far, 3), tile)
-            best[row["ID"]] = min(best.get(row["ID"], (key, row)), (key, row), key=lambda pair: pair[0])
+            key = (
+                row["Z_PHOT"] is None,
+                (row["PHOTOZ_FLAG"] & DEFECTS).bit_count(),
+                round(far, 3),
+                tile,
+            )
+            best[row["ID"]] = min(
+                best.get(row["ID"], (key, row)), (key, row), key=lambda pair: pair[0]
+            )
     assert len(rows) == len(best)
     assert sum(len(table) for table in tile_tables(run).values()) > len(best) + 100
-    assert {row["ID"]: row for row in rows.to_pylist()} == {name: row for name, (_, row) in best.items()}
+    assert {row["ID"]: row for row in rows.to_pylist()} == {
+        name: row for name, (_, row) in best.items()
+    }
 
 
 def test_rows_are_sorted_as_hats_sorts_them(done):
@@ -103,8 +117,15 @@ def test_every_row_is_accounted_for_tile_by_tile(run, done):
     kept = dict(zip(*np.unique(rows["KIDS_TILE"].to_pylist(), return_counts=True), strict=True))
     assert [one["tile"] for one in made["tiles"]] == sorted(tables)
     for one in made["tiles"]:
-        assert one["catalogue"] == one["excluded"] + one["measured"] + one["flagged"] + one["quarantined"]
-        assert one["measured"] + one["flagged"] == one["released"] + one["duplicates"] == len(tables[one["tile"]])
+        assert (
+            one["catalogue"]
+            == one["excluded"] + one["measured"] + one["flagged"] + one["quarantined"]
+        )
+        assert (
+            one["measured"] + one["flagged"]
+            == one["released"] + one["duplicates"]
+            == len(tables[one["tile"]])
+        )
         assert (one["excluded"], one["released"]) == (EXCLUDED, kept[one["tile"]])
     sums = made["accounting"]
     assert sums["catalogue"] == sum(len(table) + EXCLUDED for table in tables.values())
@@ -117,7 +138,9 @@ def test_rows_without_redshift_are_released_and_counted(tmp_path):
     flag_N = np.where(np.arange(n) % 4 == 0, BLIND, 0).astype(np.int32)
     run = MadeUpRun(tmp_path / "run", [tile])
     ra_N = np.linspace(9.6, 10.4, n)
-    run.add(tile, tile_rows(tile, names_by_place(ra_N, ra_N * 0), ra_N, ra_N * 0, PHOTOZ_FLAG=flag_N))
+    run.add(
+        tile, tile_rows(tile, names_by_place(ra_N, ra_N * 0), ra_N, ra_N * 0, PHOTOZ_FLAG=flag_N)
+    )
     made, rows = released(run, tmp_path / "out")
     assert (made["accounting"]["measured"], made["accounting"]["flagged"]) == (15, 5)
     assert rows["Z_PHOT"].null_count == 5
@@ -134,7 +157,13 @@ def spoiled(tmp_path, flag: int = 0, **record) -> MadeUpRun:
             table.column_names.index("PHOTOZ_FLAG"), "PHOTOZ_FLAG", pa.array([flag] * 3, pa.int32())
         )
     outcome = run.add(tile, table)
-    fields = {"files": outcome.files, "catalogue_rows": 10, "rows_in": 3, "rows_out": 3, "flag_counts": {}}
+    fields = {
+        "files": outcome.files,
+        "catalogue_rows": 10,
+        "rows_in": 3,
+        "rows_out": 3,
+        "flag_counts": {},
+    }
     run.record(tile, Status.DONE, **{**fields, **record})
     return run
 
@@ -142,10 +171,16 @@ def spoiled(tmp_path, flag: int = 0, **record) -> MadeUpRun:
 @pytest.mark.parametrize(
     ("record", "message"),
     [
-        ({"catalogue_rows": 2}, r"KIDS_10.0_0.0: its rows do not add up \(catalogue 2, excluded -1"),
+        (
+            {"catalogue_rows": 2},
+            r"KIDS_10.0_0.0: its rows do not add up \(catalogue 2, excluded -1",
+        ),
         ({"catalogue_rows": None}, r"KIDS_10.0_0.0: its record lacks the rows of its catalogue"),
         ({"rows_in": 4}, r"its file has 3 rows, 0 without a redshift; its record says 4 and 0"),
-        ({"flag_counts": {"NO_REDSHIFT": 1}}, r"its file has 3 rows, 0 without a redshift; its record says 3 and 1"),
+        (
+            {"flag_counts": {"NO_REDSHIFT": 1}},
+            r"its file has 3 rows, 0 without a redshift; its record says 3 and 1",
+        ),
         ({"flag": BLIND}, r"rows have a redshift and NO_REDSHIFT, or neither"),
     ],
 )
@@ -161,11 +196,17 @@ def test_tiles_with_other_columns_are_refused(tmp_path):
         table = tile_rows(tile, [f"s{k}"], np.array([10.0 + k]), np.zeros(1))
         kept = pa.array([1], pa.int16() if k else pa.int32())
         run.add(tile, table.append_column("FLAG_KEPT", kept))
-    with pytest.raises(ConfigError, match=r"KIDS_11.0_0.0: column FLAG_KEPT is int16 here and int32 in the first tile"):
+    with pytest.raises(
+        ConfigError,
+        match=r"KIDS_11.0_0.0: column FLAG_KEPT is int16 here and int32 in the first tile",
+    ):
         released(run, tmp_path / "out")
 
 
-@given(st.lists(st.tuples(st.floats(0, 360, exclude_max=True), st.floats(-90, 90)), min_size=1), st.integers(1, 30))
+@given(
+    st.lists(st.tuples(st.floats(0, 360, exclude_max=True), st.floats(-90, 90)), min_size=1),
+    st.integers(1, 30),
+)
 def test_ranges_of_the_sky_hold_every_source_in_order(places, most):
     index_N = np.sort(healpix_index(*np.array(places, np.float64).T))
     count_C = count_cells(index_N)

@@ -10,11 +10,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from astropy.io import fits
+from photoz_run.errors import ConfigError
+from photoz_run.release.passthrough import pass_through
 from support.runs import in_process, options, tile_file
 from support.tiles import change_rows, make_tile
-
-from pipeline.errors import ConfigError
-from pipeline.release.passthrough import pass_through
 
 TILES = ("KIDS_180.0_-0.5", "KIDS_181.0_-0.5")
 
@@ -42,7 +41,10 @@ def again(made, tmp_path):
 
 def describe(catalogue):
     with fits.open(catalogue, mode="update") as hdus:
-        for name, unit, comment in (("MAG_AUTO", "mag", "Kron-like total magnitude"), ("FLUX_RADIUS", "pixel", "")):
+        for name, unit, comment in (
+            ("MAG_AUTO", "mag", "Kron-like total magnitude"),
+            ("FLUX_RADIUS", "pixel", ""),
+        ):
             number = hdus[1].columns.names.index(name) + 1
             hdus[1].header[f"TUNIT{number}"], hdus[1].header[f"TCOMM{number}"] = unit, comment
 
@@ -79,7 +81,10 @@ def test_every_source_gets_the_values_of_its_own_id(made, tile):
 def test_unit_and_description_of_the_catalogue_come_along(made):
     step = pass_through(manifest_of(made), TILES, ["MAG_AUTO", "FLUX_RADIUS"], ["ID"])
     kept = step.add(TILES[0], rows_of(made, TILES[0]))
-    assert kept.field("MAG_AUTO").metadata == {b"unit": b"mag", b"description": b"Kron-like total magnitude"}
+    assert kept.field("MAG_AUTO").metadata == {
+        b"unit": b"mag",
+        b"description": b"Kron-like total magnitude",
+    }
     about = {b"unit": b"pixel", b"description": b"FLUX_RADIUS of the input catalogue"}
     assert kept.field("FLUX_RADIUS").metadata == about
     assert list(kept.schema)[-2:] == step.fields
@@ -97,14 +102,18 @@ def test_a_catalogue_that_changed_since_is_refused(again):
     manifest = manifest_of(again)
     pass_through(manifest, TILES, ["SeqNr"], ["ID"])
     os.utime(catalogue)
-    with pytest.raises(ConfigError, match=rf"the catalogue of {TILES[1]} has changed since it was measured"):
+    with pytest.raises(
+        ConfigError, match=rf"the catalogue of {TILES[1]} has changed since it was measured"
+    ):
         pass_through(manifest, TILES, ["SeqNr"], ["ID"])
     pass_through(manifest, TILES[:1], ["SeqNr"], ["ID"])
 
 
 def test_a_catalogue_that_is_gone_is_refused(again):
     catalogue_of(again, TILES[0]).unlink()
-    with pytest.raises(ConfigError, match=rf"--keep: 1 of 2 tiles have no catalogue in .*, the first is {TILES[0]}"):
+    with pytest.raises(
+        ConfigError, match=rf"--keep: 1 of 2 tiles have no catalogue in .*, the first is {TILES[0]}"
+    ):
         pass_through(manifest_of(again), TILES, ["SeqNr"], ["ID"])
     shutil.rmtree(again / "data")
     with pytest.raises(ConfigError, match=r"data folder .* does not exist"):
@@ -124,8 +133,12 @@ def spoil_quietly(folder, tile, change):
 
 def test_a_source_that_the_catalogue_does_not_hold_is_refused(again):
     rows = rows_of(again, TILES[0])
-    step = pass_through(spoil_quietly(again, TILES[0], lambda rows: rows[2:].copy()), TILES, ["SeqNr"], ["ID"])
-    with pytest.raises(ConfigError, match=r"no row for 2 of 40 sources of the tile, the first is 'KiDSDR5 J180"):
+    step = pass_through(
+        spoil_quietly(again, TILES[0], lambda rows: rows[2:].copy()), TILES, ["SeqNr"], ["ID"]
+    )
+    with pytest.raises(
+        ConfigError, match=r"no row for 2 of 40 sources of the tile, the first is 'KiDSDR5 J180"
+    ):
         step.add(TILES[0], rows)
 
 
@@ -136,7 +149,9 @@ def test_a_type_that_differs_between_catalogues_is_refused(again):
 
     step = pass_through(spoil_quietly(again, TILES[1], widen), TILES, ["SeqNr"], ["ID"])
     step.add(TILES[0], rows_of(again, TILES[0]))
-    with pytest.raises(ConfigError, match="column SeqNr is double here and int32 in other catalogues"):
+    with pytest.raises(
+        ConfigError, match="column SeqNr is double here and int32 in other catalogues"
+    ):
         step.add(TILES[1], rows_of(again, TILES[1]))
 
 

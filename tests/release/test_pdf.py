@@ -5,14 +5,13 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import qp
+from photoz_models.contract import QUANTILE_LEVELS
+from photoz_run.catalogue.pdf import LEAST_STEP, PdfWriter, moved_apart, quantile_levels
+from photoz_run.errors import BadDataError, ConfigError
+from photoz_run.science.calibration import pit
 from qp.metrics.concrete_metric_classes import CDELossMetric
 from qp.metrics.pit import PIT
 from scipy import stats
-
-from models.contract import QUANTILE_LEVELS
-from pipeline.catalogue.pdf import LEAST_STEP, PdfWriter, moved_apart, quantile_levels
-from pipeline.errors import BadDataError, ConfigError
-from pipeline.science.calibration import pit
 
 LEVELS = np.array(QUANTILE_LEVELS)
 MIDDLE = QUANTILE_LEVELS.index(0.5)
@@ -66,7 +65,9 @@ def test_point_estimate_and_intervals_are_those_of_the_catalogue(written):
     kept = np.delete(quantiles(), LOST, axis=0)
     np.testing.assert_allclose(np.ravel(ensemble.median()), ensemble.ancil["Z_PHOT"], atol=1e-6)
     for level in (0.025, 0.16, 0.84, 0.975):
-        np.testing.assert_allclose(ensemble.ppf(level).ravel(), kept[:, QUANTILE_LEVELS.index(level)], atol=1e-6)
+        np.testing.assert_allclose(
+            ensemble.ppf(level).ravel(), kept[:, QUANTILE_LEVELS.index(level)], atol=1e-6
+        )
     inside = ensemble.cdf(kept[:, [-1]]) - ensemble.cdf(kept[:, [0]])
     np.testing.assert_allclose(inside, LEVELS[-1] - LEVELS[0], atol=1e-6)
 
@@ -87,7 +88,9 @@ def test_what_the_evaluation_of_rail_does_with_it_works(written):
     for start, end, part in qp.iterator(written, chunk_size=4):
         np.testing.assert_array_equal(part.ancil["zmode"], part.ancil["Z_PHOT"])
         found = np.asarray(PIT(part, z_spec[start:end]).pit_samps).ravel()
-        np.testing.assert_allclose(found, pit(z_spec[start:end], kept[start:end], LEVELS), atol=0.02)
+        np.testing.assert_allclose(
+            found, pit(z_spec[start:end], kept[start:end], LEVELS), atol=0.02
+        )
         losses.append(CDELossMetric(np.linspace(0, 1, 2001)).evaluate(part, z_spec[start:end]))
     assert len(losses) == 2
     assert max(losses) < 0
@@ -105,8 +108,16 @@ def test_batches_and_time_leave_no_trace(tmp_path, written):
 
 def test_the_file_counts_what_is_not_as_in_the_catalogue(tmp_path, written):
     with h5py.File(written) as file:
-        found = {name: file.attrs[name] for name in ("rows_of_catalogue", "without_redshift", "moved", "model")}
-    assert found == {"rows_of_catalogue": N, "without_redshift": 2, "moved": 0, "model": "closed-form"}
+        found = {
+            name: file.attrs[name]
+            for name in ("rows_of_catalogue", "without_redshift", "moved", "model")
+        }
+    assert found == {
+        "rows_of_catalogue": N,
+        "without_redshift": 2,
+        "moved": 0,
+        "model": "closed-form",
+    }
 
 
 def cut_off(z_min: float = 0.0) -> np.ndarray:
@@ -125,7 +136,9 @@ def test_equal_quantiles_are_moved_apart_so_that_qp_can_use_them(tmp_path):
         locs_NQ = file["data/locs"][()]
     assert (np.diff(locs_NQ) > 0.99 * LEAST_STEP).all()
     np.testing.assert_array_equal(locs_NQ[:, MIDDLE], quantiles_NQ[:, MIDDLE])
-    np.testing.assert_array_equal(np.delete(locs_NQ, (3, 5), axis=0), np.delete(quantiles_NQ, (3, 5), axis=0))
+    np.testing.assert_array_equal(
+        np.delete(locs_NQ, (3, 5), axis=0), np.delete(quantiles_NQ, (3, 5), axis=0)
+    )
     assert np.abs(locs_NQ - quantiles_NQ).max() < 1.001 * MIDDLE * LEAST_STEP
     ensemble = qp.read(path)
     np.testing.assert_allclose(ensemble.cdf(locs_NQ), np.tile(LEVELS, (N, 1)), atol=1e-6)
@@ -133,8 +146,12 @@ def test_equal_quantiles_are_moved_apart_so_that_qp_can_use_them(tmp_path):
 
 
 def test_levels_without_a_median_are_moved_from_the_nearest():
-    apart_NQ, moved_N = moved_apart(np.array([[0.2, 0.2, 0.2], [0.1, 0.2, 0.3]], np.float32), np.array([0.6, 0.7, 0.8]))
-    np.testing.assert_allclose(apart_NQ[0], [0.2, 0.2 + LEAST_STEP, 0.2 + 2 * LEAST_STEP], atol=1e-7)
+    apart_NQ, moved_N = moved_apart(
+        np.array([[0.2, 0.2, 0.2], [0.1, 0.2, 0.3]], np.float32), np.array([0.6, 0.7, 0.8])
+    )
+    np.testing.assert_allclose(
+        apart_NQ[0], [0.2, 0.2 + LEAST_STEP, 0.2 + 2 * LEAST_STEP], atol=1e-7
+    )
     assert moved_N.tolist() == [True, False]
 
 
@@ -169,7 +186,10 @@ def test_a_text_too_long_for_an_attribute_is_left_out(tmp_path):
 
 
 def test_an_id_that_does_not_fit_is_refused_not_shortened(tmp_path):
-    with PdfWriter(tmp_path / "pdf.hdf5", QUANTILE_LEVELS, 10, {}) as writer, pytest.raises(BadDataError, match="ID"):
+    with (
+        PdfWriter(tmp_path / "pdf.hdf5", QUANTILE_LEVELS, 10, {}) as writer,
+        pytest.raises(BadDataError, match="ID"),
+    ):
         writer.append(rows(quantiles()))
 
 
@@ -177,6 +197,8 @@ def test_levels_come_from_the_field_and_a_run_without_quantiles_is_told_so():
     about = {"levels": "0.025,0.16,0.5,0.84,0.975"}
     field = pa.field("Z_QUANTILES", pa.list_(pa.float32(), 5), True, about)
     assert quantile_levels(pa.schema([field])) == [0.025, 0.16, 0.5, 0.84, 0.975]
-    with pytest.raises(ConfigError, match=r"no quantiles .*--quantiles, or leave --pdf out") as told:
+    with pytest.raises(
+        ConfigError, match=r"no quantiles .*--quantiles, or leave --pdf out"
+    ) as told:
         quantile_levels(pa.schema([("ID", pa.string())]))
     assert "\n" not in str(told.value)

@@ -6,17 +6,16 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from photoz_models.contract import QUANTILE_LEVELS
+from photoz_run.flags import bit
+from photoz_run.release.merge import INDEX
+from photoz_run.release.proof import identity
+from photoz_run.release.proof.identity import Identities, numbers, repeated
+from photoz_run.release.proof.margin import MarginCopy
+from photoz_run.release.proof.rows import RowProof, check_tiles, covered, indices
+from photoz_run.release.proof.rules import Limits
+from photoz_run.release.proof.streams import ArrowStream
 from support.made_up_runs import names_by_place, tile_rows
-
-from models.contract import QUANTILE_LEVELS
-from pipeline.flags import bit
-from pipeline.release.merge import INDEX
-from pipeline.release.proof import identity
-from pipeline.release.proof.identity import Identities, numbers, repeated
-from pipeline.release.proof.margin import MarginCopy
-from pipeline.release.proof.rows import RowProof, check_tiles, covered, indices
-from pipeline.release.proof.rules import Limits
-from pipeline.release.proof.streams import ArrowStream
 
 N = 60
 TILE = "KIDS_10.0_0.0"
@@ -30,8 +29,12 @@ def good_rows(n: int = N) -> pa.Table:
     rng = np.random.default_rng(3)
     ra_N, dec_N = rng.uniform(9.5, 10.5, n), rng.uniform(-0.5, 0.5, n)
     z_N, width_N = rng.uniform(0.1, 0.6, n), rng.uniform(0.01, 0.03, n)
-    quantiles_NQ = (z_N[:, None] + width_N[:, None] * (np.array(QUANTILE_LEVELS) - 0.5)).astype(np.float32)
-    at = {level: quantiles_NQ[:, QUANTILE_LEVELS.index(level)] for level in (0.025, 0.16, 0.84, 0.975)}
+    quantiles_NQ = (z_N[:, None] + width_N[:, None] * (np.array(QUANTILE_LEVELS) - 0.5)).astype(
+        np.float32
+    )
+    at = {
+        level: quantiles_NQ[:, QUANTILE_LEVELS.index(level)] for level in (0.025, 0.16, 0.84, 0.975)
+    }
     flag_N = np.zeros(n, np.int32)
     flag_N[LOST] = bit("NO_REDSHIFT")
     table = tile_rows(
@@ -48,8 +51,13 @@ def good_rows(n: int = N) -> pa.Table:
         Z_PHOT_ERR=(at[0.84] - at[0.16]) / 2,
         Z_DOMAIN=rng.uniform(0, 0.9, n).astype(np.float32),
     )
-    lists = [[None] * len(QUANTILE_LEVELS) if k == LOST else row.tolist() for k, row in enumerate(quantiles_NQ)]
-    table = table.append_column("Z_QUANTILES", pa.array(lists, pa.list_(pa.float32(), len(QUANTILE_LEVELS))))
+    lists = [
+        [None] * len(QUANTILE_LEVELS) if k == LOST else row.tolist()
+        for k, row in enumerate(quantiles_NQ)
+    ]
+    table = table.append_column(
+        "Z_QUANTILES", pa.array(lists, pa.list_(pa.float32(), len(QUANTILE_LEVELS)))
+    )
     return table.take(pa.array(np.argsort(indices(table))))
 
 
@@ -90,30 +98,110 @@ BROKEN = {
     "a null ID": ("measured", {"KIDS_TILE": None}, "nulls", "KIDS_TILE is null"),
     "a null flag": ("measured", {"PHOTOZ_FLAG": None}, "nulls", "PHOTOZ_FLAG is null"),
     "NaN": ("measured", {"MAG_AUTO_CALIB": np.nan}, "nulls", "MAG_AUTO_CALIB is NaN, not null"),
-    "no redshift, no flag": ("measured", {"Z_PHOT": None}, "nulls", "Z_PHOT is null without NO_REDSHIFT"),
-    "a redshift and the flag": ("measured", {"PHOTOZ_FLAG": 1 << 18}, "nulls", "Z_PHOT is null without NO_REDSHIFT"),
-    "half an interval": ("measured", {"Z_PHOT_HI68": None}, "nulls", "Z_PHOT_LO68 or Z_PHOT_HI68 is null alone"),
-    "half a wide interval": ("measured", {"Z_PHOT_LO95": None}, "nulls", "Z_PHOT_LO95 or Z_PHOT_HI95 is null alone"),
-    "an interval of nothing": ("lost", {"Z_PHOT_LO95": 0.1, "Z_PHOT_HI95": 0.2}, "nulls", "is there without Z_PHOT"),
+    "no redshift, no flag": (
+        "measured",
+        {"Z_PHOT": None},
+        "nulls",
+        "Z_PHOT is null without NO_REDSHIFT",
+    ),
+    "a redshift and the flag": (
+        "measured",
+        {"PHOTOZ_FLAG": 1 << 18},
+        "nulls",
+        "Z_PHOT is null without NO_REDSHIFT",
+    ),
+    "half an interval": (
+        "measured",
+        {"Z_PHOT_HI68": None},
+        "nulls",
+        "Z_PHOT_LO68 or Z_PHOT_HI68 is null alone",
+    ),
+    "half a wide interval": (
+        "measured",
+        {"Z_PHOT_LO95": None},
+        "nulls",
+        "Z_PHOT_LO95 or Z_PHOT_HI95 is null alone",
+    ),
+    "an interval of nothing": (
+        "lost",
+        {"Z_PHOT_LO95": 0.1, "Z_PHOT_HI95": 0.2},
+        "nulls",
+        "is there without Z_PHOT",
+    ),
     "a domain of nothing": ("lost", {"Z_DOMAIN": 0.1}, "nulls", "Z_DOMAIN is there without Z_PHOT"),
-    "quantiles of nothing": ("lost", {"Z_QUANTILES": [0.1] * LEVELS}, "nulls", "Z_QUANTILES is there without Z_PHOT"),
+    "quantiles of nothing": (
+        "lost",
+        {"Z_QUANTILES": [0.1] * LEVELS},
+        "nulls",
+        "Z_QUANTILES is there without Z_PHOT",
+    ),
     "right ascension": ("measured", {"RAJ2000": 360.5}, "ranges", "RAJ2000 is not in 0..360"),
     "declination": ("measured", {"DECJ2000": -91.0}, "ranges", "DECJ2000 is not in -90..90"),
     "a redshift too high": ("measured", {"Z_PHOT": 1.01}, "ranges", "Z_PHOT is not in 0..1"),
     "a redshift too low": ("measured", {"Z_PHOT": -0.01}, "ranges", "Z_PHOT is not in 0..1"),
-    "68% outside 95%": ("measured", {"Z_PHOT_LO95": 0.9}, "ranges", "Z_PHOT_LO95 is above Z_PHOT_LO68"),
-    "an interval upside down": ("measured", {"Z_PHOT_LO68": 0.9}, "ranges", "Z_PHOT_LO68 is above Z_PHOT_HI68"),
-    "another error": ("measured", {"Z_PHOT_ERR": 0.5}, "ranges", "Z_PHOT_ERR is not half of the 68% interval"),
+    "68% outside 95%": (
+        "measured",
+        {"Z_PHOT_LO95": 0.9},
+        "ranges",
+        "Z_PHOT_LO95 is above Z_PHOT_LO68",
+    ),
+    "an interval upside down": (
+        "measured",
+        {"Z_PHOT_LO68": 0.9},
+        "ranges",
+        "Z_PHOT_LO68 is above Z_PHOT_HI68",
+    ),
+    "another error": (
+        "measured",
+        {"Z_PHOT_ERR": 0.5},
+        "ranges",
+        "Z_PHOT_ERR is not half of the 68% interval",
+    ),
     "a negative distance": ("measured", {"Z_DOMAIN": -0.1}, "ranges", "Z_DOMAIN is negative"),
-    "quantiles that fall": ("measured", {"Z_QUANTILES": [0.9] + [0.1] * (LEVELS - 1)}, "ranges", "Z_QUANTILES fall"),
-    "other quantiles": ("measured", {"Z_QUANTILES": [0.9] * LEVELS}, "ranges", "is not the quantile at 0.16"),
-    "an unknown flag": ("measured", {"PHOTOZ_FLAG": 1 << 22}, "flags", "PHOTOZ_FLAG has an unknown bit"),
-    "the sign bit": ("measured", {"PHOTOZ_FLAG": -(2**31)}, "flags", "PHOTOZ_FLAG has an unknown bit"),
-    "a user's flag": ("measured", {"PHOTOZ_FLAG": 1 << 24}, "flags", "PHOTOZ_FLAG has an unknown bit"),
+    "quantiles that fall": (
+        "measured",
+        {"Z_QUANTILES": [0.9] + [0.1] * (LEVELS - 1)},
+        "ranges",
+        "Z_QUANTILES fall",
+    ),
+    "other quantiles": (
+        "measured",
+        {"Z_QUANTILES": [0.9] * LEVELS},
+        "ranges",
+        "is not the quantile at 0.16",
+    ),
+    "an unknown flag": (
+        "measured",
+        {"PHOTOZ_FLAG": 1 << 22},
+        "flags",
+        "PHOTOZ_FLAG has an unknown bit",
+    ),
+    "the sign bit": (
+        "measured",
+        {"PHOTOZ_FLAG": -(2**31)},
+        "flags",
+        "PHOTOZ_FLAG has an unknown bit",
+    ),
+    "a user's flag": (
+        "measured",
+        {"PHOTOZ_FLAG": 1 << 24},
+        "flags",
+        "PHOTOZ_FLAG has an unknown bit",
+    ),
     "an unknown mask": ("measured", {"MASK": 1 << 15}, "flags", "MASK has a bit beyond 14"),
     "a limit not flagged": ("measured", {"Z_PHOT": 1.0}, "flags", "Z_LIMIT contradicts the value"),
-    "a limit flagged": ("measured", {"PHOTOZ_FLAG": 1 << 17}, "flags", "Z_LIMIT contradicts the value"),
-    "an extrapolation": ("measured", {"Z_DOMAIN": 1.1}, "flags", "OUT_OF_DOMAIN contradicts the value"),
+    "a limit flagged": (
+        "measured",
+        {"PHOTOZ_FLAG": 1 << 17},
+        "flags",
+        "Z_LIMIT contradicts the value",
+    ),
+    "an extrapolation": (
+        "measured",
+        {"Z_DOMAIN": 1.1},
+        "flags",
+        "OUT_OF_DOMAIN contradicts the value",
+    ),
 }
 
 
@@ -144,7 +232,9 @@ def test_rows_at_one_place_stand_in_the_order_of_their_ids():
             for row, name in zip(table.to_pylist(), names, strict=True)
         ]
         for batch in (1, 2):
-            assert list(prove(pa.Table.from_pylist(rows, schema=table.schema), batch=batch)) == fails
+            assert (
+                list(prove(pa.Table.from_pylist(rows, schema=table.schema), batch=batch)) == fails
+            )
 
 
 def test_sources_off_the_area_need_a_flag_that_explains_it():
@@ -160,11 +250,25 @@ def test_sources_off_the_area_need_a_flag_that_explains_it():
 
 def test_a_range_includes_its_start_and_not_its_end():
     ranges = np.array([[5, 7], [10, 11]], np.uint64)
-    assert covered(np.array([4, 5, 6, 7, 9, 10, 11]), ranges).tolist() == [False, True, True, False, False, True, False]
+    assert covered(np.array([4, 5, 6, 7, 9, 10, 11]), ranges).tolist() == [
+        False,
+        True,
+        True,
+        False,
+        False,
+        True,
+        False,
+    ]
 
 
 def test_rows_of_a_tile_must_be_as_many_as_were_released():
-    made = {"tiles": [{"tile": "A", "released": 3}, {"tile": "B", "released": 0}, {"tile": "C", "released": 2}]}
+    made = {
+        "tiles": [
+            {"tile": "A", "released": 3},
+            {"tile": "B", "released": 0},
+            {"tile": "C", "released": 2},
+        ]
+    }
     assert check_tiles({"A": 3, "C": 2}, made).passed
     assert check_tiles({"A": 3, "C": 1}, made).detail == "C has 1 rows, not 2"
     assert check_tiles({"A": 3}, made).detail == "C has 0 rows, not 2"
@@ -180,7 +284,9 @@ def test_equal_numbers_of_different_ids_are_no_repetition(monkeypatch):
     assert prove(twice)["IDs"] == f"{table['ID'][3].as_py()!r} stands more than once"
 
 
-@given(st.lists(st.text("KiDSDR5 J0123456789+-.", max_size=30), min_size=2, max_size=30, unique=True))
+@given(
+    st.lists(st.text("KiDSDR5 J0123456789+-.", max_size=30), min_size=2, max_size=30, unique=True)
+)
 def test_different_ids_have_different_numbers(names):
     number_N = numbers(pa.chunked_array([names]))
     assert len(np.unique(number_N)) == len(names)
@@ -205,7 +311,9 @@ def test_an_id_longer_than_any_may_be_is_refused():
 def test_rows_can_be_taken_in_any_number_from_tables_of_any_size(sizes, wanted):
     table = pa.table({"row": np.arange(sum(sizes))})
     starts = np.cumsum([0, *sizes])
-    stream = ArrowStream(table.slice(start, size) for start, size in zip(starts, sizes, strict=False))
+    stream = ArrowStream(
+        table.slice(start, size) for start, size in zip(starts, sizes, strict=False)
+    )
     taken = [part for number in wanted if (part := stream.take(number)) is not None]
     rows = pa.concat_tables(taken)["row"].to_pylist() if taken else []
     assert rows == list(range(min(sum(wanted), len(table))))
@@ -217,7 +325,9 @@ def test_rows_can_be_taken_in_any_number_from_tables_of_any_size(sizes, wanted):
 def margin(tmp_path):
     """A margin cache of 6 rows, in a cell far away."""
     table = good_rows()
-    rows = table.append_column(INDEX, pa.array(indices(table))).take(pa.array([3, 9, 10, 30, 31, 59]))
+    rows = table.append_column(INDEX, pa.array(indices(table))).take(
+        pa.array([3, 9, 10, 30, 31, 59])
+    )
     folder = tmp_path / "dataset" / "Norder=2" / "Dir=0"
     folder.mkdir(parents=True)
     pq.write_table(rows, folder / "Npix=1.parquet")
@@ -243,6 +353,9 @@ def test_a_margin_cache_holds_rows_of_the_catalogue(margin):
     assert gone == {"margin cache = Parquet": "1 rows do not stand in Parquet"}
     own = int(indices(table)[0]) >> 54
     row.rename(row.with_name(f"Npix={own}.parquet"))
-    assert "lie in the cell that they should lie beside" in margin_failures(margin, table)["margin cache = Parquet"]
+    assert (
+        "lie in the cell that they should lie beside"
+        in margin_failures(margin, table)["margin cache = Parquet"]
+    )
     (margin / "properties").write_text("hats_nrows=7\n")
     assert margin_failures(margin, table)["rows of the margin cache"] == "6, not 7"

@@ -12,13 +12,12 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 from astropy.io import fits
+from photoz_run.cli import extras
+from photoz_run.release import assemble
 from support.bundles import closed_form_bundle
 from support.photoz import AGAIN, EMPTY, FIELD, OTHER, TILES, measure, photoz
 from support.runs import tile_file
 from support.tiles import make_tile, truncate
-
-from pipeline.cli import extras
-from pipeline.release import assemble
 
 BROKEN = "KIDS_99.0_-31.2"
 COMMAND = Path(sys.executable).with_name("photoz")
@@ -69,9 +68,13 @@ def test_a_folder_that_exists(run, tmp_path, capsys):
 def test_a_damaged_tile_file(copy, capsys, spoil):
     path = tile_file(copy, FIELD)
     path.write_bytes(spoil(path.read_bytes()))
-    assert f"{FIELD}.parquet: the file has changed since the tile was measured" in refused(capsys, copy)
+    assert f"{FIELD}.parquet: the file has changed since the tile was measured" in refused(
+        capsys, copy
+    )
     path.unlink()
-    assert f"{FIELD}.parquet cannot be read (No such file or directory)" in refused(capsys, copy, "--partial")
+    assert f"{FIELD}.parquet cannot be read (No such file or directory)" in refused(
+        capsys, copy, "--partial"
+    )
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +90,10 @@ def test_tiles_of_two_models(copy, other_run, capsys):
     for suffix in (".parquet", ".json"):
         shutil.copy(tile_file(other_run, AGAIN, suffix), tile_file(copy, AGAIN, suffix))
     message = refused(capsys, copy)
-    assert f"holds tiles of two runs: {AGAIN} measured with another version, model or configuration" in message
+    assert (
+        f"holds tiles of two runs: {AGAIN} measured with another version, model or configuration"
+        in message
+    )
 
 
 def test_a_tile_file_of_another_model_with_a_forged_record(copy, other_run, capsys):
@@ -95,7 +101,9 @@ def test_a_tile_file_of_another_model_with_a_forged_record(copy, other_run, caps
     other = json.loads(tile_file(other_run, AGAIN, ".json").read_text())
     tile_file(copy, AGAIN, ".json").write_text(json.dumps({**record, "files": other["files"]}))
     shutil.copy(tile_file(other_run, AGAIN), tile_file(copy, AGAIN))
-    assert f"{AGAIN}: its file was made with another version, model or configuration" in refused(capsys, copy)
+    assert f"{AGAIN}: its file was made with another version, model or configuration" in refused(
+        capsys, copy
+    )
 
 
 def test_a_tile_that_is_not_of_the_run(copy, capsys):
@@ -115,9 +123,15 @@ def test_a_run_without_rows(dr5_tile, bundle, tmp_path, capsys):
     ("options", "message"),
     [
         (("--formats", "fits"), "--formats must include parquet"),
-        (("--formats", "parquet,csv"), "--formats csv: not known; the formats are parquet, fits, hats"),
+        (
+            ("--formats", "parquet,csv"),
+            "--formats csv: not known; the formats are parquet, fits, hats",
+        ),
         (("--margin", "10"), "--margin belongs to the HATS catalogue"),
-        (("--formats", "parquet,hats", "--margin", "0"), "--margin 0: give a width in arcsec, up to 600"),
+        (
+            ("--formats", "parquet,hats", "--margin", "0"),
+            "--margin 0: give a width in arcsec, up to 600",
+        ),
         (("--name", "a/b"), "--name 'a/b': file names are made of it"),
         (("--attach-columns", "Z_B"), "--attach-columns belongs to --attach"),
         (("--attach", "nowhere.fits"), "--attach nowhere.fits: file not found"),
@@ -140,11 +154,15 @@ def test_distributions_of_a_run_without_quantiles(dr5_tile, bundle, tmp_path, ca
     assert "the run has no quantiles" in refused(capsys, tmp_path / "run", "--pdf")
 
 
-@pytest.mark.parametrize(("option", "extra"), [(("--formats", "parquet,hats"), "hats"), (("--pdf",), "pdf")])
+@pytest.mark.parametrize(
+    ("option", "extra"), [(("--formats", "parquet,hats"), "hats"), (("--pdf",), "pdf")]
+)
 def test_what_needs_an_extra_says_so(run, tmp_path, capsys, monkeypatch, option, extra):
     monkeypatch.setattr(extras, "find_spec", lambda _: None)
     (tmp_path / "run").symlink_to(run)
-    assert f"install photoz-run with the extra '{extra}'" in refused(capsys, tmp_path / "run", *option)
+    assert f"install photoz-run with the extra '{extra}'" in refused(
+        capsys, tmp_path / "run", *option
+    )
 
 
 def test_a_full_disk_leaves_nothing_behind(run, tmp_path):
@@ -155,7 +173,9 @@ def test_a_full_disk_leaves_nothing_behind(run, tmp_path):
     command = [COMMAND, "release", run, "--out", out, "--quiet"]
     done = subprocess.run(command, capture_output=True, text=True, preexec_fn=limit)
     assert done.returncode == 75, done.stderr
-    assert f"photoz: {out}: the release cannot be written (File too large); free space" in done.stderr
+    assert (
+        f"photoz: {out}: the release cannot be written (File too large); free space" in done.stderr
+    )
     assert done.stderr.count("\n") == 1
     assert not list(out.parent.iterdir())
 
@@ -187,7 +207,9 @@ def broken_run(survey, bundle, tmp_path_factory) -> Path:
 
 def test_a_run_that_lacks_tiles_is_refused_by_their_names(broken_run, capsys):
     message = refused(capsys, broken_run)
-    assert f"is not complete: 1 tiles quarantined: {BROKEN}; 1 tiles not measured: {OTHER};" in message
+    assert (
+        f"is not complete: 1 tiles quarantined: {BROKEN}; 1 tiles not measured: {OTHER};" in message
+    )
     assert "finish the run, or give --partial" in message
 
 
@@ -223,14 +245,26 @@ def test_a_partial_release_accounts_for_what_it_lacks(partial):
     assert by_tile[OTHER]["catalogue"] is None
     sums = made["accounting"]
     assert (sums["catalogue"], sums["quarantined"], sums["tiles_not_counted"]) == (3 * 40, 40, 1)
-    assert sums["catalogue"] == sums["excluded"] + sums["measured"] + sums["flagged"] + sums["quarantined"]
+    assert (
+        sums["catalogue"]
+        == sums["excluded"] + sums["measured"] + sums["flagged"] + sums["quarantined"]
+    )
 
 
 def test_a_complete_release_says_on_the_terminal_what_it_holds(run, tmp_path, capsys):
     assert photoz("release", run, "--out", tmp_path / "out") == 0
     said = capsys.readouterr()
     lines = [line.split() for line in said.out.splitlines()]
-    assert lines[0] == ["rows", "catalogue", "excluded", "measured", "flagged", "quarantined", "duplicates", "released"]
+    assert lines[0] == [
+        "rows",
+        "catalogue",
+        "excluded",
+        "measured",
+        "flagged",
+        "quarantined",
+        "duplicates",
+        "released",
+    ]
     assert lines[1] == ["all", "120", "12", "106", "2", "0", "36", "72"]
     assert {line[0] for line in lines[2:6]} == set(TILES)
     assert "72 sources in 4 tiles, 0.000" in said.out
@@ -261,7 +295,10 @@ def test_the_validation_of_the_run_is_summed_up(copy, tmp_path, capsys):
     assert f"| **rows when it was validated** | {rows - 1}; now {rows} |" in text
     (folder / "metrics.json").write_text("{")
     assert photoz("release", copy, "--out", tmp_path / "again", "--quiet") == 0
-    assert "| `validation/metrics.json` of the run | cannot be read |" in (tmp_path / "again" / "README.md").read_text()
+    assert (
+        "| `validation/metrics.json` of the run | cannot be read |"
+        in (tmp_path / "again" / "README.md").read_text()
+    )
 
 
 def test_the_help_has_an_example(capsys):

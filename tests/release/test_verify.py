@@ -9,17 +9,25 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from photoz_run.records import Status
+from photoz_run.release import verify as verify_module
+from photoz_run.release.progress import Progress
+from photoz_run.release.proof import streams
+from photoz_run.release.verify import verify
+from photoz_run.run.ledger import RunDirectory
 from support import forgery
-from support.forgery import describe, flip_byte, forge, forge_fits, partitions, resum, state, substitute
+from support.forgery import (
+    describe,
+    flip_byte,
+    forge,
+    forge_fits,
+    partitions,
+    resum,
+    state,
+    substitute,
+)
 from support.photoz import AGAIN, OTHER, photoz
 from support.runs import in_process, options
-
-from pipeline.records import Status
-from pipeline.release import verify as verify_module
-from pipeline.release.progress import Progress
-from pipeline.release.proof import streams
-from pipeline.release.verify import verify
-from pipeline.run.ledger import RunDirectory
 
 SUMS = "sha256 of the files"
 COPIES = {"FITS = Parquet", "HATS = Parquet", "PDFs = Parquet"}
@@ -28,7 +36,11 @@ COUNTS = {"rows of FITS", "rows of HATS", "rows of the PDFs"}
 
 def failed(folder: Path) -> dict[str, str]:
     """The checks that fail, and why."""
-    return {check.name: check.detail for check in verify(folder, Progress(quiet=True)) if not check.passed}
+    return {
+        check.name: check.detail
+        for check in verify(folder, Progress(quiet=True))
+        if not check.passed
+    }
 
 
 @pytest.fixture
@@ -69,7 +81,10 @@ SPOILED: dict[str, tuple[Callable[[Path], object], set[str]]] = {
         {"FITS checksums", "FITS = Parquet"},
     ),
     "a flipped byte in the header of FITS": (
-        lambda folder: substitute_bytes(folder / "sim.fits", b"KiDS", b"KidS") or flip_byte(folder / "sim.fits", 0.05),
+        lambda folder: (
+            substitute_bytes(folder / "sim.fits", b"KiDS", b"KidS")
+            or flip_byte(folder / "sim.fits", 0.05)
+        ),
         {"FITS checksums"},
     ),
     "a flipped byte in the rows of Parquet": (
@@ -111,7 +126,9 @@ SPOILED: dict[str, tuple[Callable[[Path], object], set[str]]] = {
     ),
     "an ID that stands twice everywhere": (
         lambda folder: forge(
-            folder, ["parquet", "fits", "hats"], change={without_redshift(folder): {"ID": nth(folder, 60)}}
+            folder,
+            ["parquet", "fits", "hats"],
+            change={without_redshift(folder): {"ID": nth(folder, 60)}},
         ),
         {"IDs"},
     ),
@@ -121,7 +138,13 @@ SPOILED: dict[str, tuple[Callable[[Path], object], set[str]]] = {
     ),
     "another unit in Parquet": (
         lambda folder: describe(part(folder), "RAJ2000", unit="rad"),
-        {"columns of the dictionary", "columns of Parquet", "VOTable in Parquet", "columns of FITS", "columns of HATS"},
+        {
+            "columns of the dictionary",
+            "columns of Parquet",
+            "VOTable in Parquet",
+            "columns of FITS",
+            "columns of HATS",
+        },
     ),
     "another unit in HATS": (
         lambda folder: describe(partitions(folder)[0], "RAJ2000", unit="rad"),
@@ -129,7 +152,11 @@ SPOILED: dict[str, tuple[Callable[[Path], object], set[str]]] = {
     ),
     "another unit of a kept column everywhere": (
         lambda folder: [
-            *(describe(path, "MAG_GAAP_r", unit="Jy") for path in folder.rglob("*.parquet") if path.is_file()),
+            *(
+                describe(path, "MAG_GAAP_r", unit="Jy")
+                for path in folder.rglob("*.parquet")
+                if path.is_file()
+            ),
             *(describe_empty(path, "MAG_GAAP_r") for path in folder.rglob("_common_metadata")),
             forge_fits(folder, lambda rows: rows, {"TUNIT16": "Jy"}),
         ],
@@ -151,10 +178,15 @@ SPOILED: dict[str, tuple[Callable[[Path], object], set[str]]] = {
         },
     ),
     "a file that is gone": (lambda folder: part(folder).unlink(), {"columns of Parquet", "rows"}),
-    "a product that is gone": (lambda folder: shutil.rmtree(folder / "sim_hats"), {"products", "provenance in HATS"}),
+    "a product that is gone": (
+        lambda folder: shutil.rmtree(folder / "sim_hats"),
+        {"products", "provenance in HATS"},
+    ),
     "a file too many": (lambda folder: (folder / "notes.txt").write_text("mine"), {"products"}),
     "another redshift everywhere but in the PDFs": (
-        lambda folder: forge(folder, ["parquet", "fits", "hats"], change={nth(folder, 5): {"Z_PHOT": 0.5}}),
+        lambda folder: forge(
+            folder, ["parquet", "fits", "hats"], change={nth(folder, 5): {"Z_PHOT": 0.5}}
+        ),
         {"PDFs = Parquet"},
     ),
     "a number of the accounting": (
@@ -167,7 +199,13 @@ SPOILED: dict[str, tuple[Callable[[Path], object], set[str]]] = {
     ),
     "the digest of the model": (
         lambda folder: state(folder, lambda made: made["model"].update(digest="0" * 64)),
-        {"provenance in FITS", "provenance in Parquet", "provenance in HATS", "provenance in the PDFs", "README"},
+        {
+            "provenance in FITS",
+            "provenance in Parquet",
+            "provenance in HATS",
+            "provenance in the PDFs",
+            "README",
+        },
     ),
     "an input file that is not named": (
         lambda folder: state(folder, lambda made: made["tiles"][0]["inputs"].pop()),
@@ -182,14 +220,19 @@ SPOILED: dict[str, tuple[Callable[[Path], object], set[str]]] = {
         {"completeness", "provenance in FITS", "provenance in Parquet", "provenance in HATS"},
     ),
     "a partition under another cell": (
-        lambda folder: partitions(folder)[0].rename(partitions(folder)[0].with_name("Npix=3.parquet")),
+        lambda folder: partitions(folder)[0].rename(
+            partitions(folder)[0].with_name("Npix=3.parquet")
+        ),
         {"HATS cells", "provenance in HATS"},
     ),
     "provenance.json without its products": (
         lambda folder: state(folder, lambda made: made.pop("products")),
         {"provenance.json"},
     ),
-    "provenance.json that is none": (lambda folder: (folder / "provenance.json").write_text("{"), {"provenance.json"}),
+    "provenance.json that is none": (
+        lambda folder: (folder / "provenance.json").write_text("{"),
+        {"provenance.json"},
+    ),
 }
 
 
@@ -200,7 +243,11 @@ def substitute_bytes(path: Path, old: bytes, new: bytes) -> None:
 def flip_in_column(path: Path, column: str) -> None:
     """Flip a byte of the values of a column of a Parquet file."""
     group = pq.read_metadata(path).row_group(0)
-    (chunk,) = [group.column(k) for k in range(group.num_columns) if group.column(k).path_in_schema == column]
+    (chunk,) = [
+        group.column(k)
+        for k in range(group.num_columns)
+        if group.column(k).path_in_schema == column
+    ]
     start = chunk.dictionary_page_offset or chunk.data_page_offset
     place = start + int(0.7 * chunk.total_compressed_size)
     flip_byte(path, (place + 0.5) / path.stat().st_size)
@@ -251,7 +298,14 @@ def partial(run, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("partial")
     directory = RunDirectory(Path(shutil.copytree(run, folder / "run")))
     measured = directory.outcomes()[OTHER]
-    bad = replace(measured, status=Status.QUARANTINED, files={}, rows_in=0, rows_out=0, reason="no WCS: naïve\nheader")
+    bad = replace(
+        measured,
+        status=Status.QUARANTINED,
+        files={},
+        rows_in=0,
+        rows_out=0,
+        reason="no WCS: naïve\nheader",
+    )
     directory.write_outcome(bad)
     next(directory.tiles.glob(f"*/{AGAIN}.json")).unlink()
     arguments = ("--out", folder / "release", "--name", "sim", "--partial", "--quiet")
@@ -267,13 +321,21 @@ def test_a_partial_release_that_says_so_passes(partial):
 
 
 DENIED = {
-    "in the provenance": (lambda folder: state(folder, lambda made: made.update(partial=False)), "completeness"),
-    "by name": (lambda folder: state(folder, lambda made: made["missing"].pop()), "completeness"),
-    "in the README": (
-        lambda folder: substitute(folder / "README.md", "This release is partial", "This release is whole"),
+    "in the provenance": (
+        lambda folder: state(folder, lambda made: made.update(partial=False)),
         "completeness",
     ),
-    "in FITS": (lambda folder: forge_fits(folder, lambda rows: rows, {"PARTIAL": False}), "provenance in FITS"),
+    "by name": (lambda folder: state(folder, lambda made: made["missing"].pop()), "completeness"),
+    "in the README": (
+        lambda folder: substitute(
+            folder / "README.md", "This release is partial", "This release is whole"
+        ),
+        "completeness",
+    ),
+    "in FITS": (
+        lambda folder: forge_fits(folder, lambda rows: rows, {"PARTIAL": False}),
+        "provenance in FITS",
+    ),
     "in Parquet": (lambda folder: deny_in_parquet(part(folder)), "provenance in Parquet"),
 }
 
@@ -342,7 +404,10 @@ def test_without_the_reader_of_pdfs_it_says_what_to_install(release, monkeypatch
     monkeypatch.setattr(verify_module, "find_spec", lambda name: None)
     assert photoz("verify", release, "--json") == 2
     said = capsys.readouterr().err.strip()
-    assert said == "photoz: this release has PDFs: install photoz-run with the extra 'pdf' to verify it"
+    assert (
+        said
+        == "photoz: this release has PDFs: install photoz-run with the extra 'pdf' to verify it"
+    )
 
 
 def test_a_release_by_a_newer_program_is_not_guessed_at(copy):
@@ -360,7 +425,9 @@ def test_the_readme_of_another_version_is_not_made_again(copy):
 
 
 def test_a_release_with_kept_and_attached_columns_of_every_type_passes(run, tmp_path):
-    names = pq.read_table(next(run.glob(f"tiles/*/{OTHER}.parquet")), columns=["ID"])["ID"].to_pylist()
+    names = pq.read_table(next(run.glob(f"tiles/*/{OTHER}.parquet")), columns=["ID"])[
+        "ID"
+    ].to_pylist()
     n = len(names) - 3
     other = {
         "ID": names[3:],
@@ -373,7 +440,15 @@ def test_a_release_with_kept_and_attached_columns_of_every_type_passes(run, tmp_
         "FIELD": [None if k == 5 else f"G{k}" for k in range(n)],
     }
     pq.write_table(pa.table(other), tmp_path / "other.parquet")
-    more = ("--keep", "THELI_NAME", "SeqNr", "FLUX_RADIUS", "--attach", tmp_path / "other.parquet", "--quiet")
+    more = (
+        "--keep",
+        "THELI_NAME",
+        "SeqNr",
+        "FLUX_RADIUS",
+        "--attach",
+        tmp_path / "other.parquet",
+        "--quiet",
+    )
     assert photoz("release", run, "--out", tmp_path / "release", "--name", "sim", *more) == 0
     assert failed(tmp_path / "release") == {}
     rows = pq.read_table(tmp_path / "release" / "sim.parquet")
@@ -385,7 +460,8 @@ def test_a_release_with_kept_and_attached_columns_of_every_type_passes(run, tmp_
     assert (attached["matched"], attached["unmatched"]) == (n, len(rows) - n)
     assert attached["files"][0]["name"] == "other.parquet"
     said = (
-        f"from `other.parquet`, joined by ID: {n} sources have a row there, {len(rows) - n} have none, 0 have several"
+        f"from `other.parquet`, joined by ID: {n} sources have a row there,"
+        f" {len(rows) - n} have none, 0 have several"
     )
     assert said in (tmp_path / "release" / "README.md").read_text()
 

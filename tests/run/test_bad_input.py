@@ -48,28 +48,64 @@ def text_in(path: Path) -> None:
 
 FAULTS = {
     # name: (what is done to a good tile, ending of its images, what the operator must be told)
-    "truncated": (lambda t: truncate(t.image("g"), 0.6), "", r"_g_sci\.fits: truncated, [\d,]+ bytes where .*[\d,]+"),
-    "truncated fz": (lambda t: truncate(t.image("r"), 0.6), ".fz", r"_r_sci\.fits\.fz: not a readable FITS file"),
-    "truncated gz": (lambda t: truncate(t.image("u"), 0.6), ".gz", r"_u_sci\.fits\.gz: the gzip stream is damaged"),
+    "truncated": (
+        lambda t: truncate(t.image("g"), 0.6),
+        "",
+        r"_g_sci\.fits: truncated, [\d,]+ bytes where .*[\d,]+",
+    ),
+    "truncated fz": (
+        lambda t: truncate(t.image("r"), 0.6),
+        ".fz",
+        r"_r_sci\.fits\.fz: not a readable FITS file",
+    ),
+    "truncated gz": (
+        lambda t: truncate(t.image("u"), 0.6),
+        ".gz",
+        r"_u_sci\.fits\.gz: the gzip stream is damaged",
+    ),
     "truncated catalogue": (lambda t: truncate(t.catalogue, 0.5), "", r"_cat\.fits: "),
     "text": (lambda t: text_in(t.image("i")), "", r"_i_sci\.fits: not a readable FITS file"),
     "empty file": (lambda t: t.image("r").write_bytes(b""), "", r"_r_sci\.fits: "),
-    "no wcs": (lambda t: strip_wcs(t.image("g")), "", r"_g_sci\.fits: the header has no celestial WCS"),
+    "no wcs": (
+        lambda t: strip_wcs(t.image("g")),
+        "",
+        r"_g_sci\.fits: the header has no celestial WCS",
+    ),
     "pixel scale": (
         lambda t: set_cards(t.image("r"), CD1_1=-0.213 / 3600, CD2_2=0.213 / 3600),
         "",
         r"_r_sci\.fits: pixel scale is 0\.2130 x 0\.2130",
     ),
-    "nan image": (lambda t: set_pixels(t.image("u"), lambda _: np.nan), "", r"_u_sci\.fits: no finite pixel"),
-    "constant image": (lambda t: set_pixels(t.image("u"), lambda _: 7.0), "", r"_u_sci\.fits: .*is 7.*constant"),
+    "nan image": (
+        lambda t: set_pixels(t.image("u"), lambda _: np.nan),
+        "",
+        r"_u_sci\.fits: no finite pixel",
+    ),
+    "constant image": (
+        lambda t: set_pixels(t.image("u"), lambda _: 7.0),
+        "",
+        r"_u_sci\.fits: .*is 7.*constant",
+    ),
     "zero-point 30": (
         lambda t: set_pixels(t.image("i"), lambda pixels: pixels * 1e12),
         "",
         r"i pixels are -\d+\.\d mag off the catalogue's magnitudes",
     ),
-    "no column": (lambda t: drop_column(t.catalogue, "MAG_GAAP_H"), "", r"_cat\.fits: HDU 1 has no column MAG_GAAP_H"),
-    "duplicate ids": (lambda t: change_rows(t.catalogue, repeat_an_id), "", r"_cat\.fits: IDs .* more than once: 1"),
-    "nan position": (lambda t: change_rows(t.catalogue, lose_a_position), "", r"_cat\.fits: 1 of 40 positions"),
+    "no column": (
+        lambda t: drop_column(t.catalogue, "MAG_GAAP_H"),
+        "",
+        r"_cat\.fits: HDU 1 has no column MAG_GAAP_H",
+    ),
+    "duplicate ids": (
+        lambda t: change_rows(t.catalogue, repeat_an_id),
+        "",
+        r"_cat\.fits: IDs .* more than once: 1",
+    ),
+    "nan position": (
+        lambda t: change_rows(t.catalogue, lose_a_position),
+        "",
+        r"_cat\.fits: 1 of 40 positions",
+    ),
     "other field": (
         lambda t: change_rows(t.catalogue, move_away),
         "",
@@ -82,7 +118,11 @@ FAULTS = {
         "",
         r"_i_wei\.fits: shape \(199, 206\) differs from \(200, 206\)",
     ),
-    "damaged weight": (lambda t: truncate(t.image("g", "wei"), 0.5), "", r"_g_wei\.fits: truncated"),
+    "damaged weight": (
+        lambda t: truncate(t.image("g", "wei"), 0.5),
+        "",
+        r"_g_wei\.fits: truncated",
+    ),
 }
 
 
@@ -113,7 +153,10 @@ def test_a_spoiled_tile_is_quarantined_with_tile_file_and_reason(spoiled, fault)
     assert names[fault] in record["reason"]
     assert "\n" not in record["reason"]
     assert record["reason"].count(str(names[fault])) <= 2
-    assert f"quarantined {names[fault]}: {record['reason'].removeprefix(names[fault] + ': ')}" in said.stdout
+    assert (
+        f"quarantined {names[fault]}: {record['reason'].removeprefix(names[fault] + ': ')}"
+        in said.stdout
+    )
     assert not list((out / "tiles").rglob(f"*{names[fault]}*"))
 
 
@@ -126,7 +169,10 @@ def test_the_rows_of_a_quarantined_tile_are_counted_where_its_catalogue_can_be_r
 def test_one_bad_tile_never_stops_the_others(spoiled):
     out, _, said = spoiled
     assert said.returncode == 3
-    assert f"{len(FAULTS) + 3} tiles (2 DONE, 1 NO_WORK, {len(FAULTS)} QUARANTINED), 80 rows" in said.stdout
+    assert (
+        f"{len(FAULTS) + 3} tiles (2 DONE, 1 NO_WORK, {len(FAULTS)} QUARANTINED), 80 rows"
+        in said.stdout
+    )
     for name in ("KIDS_0.0_-31.2", "KIDS_99.0_-31.2"):
         assert pq.read_table(tile_file(out, name)).num_rows == 40
     assert outcome(out, "KIDS_50.0_0.5")["status"] == "NO_WORK"
@@ -176,25 +222,43 @@ def refused(monkeypatch, capsys, arguments: list[str], out: Path | None = None) 
 
 
 WRONG = {
-    "tile twice": (["--tiles", "KIDS_180.0_-0.5", "KIDS_180p0_m0p5"], "KIDS_180.0_-0.5 is named twice"),
+    "tile twice": (
+        ["--tiles", "KIDS_180.0_-0.5", "KIDS_180p0_m0p5"],
+        "KIDS_180.0_-0.5 is named twice",
+    ),
     "unknown tile": (["--tiles", "KIDS_180.0_-1.5"], "did you mean KIDS_180.0_-0.5"),
-    "no tile name": (["--tiles", "180"], "'180' is not a tile name; tiles are called like KIDS_180.0_-0.5"),
+    "no tile name": (
+        ["--tiles", "180"],
+        "'180' is not a tile name; tiles are called like KIDS_180.0_-0.5",
+    ),
     "glob of nothing": (["--tiles", "KIDS_7*"], "no tile matches 'KIDS_7*'"),
     "no list": (["--tiles", "@tiles.txt"], "tile list tiles.txt cannot be read"),
     "no data folder": (["--data", "/nowhere/at/all"], "data folder /nowhere/at/all does not exist"),
-    "no model": (["--model", "nothing.onnx"], "model nothing.onnx: no such file, and no shipped model of this name"),
+    "no model": (
+        ["--model", "nothing.onnx"],
+        "model nothing.onnx: no such file, and no shipped model of this name",
+    ),
     "other release": (["--release", "DR5"], "DR5"),
     "unknown release": (["--release", "DR9"], "release 'DR9' is not known"),
     "formats": (["--formats", "parquet,csv"], "'csv'"),
     "formats without parquet": (["--formats", "fits"], "formats must include parquet"),
     "no workers": (["--workers", "0"], "workers: MIN:MAX needs MIN <= MAX and MAX of at least 1"),
     "provider": (["--provider", "tpu"], "provider"),
-    "cuda": (["--provider", "cuda"], "CUDA was asked for and cannot be used here; allow the fallback or ask for cpu"),
+    "cuda": (
+        ["--provider", "cuda"],
+        "CUDA was asked for and cannot be used here; allow the fallback or ask for cpu",
+    ),
     "no magnitudes": (["--magnitudes", "mags.parquet"], "magnitudes mags.parquet: file not found"),
     "magnitudes by": (["--magnitudes-by", "name"], "magnitudes_by"),
     "selection": (["--select", "bright and"], "expression 'bright and' is not valid"),
-    "selection by code": (["--select", "exit(1)"], "expression 'exit(1)': 'exit(1)' is not understood"),
-    "selection misspelt": (["--select", "MAG_AUT0 < 19"], "has no column 'MAG_AUT0'; did you mean MAG_AUTO"),
+    "selection by code": (
+        ["--select", "exit(1)"],
+        "expression 'exit(1)': 'exit(1)' is not understood",
+    ),
+    "selection misspelt": (
+        ["--select", "MAG_AUT0 < 19"],
+        "has no column 'MAG_AUT0'; did you mean MAG_AUTO",
+    ),
     "kept misspelt": (["--keep", "Z_BB"], "has no column 'Z_BB'; did you mean Z_B"),
     "kept twice": (["--keep", "Z_B", "Z_B"], "Z_B"),
     "kept is there already": (["--keep", "MASK"], "MASK"),
@@ -212,10 +276,14 @@ def test_a_wrong_setting_is_refused_in_one_line(fault, arguments, tmp_path, monk
     assert complaint in refused(monkeypatch, capsys, [*kept, *options_given], tmp_path / "out")
 
 
-@pytest.mark.parametrize(("option", "key"), [("--tiles", "tiles"), ("--data", "data"), ("--out", "out")])
+@pytest.mark.parametrize(
+    ("option", "key"), [("--tiles", "tiles"), ("--data", "data"), ("--out", "out")]
+)
 def test_what_must_be_said_is_asked_for(arguments, option, key, monkeypatch, capsys):
     del arguments[arguments.index(option) : arguments.index(option) + 2]
-    assert f"'{key}' is not set; give {option} or {key} in the TOML file" in refused(monkeypatch, capsys, arguments)
+    assert f"'{key}' is not set; give {option} or {key} in the TOML file" in refused(
+        monkeypatch, capsys, arguments
+    )
 
 
 @pytest.mark.parametrize(
@@ -224,11 +292,16 @@ def test_what_must_be_said_is_asked_for(arguments, option, key, monkeypatch, cap
         ("tile = ['all']\n", "unknown key 'tile'; known keys are tiles, data, out"),
         ("workers = 'many'\n", "workers: "),
         ("tiles = [\n", "is not valid TOML"),
-        ("bad_pixel_bits = 300\n", "bad_pixel_bits: Input should be less than or equal to 255 (got 300)"),
+        (
+            "bad_pixel_bits = 300\n",
+            "bad_pixel_bits: Input should be less than or equal to 255 (got 300)",
+        ),
         ("missing_band = 'ignore'\n", "missing_band"),
     ],
 )
-def test_a_wrong_configuration_file_is_refused_with_its_name(text, complaint, arguments, tmp_path, monkeypatch, capsys):
+def test_a_wrong_configuration_file_is_refused_with_its_name(
+    text, complaint, arguments, tmp_path, monkeypatch, capsys
+):
     path = tmp_path / "my.toml"
     path.write_text(text)
     said = refused(monkeypatch, capsys, [*arguments, "--config", str(path)], tmp_path / "out")
@@ -254,7 +327,7 @@ def no_graph(path: Path) -> None:
 
 
 def another_stamp(path: Path) -> None:
-    from models.contract import parse_contract, write_contract
+    from photoz_models.contract import parse_contract, write_contract
 
     metadata = {prop.key: prop.value for prop in onnx.load(path).metadata_props}
     contract = parse_contract(metadata, "here")
@@ -282,21 +355,29 @@ def test_a_model_that_is_not_what_it_says_is_refused(
     assert complaint in said
 
 
-def test_a_model_of_another_pixel_scale_quarantines_with_both_scales(arguments, tmp_path, monkeypatch, capsys):
+def test_a_model_of_another_pixel_scale_quarantines_with_both_scales(
+    arguments, tmp_path, monkeypatch, capsys
+):
     closed_form_bundle(tmp_path / "coarse.onnx", pixel_scale=0.34)
     arguments[arguments.index("--model") + 1] = str(tmp_path / "coarse.onnx")
     assert in_process(monkeypatch, arguments) == 3
-    assert 'pixel scale is 0.2000 x 0.2000", the model was trained on 0.34"' in capsys.readouterr().err
+    assert (
+        'pixel scale is 0.2000 x 0.2000", the model was trained on 0.34"' in capsys.readouterr().err
+    )
 
 
-def test_a_run_directory_that_is_something_else_is_refused(arguments, tmp_path, monkeypatch, capsys):
+def test_a_run_directory_that_is_something_else_is_refused(
+    arguments, tmp_path, monkeypatch, capsys
+):
     out = tmp_path / "out"
     out.write_text("a file")
     assert f"run directory {out} cannot be written" in refused(monkeypatch, capsys, arguments)
     out.unlink()
     out.mkdir()
     (out / "notes.txt").touch()
-    assert "is not empty and is no run directory; choose another --out" in refused(monkeypatch, capsys, arguments)
+    assert "is not empty and is no run directory; choose another --out" in refused(
+        monkeypatch, capsys, arguments
+    )
     assert [path.name for path in out.iterdir()] == ["notes.txt"]
 
 

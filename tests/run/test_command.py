@@ -10,11 +10,19 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from photoz_run.records import tile_group
 from support.bundles import closed_form
-from support.runs import command, contents, files, in_process, options, outcome, start_command, tile_file
+from support.runs import (
+    command,
+    contents,
+    files,
+    in_process,
+    options,
+    outcome,
+    start_command,
+    tile_file,
+)
 from support.tiles import catalogue_magnitudes, make_tile, reference_stamps
-
-from pipeline.records import tile_group
 
 TILES = ("KIDS_0.0_-31.2", "KIDS_180.0_-0.5", "KIDS_181.0_-0.5")
 SUFFIXES = ("u", "g", "r", "i1", "Z", "Y", "J", "H", "Ks")
@@ -64,7 +72,11 @@ def test_a_run_ends_well_and_says_what_it_did(undisturbed):
 def test_the_run_directory_holds_what_the_design_says(undisturbed):
     out, _ = undisturbed
     found = sorted(str(path.relative_to(out)) for path in out.rglob("*") if path.is_file())
-    tiles = [f"tiles/{tile_group(tile)}/{tile}.{ending}" for tile in TILES for ending in ("fits", "json", "parquet")]
+    tiles = [
+        f"tiles/{tile_group(tile)}/{tile}.{ending}"
+        for tile in TILES
+        for ending in ("fits", "json", "parquet")
+    ]
     logs = [f"logs/{tile_group(tile)}/{tile}.log" for tile in TILES]
     assert found == sorted(["manifest.json", "run.toml", "summary.json", *tiles, *logs])
 
@@ -91,7 +103,12 @@ def test_outcome_and_manifest_say_how_it_was_made(undisturbed, bundle):
     assert len(manifest["inputs"][TILES[0]]) == 16
     record = outcome(out, TILES[1])
     assert record["status"] == "DONE"
-    assert (record["rows_in"], record["rows_out"], record["attempt"], record["provider"]) == (40, 40, 1, "cpu")
+    assert (record["rows_in"], record["rows_out"], record["attempt"], record["provider"]) == (
+        40,
+        40,
+        1,
+        "cpu",
+    )
     assert {"read", "cut", "infer", "write"} <= set(record["seconds"])
     metadata = pq.read_metadata(tile_file(out, TILES[1])).metadata
     assert metadata[b"photoz-run.model_digest"].decode() == manifest["model_digest"]
@@ -99,7 +116,12 @@ def test_outcome_and_manifest_say_how_it_was_made(undisturbed, bundle):
 
 
 def test_the_number_of_workers_changes_nothing(undisturbed, data, bundle, tmp_path, monkeypatch):
-    assert in_process(monkeypatch, options(data, bundle, tmp_path / "out", "--formats", "parquet,fits")) == 0
+    assert (
+        in_process(
+            monkeypatch, options(data, bundle, tmp_path / "out", "--formats", "parquet,fits")
+        )
+        == 0
+    )
     assert contents(tmp_path / "out") == contents(undisturbed[0])
 
 
@@ -182,7 +204,9 @@ def test_a_young_half_written_file_may_belong_to_a_living_run_and_stays(again, m
         leave_a_part,
     ],
 )
-def test_what_was_lost_is_made_again_byte_for_byte_and_nothing_else(again, undisturbed, monkeypatch, spoil):
+def test_what_was_lost_is_made_again_byte_for_byte_and_nothing_else(
+    again, undisturbed, monkeypatch, spoil
+):
     out, arguments = again
     others = [path for path in files(out) if not path.name.startswith(TILES[0])]
     before = {path: path.stat().st_mtime_ns for path in others}
@@ -238,8 +262,12 @@ def change_tiles(arguments, _data):
     return tiles, f"2 tiles gone ({TILES[1]} ...)"
 
 
-@pytest.mark.parametrize("change", [change_select, change_formats, change_keep, change_model, change_tiles])
-def test_another_run_in_the_same_directory_is_refused_with_the_difference(again, data, monkeypatch, capsys, change):
+@pytest.mark.parametrize(
+    "change", [change_select, change_formats, change_keep, change_model, change_tiles]
+)
+def test_another_run_in_the_same_directory_is_refused_with_the_difference(
+    again, data, monkeypatch, capsys, change
+):
     out, arguments = again
     before = contents(out)
     changed, difference = change(arguments, data)
@@ -260,8 +288,9 @@ def test_inputs_changed_since_are_refused(again, data, bundle, tmp_path, monkeyp
     catalogue = next(copy.glob("*_0.0_-31.2_*_cat.fits"))
     os.utime(catalogue)
     assert in_process(monkeypatch, arguments) == 2
-    assert f"input files of 1 finished tiles have changed since they were measured, the first is {TILES[0]}" in (
-        capsys.readouterr().err
+    assert (
+        f"input files of 1 finished tiles have changed since they were measured, the first is {TILES[0]}"
+        in (capsys.readouterr().err)
     )
 
 
@@ -277,12 +306,25 @@ def test_json_is_all_that_stands_on_stdout(again, monkeypatch, capsys):
 
 
 def test_a_dry_run_need_not_be_told_where_to_write(dr4_tile, bundle, monkeypatch, capsys):
-    arguments = ["--tiles", "all", "--data", str(dr4_tile.folder), "--model", str(bundle), "--dry-run", "--json"]
+    arguments = [
+        "--tiles",
+        "all",
+        "--data",
+        str(dr4_tile.folder),
+        "--model",
+        str(bundle),
+        "--dry-run",
+        "--json",
+    ]
     assert in_process(monkeypatch, arguments) == 0
-    assert [plan["tile"] for plan in json.loads(capsys.readouterr().out)["tiles"]] == [dr4_tile.name]
+    assert [plan["tile"] for plan in json.loads(capsys.readouterr().out)["tiles"]] == [
+        dr4_tile.name
+    ]
 
 
-def test_a_dry_run_says_what_would_be_done_and_writes_nothing(data, bundle, tmp_path, monkeypatch, capsys):
+def test_a_dry_run_says_what_would_be_done_and_writes_nothing(
+    data, bundle, tmp_path, monkeypatch, capsys
+):
     folder = tmp_path / "data"
     make_tile(folder, "KIDS_9.0_-31.2", products=("sci", "wei"), bands=("u", "r", "i"))
     make_tile(folder, "KIDS_10.0_-31.2")
@@ -310,7 +352,9 @@ def test_a_dry_run_says_what_would_be_done_and_writes_nothing(data, bundle, tmp_
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_a_stopped_run_is_finished_by_the_next_start_with_the_same_bytes(data, bundle, tmp_path, monkeypatch, capsys):
+def test_a_stopped_run_is_finished_by_the_next_start_with_the_same_bytes(
+    data, bundle, tmp_path, monkeypatch, capsys
+):
     folder, out, whole = (tmp_path / name for name in ("data", "stopped", "whole"))
     folder.mkdir()
     for path in data.glob("*_0.0_-31.2_*"):
@@ -324,7 +368,10 @@ def test_a_stopped_run_is_finished_by_the_next_start_with_the_same_bytes(data, b
     kept = {path: path.stat().st_mtime_ns for path in (out / "tiles").glob("*/*.json")}
     assert process.returncode == 75, said
     last = said.strip().splitlines()[-1]
-    assert last == "photoz-run: stopped by SIGTERM; finished tiles are kept, the same command resumes the run"
+    assert (
+        last
+        == "photoz-run: stopped by SIGTERM; finished tiles are kept, the same command resumes the run"
+    )
     assert "Traceback" not in said
     assert 0 < len(kept) < 12
 
@@ -336,23 +383,32 @@ def test_a_stopped_run_is_finished_by_the_next_start_with_the_same_bytes(data, b
     assert contents(out) == contents(whole)
 
 
-def test_a_full_disk_stops_the_run_and_leaves_no_half_file(data, bundle, undisturbed, tmp_path, monkeypatch):
+def test_a_full_disk_stops_the_run_and_leaves_no_half_file(
+    data, bundle, undisturbed, tmp_path, monkeypatch
+):
     sizes = {path.name: path.stat().st_size for path in files(undisturbed[0])}
     limit = sizes[f"{TILES[0]}.fits"] - 1000
     assert sizes[f"{TILES[0]}.parquet"] < limit
-    arguments = options(data, bundle, tmp_path / "out", "--formats", "parquet,fits", "--workers", "1")
+    arguments = options(
+        data, bundle, tmp_path / "out", "--formats", "parquet,fits", "--workers", "1"
+    )
     arguments[1] = TILES[0]
     said = command(arguments, largest_file=limit)
     assert said.returncode == 75, said.stderr
     last = said.stderr.strip().splitlines()[-1]
     assert last.startswith("photoz-run: ")
-    assert ".fits: cannot be written (File too large); free space and start the same command again" in last
+    assert (
+        ".fits: cannot be written (File too large); free space and start the same command again"
+        in last
+    )
     assert "Traceback" not in said.stderr
     assert {path.suffix for path in files(tmp_path / "out")} <= {".parquet"}
     assert not list((tmp_path / "out" / "quarantine").iterdir())
     assert in_process(monkeypatch, arguments) == 0
     whole = contents(undisturbed[0])
-    assert contents(tmp_path / "out") == {name: whole[name] for name in whole if name.startswith(TILES[0])}
+    assert contents(tmp_path / "out") == {
+        name: whole[name] for name in whole if name.startswith(TILES[0])
+    }
 
 
 def test_help_is_there_at_once_and_names_every_option(monkeypatch):
@@ -360,7 +416,24 @@ def test_help_is_there_at_once_and_names_every_option(monkeypatch):
     said = command(["--help"])
     assert time.monotonic() - start < 5
     assert said.returncode == 0
-    for option in ("--tiles", "--data", "--release", "--model", "--out", "--select", "--formats", "--workers"):
+    for option in (
+        "--tiles",
+        "--data",
+        "--release",
+        "--model",
+        "--out",
+        "--select",
+        "--formats",
+        "--workers",
+    ):
         assert option in said.stdout
-    for option in ("--config", "--dry-run", "--restart", "--json", "--magnitudes", "--provider", "--keep"):
+    for option in (
+        "--config",
+        "--dry-run",
+        "--restart",
+        "--json",
+        "--magnitudes",
+        "--provider",
+        "--keep",
+    ):
         assert option in said.stdout

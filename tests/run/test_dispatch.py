@@ -17,21 +17,20 @@ import pytest
 from distributed import Client, LocalCluster, Nanny, Scheduler, SpecCluster
 from distributed.diagnostics.plugin import SchedulerPlugin
 from distributed.security import Security
+from photoz_run.config import ClusterConfig, RunConfig, load_config
+from photoz_run.errors import ConfigError
+from photoz_run.records import Status
+from photoz_run.run import driver
+from photoz_run.run.cluster import SETTINGS, TLS_FILES, existing_client
+from photoz_run.run.ledger import RunDirectory
+from photoz_run.run.manifest import make_manifest, make_provenance
+from photoz_run.run.plan import find_run_tiles
+from photoz_run.run.progress import Progress
+from photoz_run.run.summary import RunSummary
+from photoz_run.run.worker import TileTask, make_tasks
 from support import crash
 from support.many_tiles import copies, stub_tiles
 from support.runs import command, in_process, options, outcome, start_command
-
-from pipeline.config import ClusterConfig, RunConfig, load_config
-from pipeline.errors import ConfigError
-from pipeline.records import Status
-from pipeline.run import driver
-from pipeline.run.cluster import SETTINGS, TLS_FILES, existing_client
-from pipeline.run.ledger import RunDirectory
-from pipeline.run.manifest import make_manifest, make_provenance
-from pipeline.run.plan import find_run_tiles
-from pipeline.run.progress import Progress
-from pipeline.run.summary import RunSummary
-from pipeline.run.worker import TileTask, make_tasks
 
 INNOCENT = tuple(f"KIDS_{k}.0_-31.2" for k in range(6))
 ABORTS, KILLED, TOLD, BAD_TABLE = (f"KIDS_{k}.0_-31.2" for k in (90, 91, 92, 93))
@@ -45,7 +44,14 @@ def tile(tmp_path_factory):
 
 
 def config_of(data: Path, bundle: Path, out: Path, **more) -> RunConfig:
-    settings = {"tiles": ["all"], "data": [data], "out": out, "model": str(bundle), "select": "all", "provider": "cpu"}
+    settings = {
+        "tiles": ["all"],
+        "data": [data],
+        "out": out,
+        "model": str(bundle),
+        "select": "all",
+        "provider": "cpu",
+    }
     return load_config(None, settings | more)
 
 
@@ -60,7 +66,9 @@ class Told(Progress):
         self.lines.append(words)
 
 
-def run_on(monkeypatch, hosts: Mapping[str, Mapping[str, str]], config: RunConfig) -> tuple[RunSummary, list[str]]:
+def run_on(
+    monkeypatch, hosts: Mapping[str, Mapping[str, str]], config: RunConfig
+) -> tuple[RunSummary, list[str]]:
     """A run on one worker process for each host; a host has its name and what files do to it."""
     crash.arm(monkeypatch)
 
@@ -69,12 +77,23 @@ def run_on(monkeypatch, hosts: Mapping[str, Mapping[str, str]], config: RunConfi
         workers = {
             name: {
                 "cls": Nanny,
-                "options": {"env": {"SLURMD_NODENAME": name, **crash.crashes(how)}, "nthreads": 1, "memory_limit": 0},
+                "options": {
+                    "env": {"SLURMD_NODENAME": name, **crash.crashes(how)},
+                    "nthreads": 1,
+                    "memory_limit": 0,
+                },
             }
             for name, how in hosts.items()
         }
-        scheduler = {"cls": Scheduler, "options": {"dashboard_address": "127.0.0.1:0", "host": "127.0.0.1"}}
-        with dask.config.set(SETTINGS), SpecCluster(workers, scheduler) as cluster, Client(cluster) as found:
+        scheduler = {
+            "cls": Scheduler,
+            "options": {"dashboard_address": "127.0.0.1:0", "host": "127.0.0.1"},
+        }
+        with (
+            dask.config.set(SETTINGS),
+            SpecCluster(workers, scheduler) as cluster,
+            Client(cluster) as found,
+        ):
             yield found
 
     monkeypatch.setattr(driver, "open_client", client)
@@ -86,11 +105,17 @@ def statuses(summary: RunSummary) -> dict[str, str]:
     return {tile: str(one.status) for tile, one in summary.outcomes.items()}
 
 
-def test_deadly_tiles_are_quarantined_alone_and_their_neighbours_are_done(tile, bundle, tmp_path, monkeypatch):
+def test_deadly_tiles_are_quarantined_alone_and_their_neighbours_are_done(
+    tile, bundle, tmp_path, monkeypatch
+):
     deadly = {ABORTS: "abort", KILLED: "kill", TOLD: "term"}
     data = copies(tile, tmp_path / "data", [*INNOCENT, *deadly, BAD_TABLE])
-    how = {crash.coadds(name): what for name, what in deadly.items()} | {"*_93.0_*_cat.fits": "abort"}
-    summary, _ = run_on(monkeypatch, {"alpha": how, "beta": how}, config_of(data, bundle, tmp_path / "out"))
+    how = {crash.coadds(name): what for name, what in deadly.items()} | {
+        "*_93.0_*_cat.fits": "abort"
+    }
+    summary, _ = run_on(
+        monkeypatch, {"alpha": how, "beta": how}, config_of(data, bundle, tmp_path / "out")
+    )
     expected = dict.fromkeys(INNOCENT, "DONE") | dict.fromkeys([*deadly, BAD_TABLE], "QUARANTINED")
     assert statuses(summary) == expected
     alone = "its process, which measured nothing else, was ended by"
@@ -107,7 +132,9 @@ def test_deadly_tiles_are_quarantined_alone_and_their_neighbours_are_done(tile, 
     assert outcome(tmp_path / "out", BAD_TABLE)["catalogue_rows"] is None
 
 
-def test_hosts_that_fail_or_refuse_everything_are_avoided_and_no_tile_is_blamed(tile, bundle, tmp_path, monkeypatch):
+def test_hosts_that_fail_or_refuse_everything_are_avoided_and_no_tile_is_blamed(
+    tile, bundle, tmp_path, monkeypatch
+):
     names = [f"KIDS_{k}.0_-31.2" for k in range(20)]
     data = copies(tile, tmp_path / "data", names)
     hosts = {
@@ -143,7 +170,9 @@ def test_the_scheduler_never_has_more_to_do_than_there_are_workers_and_forgets_w
         def transition(self, key, start, finish, *_, **__):
             tasks = scheduler.tasks.values()
             self.held = max(self.held, len(tasks))
-            self.unfinished = max(self.unfinished, sum(task.state in ("waiting", "processing") for task in tasks))
+            self.unfinished = max(
+                self.unfinished, sum(task.state in ("waiting", "processing") for task in tasks)
+            )
 
     watch = Watch()
 
@@ -163,7 +192,9 @@ def test_the_scheduler_never_has_more_to_do_than_there_are_workers_and_forgets_w
 
     scheduler: Scheduler | None = None
     monkeypatch.setattr(driver, "open_client", client)
-    summary = driver.run(config_of(tmp_path / "data", bundle, tmp_path / "out"), Progress(quiet=True))
+    summary = driver.run(
+        config_of(tmp_path / "data", bundle, tmp_path / "out"), Progress(quiet=True)
+    )
     assert summary.count(Status.NO_WORK) == len(names)
     assert 1 <= watch.unfinished <= 3
     assert watch.held <= 6
@@ -185,7 +216,14 @@ def test_what_travels_is_small(dr5_tile, bundle, model, tmp_path, monkeypatch):
     assert in_process(monkeypatch, options(dr5_tile.folder, bundle, tmp_path / "out")) == 0
     (record,) = RunDirectory(tmp_path / "out").outcomes().values()
     assert len(pickle.dumps(record)) < 2048
-    assert {field.name for field in fields(TileTask)} == {"ref", "config", "model", "run", "sharing", "earlier"}
+    assert {field.name for field in fields(TileTask)} == {
+        "ref",
+        "config",
+        "model",
+        "run",
+        "sharing",
+        "earlier",
+    }
 
 
 @pytest.fixture
@@ -198,15 +236,22 @@ def certificates(tmp_path, monkeypatch) -> dict[str, str]:
         path.write_text(getattr(made, name))
     keys = {"CA_FILE": "tls_ca_file"}
     for role in ("scheduler", "worker", "client"):
-        keys |= {f"{role.upper()}__{part.upper()}": f"tls_{role}_{part}" for part in ("cert", "key")}
-    files = {f"DASK_DISTRIBUTED__COMM__TLS__{key}": str(tmp_path / f"{name}.pem") for key, name in keys.items()}
+        keys |= {
+            f"{role.upper()}__{part.upper()}": f"tls_{role}_{part}" for part in ("cert", "key")
+        }
+    files = {
+        f"DASK_DISTRIBUTED__COMM__TLS__{key}": str(tmp_path / f"{name}.pem")
+        for key, name in keys.items()
+    }
     for name, value in files.items():
         monkeypatch.setenv(name, value)
     return files
 
 
 @contextmanager
-def started(folder: Path, *words: str | Path, **environment: str) -> Iterator["subprocess.Popen[bytes]"]:
+def started(
+    folder: Path, *words: str | Path, **environment: str
+) -> Iterator["subprocess.Popen[bytes]"]:
     """A process of Dask as an operator starts it, killed at the end."""
     process = subprocess.Popen(
         [sys.executable, "-m", "dask", *map(str, words)],
@@ -230,20 +275,22 @@ def wait_for(condition: Callable[[], object], process: "subprocess.Popen[Any]") 
 
 def other_version(folder: Path) -> Path:
     """The same program, built from another commit."""
-    import models
-    import pipeline
+    import photoz_models
+    import photoz_run
 
-    for package in (pipeline, models):
+    for package in (photoz_run, photoz_models):
         source = Path(package.__file__).parent
-        shutil.copytree(source, folder / source.name, ignore=shutil.ignore_patterns("__pycache__", "commit.txt"))
-    (folder / "pipeline" / "commit.txt").write_text("0123456789ab\n")
+        shutil.copytree(
+            source, folder / source.name, ignore=shutil.ignore_patterns("__pycache__", "commit.txt")
+        )
+    (folder / "photoz_run" / "commit.txt").write_text("0123456789ab\n")
     return folder
 
 
 def without_program(folder: Path) -> str:
     """A path for Python on which photoz-run cannot be imported."""
-    (folder / "pipeline").mkdir(parents=True)
-    (folder / "pipeline" / "__init__.py").write_text("raise ImportError('not installed here')\n")
+    (folder / "photoz_run").mkdir(parents=True)
+    (folder / "photoz_run" / "__init__.py").write_text("raise ImportError('not installed here')\n")
     return str(folder)
 
 
@@ -255,26 +302,52 @@ def test_a_scheduler_that_runs_already_is_used_over_tls_until_it_is_lost(
     where = ["--scheduler-file", file]
     site = os.environ["PYTHONPATH"]
     other = {"PYTHONPATH": os.pathsep.join([str(other_version(tmp_path / "other")), site])}
-    worker = ["worker", *where, "--protocol", "tls", "--no-nanny", "--nthreads", "1", "--no-dashboard"]
+    worker = [
+        "worker",
+        *where,
+        "--protocol",
+        "tls",
+        "--no-nanny",
+        "--nthreads",
+        "1",
+        "--no-dashboard",
+    ]
     nowhere = without_program(tmp_path / "without")
     data = copies(tile, tmp_path / "data", INNOCENT)
     with (
         started(
-            tmp_path, "scheduler", *where, "--protocol", "tls", "--host", "127.0.0.1", "--no-dashboard"
+            tmp_path,
+            "scheduler",
+            *where,
+            "--protocol",
+            "tls",
+            "--host",
+            "127.0.0.1",
+            "--no-dashboard",
         ) as scheduler,
         started(tmp_path, *worker, SLURMD_NODENAME="outdated", **other),
         started(tmp_path, *worker, PYTHONPATH=nowhere),
-        started(tmp_path, *worker, SLURMD_NODENAME="right", **crash.crashes({crash.coadds(ABORTS): "hang"})),
+        started(
+            tmp_path,
+            *worker,
+            SLURMD_NODENAME="right",
+            **crash.crashes({crash.coadds(ABORTS): "hang"}),
+        ),
     ):
         wait_for(file.exists, scheduler)
         arguments = options(data, bundle, tmp_path / "out", "--scheduler-file", str(file))
         done = command(arguments)
         assert done.returncode == 0, done.stderr
         records = RunDirectory(tmp_path / "out").outcomes().values()
-        assert {(record.status, record.host.partition(":")[0]) for record in records} == {("DONE", "right")}
+        assert {(record.status, record.host.partition(":")[0]) for record in records} == {
+            ("DONE", "right")
+        }
         assert "host outdated gets no tiles for now: outdated has photoz-run" in done.stderr
         assert "0123456789ab, the run was planned with" in done.stderr
-        assert "host 127.0.0.1 gets no tiles for now: 127.0.0.1 cannot import photoz-run" in done.stderr
+        assert (
+            "host 127.0.0.1 gets no tiles for now: 127.0.0.1 cannot import photoz-run"
+            in done.stderr
+        )
 
         copies(tile, data, [ABORTS])
         running = start_command([*arguments, "--restart"])
@@ -291,7 +364,11 @@ def test_a_scheduler_that_runs_already_is_used_over_tls_until_it_is_lost(
 
 def test_a_scheduler_without_encryption_is_refused_unless_that_is_asked_for(tmp_path):
     with LocalCluster(
-        n_workers=1, processes=False, dashboard_address="127.0.0.1:0", host="127.0.0.1", protocol="tcp"
+        n_workers=1,
+        processes=False,
+        dashboard_address="127.0.0.1:0",
+        host="127.0.0.1",
+        protocol="tcp",
     ) as cluster:
         address = cluster.scheduler_address
         assert address.startswith("tcp://")
@@ -307,9 +384,20 @@ def test_a_scheduler_without_encryption_is_refused_unless_that_is_asked_for(tmp_
 def test_a_scheduler_without_the_program_is_refused_in_one_line(tmp_path):
     file = tmp_path / "scheduler.json"
     nowhere = without_program(tmp_path / "without")
-    words = ("scheduler", "--scheduler-file", file, "--host", "127.0.0.1", "--port", "0", "--no-dashboard")
+    words = (
+        "scheduler",
+        "--scheduler-file",
+        file,
+        "--host",
+        "127.0.0.1",
+        "--port",
+        "0",
+        "--no-dashboard",
+    )
     with started(tmp_path, *words, PYTHONPATH=nowhere) as scheduler:
         wait_for(file.exists, scheduler)
-        refusal = pytest.raises(ConfigError, match=r"scheduler .*scheduler.json cannot import photoz-run .*: install")
+        refusal = pytest.raises(
+            ConfigError, match=r"scheduler .*scheduler.json cannot import photoz-run .*: install"
+        )
         with refusal, existing_client(ClusterConfig(scheduler_file=file, tls=False)):
             pass

@@ -7,16 +7,25 @@ import sys
 from pathlib import Path
 
 import pytest
-
-from models.session import PhotozModel
-from pipeline.run import doctor, machine, trials
-from pipeline.run.doctor import Verdict
-from pipeline.run.machine import FileSystem, Job, Limit
+from photoz_models.session import PhotozModel
+from photoz_run.run import doctor, machine, trials
+from photoz_run.run.doctor import Verdict
+from photoz_run.run.machine import FileSystem, Job, Limit
 
 GIB = 1 << 30
 PHOTOZ = str(Path(sys.executable).with_name("photoz"))
 NAMES = [
-    *("program", "packages", "runtime", "model", "GPU", "cores", "memory", "address space", "open files"),
+    *(
+        "program",
+        "packages",
+        "runtime",
+        "model",
+        "GPU",
+        "cores",
+        "memory",
+        "address space",
+        "open files",
+    ),
     *("scratch", "caches", "downloads", "batch job", "network", "Dask"),
 ]
 OLD, NEW = trials.Gpu("Tesla V100", 16 * GIB, 535), trials.Gpu("H100", 80 * GIB, 580)
@@ -56,7 +65,9 @@ def test_a_person_reads_a_table_of_eighty_columns_and_an_exit_status(tmp_path):
     assert any(line.startswith("bad runtime two of them") for line in lines)
     assert "uninstall both, then install one of them again" in " ".join(lines)
     assert any(line.startswith(f"bad scratch {str(metadata)[:20]}") for line in lines)
-    assert lines[-1] == "3 findings are bad: a run would fail here"  # the runtime, so the model, and scratch
+    assert (
+        lines[-1] == "3 findings are bad: a run would fail here"
+    )  # the runtime, so the model, and scratch
 
 
 def test_cuda_that_is_asked_for_and_missing_is_bad():
@@ -86,7 +97,9 @@ def test_a_driver_too_old_for_this_runtime_asks_for_an_older_cuda(provider, verd
 
 def test_gpus_are_read_from_the_drivers_own_program(tmp_path, monkeypatch):
     smi = tmp_path / "nvidia-smi"
-    smi.write_text("#!/bin/sh\necho 'NVIDIA H100 80GB HBM3, 81559, 580.95.05'\necho 'Tesla V100, 16384, 535.1'\n")
+    smi.write_text(
+        "#!/bin/sh\necho 'NVIDIA H100 80GB HBM3, 81559, 580.95.05'\necho 'Tesla V100, 16384, 535.1'\n"
+    )
     smi.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     assert trials.gpus() == [trials.Gpu("NVIDIA H100 80GB HBM3", 81559 << 20, 580), OLD]
@@ -119,7 +132,11 @@ def test_more_threads_than_were_given_are_warned_of(affinity, quota, job, remedy
 
 @pytest.mark.parametrize(
     ("gibibytes", "verdict", "remedy"),
-    [(12, Verdict.OK, ""), (6, Verdict.WARN, "give --workers 4"), (1, Verdict.BAD, "ask for more memory")],
+    [
+        (12, Verdict.OK, ""),
+        (6, Verdict.WARN, "give --workers 4"),
+        (1, Verdict.BAD, "ask for more memory"),
+    ],
 )
 def test_memory_is_set_against_the_workers_that_would_start(gibibytes, verdict, remedy):
     finding = doctor.memory(Limit(gibibytes * GIB, "SLURM"), 5 * GIB, workers=8)
@@ -136,7 +153,11 @@ def test_an_address_space_smaller_than_the_mapped_coadds_is_bad():
 
 @pytest.mark.parametrize(
     ("soft", "hard", "verdict", "remedy"),
-    [(1024, 4096, Verdict.OK, ""), (256, 4096, Verdict.WARN, "ulimit -n 4096"), (256, 256, Verdict.WARN, "admin")],
+    [
+        (1024, 4096, Verdict.OK, ""),
+        (256, 4096, Verdict.WARN, "ulimit -n 4096"),
+        (256, 256, Verdict.WARN, "admin"),
+    ],
 )
 def test_open_files_are_counted_in_workers(soft, hard, verdict, remedy):
     finding = doctor.open_files(soft, hard)
@@ -145,7 +166,8 @@ def test_open_files_are_counted_in_workers(soft, hard, verdict, remedy):
 
 
 @pytest.mark.parametrize(
-    ("kind", "verdict"), [("ext4", Verdict.OK), ("nfs4", Verdict.WARN), ("fuse.sshfs", Verdict.WARN), ("tmpfs", "warn")]
+    ("kind", "verdict"),
+    [("ext4", Verdict.OK), ("nfs4", Verdict.WARN), ("fuse.sshfs", Verdict.WARN), ("tmpfs", "warn")],
 )
 def test_scratch_on_the_network_or_in_memory_is_warned_of(kind, verdict, tmp_path, monkeypatch):
     monkeypatch.setattr(machine, "file_system", lambda _: FileSystem(kind, "/"))

@@ -14,19 +14,18 @@ import pyarrow.parquet as pq
 import pytest
 from distributed import Client, get_worker
 from distributed.security import Security
+from photoz_models.session import available_threads
+from photoz_run.errors import BadDataError, InterruptedRunError, OutputError, TransientError
+from photoz_run.records import Status, TileOutcome
+from photoz_run.run import dispatch, driver, worker
+from photoz_run.run.cluster import local_client
+from photoz_run.run.interruption import interruptible
+from photoz_run.run.progress import Progress
+from photoz_run.tile import process_tile
 from support import runs
 from support.bundles import closed_form_bundle
 from support.runs import in_process, options, outcome
 from support.tiles import make_tile
-
-from models.session import available_threads
-from pipeline.errors import BadDataError, InterruptedRunError, OutputError, TransientError
-from pipeline.records import Status, TileOutcome
-from pipeline.run import dispatch, driver, worker
-from pipeline.run.cluster import local_client
-from pipeline.run.interruption import interruptible
-from pipeline.run.progress import Progress
-from pipeline.tile import process_tile
 
 
 @pytest.fixture(autouse=True)
@@ -55,10 +54,14 @@ def test_a_failure_that_passes_is_tried_again(dr4_tile, bundle, tmp_path, monkey
     assert (record["status"], record["attempt"], len(tries)) == ("DONE", 3, 3)
 
 
-def test_a_failure_that_does_not_pass_is_quarantined_after_the_last_try(dr4_tile, bundle, tmp_path, monkeypatch):
+def test_a_failure_that_does_not_pass_is_quarantined_after_the_last_try(
+    dr4_tile, bundle, tmp_path, monkeypatch
+):
     tries = failing(monkeypatch, 99, TransientError("r_sci.fits: Input/output error"))
     (tmp_path / "two.toml").write_text("attempts = 2\n")
-    arguments = options(dr4_tile.folder, bundle, tmp_path / "out", "--config", str(tmp_path / "two.toml"))
+    arguments = options(
+        dr4_tile.folder, bundle, tmp_path / "out", "--config", str(tmp_path / "two.toml")
+    )
     assert in_process(monkeypatch, arguments) == 3
     record = outcome(tmp_path / "out", dr4_tile.name)
     assert (record["status"], record["error"], len(tries)) == ("QUARANTINED", "TransientError", 2)
@@ -79,8 +82,14 @@ def test_a_bug_quarantines_its_tile_with_the_traceback(dr4_tile, bundle, tmp_pat
     assert "fails_first" in record["traceback"]
 
 
-def test_output_that_cannot_be_written_ends_the_run_and_blames_no_tile(dr4_tile, bundle, tmp_path, monkeypatch, capsys):
-    failing(monkeypatch, 1, OutputError("out/tiles/x.parquet: cannot be written (No space left on device)"))
+def test_output_that_cannot_be_written_ends_the_run_and_blames_no_tile(
+    dr4_tile, bundle, tmp_path, monkeypatch, capsys
+):
+    failing(
+        monkeypatch,
+        1,
+        OutputError("out/tiles/x.parquet: cannot be written (No space left on device)"),
+    )
     arguments = options(dr4_tile.folder, bundle, tmp_path / "out")
     assert in_process(monkeypatch, arguments) == 75
     assert "No space left on device" in capsys.readouterr().err
@@ -88,7 +97,9 @@ def test_output_that_cannot_be_written_ends_the_run_and_blames_no_tile(dr4_tile,
     assert in_process(monkeypatch, arguments) == 0
 
 
-def test_a_model_exchanged_during_the_run_is_refused(dr4_tile, bundle, tmp_path, monkeypatch, capsys):
+def test_a_model_exchanged_during_the_run_is_refused(
+    dr4_tile, bundle, tmp_path, monkeypatch, capsys
+):
     path = tmp_path / "model.onnx"
     closed_form_bundle(path)
     genuine = driver.make_manifest
@@ -101,14 +112,21 @@ def test_a_model_exchanged_during_the_run_is_refused(dr4_tile, bundle, tmp_path,
     monkeypatch.setattr(driver, "make_manifest", exchange)
     arguments = options(dr4_tile.folder, path, tmp_path / "out")
     assert in_process(monkeypatch, arguments) == 2
-    assert "the file has changed since the run was planned; start the run again" in capsys.readouterr().err
+    assert (
+        "the file has changed since the run was planned; start the run again"
+        in capsys.readouterr().err
+    )
 
 
-def test_an_exchanged_magnitude_table_is_another_run(dr4_tile, bundle, tmp_path, monkeypatch, capsys):
+def test_an_exchanged_magnitude_table_is_another_run(
+    dr4_tile, bundle, tmp_path, monkeypatch, capsys
+):
     table = {"ID": dr4_tile.id_N.tolist(), "RAJ2000": dr4_tile.ra_N, "DECJ2000": dr4_tile.dec_N}
     table |= {f"MAG_GAAP_{band}": values for band, values in dr4_tile.magnitudes.items()}
     pq.write_table(pa.table(table), tmp_path / "mags.parquet")
-    arguments = options(dr4_tile.folder, bundle, tmp_path / "out", "--magnitudes", str(tmp_path / "mags.parquet"))
+    arguments = options(
+        dr4_tile.folder, bundle, tmp_path / "out", "--magnitudes", str(tmp_path / "mags.parquet")
+    )
     assert in_process(monkeypatch, arguments) == 0
     assert "magnitudes matched: 40" in capsys.readouterr().out
     pq.write_table(pa.table(table).slice(1), tmp_path / "mags.parquet")
@@ -129,7 +147,12 @@ def test_a_connection_without_the_runs_certificate_is_refused():
                 Client(**stranger, timeout=2)
         assert client.submit(sum, [3, 4]).result(timeout=30) == 7
         me = psutil.Process()
-        ports = [c for one in (me, *me.children(recursive=True)) for c in one.net_connections() if c.status == "LISTEN"]
+        ports = [
+            c
+            for one in (me, *me.children(recursive=True))
+            for c in one.net_connections()
+            if c.status == "LISTEN"
+        ]
         assert ports
         assert {connection.laddr.ip for connection in ports} <= {"127.0.0.1", "::1"}
 
@@ -142,7 +165,9 @@ def test_a_signal_in_the_block_is_an_interruption_and_after_it_is_not():
         assert signal.getsignal(number) is before
 
 
-def test_a_signal_before_the_first_tile_is_an_interruption_too(dr4_tile, bundle, tmp_path, monkeypatch, capsys):
+def test_a_signal_before_the_first_tile_is_an_interruption_too(
+    dr4_tile, bundle, tmp_path, monkeypatch, capsys
+):
     monkeypatch.setattr(driver, "find_run_tiles", lambda _: signal.raise_signal(signal.SIGTERM))
     assert in_process(monkeypatch, options(dr4_tile.folder, bundle, tmp_path / "out")) == 75
     assert capsys.readouterr().err.startswith("photoz-run: stopped by SIGTERM")
@@ -157,9 +182,16 @@ def test_a_batch_log_has_a_heartbeat_with_rate_and_time_left(capsys):
     progress = Progress(heartbeat=0.02)
     with progress.of(4, {}):
         progress.beat(workers=2)
-        progress.advance(TileOutcome("KIDS_1.0_0.5", Status.DONE, "", "", rows_in=500, rows_out=500))
+        progress.advance(
+            TileOutcome("KIDS_1.0_0.5", Status.DONE, "", "", rows_in=500, rows_out=500)
+        )
         bad = TileOutcome(
-            "KIDS_2.0_0.5", Status.QUARANTINED, "", "", error="BadDataError", reason="KIDS_2.0_0.5: broken"
+            "KIDS_2.0_0.5",
+            Status.QUARANTINED,
+            "",
+            "",
+            error="BadDataError",
+            reason="KIDS_2.0_0.5: broken",
         )
         progress.advance(bad)
         time.sleep(0.1)
@@ -184,7 +216,9 @@ def test_summary_json_stands_in_the_run_directory(dr4_tile, bundle, tmp_path, mo
     assert json.loads((tmp_path / "out" / "summary.json").read_text())["rows"] == 40
 
 
-def test_a_tile_whose_worker_retires_is_measured_by_another_and_nobody_is_blamed(bundle, tmp_path, monkeypatch):
+def test_a_tile_whose_worker_retires_is_measured_by_another_and_nobody_is_blamed(
+    bundle, tmp_path, monkeypatch
+):
     tile = make_tile(tmp_path / "data")
     one_worker, clients, tried_again = runs.thread_client, [], threading.Event()
     calls = itertools.count(1)
@@ -199,7 +233,9 @@ def test_a_tile_whose_worker_retires_is_measured_by_another_and_nobody_is_blamed
 
     def retires_first(*arguments):
         if next(calls) == 1:
-            leave = threading.Thread(target=clients[0].retire_workers, args=([get_worker().address],))
+            leave = threading.Thread(
+                target=clients[0].retire_workers, args=([get_worker().address],)
+            )
             leave.start()
             assert tried_again.wait(30)
         tried_again.set()
@@ -209,4 +245,9 @@ def test_a_tile_whose_worker_retires_is_measured_by_another_and_nobody_is_blamed
     monkeypatch.setattr(runs, "thread_client", two_workers)
     assert in_process(monkeypatch, options(tile.folder, bundle, tmp_path / "out")) == 0
     record = outcome(tmp_path / "out", tile.name)
-    assert (record["status"], record["attempt"], record["earlier"], next(calls)) == ("DONE", 1, [], 3)
+    assert (record["status"], record["attempt"], record["earlier"], next(calls)) == (
+        "DONE",
+        1,
+        [],
+        3,
+    )

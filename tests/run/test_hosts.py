@@ -13,14 +13,13 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from pipeline.config import RunConfig
-from pipeline.errors import ContractError, OutputError
-from pipeline.records import Status, TileOutcome, TileRef
-from pipeline.run import dispatch
-from pipeline.run.dispatch import Dispatcher
-from pipeline.run.hosts import STREAK, Hosts
-from pipeline.run.worker import Refusal, TileTask
+from photoz_run.config import RunConfig
+from photoz_run.errors import ContractError, OutputError
+from photoz_run.records import Status, TileOutcome, TileRef
+from photoz_run.run import dispatch
+from photoz_run.run.dispatch import Dispatcher
+from photoz_run.run.hosts import STREAK, Hosts
+from photoz_run.run.worker import Refusal, TileTask
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -65,7 +64,9 @@ class Answers:
         return future
 
     def _may_end(self, host: str) -> bool:
-        return host not in self.black or all(self.measured[one] for one in self.hosts if one not in self.black)
+        return host not in self.black or all(
+            self.measured[one] for one in self.hosts if one not in self.black
+        )
 
     def _answer(self, task: TileTask, host: str) -> TileOutcome | Refusal:
         how = self.black.get(host, "quarantine" if task.ref.tile in self.bad else "")
@@ -74,7 +75,9 @@ class Answers:
         self.measured[host] += not how
         last = how == "quarantine" or task.last
         status = Status.DONE if not how else Status.QUARANTINED if last else Status.FAILED
-        return TileOutcome(task.ref.tile, status, "", "", host=f"{host}:1", error=how, earlier=task.earlier)
+        return TileOutcome(
+            task.ref.tile, status, "", "", host=f"{host}:1", error=how, earlier=task.earlier
+        )
 
 
 @dataclass
@@ -96,7 +99,9 @@ def names(number: int) -> list[str]:
 
 def measure(answers: Answers, tiles: list[str]) -> Run:
     config = RunConfig(tiles=("all",), data=(Path("data"),), out=Path("out"))
-    tasks = [TileTask(TileRef(tile, "DR5", None, {}), config, Path("model"), None, 1) for tile in tiles]
+    tasks = [
+        TileTask(TileRef(tile, "DR5", None, {}), config, Path("model"), None, 1) for tile in tiles
+    ]
     released: list[str] = []
     dispatcher = Dispatcher(tasks, lambda _: None, released.append)
     run = Run({}, released, set(), 0, Counter())
@@ -129,7 +134,9 @@ def surveys(draw, black=TROUBLES):
     first, length = draw(st.integers(0, len(tiles))), draw(st.integers(0, 30))
     bad = {*tiles[first : first + length], *draw(st.lists(st.sampled_from(tiles), max_size=5))}
     how = {host: draw(black) for host in failing}
-    answers = Answers(hosts, how, bad, random.Random(draw(st.integers(0, 99))), draw(st.integers(1, 2)))
+    answers = Answers(
+        hosts, how, bad, random.Random(draw(st.integers(0, 99))), draw(st.integers(1, 2))
+    )
     return answers, tiles
 
 
@@ -143,7 +150,9 @@ def test_tiles_are_blamed_for_what_they_are_and_not_for_where_they_were(survey):
     run = measure(answers, tiles)
     ended = {tile: run.last[tile].status for tile in tiles}
     if all(answers.measured[host] for host in sound):
-        assert ended == {tile: Status.QUARANTINED if tile in answers.bad else Status.DONE for tile in tiles}
+        assert ended == {
+            tile: Status.QUARANTINED if tile in answers.bad else Status.DONE for tile in tiles
+        }
     assert answers.most <= answers.slots * len(answers.hosts)
 
 
@@ -172,7 +181,9 @@ def test_what_is_measured_again_is_no_longer_quarantined(survey):
     again = Counter(run.released)
     assert all(number == 1 for number in again.values())
     for tile in tiles:
-        if run.last[tile].status is Status.DONE and any(one.error == "quarantine" for one in run.last[tile].earlier):
+        if run.last[tile].status is Status.DONE and any(
+            one.error == "quarantine" for one in run.last[tile].earlier
+        ):
             assert tile in again
 
 
@@ -212,7 +223,9 @@ def test_pauses_double_for_a_tile_and_for_the_worker_on_which_it_stumbles(monkey
 
 
 def test_if_all_refuse_it_ends_with_what_they_said():
-    answers = Answers(["one", "other"], dict.fromkeys(["one", "other"], "refuse"), set(), random.Random(1))
+    answers = Answers(
+        ["one", "other"], dict.fromkeys(["one", "other"], "refuse"), set(), random.Random(1)
+    )
     with pytest.raises(ContractError, match="has no GPU"):
         measure(answers, names(5))
 

@@ -7,10 +7,9 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 import pytest
+from photoz_run.errors import InterruptedRunError, PhotozError
+from photoz_run.run.interruption import HANDLED, interruptible
 from support.runs import options, start_command
-
-from pipeline.errors import InterruptedRunError, PhotozError
-from pipeline.run.interruption import HANDLED, interruptible
 
 WENT_ON: list[str] = []
 """What ran on after its signal: an exception would not tell, for after a signal every one is an interruption."""
@@ -109,7 +108,9 @@ def test_a_signal_within_two_blocks_is_one_interruption():
 
 
 @pytest.mark.parametrize("seconds", [0.05, 0.1, 0.2, 0.4, 0.8])
-def test_a_signal_while_the_program_starts_ends_it_in_one_line_or_at_once(dr4_tile, bundle, tmp_path, seconds):
+def test_a_signal_while_the_program_starts_ends_it_in_one_line_or_at_once(
+    dr4_tile, bundle, tmp_path, seconds
+):
     process = start_command(options(dr4_tile.folder, bundle, tmp_path / "out"))
     time.sleep(seconds)
     process.send_signal(signal.SIGTERM)

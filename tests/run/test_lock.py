@@ -14,11 +14,10 @@ from pathlib import Path
 
 import psutil
 import pytest
+from photoz_run.errors import ConfigError, InterruptedRunError
+from photoz_run.run import lock, worker
+from photoz_run.run.lock import RunLock, find_holder, holders, lock_name
 from support.runs import command, contents, in_process, options, start_command
-
-from pipeline.errors import ConfigError, InterruptedRunError
-from pipeline.run import lock, worker
-from pipeline.run.lock import RunLock, find_holder, holders, lock_name
 
 ALL = (1, 1)
 RACERS, ROUNDS, ROUND_SECONDS = 6, 14, 0.3
@@ -47,7 +46,13 @@ def record(**changes) -> dict:
     me = psutil.Process()
     started = me.create_time() - psutil.boot_time()
     boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    fields = {"key": "theirs", "host": socket.gethostname(), "boot": boot, "pid": me.pid, "process_started": started}
+    fields = {
+        "key": "theirs",
+        "host": socket.gethostname(),
+        "boot": boot,
+        "pid": me.pid,
+        "process_started": started,
+    }
     return fields | {"started": "2026-11-23T00:00:00+00:00"} | changes
 
 
@@ -110,14 +115,22 @@ def test_a_second_run_is_refused_and_the_lock_of_a_killed_one_is_taken_over(
         {"boot": "before-the-last-reboot", "age": 3600},
         {"host": "elsewhere", "age": -3600},
     ],
-    ids=["dead", "number-given-to-another", "silent-elsewhere", "before-a-reboot", "silent-and-clock-ahead"],
+    ids=[
+        "dead",
+        "number-given-to-another",
+        "silent-elsewhere",
+        "before-a-reboot",
+        "silent-and-clock-ahead",
+    ],
 )
 def test_a_stale_lock_is_taken_over(folder, quick, changes):
     leave(folder, **changes)
     assert taken(folder)
 
 
-@pytest.mark.parametrize("changes", [{}, {"age": 3600}, {"host": "elsewhere"}, {"boot": "another-of-this-name"}])
+@pytest.mark.parametrize(
+    "changes", [{}, {"age": 3600}, {"host": "elsewhere"}, {"boot": "another-of-this-name"}]
+)
 def test_a_living_lock_is_respected(folder, changes):
     path = leave(folder, **changes)
     before = path.read_bytes()
@@ -160,7 +173,10 @@ def test_whoever_waits_for_a_silent_host_says_so(folder, quick):
 def test_a_damaged_lock_is_respected_while_it_is_young_and_then_taken_over(folder, quick, content):
     path = folder / "driver.json"
     path.write_bytes(content)
-    assert "is in use: an unknown process (last sign of life 0 s ago) works on it as driver" in refused(folder)
+    assert (
+        "is in use: an unknown process (last sign of life 0 s ago) works on it as driver"
+        in refused(folder)
+    )
     assert holders(folder)[0].alive
     os.utime(path, (time.time() - 3600,) * 2)
     assert not holders(folder)[0].alive
@@ -169,7 +185,11 @@ def test_a_damaged_lock_is_respected_while_it_is_young_and_then_taken_over(folde
 
 def test_shards_of_one_division_work_side_by_side(folder):
     with RunLock(folder, (1, 3)), RunLock(folder, (3, 3)), RunLock(folder, (2, 3)):
-        assert [one.name for one in holders(folder)] == ["shard-1-of-3", "shard-2-of-3", "shard-3-of-3"]
+        assert [one.name for one in holders(folder)] == [
+            "shard-1-of-3",
+            "shard-2-of-3",
+            "shard-3-of-3",
+        ]
         assert "works on it as shard-2-of-3" in refused(folder, (2, 3))
         assert "works on it as shard-1-of-3" in refused(folder, (1, 2))
         assert "works on it as shard-1-of-3" in refused(folder, ALL)
@@ -196,7 +216,15 @@ def test_of_many_that_start_at_once_one_holds_the_lock(tmp_path):
     start = time.time() + 1.5
     racers = [
         subprocess.Popen(
-            [sys.executable, RACER, tmp_path, str(start), str(ROUNDS), str(ROUND_SECONDS), str(seed)],
+            [
+                sys.executable,
+                RACER,
+                tmp_path,
+                str(start),
+                str(ROUNDS),
+                str(ROUND_SECONDS),
+                str(seed),
+            ],
             stdout=subprocess.PIPE,
             text=True,
         )
@@ -251,7 +279,9 @@ def test_a_lock_that_was_taken_over_or_deleted_is_lost_and_left_alone(folder, qu
             (folder / "driver.json").unlink()
         while not mine.lost:
             time.sleep(0.01)
-        with pytest.raises(InterruptedRunError, match=r"driver.json was taken over by another process"):
+        with pytest.raises(
+            InterruptedRunError, match=r"driver.json was taken over by another process"
+        ):
             mine.check()
     assert (folder / "driver.json").exists() is taken_over
 
@@ -273,4 +303,6 @@ def test_a_driver_that_lost_its_lock_stops(dr4_tile, bundle, tmp_path, monkeypat
     monkeypatch.setattr(RunLock, "check", watched)
     assert in_process(monkeypatch, options(dr4_tile.folder, bundle, tmp_path / "out")) == 75
     assert "was taken over by another process; this one stops" in capsys.readouterr().err
-    assert json.loads((tmp_path / "out" / "locks" / "driver.json").read_text())["host"] == "elsewhere"
+    assert (
+        json.loads((tmp_path / "out" / "locks" / "driver.json").read_text())["host"] == "elsewhere"
+    )

@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from pipeline.run import machine
-from pipeline.run.machine import Limit
+from photoz_run.run import machine
+from photoz_run.run.machine import Limit
 
 GIB = 1 << 30
 MEMINFO = "MemTotal:       65536000 kB\nMemFree:         100 kB\nMemAvailable:   32768000 kB\n"
@@ -48,7 +47,9 @@ def test_the_smallest_limit_among_the_groups_above_counts_in_version_2(root):
 
 
 def test_controllers_of_version_1_have_groups_of_their_own(root):
-    write(root, "proc/self/cgroup", "5:memory:/job_7\n3:cpu,cpuacct:/job_8\n1:name=systemd:/\n0::/\n")
+    write(
+        root, "proc/self/cgroup", "5:memory:/job_7\n3:cpu,cpuacct:/job_8\n1:name=systemd:/\n0::/\n"
+    )
     write(root, "sys/fs/cgroup/memory/job_7/memory.limit_in_bytes", f"{2 * GIB}\n")
     write(root, "sys/fs/cgroup/memory/memory.limit_in_bytes", "9223372036854771712\n")
     write(root, "sys/fs/cgroup/cpu,cpuacct/job_8/cpu.cfs_quota_us", "400000\n")
@@ -107,7 +108,12 @@ def test_the_file_system_of_a_path_is_the_last_one_mounted_above_it(root, path, 
 
 
 def test_this_machine_is_read_as_its_own_programs_read_it(tmp_path):
-    said = subprocess.run(["findmnt", "-n", "-o", "FSTYPE", "-T", tmp_path], capture_output=True, text=True, check=True)
+    said = subprocess.run(
+        ["findmnt", "-n", "-o", "FSTYPE", "-T", tmp_path],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert machine.file_system(tmp_path).kind == said.stdout.strip()
     limit = machine.memory_limit(os.environ)
     assert 0 < limit.bytes <= os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
@@ -117,7 +123,12 @@ def test_this_machine_is_read_as_its_own_programs_read_it(tmp_path):
 @pytest.mark.parametrize(
     ("environment", "system", "name", "cores"),
     [
-        ({"SLURM_JOB_ID": "42", "SLURM_CPUS_ON_NODE": "8", "SLURM_CPUS_PER_TASK": "2"}, "SLURM", "42", 2),
+        (
+            {"SLURM_JOB_ID": "42", "SLURM_CPUS_ON_NODE": "8", "SLURM_CPUS_PER_TASK": "2"},
+            "SLURM",
+            "42",
+            2,
+        ),
         ({"SLURM_JOB_ID": "42", "SLURM_CPUS_ON_NODE": "8"}, "SLURM", "42", 8),
         ({"PBS_JOBID": "7.server", "NCPUS": "4"}, "PBS", "7.server", 4),
         ({"LSB_JOBID": "9", "LSB_DJOB_NUMPROC": "6"}, "LSF", "9", 6),

@@ -6,11 +6,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from photoz_run.errors import ConfigError
+from photoz_run.run.offline import CACHES, keep_caches_local
 from support.runs import COMMAND, contents, options
 from support.tiles import make_tile
-
-from pipeline.errors import ConfigError
-from pipeline.run.offline import CACHES, keep_caches_local
 
 PHOTOZ = str(Path(sys.executable).with_name("photoz"))
 NOWHERE = """
@@ -29,7 +28,11 @@ def homes(tmp_path):
     home, scratch = tmp_path / "home", tmp_path / "scratch"
     home.mkdir()
     scratch.mkdir()
-    kept = {name: value for name, value in os.environ.items() if name not in (*CACHES, "ORT_DISABLE_TELEMETRY")}
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in (*CACHES, "ORT_DISABLE_TELEMETRY")
+    }
     return home, scratch, kept | {"HOME": str(home), "TMPDIR": str(scratch), "COLUMNS": "250"}
 
 
@@ -41,20 +44,35 @@ def python(code, environment, *more):
     return run([sys.executable, *more, "-c", code], environment)
 
 
-def test_a_whole_run_works_without_a_network_and_with_a_home_that_cannot_be_written(homes, bundle, tmp_path):
+def test_a_whole_run_works_without_a_network_and_with_a_home_that_cannot_be_written(
+    homes, bundle, tmp_path
+):
     home, scratch, environment = homes
     make_tile(tmp_path / "data", compression=".gz")
-    namespace = ["unshare", "--map-root-user", "--net", "--mount", "sh", "-ec", NOWHERE, sys.executable]
+    namespace = [
+        "unshare",
+        "--map-root-user",
+        "--net",
+        "--mount",
+        "sh",
+        "-ec",
+        NOWHERE,
+        sys.executable,
+    ]
     if run([*namespace, "true"], environment).returncode:
         pytest.skip("this machine gives no network namespace")
     refused = run([*namespace, "touch", str(home / "file")], environment)
     assert "Read-only" in refused.stderr
-    said = run([*namespace, COMMAND, *options(tmp_path / "data", bundle, tmp_path / "out")], environment)
+    said = run(
+        [*namespace, COMMAND, *options(tmp_path / "data", bundle, tmp_path / "out")], environment
+    )
     assert said.returncode == 0, said.stderr
     assert "1 tiles (1 DONE), 40 rows" in said.stdout
     assert "Warning" not in said.stderr
     assert len(contents(tmp_path / "out")) == 1
-    assert [path.name for path in scratch.glob("photoz*")] == [f"photoz-run-{os.geteuid()}"]  # no unpacked image
+    assert [path.name for path in scratch.glob("photoz*")] == [
+        f"photoz-run-{os.geteuid()}"
+    ]  # no unpacked image
 
 
 def test_the_model_runs_and_reports_nothing_to_the_maker_of_its_runtime(homes, bundle):
@@ -69,7 +87,7 @@ def test_the_model_runs_and_reports_nothing_to_the_maker_of_its_runtime(homes, b
 def test_matplotlib_keeps_its_list_of_fonts_on_scratch(homes):
     home, scratch, environment = homes
     said = python(
-        "from pipeline.run.offline import keep_caches_local; keep_caches_local(); import matplotlib.font_manager",
+        "from photoz_run.run.offline import keep_caches_local; keep_caches_local(); import matplotlib.font_manager",
         environment,
     )
     assert (said.returncode, said.stderr) == (0, "")
@@ -82,7 +100,7 @@ def test_old_tables_of_earth_rotation_and_leap_seconds_are_not_renewed(homes):
     code = """
 import sys
 sys.addaudithook(lambda event, args: event == "socket.getaddrinfo" and sys.exit(f"looks for {args[0]}"))
-import pipeline.survey.coadds
+import photoz_run.survey.coadds
 from astropy.time import Time, TimeDelta
 from astropy.utils.iers import LeapSeconds
 later = LeapSeconds._today() + TimeDelta(730, format="jd")
@@ -91,7 +109,7 @@ Time("2026-11-23").ut1
 """
     said = python(code, homes[2], "-W", "error")
     assert (said.returncode, said.stderr) == (0, "")
-    without = python(code.replace("import pipeline.survey.coadds", ""), homes[2])
+    without = python(code.replace("import photoz_run.survey.coadds", ""), homes[2])
     assert "looks for" in without.stderr  # else this test would show nothing
 
 
@@ -146,7 +164,9 @@ def test_a_folder_of_somebody_else_is_not_used(cleared, tmp_path, trap, monkeypa
     assert found.parent == tmp_path
 
 
-def test_without_any_folder_for_temporary_files_it_is_said_what_to_set(cleared, monkeypatch, tmp_path):
+def test_without_any_folder_for_temporary_files_it_is_said_what_to_set(
+    cleared, monkeypatch, tmp_path
+):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "gone"))
     with pytest.raises(ConfigError, match="set TMPDIR to a folder on this machine"):
         keep_caches_local()

@@ -12,15 +12,16 @@ import pyarrow.parquet as pq
 import pytest
 from astropy.io import fits
 from astropy.wcs import WCS
+from photoz_run.flags import bit, decode
 from support.runs import command, options, tile_file
-
-from pipeline.flags import bit, decode
 
 LAYOUT = Path(__file__).parents[3] / "shared" / "real" / "lay_out_tile.py"
 TILE = "KIDS_180.0_-0.5"
 KINDS = ("DR4.0", "DR5.0", "DR5.0 packed")
 
-pytestmark = pytest.mark.skipif(not LAYOUT.exists(), reason=f"no real sky here: {LAYOUT} does not exist")
+pytestmark = pytest.mark.skipif(
+    not LAYOUT.exists(), reason=f"no real sky here: {LAYOUT} does not exist"
+)
 
 
 @pytest.fixture(scope="module")
@@ -33,15 +34,32 @@ def runs(tmp_path_factory, bundle):
         if kind.endswith("packed"):
             shutil.copytree(found["DR5.0"][0], data)
             for path in sorted(data.glob("*_[ugri]_[sm]*.fits")):
-                subprocess.run(["fpack", "-g", "-q", "0", "-D", "-Y", str(path)], check=True, capture_output=True)
+                subprocess.run(
+                    ["fpack", "-g", "-q", "0", "-D", "-Y", str(path)],
+                    check=True,
+                    capture_output=True,
+                )
         else:
             lay_out = [sys.executable, str(LAYOUT), str(data), "--release", kind]
             subprocess.run(lay_out, check=True, capture_output=True)
         arguments = options(data, bundle, out)
         if kind == "DR4.0":
             # As a person types it: with the shipped network.
-            arguments = ["--tiles", "all", "--data", str(data), "--select", "all", "--out", str(out)]
-        found[kind] = data, out, command([*arguments, "--formats", "parquet,fits", "--workers", "1"])
+            arguments = [
+                "--tiles",
+                "all",
+                "--data",
+                str(data),
+                "--select",
+                "all",
+                "--out",
+                str(out),
+            ]
+        found[kind] = (
+            data,
+            out,
+            command([*arguments, "--formats", "parquet,fits", "--workers", "1"]),
+        )
     yield found
     for data, _, _ in found.values():
         shutil.rmtree(data)
@@ -58,7 +76,9 @@ def test_every_source_of_the_catalogue_has_one_row(runs, kind):
     catalogue = fitsio.read(next(data.glob("*_cat.fits")), columns=["ID"])
     rows = rows_of(runs, kind)
     assert len(catalogue) > 1500
-    assert sorted(rows["ID"].to_pylist()) == sorted(name.strip() for name in catalogue["ID"].tolist())
+    assert sorted(rows["ID"].to_pylist()) == sorted(
+        name.strip() for name in catalogue["ID"].tolist()
+    )
     record = json.loads((tile_file(out, TILE, ".json")).read_text())
     assert record["rows_in"] == record["rows_out"] == len(catalogue)
     assert all(abs(shift) < 0.3 for shift in record["zero_points"].values())
@@ -77,15 +97,27 @@ def test_flags_are_sane(runs, kind):
             header = hdus[-1].header
         x_N, y_N = WCS(header).all_world2pix(ra_N, dec_N, 0)
         x0_N, y0_N = np.ceil(x_N - 18), np.ceil(y_N - 18)
-        edge_N |= (x0_N < 0) | (y0_N < 0) | (x0_N + 36 > header["NAXIS1"]) | (y0_N + 36 > header["NAXIS2"])
+        edge_N |= (
+            (x0_N < 0)
+            | (y0_N < 0)
+            | (x0_N + 36 > header["NAXIS1"])
+            | (y0_N + 36 > header["NAXIS2"])
+        )
     np.testing.assert_array_equal((flags_N & bit("EDGE")) != 0, edge_N)
     assert 0.01 < edge_N.mean() < 0.1
-    shares = {name: np.mean((flags_N & bit(name)) != 0) for name in ("NO_REDSHIFT", "NO_COVERAGE", "CENTRE_BAD")}
+    shares = {
+        name: np.mean((flags_N & bit(name)) != 0)
+        for name in ("NO_REDSHIFT", "NO_COVERAGE", "CENTRE_BAD")
+    }
     assert shares["NO_REDSHIFT"] < 0.01, shares
     assert shares["NO_COVERAGE"] < 0.01, shares
     assert shares["CENTRE_BAD"] < 0.1, shares
-    assert not any(name.startswith("BIT_") for value in set(flags_N.tolist()) for name in decode(value))
-    assert not (flags_N & (bit("BAND_MISSING") | bit("I_EPOCH_SUBSTITUTED") | bit("MAG_UNMATCHED"))).any()
+    assert not any(
+        name.startswith("BIT_") for value in set(flags_N.tolist()) for name in decode(value)
+    )
+    assert not (
+        flags_N & (bit("BAND_MISSING") | bit("I_EPOCH_SUBSTITUTED") | bit("MAG_UNMATCHED"))
+    ).any()
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -98,8 +130,15 @@ def test_missing_magnitudes_are_those_of_the_catalogue(runs, kind):
     flags_N = rows["PHOTOZ_FLAG"].to_numpy()
     for band in ("u", "J", "Ks"):
         mag_N = catalogue[f"MAG_GAAP_{band}"][order]
-        missing_N = (mag_N == 99) | (mag_N == -99) | ~np.isfinite(mag_N) | (catalogue[f"FLAG_GAAP_{band}"][order] != 0)
-        np.testing.assert_array_equal((flags_N & bit(f"MAG_{band.upper()}_MISSING")) != 0, missing_N)
+        missing_N = (
+            (mag_N == 99)
+            | (mag_N == -99)
+            | ~np.isfinite(mag_N)
+            | (catalogue[f"FLAG_GAAP_{band}"][order] != 0)
+        )
+        np.testing.assert_array_equal(
+            (flags_N & bit(f"MAG_{band.upper()}_MISSING")) != 0, missing_N
+        )
         assert missing_N.any()
 
 

@@ -17,14 +17,13 @@ import psutil
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from photoz_run.catalogue.tile_files import beside_name
+from photoz_run.records import Status, tile_group
+from photoz_run.run.ledger import RunDirectory
+from photoz_run.run.lock import RunLock, lock_name
 from support.photoz import photoz
 from support.runs import COMMAND, contents, in_process, options, outcome, tile_file
 from support.tiles import make_tile
-
-from pipeline.catalogue.tile_files import beside_name
-from pipeline.records import Status, tile_group
-from pipeline.run.ledger import RunDirectory
-from pipeline.run.lock import RunLock, lock_name
 
 TILES = ("KIDS_0.0_-31.2", "KIDS_180.0_-0.5", "KIDS_181.0_-0.5", "KIDS_182.0_-0.5")
 NOBODY = 2**22 + 1
@@ -94,7 +93,10 @@ class Killed:
             start_new_session=True,
         )
         try:
-            while process.poll() is None and len(stamps(run.out).items() - before.items()) < self.changes:
+            while (
+                process.poll() is None
+                and len(stamps(run.out).items() - before.items()) < self.changes
+            ):
                 time.sleep(0.002)
             time.sleep(self.seconds)
             if process.poll() is None:
@@ -149,7 +151,9 @@ def delete(path: Path, share: float) -> None:
     path.unlink()
 
 
-def to_a_file(act: Callable[[Path, float], None], suffix: str, out: Path, tile: str, share: float) -> None:
+def to_a_file(
+    act: Callable[[Path, float], None], suffix: str, out: Path, tile: str, share: float
+) -> None:
     path = RunDirectory(out).log(tile) if suffix == ".log" else tile_file(out, tile, suffix)
     if path.exists():
         act(path, share)
@@ -159,7 +163,9 @@ def quarantine_with_half_a_record(out: Path, tile: str, share: float) -> None:
     """The tile was quarantined, and a part of the record is left."""
     directory = RunDirectory(out)
     if found := directory.outcomes().get(tile):
-        directory.write_outcome(replace(found, status=Status.QUARANTINED, files={}, error="BadDataError"))
+        directory.write_outcome(
+            replace(found, status=Status.QUARANTINED, files={}, error="BadDataError")
+        )
         truncate(directory.quarantine / tile_group(tile) / f"{tile}.json", share)
 
 
@@ -187,14 +193,21 @@ TO_FILES = {
     if (act, suffix) != (flip, ".json")  # a mark has no digest of its own
 }
 DAMAGES: dict[str, Callable[[Path, str, float], None]] = TO_FILES | {
-    one.__name__: one for one in (quarantine_with_half_a_record, leave_half_a_file, leave_a_stale_lock)
+    one.__name__: one
+    for one in (quarantine_with_half_a_record, leave_half_a_file, leave_a_stale_lock)
 }
 
-damage = st.builds(Damage, st.sampled_from(sorted(DAMAGES)), st.sampled_from(TILES), st.floats(0, 1))
-killed = st.builds(Killed, st.sampled_from(SIGNALS), st.integers(1, 10), st.floats(0, 0.3), st.just(1))
+damage = st.builds(
+    Damage, st.sampled_from(sorted(DAMAGES)), st.sampled_from(TILES), st.floats(0, 1)
+)
+killed = st.builds(
+    Killed, st.sampled_from(SIGNALS), st.integers(1, 10), st.floats(0, 0.3), st.just(1)
+)
 start = st.one_of(st.builds(Whole), st.builds(Share, st.sampled_from((1, 2))), killed)
 part = st.tuples(st.lists(damage, max_size=4), start).map(lambda both: [*both[0], both[1]])
-histories = st.lists(part, min_size=2, max_size=5).map(lambda parts: [action for one in parts for action in one])
+histories = st.lists(part, min_size=2, max_size=5).map(
+    lambda parts: [action for one in parts for action in one]
+)
 """Processes are dear: between two starts several files are damaged."""
 
 
@@ -210,7 +223,9 @@ EACH = [
     *damages("flip .fits", "truncate .parquet", "delete .fits", "leave_a_stale_lock"),
     Share(1),
     Whole(),
-    *damages("delete .json", "truncate .json", "quarantine_with_half_a_record", "leave_half_a_file"),
+    *damages(
+        "delete .json", "truncate .json", "quarantine_with_half_a_record", "leave_half_a_file"
+    ),
     Whole(),
     *damages("flip .parquet", "truncate .fits", "delete .parquet", "delete .log"),
 ]
@@ -265,4 +280,6 @@ def counted(out: Path) -> dict[str, int]:
     """The tiles as ``photoz status --json`` counts them."""
     with redirect_stdout(io.StringIO()) as said:
         assert photoz("status", out, "--json") == 0
-    return {status: number for status, number in json.loads(said.getvalue())["tiles"].items() if number}
+    return {
+        status: number for status, number in json.loads(said.getvalue())["tiles"].items() if number
+    }

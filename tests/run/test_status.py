@@ -6,13 +6,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from photoz_run.cli.photoz import main
+from photoz_run.records import Failure, Status, TileOutcome
+from photoz_run.run.lock import RunLock
+from photoz_run.run.status import HostCount, count_hosts, group_failures, plain_reason, read_status
 from support.runs import in_process, options
 from support.tiles import make_tile
-
-from pipeline.cli.photoz import main
-from pipeline.records import Failure, Status, TileOutcome
-from pipeline.run.lock import RunLock
-from pipeline.run.status import HostCount, count_hosts, group_failures, plain_reason, read_status
 
 GOOD = ("KIDS_0.0_-31.2", "KIDS_180.0_-0.5")
 BAD = ("KIDS_10.0_-31.2", "KIDS_20.0_-31.2")
@@ -51,7 +50,9 @@ def test_a_finished_run_is_accounted_for_to_the_last_tile(arguments, tmp_path, m
     expected = {"DONE": 2, "NO_WORK": 0, "QUARANTINED": 2, "FAILED": 0, "RUNNING": 0, "PENDING": 0}
     assert status["tiles"] == expected
     assert set(status["quarantined"]) == set(BAD)
-    assert [(group["error"], tuple(group["tiles"])) for group in status["failures"]] == [("BadDataError", BAD)]
+    assert [(group["error"], tuple(group["tiles"])) for group in status["failures"]] == [
+        ("BadDataError", BAD)
+    ]
     assert sum(host["good"] for host in status["hosts"].values()) == 2
     assert sum(host["failed"] for host in status["hosts"].values()) == 2
     assert status["tiles_per_hour"] is None
@@ -66,7 +67,14 @@ def test_a_working_run_says_who_works_how_fast_and_how_long_it_takes(arguments, 
         lock.tell(state | {"running": [GOOD[0]], "failed": [GOOD[1]]})
         lock.write()
         status = read_status(out)
-    assert status.tiles == {"DONE": 0, "NO_WORK": 0, "QUARANTINED": 2, "FAILED": 1, "RUNNING": 1, "PENDING": 0}
+    assert status.tiles == {
+        "DONE": 0,
+        "NO_WORK": 0,
+        "QUARANTINED": 2,
+        "FAILED": 1,
+        "RUNNING": 1,
+        "PENDING": 0,
+    }
     assert status.workers == 3
     assert status.tiles_per_hour == pytest.approx(240)
     assert status.galaxies_per_second == pytest.approx(20)
@@ -97,7 +105,9 @@ def test_marks_of_another_run_are_not_counted(arguments, tmp_path):
     assert read_status(tmp_path / "out").tiles["PENDING"] == 1
 
 
-def test_retry_releases_what_it_is_told_and_the_next_run_measures_it(arguments, tmp_path, monkeypatch, capsys):
+def test_retry_releases_what_it_is_told_and_the_next_run_measures_it(
+    arguments, tmp_path, monkeypatch, capsys
+):
     for name in BAD:
         make_tile(tmp_path / "data", name, products=("sci",))
     capsys.readouterr()
@@ -118,7 +128,9 @@ def test_no_run_directory_is_one_line(tmp_path):
 
 
 def test_tries_are_counted_on_the_host_where_they_happened():
-    good = TileOutcome("a", Status.DONE, "", "", host="n2:7", earlier=(Failure("n1", "TransientError", "x"),))
+    good = TileOutcome(
+        "a", Status.DONE, "", "", host="n2:7", earlier=(Failure("n1", "TransientError", "x"),)
+    )
     bad = TileOutcome("b", Status.QUARANTINED, "", "", host="n1:9")
     assert count_hosts([good, bad]) == {"n1": HostCount(0, 2), "n2": HostCount(1, 0)}
 
@@ -128,12 +140,22 @@ def test_equal_causes_are_one_group():
         return TileOutcome(tile, Status.QUARANTINED, "", "", error=error, reason=reason)
 
     outcomes = [
-        bad("KIDS_1.0_-2.5", "KIDS_1.0_-2.5: /a/b/KiDS_DR5.0_1.0_-2.5_r_sci.fits: 4,096 of 9000 bytes"),
-        bad("KIDS_3.0_-2.5", "KIDS_3.0_-2.5: /a/KiDS_DR5.0_3.0_-2.5_r_sci.fits: 4,096 of 8111 bytes"),
-        bad("KIDS_4.0_-2.5", "KIDS_4.0_-2.5: /a/KiDS_DR5.0_4.0_-2.5_g_sci.fits: 4,096 of 8111 bytes"),
+        bad(
+            "KIDS_1.0_-2.5",
+            "KIDS_1.0_-2.5: /a/b/KiDS_DR5.0_1.0_-2.5_r_sci.fits: 4,096 of 9000 bytes",
+        ),
+        bad(
+            "KIDS_3.0_-2.5", "KIDS_3.0_-2.5: /a/KiDS_DR5.0_3.0_-2.5_r_sci.fits: 4,096 of 8111 bytes"
+        ),
+        bad(
+            "KIDS_4.0_-2.5", "KIDS_4.0_-2.5: /a/KiDS_DR5.0_4.0_-2.5_g_sci.fits: 4,096 of 8111 bytes"
+        ),
     ]
     groups = group_failures(outcomes)
-    assert [group.tiles for group in groups] == [("KIDS_1.0_-2.5", "KIDS_3.0_-2.5"), ("KIDS_4.0_-2.5",)]
+    assert [group.tiles for group in groups] == [
+        ("KIDS_1.0_-2.5", "KIDS_3.0_-2.5"),
+        ("KIDS_4.0_-2.5",),
+    ]
     assert groups[0].reason == "r_sci.fits: #,# of # bytes"
 
 

@@ -4,9 +4,8 @@ import os
 
 import pyarrow as pa
 import pytest
-
-from models.session import available_threads
-from pipeline.run.cluster import local_client
+from photoz_models.session import available_threads
+from photoz_run.run.cluster import local_client
 
 
 @pytest.fixture

@@ -7,6 +7,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from astropy.io import fits
+from photoz_models import BUNDLED
+from photoz_models.session import PhotozModel
+from photoz_run import tile as tile_module
+from photoz_run.catalogue.provenance import Provenance, input_files
+from photoz_run.config import RunConfig
+from photoz_run.errors import BadDataError
+from photoz_run.flags import bit, decode
+from photoz_run.schema import COLUMNS
+from photoz_run.survey.discovery import find_tiles
+from photoz_run.tile import process_tile
 from support.bundles import closed_form, closed_form_bundle
 from support.tiles import (
     OPTICAL,
@@ -20,21 +30,10 @@ from support.tiles import (
     set_pixels,
 )
 
-from models.session import PhotozModel
-from pipeline import tile as tile_module
-from pipeline.catalogue.provenance import Provenance, input_files
-from pipeline.config import RunConfig
-from pipeline.errors import BadDataError
-from pipeline.flags import bit, decode
-from pipeline.schema import COLUMNS
-from pipeline.survey.discovery import find_tiles
-from pipeline.tile import process_tile
-
 SUFFIXES = {
     "DR4.0": ("u", "g", "r", "i", "Z", "Y", "J", "H", "Ks"),
     "DR5.0": ("u", "g", "r", "i1", "Z", "Y", "J", "H", "Ks"),
 }
-BUNDLED = Path(__file__).parents[2] / "models" / "bundled"
 MODELS = ["closed-form", *sorted(path.name for path in BUNDLED.glob("*.onnx"))]
 RUN = Provenance(
     program="photoz-run",
@@ -52,13 +51,17 @@ RUN = Provenance(
 
 
 def load(name: str, bundle: Path) -> PhotozModel:
-    return PhotozModel.load(bundle if name == "closed-form" else BUNDLED / name, provider="cpu", threads=1)
+    return PhotozModel.load(
+        bundle if name == "closed-form" else BUNDLED / name, provider="cpu", threads=1
+    )
 
 
 def measure(tile: Tile, model: PhotozModel, folder: Path, **settings):
     """Rows by ID and the result of one tile, without any cluster."""
     folder.mkdir(exist_ok=True)
-    config = RunConfig(**{"tiles": ("all",), "data": (tile.folder,), "out": folder, "select": "all"} | settings)
+    config = RunConfig(
+        **{"tiles": ("all",), "data": (tile.folder,), "out": folder, "select": "all"} | settings
+    )
     ref = find_tiles(config.data)[tile.name]
     result = process_tile(ref, config, model, folder, RUN, input_files(ref.paths()))
     if not result.files:
@@ -72,7 +75,9 @@ def number(value) -> float:
 
 
 @pytest.mark.parametrize("release", ["DR4.0", "DR5.0"])
-def test_every_row_is_the_closed_formula_of_its_own_pixels(release, dr4_tile, dr5_tile, model, tmp_path):
+def test_every_row_is_the_closed_formula_of_its_own_pixels(
+    release, dr4_tile, dr5_tile, model, tmp_path
+):
     tile = {"DR4.0": dr4_tile, "DR5.0": dr5_tile}[release]
     rows, result = measure(tile, model, tmp_path)
     stamps_NCHW = reference_stamps(tile)
@@ -84,7 +89,9 @@ def test_every_row_is_the_closed_formula_of_its_own_pixels(release, dr4_tile, dr
     for n, name in enumerate(tile.id_N):
         row = rows[name]
         found = [row["Z_PHOT"], row["Z_DOMAIN"], row["Z_PHOT_LO68"], row["Z_PHOT_HI68"]]
-        lo68, hi68, lo95, hi95 = (quantiles_NQ[n, levels.index(p)] for p in (0.16, 0.84, 0.025, 0.975))
+        lo68, hi68, lo95, hi95 = (
+            quantiles_NQ[n, levels.index(p)] for p in (0.16, 0.84, 0.025, 0.975)
+        )
         np.testing.assert_allclose(found, [z_N[n], domain_N[n], lo68, hi68], atol=3e-6)
         assert row["Z_PHOT_LO95"] == pytest.approx(lo95, abs=3e-6)
         assert row["Z_PHOT_HI95"] == pytest.approx(hi95, abs=3e-6)
@@ -118,7 +125,8 @@ def test_a_tile_in_which_nothing_is_selected_was_searched_all_the_same(dr5_tile,
 def bits(row) -> dict[str, bytes]:
     """A row as bytes: equal only if every number is the same to the last bit."""
     return {
-        name: np.array(number(value)).tobytes() if not isinstance(value, str) else value for name, value in row.items()
+        name: np.array(number(value)).tobytes() if not isinstance(value, str) else value
+        for name, value in row.items()
     }
 
 
@@ -127,7 +135,9 @@ def test_a_redshift_does_not_depend_on_the_batch(dr5_tile, model, tmp_path, monk
     for size in (1, 7, 1000):
         monkeypatch.setattr(tile_module.OpenTile.batches, "__defaults__", (size,))
         split, _ = measure(dr5_tile, model, tmp_path / str(size))
-        assert {name: bits(row) for name, row in split.items()} == {name: bits(row) for name, row in whole.items()}
+        assert {name: bits(row) for name, row in split.items()} == {
+            name: bits(row) for name, row in whole.items()
+        }
 
 
 def assert_same_to_rounding(row, other):
@@ -172,7 +182,9 @@ def test_a_batch_of_one_is_a_batch_of_a_thousand(name, bundle):
     rng = np.random.default_rng(8)
     n = 1000
     stamps_NCHW = rng.normal(0, 3e-12, (n, *contract.stamp_shape())).astype(np.float32)
-    stamps_NCHW += (10 ** (-0.4 * rng.uniform(17, 20, n)) / 200).astype(np.float32)[:, None, None, None]
+    stamps_NCHW += (10 ** (-0.4 * rng.uniform(17, 20, n)) / 200).astype(np.float32)[
+        :, None, None, None
+    ]
     magnitudes_NB = rng.uniform(16, 20, (n, len(contract.magnitude_bands))).astype(np.float32)
     seeing_NS = rng.uniform(0.6, 1.1, (n, len(contract.seeing_bands))).astype(np.float32)
     magnitudes_NB = np.hstack([magnitudes_NB, seeing_NS])
@@ -181,7 +193,10 @@ def test_a_batch_of_one_is_a_batch_of_a_thousand(name, bundle):
         alone = model.predict(*padded(stamps_NCHW[k : k + 1], magnitudes_NB[k : k + 1], 256))
         for one, many in zip(alone, together, strict=True):
             np.testing.assert_allclose(
-                one[0], many[k], rtol=0 if name == "closed-form" else 1e-6, atol=0 if name == "closed-form" else 1e-6
+                one[0],
+                many[k],
+                rtol=0 if name == "closed-form" else 1e-6,
+                atol=0 if name == "closed-form" else 1e-6,
             )
 
 
@@ -217,7 +232,9 @@ def test_a_redshift_at_the_end_of_the_range_is_said(dr5_tile, tmp_path):
     short = PhotozModel.load(tmp_path / "short.onnx", provider="cpu", threads=1)
     rows, _ = measure(dr5_tile, short, tmp_path / "out")
     limited = {name for name, row in rows.items() if "Z_LIMIT" in decode(row["PHOTOZ_FLAG"])}
-    z_N, _, _ = closed_form(reference_stamps(dr5_tile), catalogue_magnitudes(dr5_tile, SUFFIXES["DR5.0"]))
+    z_N, _, _ = closed_form(
+        reference_stamps(dr5_tile), catalogue_magnitudes(dr5_tile, SUFFIXES["DR5.0"])
+    )
     assert limited == set(dr5_tile.id_N[(z_N <= 0.13) | (z_N >= 0.16)])
     assert 0 < len(limited) < 40
 
@@ -246,7 +263,9 @@ def test_a_missing_band_can_be_gone_without(model, tmp_path):
     stamps_NCHW[:, [0, 2, 3]] = reference_stamps(tile, ("u", "r", "i"))
     z_N, _, _ = closed_form(stamps_NCHW, catalogue_magnitudes(tile, SUFFIXES["DR4.0"]))
     np.testing.assert_allclose([rows[name]["Z_PHOT"] for name in tile.id_N], z_N, atol=3e-6)
-    assert all({"BAND_MISSING", "NO_COVERAGE"} <= set(decode(row["PHOTOZ_FLAG"])) for row in rows.values())
+    assert all(
+        {"BAND_MISSING", "NO_COVERAGE"} <= set(decode(row["PHOTOZ_FLAG"])) for row in rows.values()
+    )
 
 
 def test_a_kept_column_carries_unit_and_description_of_its_catalogue(model, tmp_path):
@@ -257,7 +276,10 @@ def test_a_kept_column_carries_unit_and_description_of_its_catalogue(model, tmp_
         hdus[1].header[f"TCOMM{number}"] = "Kron-like total magnitude"
     measure(tile, model, tmp_path / "out", keep=("MAG_AUTO", "SeqNr"), formats=("parquet", "fits"))
     fields = pq.read_schema(tmp_path / "out" / f"{tile.name}.parquet")
-    assert fields.field("MAG_AUTO").metadata == {b"unit": b"mag", b"description": b"Kron-like total magnitude"}
+    assert fields.field("MAG_AUTO").metadata == {
+        b"unit": b"mag",
+        b"description": b"Kron-like total magnitude",
+    }
     assert fields.field("SeqNr").metadata == {b"description": b"SeqNr of the input catalogue"}
     assert fits.getheader(tmp_path / "out" / f"{tile.name}.fits", 1)["TUNIT15"] == "mag"
 
@@ -278,7 +300,10 @@ def moved_away(rows):
 @pytest.mark.parametrize(
     ("spoil", "complaint"),
     [
-        (lambda tile: set_pixels(tile.image("r"), lambda pixels: pixels * 1e12), r"r pixels are -29\.8 mag off"),
+        (
+            lambda tile: set_pixels(tile.image("r"), lambda pixels: pixels * 1e12),
+            r"r pixels are -29\.8 mag off",
+        ),
         (lambda tile: set_cards(tile.image("g"), CRPIX1=160.0), r"g pixels are \+.* mag off"),
         (
             lambda tile: change_rows(tile.catalogue, moved_away),
@@ -286,7 +311,9 @@ def moved_away(rows):
         ),
     ],
 )
-def test_pixels_and_catalogue_that_do_not_belong_together_are_refused(model, tmp_path, spoil, complaint):
+def test_pixels_and_catalogue_that_do_not_belong_together_are_refused(
+    model, tmp_path, spoil, complaint
+):
     tile = make_tile(tmp_path / "data", release="DR4.0")
     spoil(tile)
     with pytest.raises(BadDataError, match=complaint):
@@ -302,11 +329,17 @@ def test_kept_columns_and_quantiles_stand_behind_the_others(dr5_tile, model, tmp
         row = rows[name]
         assert row["SeqNr"] == n + 1
         assert len(row["Z_QUANTILES"]) == len(model.contract.quantile_levels)
-        assert row["Z_QUANTILES"][model.contract.quantile_levels.index(0.16)] == pytest.approx(row["Z_PHOT_LO68"])
+        assert row["Z_QUANTILES"][model.contract.quantile_levels.index(0.16)] == pytest.approx(
+            row["Z_PHOT_LO68"]
+        )
 
 
 def test_external_magnitudes_replace_those_of_the_catalogue(dr4_tile, model, tmp_path):
-    table = {"ID": dr4_tile.id_N[:30].tolist(), "RAJ2000": dr4_tile.ra_N[:30], "DECJ2000": dr4_tile.dec_N[:30]}
+    table = {
+        "ID": dr4_tile.id_N[:30].tolist(),
+        "RAJ2000": dr4_tile.ra_N[:30],
+        "DECJ2000": dr4_tile.dec_N[:30],
+    }
     expected_NB = np.full((40, 9), np.nan, np.float32)
     for b, band in enumerate(SUFFIXES["DR4.0"]):
         expected_NB[:30, b] = dr4_tile.magnitudes[band][:30] + 0.1 * b - 0.3
@@ -314,15 +347,21 @@ def test_external_magnitudes_replace_those_of_the_catalogue(dr4_tile, model, tmp
     pq.write_table(pa.table(table), tmp_path / "mags.parquet")
     z_N, _, _ = closed_form(reference_stamps(dr4_tile), expected_NB)
     apart_NN = np.hypot(
-        np.subtract.outer(dr4_tile.ra_N, dr4_tile.ra_N), np.subtract.outer(dr4_tile.dec_N, dr4_tile.dec_N)
+        np.subtract.outer(dr4_tile.ra_N, dr4_tile.ra_N),
+        np.subtract.outer(dr4_tile.dec_N, dr4_tile.dec_N),
     )
     close_pairs = ((apart_NN[:, :30] < 1 / 3600).sum(axis=1) > 1).sum()
     for by in ("position", "id"):
-        rows, result = measure(dr4_tile, model, tmp_path / by, magnitudes=tmp_path / "mags.parquet", magnitudes_by=by)
+        rows, result = measure(
+            dr4_tile, model, tmp_path / by, magnitudes=tmp_path / "mags.parquet", magnitudes_by=by
+        )
         for n, name in enumerate(dr4_tile.id_N):
             z = rows[name]["Z_PHOT"]
             assert z == pytest.approx(z_N[n], abs=3e-6) if n < 30 else z is None
-        assert (result.counts["magnitudes_matched"], result.counts["magnitudes_unmatched"]) == (30, 10)
+        assert (result.counts["magnitudes_matched"], result.counts["magnitudes_unmatched"]) == (
+            30,
+            10,
+        )
         assert result.counts["magnitudes_ambiguous"] == (close_pairs if by == "position" else 0)
         assert sum("MAG_UNMATCHED" in decode(row["PHOTOZ_FLAG"]) for row in rows.values()) == 10
 
@@ -335,7 +374,9 @@ class Bare:
 
     def predict(self, stamps_NCHW, magnitudes_NB):
         n = len(magnitudes_NB)
-        quantiles_NQ = np.tile(np.linspace(0.1, 0.2, len(self.contract.quantile_levels), dtype=np.float32), (n, 1))
+        quantiles_NQ = np.tile(
+            np.linspace(0.1, 0.2, len(self.contract.quantile_levels), dtype=np.float32), (n, 1)
+        )
         return np.full(n, 0.15, np.float32), quantiles_NQ, np.zeros(n, np.float32)
 
 
@@ -356,17 +397,25 @@ def test_a_model_that_reads_the_seeing_gets_it_after_the_magnitudes(dr5_tile, mo
             return super().predict(stamps_NCHW, magnitudes_NB)
 
     rows, result = measure(
-        dr5_tile, Watching(model.contract.model_copy(update={"seeing_bands": ("i", "u")})), tmp_path / "known"
+        dr5_tile,
+        Watching(model.contract.model_copy(update={"seeing_bands": ("i", "u")})),
+        tmp_path / "known",
     )
     [table_NB] = tables
     assert table_NB.shape == (256, 11)
     by_id = dict(zip(dr5_tile.id_N, catalogue_magnitudes(dr5_tile, SUFFIXES["DR5.0"]), strict=True))
     np.testing.assert_array_equal(table_NB[:40, :9], [by_id[name] for name in rows])
-    np.testing.assert_array_equal(table_NB[:40, 9:], np.tile(np.float32([SEEING["i"], SEEING["u"]]), (40, 1)))
+    np.testing.assert_array_equal(
+        table_NB[:40, 9:], np.tile(np.float32([SEEING["i"], SEEING["u"]]), (40, 1))
+    )
     assert "SEEING_UNKNOWN" not in result.flag_counts
     silent = make_tile(tmp_path / "tile")
     fits.delval(silent.image("u"), "PSF_FWHM")
-    _, result = measure(silent, Watching(model.contract.model_copy(update={"seeing_bands": ("u",)})), tmp_path / "not")
+    _, result = measure(
+        silent,
+        Watching(model.contract.model_copy(update={"seeing_bands": ("u",)})),
+        tmp_path / "not",
+    )
     assert np.isnan(tables[1][:, 9]).all()
     assert result.flag_counts["SEEING_UNKNOWN"] == 40
     assert "NO_REDSHIFT" not in result.flag_counts
@@ -374,7 +423,11 @@ def test_a_model_that_reads_the_seeing_gets_it_after_the_magnitudes(dr5_tile, mo
 
 def test_the_model_sees_what_the_contract_names(dr5_tile, bundle, tmp_path):
     closed_form_bundle(
-        tmp_path / "other.onnx", stamp_size=20, i_epoch="second", dmag_applied=False, extinction_corrected=False
+        tmp_path / "other.onnx",
+        stamp_size=20,
+        i_epoch="second",
+        dmag_applied=False,
+        extinction_corrected=False,
     )
     other = PhotozModel.load(tmp_path / "other.onnx", provider="cpu", threads=1)
     rows, _ = measure(dr5_tile, other, tmp_path / "out")
@@ -387,7 +440,11 @@ def test_weights_of_nan_give_no_redshift_rather_than_a_wrong_one(dr5_tile, model
     class Broken(Bare):
         def predict(self, stamps_NCHW, magnitudes_NB):
             z_N, quantiles_NQ, domain_N = super().predict(stamps_NCHW, magnitudes_NB)
-            return np.where(np.arange(len(z_N)) % 2, np.nan, z_N).astype(np.float32), quantiles_NQ, domain_N
+            return (
+                np.where(np.arange(len(z_N)) % 2, np.nan, z_N).astype(np.float32),
+                quantiles_NQ,
+                domain_N,
+            )
 
     rows, result = measure(dr5_tile, Broken(model.contract), tmp_path)
     assert result.flag_counts["NO_REDSHIFT"] == 20

@@ -10,10 +10,9 @@ from pathlib import Path
 
 import psutil
 import pytest
+from photoz_run.run.status import read_status
 from support.many_tiles import stub_tiles
 from support.runs import files, options, start_command
-
-from pipeline.run.status import read_status
 
 TILES = 20_000
 A_FEW_THOUSAND = 4_000
@@ -35,7 +34,9 @@ def finished(out: Path) -> int:
     return sum(1 for _ in out.glob("tiles/*/*.json"))
 
 
-def test_twenty_thousand_tiles_cost_minutes_and_the_same_memory_as_two_thousand(bundle, tmp_path, capsys):
+def test_twenty_thousand_tiles_cost_minutes_and_the_same_memory_as_two_thousand(
+    bundle, tmp_path, capsys
+):
     data, out = tmp_path / "data", tmp_path / "out"
     names = stub_tiles(data, TILES)
     assert len(names) == TILES
@@ -68,7 +69,10 @@ def test_twenty_thousand_tiles_cost_minutes_and_the_same_memory_as_two_thousand(
 
     start = time.monotonic()
     again = subprocess.run(
-        [str(Path(sys.executable).with_name("photoz-run")), *command], capture_output=True, text=True, check=True
+        [str(Path(sys.executable).with_name("photoz-run")), *command],
+        capture_output=True,
+        text=True,
+        check=True,
     )
     resumed = time.monotonic() - start
     assert json.loads(again.stdout)["resumed"] == TILES

@@ -5,10 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from photoz_run.science.calibration import cde_loss, pit, uniformity
+from photoz_run.science.statistics import normalised_residual, point_statistics, sigma_iqr
 from scipy import stats
-
-from pipeline.science.calibration import cde_loss, pit, uniformity
-from pipeline.science.statistics import normalised_residual, point_statistics, sigma_iqr
 
 
 @pytest.fixture(scope="module")
@@ -21,11 +20,15 @@ def test_point_statistics(reference):
     ours = point_statistics(z_phot, z_spec)
     for name in ("median_normdz", "smad", "outliers_rail"):
         assert ours[name] == pytest.approx(reference["values"][name], rel=1e-12), name
-    assert sigma_iqr(normalised_residual(z_phot, z_spec)) == pytest.approx(reference["values"]["sigma_iqr"], rel=1e-12)
+    assert sigma_iqr(normalised_residual(z_phot, z_spec)) == pytest.approx(
+        reference["values"]["sigma_iqr"], rel=1e-12
+    )
 
 
 def test_distributions(reference):
-    z, centre, sigma = (np.array(reference["inputs"][name]) for name in ("z_spec", "centre", "sigma"))
+    z, centre, sigma = (
+        np.array(reference["inputs"][name]) for name in ("z_spec", "centre", "sigma")
+    )
     levels = np.linspace(0.02, 0.98, 49)
     quantiles = centre[:, None] + sigma[:, None] * stats.norm.ppf(levels)
     values = reference["values"]

@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from photoz_run.errors import BadDataError
+from photoz_run.science.calibration import cde_loss, pinball_loss, pit, uniformity
 from scipy import integrate, stats
-
-from pipeline.errors import BadDataError
-from pipeline.science.calibration import cde_loss, pinball_loss, pit, uniformity
 
 LEVELS = np.array([0.025, 0.16, 0.5, 0.84, 0.975])
 CI = settings(derandomize=True, deadline=None, max_examples=30)
@@ -26,7 +25,9 @@ def gaussians(n=4000, seed=1, width=1.0):
 
 def test_gaussians_are_recovered_from_their_quantiles():
     z, quantiles, centre, sigma = gaussians()
-    np.testing.assert_allclose(pit(z, quantiles, LEVELS), stats.norm.cdf(z, centre, sigma), atol=1e-9)
+    np.testing.assert_allclose(
+        pit(z, quantiles, LEVELS), stats.norm.cdf(z, centre, sigma), atol=1e-9
+    )
     expected = np.mean(1 / (2 * sigma * np.sqrt(np.pi)) - 2 * stats.norm.pdf(z, centre, sigma))
     assert cde_loss(z, quantiles, LEVELS) == pytest.approx(expected, rel=1e-6)
 
@@ -48,12 +49,16 @@ def test_any_distribution_integrates_to_one_and_its_losses_are_integrals(steps, 
     square = sum(integrate.quad(lambda x: density(x) ** 2, a, b, limit=200)[0] for a, b in pieces)
     assert total == pytest.approx(1, abs=2e-3)
     if np.min(np.abs(quantiles - z)) > 1e-6:
-        assert cde_loss(np.array([z]), quantiles, LEVELS) == pytest.approx(square - 2 * density(z), rel=1e-3, abs=1e-4)
+        assert cde_loss(np.array([z]), quantiles, LEVELS) == pytest.approx(
+            square - 2 * density(z), rel=1e-3, abs=1e-4
+        )
 
 
 def test_pit_at_the_quantiles_is_the_level_and_grows():
     quantiles = np.array([[0.1, 0.15, 0.2, 0.3, 0.5]])
-    np.testing.assert_allclose(pit(quantiles[0], np.repeat(quantiles, 5, 0), LEVELS), LEVELS, atol=1e-12)
+    np.testing.assert_allclose(
+        pit(quantiles[0], np.repeat(quantiles, 5, 0), LEVELS), LEVELS, atol=1e-12
+    )
     z = np.linspace(-1, 2, 500)
     values = pit(z, np.repeat(quantiles, 500, 0), LEVELS)
     assert np.all(np.diff(values) >= 0)
@@ -93,7 +98,9 @@ def test_a_weight_counts_an_object_as_often():
 def test_uniformity_by_hand():
     u = uniformity([0.1, 0.2, 0.3, 0.4])
     assert u.ks == pytest.approx(0.6)
-    expected = 1 / 48 + sum(((2 * k - 1) / 8 - x) ** 2 for k, x in enumerate([0.1, 0.2, 0.3, 0.4], start=1))
+    expected = 1 / 48 + sum(
+        ((2 * k - 1) / 8 - x) ** 2 for k, x in enumerate([0.1, 0.2, 0.3, 0.4], start=1)
+    )
     assert u.cvm == pytest.approx(expected)
 
 

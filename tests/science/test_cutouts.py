@@ -5,9 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from photoz_run.science.cutouts import cut_stamps, stamp_start
 from support.tiles import cutout
-
-from pipeline.science.cutouts import cut_stamps, stamp_start
 
 IMAGE_YX = np.random.default_rng(3).normal(size=(61, 47)).astype(np.float32)
 
@@ -25,7 +24,9 @@ def test_a_stamp_is_the_partial_cutout_of_astropy(x, y, size):
     start_y, start_x = stamp_start(np.array([y]), size), stamp_start(np.array([x]), size)
     values, covered = cut_stamps(IMAGE_YX, start_y, start_x, size)
     np.testing.assert_array_equal(covered[0], np.isfinite(expected))
-    np.testing.assert_array_equal(np.where(covered[0], values[0], np.nan), expected.astype(np.float32))
+    np.testing.assert_array_equal(
+        np.where(covered[0], values[0], np.nan), expected.astype(np.float32)
+    )
 
 
 @given(rows=arrays(np.float64, (7, 2), elements=st.floats(-100, 150, allow_nan=False)))
@@ -48,7 +49,8 @@ def test_bytes_of_any_order_and_kind_come_out_native_with_their_values(dtype):
 
 
 @pytest.mark.parametrize(
-    ("x", "first"), [(10.0, 0), (10.0 + 1e-9, 1), (9.999, 0), (10.5, 1), (11.0, 1), (9.0, -1), (0.0, -10)]
+    ("x", "first"),
+    [(10.0, 0), (10.0 + 1e-9, 1), (9.999, 0), (10.5, 1), (11.0, 1), (9.0, -1), (0.0, -10)],
 )
 def test_the_first_pixel_is_the_ceiling_of_x_less_half_the_size(x, first):
     assert stamp_start(np.array([x]), 20)[0] == first

@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from pipeline.errors import BadDataError
-from pipeline.science.matching import match_positions
+from photoz_run.errors import BadDataError
+from photoz_run.science.matching import match_positions
 
 RADIUS = 1.0
 
@@ -28,7 +27,11 @@ def crowded_fields(draw):
     def field(n):
         dec = np.clip(dec0 + rng.normal(0, 1.5 / 3600, n), -90, 90)
         shrink = np.maximum(np.cos(np.radians(dec)), 1e-3)
-        ra = rng.uniform(0, 360, n) if abs(dec0) == 90 else ra0 + rng.normal(0, 1.5 / 3600, n) / shrink
+        ra = (
+            rng.uniform(0, 360, n)
+            if abs(dec0) == 90
+            else ra0 + rng.normal(0, 1.5 / 3600, n) / shrink
+        )
         return ra % 360, dec
 
     return *field(sizes[0]), *field(sizes[1])
@@ -45,12 +48,16 @@ def test_agrees_with_brute_force(field):
     np.testing.assert_array_equal(match.matched_N, inside_NM.any(axis=1))
     for row in np.flatnonzero(match.matched_N):
         assert match.separation_N[row] == pytest.approx(separation_NM[row].min(), abs=1e-7)
-        assert separation_NM[row, match.index_N[row]] == pytest.approx(separation_NM[row].min(), abs=1e-7)
+        assert separation_NM[row, match.index_N[row]] == pytest.approx(
+            separation_NM[row].min(), abs=1e-7
+        )
     assert np.all(np.isinf(match.separation_N[~match.matched_N]))
 
 
 def test_over_ra_zero():
-    match = match_positions(np.array([359.9999]), np.array([0.0]), np.array([0.0001]), np.array([0.0]), 1.0)
+    match = match_positions(
+        np.array([359.9999]), np.array([0.0]), np.array([0.0001]), np.array([0.0]), 1.0
+    )
     assert match.index_N[0] == 0
     assert match.separation_N[0] == pytest.approx(0.72, abs=1e-6)
 

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from pipeline.science.photometry import (
+from photoz_run.science.photometry import (
     aperture_flux,
     calibrate,
     mean_magnitude,
@@ -90,7 +89,9 @@ def test_each_source_has_its_own_extinction():
 def test_aperture_flux_of_a_gaussian_is_the_closed_integral():
     sigma, radius = 3.0, 8.0
     offset = np.arange(36) - 17.5
-    stamp = np.exp(-(offset[:, None] ** 2 + offset[None, :] ** 2) / (2 * sigma**2)) / (2 * np.pi * sigma**2)
+    stamp = np.exp(-(offset[:, None] ** 2 + offset[None, :] ** 2) / (2 * sigma**2)) / (
+        2 * np.pi * sigma**2
+    )
     found = aperture_flux(stamp[None].astype(np.float32), radius)[0]
     assert found == pytest.approx(1 - math.exp(-(radius**2) / (2 * sigma**2)), abs=0.01)
 

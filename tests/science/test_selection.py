@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from pipeline.errors import ConfigError
-from pipeline.science.selection import names_in, select
+from photoz_run.errors import ConfigError
+from photoz_run.science.selection import names_in, select
 
 COLUMNS = {
     "MAG": np.array([17.0, 19.0, 21.0, np.nan]),
@@ -83,7 +82,10 @@ def test_names_are_those_of_columns_without_functions():
     assert names_in("bright and abs(MAG) < 3 or isfinite(FLAG)") == ["FLAG", "MAG", "bright"]
 
 
-@given(limit=st.floats(10, 30), values=st.lists(st.floats(10, 30) | st.just(np.nan), min_size=0, max_size=20))
+@given(
+    limit=st.floats(10, 30),
+    values=st.lists(st.floats(10, 30) | st.just(np.nan), min_size=0, max_size=20),
+)
 def test_a_limit_and_its_opposite_split_the_valid_rows(limit, values):
     columns = {"M": np.array(values, float)}
     below = select(f"M < {limit!r}", columns, len(values))

@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-
-from pipeline.science.statistics import (
+from photoz_run.science.statistics import (
     bootstrap_intervals,
     coverage,
     fraction_beyond,
@@ -237,7 +236,9 @@ def test_bootstrap_of_many_objects_scales_the_draws():
     few = bootstrap_intervals(point_statistics, [z_phot, z], replicates=400, draw=1000)
     every = bootstrap_intervals(point_statistics, [z_phot, z], replicates=60, draw=100_000)
     for name in ("bias", "smad", "sigma_68", "outliers_005"):
-        assert few[name][1] - few[name][0] == pytest.approx(every[name][1] - every[name][0], rel=0.35), name
+        assert few[name][1] - few[name][0] == pytest.approx(
+            every[name][1] - every[name][0], rel=0.35
+        ), name
 
 
 def test_bootstrap_intervals_hold_the_truth_about_two_times_in_three():
@@ -245,7 +246,9 @@ def test_bootstrap_intervals_hold_the_truth_about_two_times_in_three():
     hits = 0
     for k in range(150):
         x = rng.normal(0, 1, 120)
-        low, high = bootstrap_intervals(lambda v: {"sd": smad(v)}, [x], replicates=100, seed=k)["sd"]
+        low, high = bootstrap_intervals(lambda v: {"sd": smad(v)}, [x], replicates=100, seed=k)[
+            "sd"
+        ]
         hits += low <= 1 <= high
     assert 0.55 < hits / 150 < 0.8
 
@@ -253,7 +256,9 @@ def test_bootstrap_intervals_hold_the_truth_about_two_times_in_three():
 def test_bootstrap_keeps_columns_together_and_is_reproducible():
     x = np.random.default_rng(8).normal(0, 1, 300)
     intervals = [
-        bootstrap_intervals(lambda a, b: {"difference": mean(a) - mean(b)}, [x, x - 0.1])["difference"]
+        bootstrap_intervals(lambda a, b: {"difference": mean(a) - mean(b)}, [x, x - 0.1])[
+            "difference"
+        ]
         for _ in range(2)
     ]
     assert intervals[0] == intervals[1]

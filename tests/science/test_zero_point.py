@@ -2,13 +2,14 @@
 
 import numpy as np
 import pytest
-
-from pipeline.science.zero_point import FAINTEST, FEWEST, aperture_magnitudes, offset
+from photoz_run.science.zero_point import FAINTEST, FEWEST, aperture_magnitudes, offset
 
 
 def painted(mag_N, sigma=2.0, size=36):
     grid = np.arange(size) - (size - 1) / 2
-    profile = np.exp(-(grid[:, None] ** 2 + grid[None, :] ** 2) / (2 * sigma**2)) / (2 * np.pi * sigma**2)
+    profile = np.exp(-(grid[:, None] ** 2 + grid[None, :] ** 2) / (2 * sigma**2)) / (
+        2 * np.pi * sigma**2
+    )
     return (10 ** (-0.4 * np.asarray(mag_N))[:, None, None, None] * profile).astype(np.float32)
 
 

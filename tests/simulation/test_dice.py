@@ -3,9 +3,8 @@
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
-
-from pipeline.simulation.dice import Dice, keys
-from pipeline.simulation.rows import take
+from photoz_run.simulation.dice import Dice, keys
+from photoz_run.simulation.rows import take
 
 
 @given(st.integers(0, 2**31), st.integers(0, 200), st.integers(0, 200))
@@ -30,7 +29,9 @@ def test_distributions():
     assert uniform.min() > 0
     assert uniform.max() < 1
     np.testing.assert_allclose(np.histogram(uniform, bins=10, range=(0, 1))[0] / 1e4, 1, atol=0.05)
-    np.testing.assert_allclose([normal.mean(), normal.std(), (normal**4).mean()], [0, 1, 3], atol=0.06)
+    np.testing.assert_allclose(
+        [normal.mean(), normal.std(), (normal**4).mean()], [0, 1, 3], atol=0.06
+    )
     np.testing.assert_allclose(beta.mean(), 3 / 4.3, atol=0.005)
     np.testing.assert_allclose(beta.var(), 3 * 1.3 / (4.3**2 * 5.3), rtol=0.03)
 

@@ -6,12 +6,11 @@ import subprocess
 import numpy as np
 import pytest
 from astropy.io import fits
+from photoz_run.simulation import catalogue
+from photoz_run.survey.discovery import find_tiles
+from photoz_run.survey.names import parse_file_name
+from photoz_run.survey.release import DR4, DR5, release_facts
 from support.simulation import write_tile
-
-from pipeline.simulation import catalogue
-from pipeline.survey.discovery import find_tiles
-from pipeline.survey.names import parse_file_name
-from pipeline.survey.release import DR4, DR5, release_facts
 
 
 def test_the_survey_part_of_the_program_finds_every_file(small_dr5):
@@ -26,7 +25,9 @@ def test_the_survey_part_of_the_program_finds_every_file(small_dr5):
 def test_images_of_a_band_share_grid_and_bands_do_not(small_dr5):
     shapes = set()
     for band in ("u", "g", "r", "i", "i2"):
-        headers = [fits.getheader(small_dr5.image(band, product)) for product in ("sci", "wei", "msk")]
+        headers = [
+            fits.getheader(small_dr5.image(band, product)) for product in ("sci", "wei", "msk")
+        ]
         assert [h["BITPIX"] for h in headers] == [-32, -32, 8]
         for key in ("NAXIS1", "NAXIS2", "CRPIX1", "CRPIX2", "CRVAL1", "CRVAL2", "CTYPE1"):
             assert len({h[key] for h in headers}) == 1
@@ -40,7 +41,9 @@ def test_fitsverify_finds_nothing_wrong(small_dr5, tile_dr4):
     for folder in (small_dr5.folder, tile_dr4.folder):
         files = sorted(str(path) for path in folder.iterdir())
         assert shutil.which("fitsverify"), "install fitsverify (Debian) to judge the files"
-        result = subprocess.run(["fitsverify", "-q", *files], capture_output=True, text=True, check=False)
+        result = subprocess.run(
+            ["fitsverify", "-q", *files], capture_output=True, text=True, check=False
+        )
         assert result.returncode == 0, result.stdout
         assert result.stdout.count("verification OK") == len(files)
 
@@ -81,7 +84,8 @@ def test_identifiers_say_release_and_position(small_dr5, tile_dr4):
         assert all(name.startswith(release) for name in table["ID"])
         assert len(set(table["ID"])) == len(table)
         hours, minutes, seconds = (
-            np.array([float(n[k : k + w]) for n in table["ID"]]) for k, w in ((9, 2), (11, 2), (13, 6))
+            np.array([float(n[k : k + w]) for n in table["ID"]])
+            for k, w in ((9, 2), (11, 2), (13, 6))
         )
         offset = ((hours + minutes / 60 + seconds / 3600) * 15 - table["RAJ2000"] + 180) % 360 - 180
         assert np.abs(offset).max() * 3600 < 0.02
@@ -109,7 +113,9 @@ def test_weights_are_the_inverse_variance_of_the_pixels(tile_dr4):
 def test_pixels_without_data_have_no_weight_and_bad_columns_are_flagged(tile_dr4):
     seen_bad = 0
     for band in "ugri":
-        sci, wei, msk = (fits.getdata(tile_dr4.image(band, product)) for product in ("sci", "wei", "msk"))
+        sci, wei, msk = (
+            fits.getdata(tile_dr4.image(band, product)) for product in ("sci", "wei", "msk")
+        )
         assert (wei[(msk & 64) > 0] == 0).all()
         assert (sci[wei == 0][np.flatnonzero((msk[wei == 0] & 64) == 0)] == 0).all()
         seen_bad += int(((msk & 64) > 0).sum())
@@ -150,7 +156,14 @@ def test_a_strip_without_near_infrared_is_masked_in_the_bits_of_the_release(tmp_
     for release, facts in (("DR4.0", DR4), ("DR5.0", DR5)):
         found = []
         for index in range(5):
-            tile = write_tile(tmp_path / f"{release}-{index}", index, size=300, density=1, release=release, products=())
+            tile = write_tile(
+                tmp_path / f"{release}-{index}",
+                index,
+                size=300,
+                density=1,
+                release=release,
+                products=(),
+            )
             table = tile.table
             strip = (table["MASK"] & (1 << facts.mask_bits.index("J data"))) > 0
             found.append(strip.any())
@@ -162,14 +175,20 @@ def test_a_strip_without_near_infrared_is_masked_in_the_bits_of_the_release(tmp_
 def test_the_trail_lies_where_the_mask_says(tmp_path):
     """Along the sources masked by hand runs a bright line; across it there is sky."""
     tiles = (
-        write_tile(tmp_path / str(seed), 0, size=2000, density=1, release="DR4.0", seed=seed, products=())
+        write_tile(
+            tmp_path / str(seed), 0, size=2000, density=1, release="DR4.0", seed=seed, products=()
+        )
         for seed in range(1, 30)
     )
     masked = (
-        tile for tile in tiles if (tile.table["MASK"] & MANUAL).any() and (tile.table["MASK"] & MANUAL > 0).sum() > 4
+        tile
+        for tile in tiles
+        if (tile.table["MASK"] & MANUAL).any() and (tile.table["MASK"] & MANUAL > 0).sum() > 4
     )
     seed = next(masked).settings.seed
-    tile = write_tile(tmp_path, 0, size=2000, density=1, release="DR4.0", seed=seed, products=("sci",))
+    tile = write_tile(
+        tmp_path, 0, size=2000, density=1, release="DR4.0", seed=seed, products=("sci",)
+    )
     manual = (tile.table["MASK"] & MANUAL) > 0
     x, y = tile.table["Xpos"][manual] - 1, tile.table["Ypos"][manual] - 1
     slope, intercept = np.polyfit(x, y, 1)
@@ -178,7 +197,9 @@ def test_the_trail_lies_where_the_mask_says(tmp_path):
     rows = np.round(slope * columns + intercept).astype(int)
     inside = (rows > 60) & (rows < 1960)
     along, beside = (
-        np.median([sci[rows[inside] + shift + k, columns[inside]] for k in range(-12, 13)], axis=1).max()
+        np.median(
+            [sci[rows[inside] + shift + k, columns[inside]] for k in range(-12, 13)], axis=1
+        ).max()
         for shift in (0, 40)
     )
     assert along > 3 * np.abs(beside)

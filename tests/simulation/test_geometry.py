@@ -4,12 +4,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from pipeline.errors import ConfigError
-from pipeline.simulation import geometry
-from pipeline.simulation.geometry import Cell
-from pipeline.simulation.settings import FULL_SIZE, SimulationSettings
-from pipeline.survey.names import canonical_tile_name
+from photoz_run.errors import ConfigError
+from photoz_run.simulation import geometry
+from photoz_run.simulation.geometry import Cell
+from photoz_run.simulation.settings import FULL_SIZE, SimulationSettings
+from photoz_run.survey.names import canonical_tile_name
 
 SIZES = [300, 600, 2000, 3000, FULL_SIZE]
 
@@ -18,7 +17,9 @@ SIZES = [300, 600, 2000, 3000, FULL_SIZE]
 def test_names_are_valid_and_different(size):
     settings = SimulationSettings(size=size)
     count = 200 if size < FULL_SIZE else 40
-    names = [geometry.name_of_cell(geometry.cell_of_tile(k, settings), settings) for k in range(count)]
+    names = [
+        geometry.name_of_cell(geometry.cell_of_tile(k, settings), settings) for k in range(count)
+    ]
     assert [canonical_tile_name(name) for name in names] == names
     assert len(set(names)) == count
     assert names[0] == "KIDS_0.0_-31.2"
@@ -55,14 +56,18 @@ def test_bands_differ_in_shape_and_reference_pixel_but_agree_on_the_sky():
     assert len({(h["CRPIX1"] % 1, h["CRPIX2"] % 1) for h in headers}) == 5
     for header in headers:
         x, y = geometry.pixels(header, np.array([0.0]), np.array([-31.2]))
-        np.testing.assert_allclose([x[0] + 1, y[0] + 1], [header["CRPIX1"], header["CRPIX2"]], atol=1e-6)
+        np.testing.assert_allclose(
+            [x[0] + 1, y[0] + 1], [header["CRPIX1"], header["CRPIX2"]], atol=1e-6
+        )
 
 
 @pytest.mark.parametrize("size", [2000, FULL_SIZE])
 def test_neighbouring_cells_abut_and_their_coadds_overlap(size):
     settings = SimulationSettings(size=size)
     for block in (0, 1):
-        here, right = (geometry.cell_rectangle(Cell(block, 0, column), settings) for column in (0, 1))
+        here, right = (
+            geometry.cell_rectangle(Cell(block, 0, column), settings) for column in (0, 1)
+        )
         above = geometry.cell_rectangle(Cell(block, 1, 0), settings)
         assert here.ra + here.half_ra == pytest.approx(right.ra - right.half_ra)
         assert abs(here.dec - above.dec) == pytest.approx(here.half_dec + above.half_dec)

@@ -8,9 +8,8 @@ import pytest
 import sep
 from astropy.io import fits
 from astropy.wcs import WCS
-
-from pipeline.simulation import conditions, geometry, photometry, scene
-from pipeline.simulation.settings import SimulationSettings
+from photoz_run.simulation import conditions, geometry, photometry, scene
+from photoz_run.simulation.settings import SimulationSettings
 
 PARAMETERS = "X_IMAGE\nY_IMAGE\nMAG_AUTO\nFLAGS\n"
 
@@ -55,7 +54,9 @@ def test_source_extractor_finds_the_bright_galaxies_with_their_magnitudes(tile_d
 def test_nearly_every_detection_is_a_catalogue_source(tile_dr4, extracted):
     table = tile_dr4.table
     header = fits.getheader(tile_dr4.image("r", "sci"))
-    area = geometry.catalogue_rectangle(geometry.cell_of_tile(1, tile_dr4.settings), tile_dr4.settings)
+    area = geometry.catalogue_rectangle(
+        geometry.cell_of_tile(1, tile_dr4.settings), tile_dr4.settings
+    )
     ra, dec = WCS(header).all_pix2world(extracted["X_IMAGE"], extracted["Y_IMAGE"], 1)
     inside = area.contains(ra, dec) & (extracted["FLAGS"] == 0) & (extracted["MAG_AUTO"] < 22)
     distance = np.hypot(
@@ -73,7 +74,12 @@ def test_pixels_and_gaap_magnitudes_share_zero_point_and_extinction(tile_dr4, ba
     magnitude = table[f"MAG_GAAP_{band}"]
     x, y = WCS(header).all_world2pix(table["RAJ2000"], table["DECJ2000"], 0)
     separation = np.hypot(x[:, None] - x, y[:, None] - y) + 1000 * np.eye(len(x))
-    star = (tile_dr4.truth("kind") == "star") & (magnitude > 17.2) & (magnitude < 21) & (table["MASK"] == 0)
+    star = (
+        (tile_dr4.truth("kind") == "star")
+        & (magnitude > 17.2)
+        & (magnitude < 21)
+        & (table["MASK"] == 0)
+    )
     star &= separation.min(axis=1) > 20
     assert star.sum() > 5
     flux, _, _ = sep.sum_circle(data, x[star], y[star], 15.0, subpix=5)
@@ -94,7 +100,9 @@ def test_dmag_removes_most_of_the_zero_point_error():
 
 def test_seeing_and_depth_vary_from_tile_to_tile_and_band_to_band():
     observed = [
-        conditions.observe(SimulationSettings(seed=seed), geometry.cell_of_tile(0, SimulationSettings(seed=seed)))
+        conditions.observe(
+            SimulationSettings(seed=seed), geometry.cell_of_tile(0, SimulationSettings(seed=seed))
+        )
         for seed in range(80)
     ]
     for band, median in (("u", 1.0), ("g", 0.9), ("r", 0.7), ("i", 0.8)):
@@ -114,7 +122,9 @@ def test_extinction_varies_over_the_sky_and_is_small():
 
 def test_stars_are_bluer_in_r_i_than_red_galaxies_and_follow_a_narrow_locus(tile_dr4):
     table, kind = tile_dr4.table, tile_dr4.truth("kind")
-    good = np.all([np.abs(table[f"MAG_GAAP_{band}"]) < 90 for band in "gri"], axis=0) & (table["MAG_AUTO"] < 21)
+    good = np.all([np.abs(table[f"MAG_GAAP_{band}"]) < 90 for band in "gri"], axis=0) & (
+        table["MAG_AUTO"] < 21
+    )
     star = good & (kind == "star") & (table["MAG_AUTO"] > 16)
     g_r, r_i = table["MAG_GAAP_g"] - table["MAG_GAAP_r"], table["MAG_GAAP_r"] - table["MAG_GAAP_i"]
     warm = star & (g_r < 1.2)
@@ -139,7 +149,9 @@ def test_close_objects_become_one_source_with_the_light_of_both():
     settings = SimulationSettings(size=600, density=100, release="DR4.0")
     cell = geometry.cell_of_tile(0, settings)
     everything = scene.make_scene(settings, cell)
-    sources = photometry.measure(everything, conditions.observe(settings, cell), ("u", "g", "r", "i"))
+    sources = photometry.measure(
+        everything, conditions.observe(settings, cell), ("u", "g", "r", "i")
+    )
     _, _, distance = photometry.close_pairs(sources.ra_N, sources.dec_N, 10.0)
     assert len(distance) > 10
     assert distance.min() >= photometry.MERGED

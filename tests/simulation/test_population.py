@@ -3,13 +3,12 @@
 import numpy as np
 import pytest
 from astropy.io import fits
+from photoz_run.simulation import cosmology, geometry
+from photoz_run.survey.release import DR4
 from sklearn.linear_model import RidgeCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 from support.simulation import write_tile
-
-from pipeline.simulation import cosmology, geometry
-from pipeline.survey.release import DR4
 
 BANDS = DR4.magnitude_suffixes
 DENSITY = 25.0
@@ -26,17 +25,31 @@ def sample(tmp_path_factory):
     folder = tmp_path_factory.mktemp("population")
     parts, area = [], 0.0
     for index in range(TILES):
-        tile = write_tile(folder, index, products=(), size=3000, density=DENSITY, release="DR4.0", seed=11)
+        tile = write_tile(
+            folder, index, products=(), size=3000, density=DENSITY, release="DR4.0", seed=11
+        )
         table = tile.table
         total = table["MAG_AUTO"] + fits.getval(tile.catalogue, "DMAG_R") - table["EXTINCTION_r"]
         magnitudes = np.stack([table[f"MAG_GAAP_{band}"] for band in BANDS], axis=1)
         bright = (total < 20) & (table["CLASS_STAR"] < 0.5) & (table["SG2DPHOT"] == 0)
         bright &= (np.abs(magnitudes) < 90).all(axis=1) & (tile.truth("kind") == "galaxy")
-        columns = ("z", "red", "absolute_r", "bulge_fraction", "disc_radius", "bulge_radius", "flux_g", "flux_r")
-        parts.append(
-            {name: tile.truth(name)[bright] for name in columns} | {"m": magnitudes[bright], "r": total[bright]}
+        columns = (
+            "z",
+            "red",
+            "absolute_r",
+            "bulge_fraction",
+            "disc_radius",
+            "bulge_radius",
+            "flux_g",
+            "flux_r",
         )
-        area += geometry.catalogue_rectangle(geometry.cell_of_tile(index, tile.settings), tile.settings).area
+        parts.append(
+            {name: tile.truth(name)[bright] for name in columns}
+            | {"m": magnitudes[bright], "r": total[bright]}
+        )
+        area += geometry.catalogue_rectangle(
+            geometry.cell_of_tile(index, tile.settings), tile.settings
+        ).area
     joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     return joined | {"area": area}
 
@@ -53,7 +66,9 @@ def test_red_galaxies_are_red_large_in_bulge_and_bright(sample):
     red = sample["red"]
     g_r = -2.5 * np.log10(sample["flux_g"] / sample["flux_r"])
     assert np.median(g_r[red]) - np.median(g_r[~red]) > 0.3
-    assert np.median(sample["bulge_fraction"][red]) > 0.5 > np.median(sample["bulge_fraction"][~red])
+    assert (
+        np.median(sample["bulge_fraction"][red]) > 0.5 > np.median(sample["bulge_fraction"][~red])
+    )
     assert np.median(sample["absolute_r"][red]) < np.median(sample["absolute_r"][~red])
 
 
@@ -74,7 +89,10 @@ def test_nine_bands_beat_four_and_red_galaxies_are_easier(sample):
     for count in (4, 9):
         features = np.column_stack([m[:, :count], sample["r"]])
         fit = make_pipeline(
-            StandardScaler(), PolynomialFeatures(3), StandardScaler(), RidgeCV(np.geomspace(0.01, 100, 9))
+            StandardScaler(),
+            PolynomialFeatures(3),
+            StandardScaler(),
+            RidgeCV(np.geomspace(0.01, 100, 9)),
         )
         fit.fit(features[train], np.log1p(z[train]))
         guess = np.expm1(fit.predict(features[test]))

@@ -3,10 +3,9 @@
 import galsim
 import numpy as np
 import pytest
-
-from pipeline.simulation import galaxies, geometry, luminosity, mixtures, render, scene, spectra
-from pipeline.simulation.dice import Dice, keys
-from pipeline.simulation.rows import take
+from photoz_run.simulation import galaxies, geometry, luminosity, mixtures, render, scene, spectra
+from photoz_run.simulation.dice import Dice, keys
+from photoz_run.simulation.rows import take
 
 SIZE = 101
 
@@ -15,7 +14,15 @@ def draw(index, radius, q, angle, fwhm, flux=1e-8):
     image = np.zeros((SIZE, SIZE), np.float32)
     weight = flux * mixtures.sersic_weights(np.array([float(index)]))
     variance = (radius * spectra.data().sersic_sigma)[None, :] ** 2
-    shape = render.blobs(np.array([50.2]), np.array([49.7]), np.array([angle]), variance, variance * q**2, weight, fwhm)
+    shape = render.blobs(
+        np.array([50.2]),
+        np.array([49.7]),
+        np.array([angle]),
+        variance,
+        variance * q**2,
+        weight,
+        fwhm,
+    )
     render.add(image, shape, 5e-4, 1e-13)
     return image
 
@@ -40,7 +47,10 @@ def draw_with_galsim(index, radius, q, angle, fwhm, flux=1e-8):
     ],
 )
 def test_sersic_profiles_in_moffat_seeing(index, radius, q, angle, fwhm):
-    ours, theirs = draw(index, radius, q, angle, fwhm), draw_with_galsim(index, radius, q, angle, fwhm)
+    ours, theirs = (
+        draw(index, radius, q, angle, fwhm),
+        draw_with_galsim(index, radius, q, angle, fwhm),
+    )
     assert np.abs(ours - theirs).max() < 0.005 * theirs.max()
     stamp = slice(32, 68)
     np.testing.assert_allclose(ours[stamp, stamp].sum(), theirs[stamp, stamp].sum(), rtol=0.002)
@@ -80,14 +90,18 @@ def test_aperture_flux_equals_a_sum_over_pixels():
     for n in range(0, len(bright), 5):
         total = 0.0
         parts = zip(light.major_NG[n], light.minor_NG[n], light.flux_BNG[2, n], strict=True)
-        clumps = zip(light.clump_variance_NK[n], light.clump_flux_BNK[2, n], light.offset_NK2[n], strict=True)
+        clumps = zip(
+            light.clump_variance_NK[n], light.clump_flux_BNK[2, n], light.offset_NK2[n], strict=True
+        )
         for va, vb, flux, da, db in [
             *((va, vb, flux, 0.0, 0.0) for va, vb, flux in parts),
             *((v, v, flux, *offset) for v, flux, offset in clumps),
         ]:
             va, vb = max(va, 0.06**2), max(vb, 0.06**2)
             peak = flux / (2 * np.pi * np.sqrt(va * vb))
-            total += (peak * np.exp(-0.5 * ((along - da) ** 2 / va + (across - db) ** 2 / vb)) * aperture).sum()
+            total += (
+                peak * np.exp(-0.5 * ((along - da) ** 2 / va + (across - db) ** 2 / vb)) * aperture
+            ).sum()
         np.testing.assert_allclose(closed[n], total, rtol=0.01)
 
 
@@ -98,7 +112,9 @@ def test_a_point_source_gives_its_whole_flux_through_any_aperture():
         np.zeros((1, 0, 2)), np.zeros((1, 0)), np.zeros((9, 1, 0)),
     )  # fmt: skip
     for size in (0.7, 2.0):
-        np.testing.assert_allclose(mixtures.aperture_flux(point, 0, size * one, 0.5 * size * one), 3e-9)
+        np.testing.assert_allclose(
+            mixtures.aperture_flux(point, 0, size * one, 0.5 * size * one), 3e-9
+        )
 
 
 def test_clumps_are_bluer_than_their_disc_and_follow_two_arms():
@@ -118,7 +134,7 @@ def test_clumps_are_bluer_than_their_disc_and_follow_two_arms():
 
 
 def test_every_cell_owns_its_objects_so_that_tiles_share_them():
-    from pipeline.simulation.settings import SimulationSettings
+    from photoz_run.simulation.settings import SimulationSettings
 
     settings = SimulationSettings(size=2000, density=5)
     cells = [geometry.cell_of_tile(index, settings) for index in (0, 2)]

@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 from astropy.cosmology import FlatLambdaCDM
-
-from pipeline.simulation import cosmology, luminosity, spectra
+from photoz_run.simulation import cosmology, luminosity, spectra
 
 
 def test_a_source_flat_in_frequency_has_the_same_ab_magnitude_in_every_band():
@@ -19,7 +18,9 @@ def test_a_power_law_keeps_its_colours_and_dims_with_redshift(slope):
     z = np.array([0.0, 0.1234, 0.4])
     power_law = np.exp(slope * (spectra.data().ln_wave_L - 8))
     flux = spectra.all_band_fluxes(np.broadcast_to(power_law, (3, len(power_law))), z)
-    np.testing.assert_allclose(flux / flux[0], np.tile((1 + z)[:, None] ** (-slope - 1), 9), rtol=1e-4)
+    np.testing.assert_allclose(
+        flux / flux[0], np.tile((1 + z)[:, None] ** (-slope - 1), 9), rtol=1e-4
+    )
 
 
 def test_synthetic_magnitudes_equal_the_integral_over_wavelength():
@@ -31,7 +32,9 @@ def test_synthetic_magnitudes_equal_the_integral_over_wavelength():
     colours = []
     for band in (1, 2, 6):
         response = data.weights_BL[band] / wave**2
-        in_frequency = np.trapezoid(seen * wave * response, wave) / np.trapezoid(response / wave, wave)
+        in_frequency = np.trapezoid(seen * wave * response, wave) / np.trapezoid(
+            response / wave, wave
+        )
         colours.append(-2.5 * np.log10(in_frequency))
     flux = spectra.all_band_fluxes(template[None, :], np.array([z]))[0, [1, 2, 6]]
     np.testing.assert_allclose(np.diff(-2.5 * np.log10(flux)), np.diff(colours), atol=0.002)
@@ -65,7 +68,9 @@ def test_residual_curves_have_the_stated_rms_and_length():
 def test_dust_reddens_by_its_law():
     through = spectra.dust_transmission(np.array([1.0]), np.array([1.0]))[0]
     wave = np.exp(spectra.data().ln_wave_L)
-    np.testing.assert_allclose(np.interp([5500, 11000], wave, -2.5 * np.log10(through)), [1.0, 0.5], atol=1e-3)
+    np.testing.assert_allclose(
+        np.interp([5500, 11000], wave, -2.5 * np.log10(through)), [1.0, 0.5], atol=1e-3
+    )
 
 
 def test_distances_and_volumes_agree_with_astropy():

@@ -7,19 +7,21 @@ import pyarrow.parquet as pq
 import pytest
 import typer
 from astropy.io import fits
+from photoz_run.cli.simulate import simulate
+from photoz_run.errors import ConfigError
+from photoz_run.simulation.settings import SimulationSettings
+from photoz_run.simulation.survey import simulate_survey
 from support.simulation import write_tile
 from typer.testing import CliRunner
-
-from pipeline.cli.simulate import simulate
-from pipeline.errors import ConfigError
-from pipeline.simulation.settings import SimulationSettings
-from pipeline.simulation.survey import simulate_survey
 
 SMALL = {"size": 300, "density": 40.0, "release": "DR4.0", "seed": 5}
 
 
 def digests(folder):
-    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir())}
+    return {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.iterdir())
+    }
 
 
 @pytest.fixture(scope="module")
@@ -64,14 +66,21 @@ def test_truth_has_a_row_for_every_source_of_every_catalogue(survey):
 
 def test_spectroscopy_looks_like_gama(tmp_path):
     made = [
-        write_tile(tmp_path / str(k), k, products=(), size=2000, density=40, release="DR4.0", seed=9) for k in range(3)
+        write_tile(
+            tmp_path / str(k), k, products=(), size=2000, density=40, release="DR4.0", seed=9
+        )
+        for k in range(3)
     ]
     spec = {name: np.concatenate([tile.made.spectroscopy[name].to_numpy() for tile in made])
             for name in ("ID", "Z", "NQ", "SC", "uberclass", "mag_r")}  # fmt: skip
-    z_true = {name: z for tile in made for name, z in zip(tile.truth("ID"), tile.truth("z"), strict=True)}
+    z_true = {
+        name: z for tile in made for name, z in zip(tile.truth("ID"), tile.truth("z"), strict=True)
+    }
     assert spec["mag_r"].max() < 19.8
     good = (spec["NQ"] > 2) & (spec["uberclass"] == 1) & (spec["SC"] > 3)
-    error = np.array([z - z_true[name] for name, z in zip(spec["ID"], spec["Z"], strict=True)]) / (1 + spec["Z"])
+    error = np.array([z - z_true[name] for name, z in zip(spec["ID"], spec["Z"], strict=True)]) / (
+        1 + spec["Z"]
+    )
     assert good.sum() > 500
     assert 1e-4 < 1.4826 * np.median(np.abs(error[good])) < 3e-4
     assert (np.abs(error[good]) > 0.005).mean() < 0.01
@@ -99,9 +108,12 @@ def test_requests_for_nothing_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "why"), [("file", "File exists"), ("file/survey", "Not a directory"), ("used", "is not empty")]
+    ("name", "why"),
+    [("file", "File exists"), ("file/survey", "Not a directory"), ("used", "is not empty")],
 )
-def test_a_folder_that_cannot_be_used_is_refused_in_one_line_without_a_progress_bar(tmp_path, capfd, name, why):
+def test_a_folder_that_cannot_be_used_is_refused_in_one_line_without_a_progress_bar(
+    tmp_path, capfd, name, why
+):
     (tmp_path / "file").write_text("mine")
     (tmp_path / "used").mkdir()
     (tmp_path / "used" / "other").write_text("mine")
@@ -113,7 +125,17 @@ def test_a_folder_that_cannot_be_used_is_refused_in_one_line_without_a_progress_
 def test_the_command_writes_a_survey_and_says_so(tmp_path):
     app = typer.Typer()
     app.command()(simulate)
-    arguments = [str(tmp_path / "out"), "--tiles", "1", "--size", "300", "--density", "5", "--jobs", "1"]
+    arguments = [
+        str(tmp_path / "out"),
+        "--tiles",
+        "1",
+        "--size",
+        "300",
+        "--density",
+        "5",
+        "--jobs",
+        "1",
+    ]
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 0, result.output
     assert "1 tile in" in result.output

@@ -56,7 +56,18 @@ def simulated_tiles(tmp_path_factory) -> Path:
 def undisturbed_simulated(simulated_tiles, tmp_path_factory) -> dict[str, bytes]:
     """The catalogue of a local run over the simulated tiles, as the scripts of deploy/ make it."""
     out = tmp_path_factory.mktemp("undisturbed") / "out"
-    said = command(["--tiles", "all", "--data", str(simulated_tiles), "--out", str(out), "--formats", "parquet,fits"])
+    said = command(
+        [
+            "--tiles",
+            "all",
+            "--data",
+            str(simulated_tiles),
+            "--out",
+            str(out),
+            "--formats",
+            "parquet,fits",
+        ]
+    )
     assert said.returncode == 0, said.stderr
     return contents(out)
 
@@ -65,8 +76,19 @@ def undisturbed_simulated(simulated_tiles, tmp_path_factory) -> dict[str, bytes]
 def simulated_run(slurm, simulated_tiles, tmp_path) -> Iterator[SlurmRun]:
     """A run of the bundled model over the simulated tiles whose workers are jobs."""
     out = tmp_path / "out"
-    arguments = ["--tiles", "all", "--data", str(simulated_tiles), "--out", str(out), "--formats", "parquet,fits"]
-    with SlurmRun(slurm, [*arguments, "--cluster", "slurm", *JOB], out, Hold(tmp_path / "held")) as run:
+    arguments = [
+        "--tiles",
+        "all",
+        "--data",
+        str(simulated_tiles),
+        "--out",
+        str(out),
+        "--formats",
+        "parquet,fits",
+    ]
+    with SlurmRun(
+        slurm, [*arguments, "--cluster", "slurm", *JOB], out, Hold(tmp_path / "held")
+    ) as run:
         yield run
 
 

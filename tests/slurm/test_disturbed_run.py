@@ -24,8 +24,12 @@ def check(run, undisturbed, tiles):
     assert not list((run.out / "quarantine").rglob("*.json"))
     assert not list(run.out.glob(".tls-*"))
     status = run.status()
-    assert status["tiles"] == {"DONE": len(tiles)} | {name: 0 for name in status["tiles"] if name != "DONE"}
-    assert status["rows"] == sum(pq.read_metadata(path).num_rows for path in run.out.glob("tiles/*/*.parquet"))
+    assert status["tiles"] == {"DONE": len(tiles)} | {
+        name: 0 for name in status["tiles"] if name != "DONE"
+    }
+    assert status["rows"] == sum(
+        pq.read_metadata(path).num_rows for path in run.out.glob("tiles/*/*.parquet")
+    )
     assert status["working"] == []
     assert status["quarantined"] == {}
     marks = [json.loads(path.read_text()) for path in run.out.glob("tiles/*/*.json")]
@@ -62,14 +66,28 @@ def test_jobs_a_node_and_two_drivers_are_lost_and_the_catalogue_is_the_same(
 
     # The next driver is a job itself, and is warned of its wall-time.
     settings = {"DATA": str(simulated_tiles), "OUT": str(run.out), "WORKERS": "2", "MEMORY": "1GB"}
-    words = ["--chdir", str(tmp_path), "--cpus-per-task=1", "--mem=1G", "--time=10", "--signal=B:USR1@30"]
+    words = [
+        "--chdir",
+        str(tmp_path),
+        "--cpus-per-task=1",
+        "--mem=1G",
+        "--time=10",
+        "--signal=B:USR1@30",
+    ]
     driver = run.slurm.submit(run.environment | settings, *words, str(SCRIPTS / "driver.sbatch"))
     log = tmp_path / f"photoz-driver-{driver}.log"
     run.wait_for_try(tiles[3], 2)
     run.slurm.ask("scontrol", "update", f"JobId={driver}", "EndTime=now+60")
-    wait(lambda: run.slurm.state(driver) == "PENDING", "the job is warned and waits for its next turn", run.explain)
+    wait(
+        lambda: run.slurm.state(driver) == "PENDING",
+        "the job is warned and waits for its next turn",
+        run.explain,
+    )
     assert "resuming: 3 of 8 tiles are settled already" in log.read_text()
-    assert "stopped by SIGUSR1; finished tiles are kept, the same command resumes the run" in log.read_text()
+    assert (
+        "stopped by SIGUSR1; finished tiles are kept, the same command resumes the run"
+        in log.read_text()
+    )
     wait(lambda: not run.workers(), "the workers of both drivers have ended", run.explain)
 
     # Its next turn ends the run.
@@ -90,7 +108,11 @@ def test_the_jobs_of_an_array_share_a_run_directory_and_one_of_them_is_run_again
     words = ["--chdir", str(tmp_path), "--cpus-per-task=1", "--mem=1G", "--time=10", "--array"]
     script = str(SCRIPTS / "array.sbatch")
     array = run.slurm.submit(run.environment | settings, *words, "1-4", script)
-    wait(lambda: len(run.tries(tiles[3])) and len(run.status()["working"]) == 4, "four shares are at work", run.explain)
+    wait(
+        lambda: len(run.tries(tiles[3])) and len(run.status()["working"]) == 4,
+        "four shares are at work",
+        run.explain,
+    )
     run.slurm.ask("scancel", f"{array}_2")
     wait(lambda: run.slurm.state(f"{array}_2") == "CANCELLED", "one is cancelled", run.explain)
     run.hold.let_go(*tiles)
@@ -106,7 +128,14 @@ def test_the_jobs_of_an_array_share_a_run_directory_and_one_of_them_is_run_again
 
 def test_the_doctor_finds_a_job_in_which_a_run_can_work(simulated_run, tmp_path):
     run = simulated_run
-    words = ["--chdir", str(tmp_path), "--output=/dev/null", "--cpus-per-task=2", "--mem=4G", "--wrap"]
+    words = [
+        "--chdir",
+        str(tmp_path),
+        "--output=/dev/null",
+        "--cpus-per-task=2",
+        "--mem=4G",
+        "--wrap",
+    ]
     job = run.slurm.submit(run.environment, *words, "photoz doctor --json > doctor.json")
     wait(lambda: run.slurm.state(job) in ("COMPLETED", "FAILED"), "the job has ended")
     found = json.loads((tmp_path / "doctor.json").read_text())

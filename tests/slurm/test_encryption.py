@@ -35,7 +35,10 @@ def test_keys_are_private_while_a_run_lasts_and_strangers_reach_nothing_but_clos
     assert str(keys["tls_worker_key.pem"]) in script
     assert "BEGIN" not in script  # no key stands in the script itself
     scheduler = re.search(r"tls://[\d.]+:\d+", script)[0]
-    own = {name: str(folder / f"{name}.pem") for name in ("tls_ca_file", "tls_client_cert", "tls_client_key")}
+    own = {
+        name: str(folder / f"{name}.pem")
+        for name in ("tls_ca_file", "tls_client_cert", "tls_client_key")
+    }
     with Client(scheduler, security=Security(require_encryption=True, **own)) as friend:
         assert len(friend.nthreads()) == 2
     for address, security in (

@@ -10,7 +10,9 @@ from support.slurm_runs import TILES
 pytestmark = pytest.mark.slurm
 
 
-def test_a_lost_job_of_two_workers_is_replaced_and_not_ended_while_one_of_them_has_a_tile(run, undisturbed, tmp_path):
+def test_a_lost_job_of_two_workers_is_replaced_and_not_ended_while_one_of_them_has_a_tile(
+    run, undisturbed, tmp_path
+):
     (tmp_path / "two.toml").write_text("[cluster]\nprocesses = 2\n")
     run.hold.hold(*TILES)
     # Two workers, and both tiles again in processes of their own: 900 MB were seen.
@@ -81,7 +83,10 @@ def test_jobs_that_never_bring_a_worker_end_the_run_with_their_numbers(run, tmp_
     (tmp_path / "broken.toml").write_text("[cluster]\njob_script_prologue = ['exit 1']\n")
     code, said = run.to_end("--workers", "1", "--config", str(tmp_path / "broken.toml"))
     assert code == 2
-    assert "ended before their worker had started; what they printed stands in logs/jobs of the run directory" in said
+    assert (
+        "ended before their worker had started; what they printed stands in logs/jobs of the run directory"
+        in said
+    )
     assert "Traceback" not in said
     assert run.workers() == []
 
@@ -90,7 +95,9 @@ def test_a_job_that_slurm_refuses_gives_one_line_and_exit_status_2(run):
     code, said = run.to_end("--workers", "2", "--queue", "nowhere")
     assert code == 2
     (line,) = said.strip().splitlines()[-1:]
-    assert line.startswith("photoz-run: cluster: the batch system refused a worker job: sbatch: error:")
+    assert line.startswith(
+        "photoz-run: cluster: the batch system refused a worker job: sbatch: error:"
+    )
     assert "invalid partition specified: nowhere" in line
     assert "Traceback" not in said
     assert run.workers() == []
@@ -117,10 +124,16 @@ def test_a_tile_that_takes_more_memory_than_its_job_has_is_quarantined_alone(run
     code, said = run.to_end("--workers", "2")
     assert code == 3, said
     record = outcome(run.out, TILES[2])
-    assert (record["status"], record["error"], len(run.tries(TILES[2]))) == ("QUARANTINED", "LostWorker", 3)
+    assert (record["status"], record["error"], len(run.tries(TILES[2]))) == (
+        "QUARANTINED",
+        "LostWorker",
+        3,
+    )
     assert "out of memory" in record["reason"]
     assert run.status()["tiles"] | {"DONE": 5, "QUARANTINED": 1} == run.status()["tiles"]
-    whole = {name: content for name, content in undisturbed.items() if not name.startswith(TILES[2])}
+    whole = {
+        name: content for name, content in undisturbed.items() if not name.startswith(TILES[2])
+    }
     assert run.contents() == whole
 
 
@@ -135,7 +148,10 @@ def test_a_worker_job_gets_the_gpus_that_were_asked_for(run, tmp_path):
     assert "#SBATCH --gres=gpu:1\n" in run.slurm.script(job.id)
     assert "gres:gpu:1" in run.slurm.ask("squeue", "--noheader", "--job", job.id, "--format", "%b")
     assert (tmp_path / "gpus").read_text().strip() in ("0", "1")
-    seen = {one.environ().get("CUDA_VISIBLE_DEVICES") for one in run.slurm.processes(SLURM_JOB_ID=job.id)}
+    seen = {
+        one.environ().get("CUDA_VISIBLE_DEVICES")
+        for one in run.slurm.processes(SLURM_JOB_ID=job.id)
+    }
     assert seen == {(tmp_path / "gpus").read_text().strip()}
     run.hold.let_go(*TILES)
     assert run.finish()[0] == 0

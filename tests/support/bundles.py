@@ -7,8 +7,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
-
-from models.contract import (
+from photoz_models.contract import (
     IMAGE_BANDS,
     MAGNITUDE_BANDS,
     MAGNITUDES,
@@ -20,7 +19,7 @@ from models.contract import (
     Training,
     write_contract,
 )
-from models.golden import Golden, golden_inputs, record
+from photoz_models.golden import Golden, golden_inputs, record
 
 FLUX_SCALE = 1e10
 WIDTH = 0.04
@@ -47,7 +46,11 @@ def closed_form(
     colour_N = np.where(np.isfinite(colour_N), colour_N, MISSING_COLOUR)
     z_N = np.clip(0.1 + 0.1 * colour_N + 0.05 * mean_N, z_min, z_max).astype(np.float32)
     quantiles_NQ = z_N[:, None] + WIDTH * (np.array(levels, np.float32) - 0.5)
-    return z_N, quantiles_NQ.astype(np.float32), np.abs(colour_N - MISSING_COLOUR).astype(np.float32)
+    return (
+        z_N,
+        quantiles_NQ.astype(np.float32),
+        np.abs(colour_N - MISSING_COLOUR).astype(np.float32),
+    )
 
 
 def closed_form_contract(**overrides: Any) -> ModelContract:
@@ -69,7 +72,13 @@ def closed_form_contract(**overrides: Any) -> ModelContract:
         "z_max": 1.0,
         "domain": Domain(meaning="|g - r - 0.5|", fraction_inside=0.9, magnitude_limits={}),
         "training": Training(
-            set_name="none: a formula", digest="", simulated=True, number=0, date="", commit="", seed=0
+            set_name="none: a formula",
+            digest="",
+            simulated=True,
+            number=0,
+            date="",
+            commit="",
+            seed=0,
         ),
         "test_metrics": {},
         "licence": "BSD-3-Clause",
@@ -79,7 +88,11 @@ def closed_form_contract(**overrides: Any) -> ModelContract:
     if "golden" in overrides:
         return contract
     inputs = golden_inputs(
-        GOLDEN_SEED, 6, len(contract.image_bands), len(contract.magnitude_bands), contract.stamp_size
+        GOLDEN_SEED,
+        6,
+        len(contract.image_bands),
+        len(contract.magnitude_bands),
+        contract.stamp_size,
     )
     outputs = closed_form(*inputs, contract.quantile_levels, contract.z_min, contract.z_max)
     return contract.model_copy(update={"golden": record(GOLDEN_SEED, outputs)})
@@ -134,13 +147,26 @@ def _graph(contract: ModelContract) -> onnx.ModelProto:
         node("Sub", ["colour", "half"], ["from_centre"]),
         node("Abs", ["from_centre"], [OUTPUTS[2]]),
     ]
-    inputs = {STAMPS: ["N", *contract.stamp_shape()], MAGNITUDES: ["N", len(contract.magnitude_bands)]}
-    outputs = {OUTPUTS[0]: ["N"], OUTPUTS[1]: ["N", len(contract.quantile_levels)], OUTPUTS[2]: ["N"]}
+    inputs = {
+        STAMPS: ["N", *contract.stamp_shape()],
+        MAGNITUDES: ["N", len(contract.magnitude_bands)],
+    }
+    outputs = {
+        OUTPUTS[0]: ["N"],
+        OUTPUTS[1]: ["N", len(contract.quantile_levels)],
+        OUTPUTS[2]: ["N"],
+    }
     graph = helper.make_graph(
         nodes,
         "closed_form",
-        [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in inputs.items()],
-        [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in outputs.items()],
+        [
+            helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+            for name, shape in inputs.items()
+        ],
+        [
+            helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+            for name, shape in outputs.items()
+        ],
         [numpy_helper.from_array(value, name) for name, value in constants.items()],
     )
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)

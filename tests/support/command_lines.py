@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 import typer
-
-from pipeline.cli import photoz, run
-from pipeline.cli.console import spread
+from photoz_run.cli import photoz, run
+from photoz_run.cli.console import spread
 
 PROGRAMS = ("photoz-run", "photoz")
 SPAN = re.compile(r"(?<!`)`(photoz(?:-run)? [^`]+)`(?!`)", re.DOTALL)
@@ -32,7 +31,9 @@ def in_shell(line: str) -> Iterator[list[str]]:
         if word in ENDS:
             names = [one.rpartition("/")[2] for one in words]
             # An image may have the program's name: docker run photoz-run photoz-run ...
-            start = next((n for n, pair in enumerate(pairwise([*names, ""])) if _starts(*pair)), None)
+            start = next(
+                (n for n, pair in enumerate(pairwise([*names, ""])) if _starts(*pair)), None
+            )
             if start is not None:
                 yield [names[start], *(one for one in words[start + 1 :] if one != "...")]
             words = []
@@ -47,14 +48,18 @@ def _starts(name: str, following: str) -> bool:
 def parse(command: list[str], incomplete: bool = False) -> None:
     """Let the real command parse the words; its usage error is raised. ``incomplete``: arguments may be missing."""
     program, *words = command
-    app, several = (photoz.app, photoz.SEVERAL) if program == "photoz" else (_photoz_run(), run.SEVERAL)
+    app, several = (
+        (photoz.app, photoz.SEVERAL) if program == "photoz" else (_photoz_run(), run.SEVERAL)
+    )
     part, context = typer.main.get_command(app), None
     name, words = program, spread(words, several)
     while True:
         try:
             context = part.make_context(name, words, parent=context)
         except Exception as error:
-            allowed = ("MissingParameter", "NoArgsIsHelpError", "Exit") if incomplete else ("Exit",)  # --help exits
+            allowed = (
+                ("MissingParameter", "NoArgsIsHelpError", "Exit") if incomplete else ("Exit",)
+            )  # --help exits
             if type(error).__name__ in allowed:
                 return
             raise

@@ -11,9 +11,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from astropy.io import fits
-
-from pipeline.catalogue.fits_stream import write_hdu
-from pipeline.release.folder import write_sums
+from photoz_run.catalogue.fits_stream import write_hdu
+from photoz_run.release.folder import write_sums
 
 PRODUCTS = ("parquet", "fits", "hats", "pdf")
 NAME = "sim"
@@ -55,16 +54,22 @@ def forge(
         _forge_pdf(folder / f"{NAME}_pdf.hdf5", [one for one in order if one not in drop])
 
 
-def forge_fits(folder: Path, change: Callable[[Any], Any], cards: Mapping[str, Any] | None = None) -> None:
+def forge_fits(
+    folder: Path, change: Callable[[Any], Any], cards: Mapping[str, Any] | None = None
+) -> None:
     """Rewrite the FITS file with right sums: ``change`` gets the records of the catalogue and returns others."""
     path = folder / f"{NAME}.fits"
     content = path.read_bytes()
     with fits.open(path) as hdus, (folder / "forged").open("wb") as file:
         for hdu in hdus:
             header, start = hdu.header.copy(), hdu.fileinfo()["datLoc"]
-            data = content[start : start + hdu.header.get("NAXIS1", 0) * hdu.header.get("NAXIS2", 0)]
+            data = content[
+                start : start + hdu.header.get("NAXIS1", 0) * hdu.header.get("NAXIS2", 0)
+            ]
             if hdu.name == "PHOTOZ":
-                rows = change(np.frombuffer(data, np.dtype(hdu.columns.dtype).newbyteorder(">")).copy())
+                rows = change(
+                    np.frombuffer(data, np.dtype(hdu.columns.dtype).newbyteorder(">")).copy()
+                )
                 data = rows.tobytes()
                 header.update(cards or {})
                 header["NAXIS2"] = len(rows)
@@ -103,7 +108,9 @@ def substitute(path: Path, old: str, new: str) -> None:
     path.write_text(text)
 
 
-def _forge_parquet(path: Path, drop: Sequence[str], change: Mapping[str, Mapping[str, Any]]) -> None:
+def _forge_parquet(
+    path: Path, drop: Sequence[str], change: Mapping[str, Mapping[str, Any]]
+) -> None:
     table = pq.read_table(path, partitioning=None)
     rows = [row | change.get(row["ID"], {}) for row in table.to_pylist() if row["ID"] not in drop]
     pq.write_table(pa.Table.from_pylist(rows, schema=table.schema), path, compression="zstd")

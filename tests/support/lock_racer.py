@@ -12,8 +12,8 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from pipeline.errors import ConfigError
-from pipeline.run.lock import RunLock
+from photoz_run.errors import ConfigError
+from photoz_run.run.lock import RunLock
 
 
 def main() -> None:
@@ -22,7 +22,9 @@ def main() -> None:
     dice = random.Random(seed)
 
     def slow(event: str, arguments: tuple[object, ...]) -> None:
-        if event in ("open", "os.rename", "os.link", "os.remove") and str(arguments[0]).startswith(str(folder)):
+        if event in ("open", "os.rename", "os.link", "os.remove") and str(arguments[0]).startswith(
+            str(folder)
+        ):
             time.sleep(0.02 * dice.random() ** 3)
 
     sys.addaudithook(slow)

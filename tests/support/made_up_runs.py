@@ -7,15 +7,14 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-
-from pipeline import flags
-from pipeline.catalogue.provenance import InputFile, Provenance, inputs_digest, tile_provenance
-from pipeline.catalogue.table import dictionary_schema
-from pipeline.catalogue.tile_files import write_tile
-from pipeline.config import RunConfig
-from pipeline.records import Status, TileOutcome, TileRef
-from pipeline.run.ledger import MANIFEST_SCHEMA, RunDirectory, make_folder, run_digest, write_json
-from pipeline.schema import QUANTILES
+from photoz_run import flags
+from photoz_run.catalogue.provenance import InputFile, Provenance, inputs_digest, tile_provenance
+from photoz_run.catalogue.table import dictionary_schema
+from photoz_run.catalogue.tile_files import write_tile
+from photoz_run.config import RunConfig
+from photoz_run.records import Status, TileOutcome, TileRef
+from photoz_run.run.ledger import MANIFEST_SCHEMA, RunDirectory, make_folder, run_digest, write_json
+from photoz_run.schema import QUANTILES
 
 EXCLUDED = 7
 """Rows of each tile's catalogue that the selection is said to have left out."""
@@ -66,12 +65,20 @@ class MadeUpRun:
     def path(self) -> Path:
         return self.directory.path
 
-    def add(self, tile: str, table: pa.Table, footprint: Sequence[tuple[float, float]] = ()) -> TileOutcome:
+    def add(
+        self, tile: str, table: pa.Table, footprint: Sequence[tuple[float, float]] = ()
+    ) -> TileOutcome:
         """Write a tile's file and its record."""
         folder = self.directory.tile_folder(tile)
         make_folder(folder)
         ref = TileRef(tile, "DR5", Path(f"{tile}_cat.fits"), {})
-        files = write_tile(table, folder, tile, ["parquet"], tile_provenance(self.provenance, ref, self.inputs[tile]))
+        files = write_tile(
+            table,
+            folder,
+            tile,
+            ["parquet"],
+            tile_provenance(self.provenance, ref, self.inputs[tile]),
+        )
         return self.record(
             tile,
             Status.DONE,
@@ -121,7 +128,9 @@ def tile_rows(
     }
     blind_N = (values["PHOTOZ_FLAG"] & flags.bit("NO_REDSHIFT")) != 0
     arrays = [
-        pa.array(values[field.name], field.type, mask=blind_N if field.name.startswith("Z_") else None)
+        pa.array(
+            values[field.name], field.type, mask=blind_N if field.name.startswith("Z_") else None
+        )
         for field in dictionary_schema("photoz")
     ]
     return pa.Table.from_arrays(arrays, schema=dictionary_schema("photoz"))
@@ -130,7 +139,12 @@ def tile_rows(
 def square(ra: float, dec: float, half: float) -> tuple[tuple[float, float], ...]:
     """The corners of a coadd around a place, deg."""
     wide = half / np.cos(np.radians(dec))
-    return ((ra + wide, dec - half), (ra + wide, dec + half), (ra - wide, dec + half), (ra - wide, dec - half))
+    return (
+        (ra + wide, dec - half),
+        (ra + wide, dec + half),
+        (ra - wide, dec + half),
+        (ra - wide, dec - half),
+    )
 
 
 def names_by_place(ra_N: NDArray[np.float64], dec_N: NDArray[np.float64]) -> NDArray[np.str_]:
@@ -139,7 +153,9 @@ def names_by_place(ra_N: NDArray[np.float64], dec_N: NDArray[np.float64]) -> NDA
     return np.array([f"KiDSDR5 J{ra:09d}{dec:+010d}" for ra, dec in numbers])
 
 
-def strip(path: Path, tiles: int, rows: int, overlap: float = 0.05, quantiles: int = 0) -> MadeUpRun:
+def strip(
+    path: Path, tiles: int, rows: int, overlap: float = 0.05, quantiles: int = 0
+) -> MadeUpRun:
     """A strip of tiles of a square degree along the equator; each shares the sources of ``overlap`` deg with the next.
 
     ``rows`` sources lie in each degree, so that a tile has ``rows`` and those of its overlaps. With ``quantiles`` each
@@ -149,10 +165,16 @@ def strip(path: Path, tiles: int, rows: int, overlap: float = 0.05, quantiles: i
     run = MadeUpRun(path, names)
     sources = [_degree(k, rows) for k in range(-1, tiles + 1)]
     for k, name in enumerate(names):
-        ra_N, dec_N, ids = (np.concatenate(parts) for parts in zip(*sources[k : k + 3], strict=True))
+        ra_N, dec_N, ids = (
+            np.concatenate(parts) for parts in zip(*sources[k : k + 3], strict=True)
+        )
         inside_N = np.abs(ra_N - 10 - k) <= 0.5 + overlap / 2
-        flag_N = np.where(np.random.default_rng(k).random(int(inside_N.sum())) < 0.1, 1, 0).astype(np.int32)
-        table = tile_rows(name, ids[inside_N], ra_N[inside_N], dec_N[inside_N], seed=k, PHOTOZ_FLAG=flag_N)
+        flag_N = np.where(np.random.default_rng(k).random(int(inside_N.sum())) < 0.1, 1, 0).astype(
+            np.int32
+        )
+        table = tile_rows(
+            name, ids[inside_N], ra_N[inside_N], dec_N[inside_N], seed=k, PHOTOZ_FLAG=flag_N
+        )
         if quantiles:
             table = with_quantiles(table, quantiles)
         run.add(name, table, square(10.0 + k, 0.0, 0.5 + overlap / 2))
@@ -161,7 +183,9 @@ def strip(path: Path, tiles: int, rows: int, overlap: float = 0.05, quantiles: i
 
 def with_quantiles(table: pa.Table, number: int) -> pa.Table:
     """The rows with so many quantiles in ``Z_QUANTILES``; a row without redshift has none."""
-    value_NQ = np.sort(np.random.default_rng(number).random((len(table), number), np.float32), axis=1)
+    value_NQ = np.sort(
+        np.random.default_rng(number).random((len(table), number), np.float32), axis=1
+    )
     about = {"levels": ",".join(f"{(k + 0.5) / number:.6f}" for k in range(number))}
     lists = pa.FixedSizeListArray.from_arrays(
         pa.array(value_NQ.ravel()), number, mask=table["Z_PHOT"].is_null().combine_chunks()
@@ -169,7 +193,9 @@ def with_quantiles(table: pa.Table, number: int) -> pa.Table:
     return table.append_column(pa.field(QUANTILES.name, lists.type, True, about), lists)
 
 
-def _degree(number: int, rows: int) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.str_]]:
+def _degree(
+    number: int, rows: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.str_]]:
     """Position and ID of the sources of one degree of the strip."""
     rng = np.random.default_rng([number + 1, rows])
     ra_N, dec_N = rng.uniform(9.5 + number, 10.5 + number, rows), rng.uniform(-0.5, 0.5, rows)

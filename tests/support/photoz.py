@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from photoz_run.cli import main
+from photoz_run.run import cluster
 
-from pipeline.cli import main
-from pipeline.run import cluster
 from support.runs import in_process, options, thread_client
 from support.tiles import Tile, change_rows, make_tile, set_pixels
 
@@ -29,7 +29,9 @@ def make_survey(folder: Path) -> Path:
         shutil.copy(path, path.with_name(path.name.replace("_-0.5_", "_-0.6_")))
     again = Tile(**{**vars(field), "name": AGAIN})
     set_pixels(field.image("u", "msk"), lambda msk: np.where(np.arange(msk.shape[1]) < HALF, 64, 0))
-    set_pixels(again.image("u", "msk"), lambda msk: np.where(np.arange(msk.shape[1]) >= HALF, 64, 0))
+    set_pixels(
+        again.image("u", "msk"), lambda msk: np.where(np.arange(msk.shape[1]) >= HALF, 64, 0)
+    )
     change_rows(make_tile(folder, OTHER, seed=8).catalogue, _lose_magnitudes)
     change_rows(make_tile(folder, EMPTY).catalogue, lambda rows: rows[:0].copy())
     return folder

@@ -9,13 +9,12 @@ import tracemalloc
 from pathlib import Path
 
 import pyarrow as pa
-
-from pipeline.catalogue import fits_stream
-from pipeline.catalogue.release_parquet import write_release_parquet
-from pipeline.release import duplicates, merge
-from pipeline.release.assemble import make_release
-from pipeline.release.options import ReleaseOptions
-from pipeline.release.progress import Progress
+from photoz_run.catalogue import fits_stream
+from photoz_run.catalogue.release_parquet import write_release_parquet
+from photoz_run.release import duplicates, merge
+from photoz_run.release.assemble import make_release
+from photoz_run.release.options import ReleaseOptions
+from photoz_run.release.progress import Progress
 
 PIECE = 1 << 12
 

@@ -7,12 +7,11 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-
-from pipeline.catalogue.provenance import Provenance
-from pipeline.catalogue.release_fits import write_release_fits
-from pipeline.catalogue.release_parquet import write_release_parquet
-from pipeline.catalogue.release_record import ReleaseRecord, text_rows
-from pipeline.catalogue.table import dictionary_schema
+from photoz_run.catalogue.provenance import Provenance
+from photoz_run.catalogue.release_fits import write_release_fits
+from photoz_run.catalogue.release_parquet import write_release_parquet
+from photoz_run.catalogue.release_record import ReleaseRecord, text_rows
+from photoz_run.catalogue.table import dictionary_schema
 
 LEVELS = (0.025, 0.16, 0.5, 0.84, 0.975)
 RUN = Provenance(
@@ -71,7 +70,9 @@ def kept_values(n: int) -> dict[str, list[object]]:
         "THELI_NAME": ("a", "it's a longer name"),
         "FIELD": ("G9", "G23"),
     }
-    return {name: [None if k % 3 == 2 else pair[k % 3] for k in range(n)] for name, pair in ends.items()}
+    return {
+        name: [None if k % 3 == 2 else pair[k % 3] for k in range(n)] for name, pair in ends.items()
+    }
 
 
 def release_schema(kept: bool = True, quantiles: bool = True) -> pa.Schema:
@@ -79,12 +80,16 @@ def release_schema(kept: bool = True, quantiles: bool = True) -> pa.Schema:
     if kept:
         about = {"description": "of the input catalogue"}
         fields += [pa.field(name, kind, True, about) for name, kind in KEPT.items()]
-        fields[-3] = fields[-3].with_metadata(about | {"unit": "W/m2/Hz", "ucd": "phot.flux;em.opt"})
+        fields[-3] = fields[-3].with_metadata(
+            about | {"unit": "W/m2/Hz", "ucd": "phot.flux;em.opt"}
+        )
     if quantiles:
         (field,) = dictionary_schema("on_request")
         about = {key.decode(): value.decode() for key, value in field.metadata.items()}
         levels = {"levels": ",".join(f"{level:g}" for level in LEVELS)}
-        fields.append(pa.field(field.name, pa.list_(pa.float32(), len(LEVELS)), True, about | levels))
+        fields.append(
+            pa.field(field.name, pa.list_(pa.float32(), len(LEVELS)), True, about | levels)
+        )
     return pa.schema(fields)
 
 
@@ -107,7 +112,9 @@ def release_rows(n: int, first: int = 0, kept: bool = True, quantiles: bool = Tr
         columns |= {name: pa.array(values, KEPT[name]) for name, values in kept_values(n).items()}
     if quantiles:
         flat = pa.array((z_N[:, None] + np.array(LEVELS, np.float32) - 0.5).ravel())
-        columns["Z_QUANTILES"] = pa.FixedSizeListArray.from_arrays(flat, len(LEVELS), mask=pa.array(lacking_N))
+        columns["Z_QUANTILES"] = pa.FixedSizeListArray.from_arrays(
+            flat, len(LEVELS), mask=pa.array(lacking_N)
+        )
     for name in arrow.names:
         columns.setdefault(name, pa.array(z_N, mask=lacking_N))
     return pa.Table.from_arrays([columns[name] for name in arrow.names], schema=arrow)
@@ -115,10 +122,21 @@ def release_rows(n: int, first: int = 0, kept: bool = True, quantiles: bool = Tr
 
 def provenance_rows() -> pa.Table:
     """Two tiles that are in the catalogue, one that is not."""
-    good = {"RELEASE": "DR4", "STATUS": "DONE", "INPUTS_DIGEST": "12" * 32, "TILE_FILE_SHA256": "34" * 32, "REASON": ""}
+    good = {
+        "RELEASE": "DR4",
+        "STATUS": "DONE",
+        "INPUTS_DIGEST": "12" * 32,
+        "TILE_FILE_SHA256": "34" * 32,
+        "REASON": "",
+    }
     bad = good | {"STATUS": "QUARANTINED", "TILE_FILE_SHA256": "", "REASON": "naïve\nheader"}
     rows = [
-        {"TILE": "KIDS_1.0_-31.2", "FILE": "KiDS_DR4.0_1.0_-31.2_r_sci.fits", "BYTES": 2**40, **good},
+        {
+            "TILE": "KIDS_1.0_-31.2",
+            "FILE": "KiDS_DR4.0_1.0_-31.2_r_sci.fits",
+            "BYTES": 2**40,
+            **good,
+        },
         {"TILE": "KIDS_2.0_-31.2", "FILE": "KiDS_DR4.0_2.0_-31.2_r_sci.fits", "BYTES": 17, **good},
         {"TILE": "KIDS_3.0_-31.2", "FILE": "KiDS_DR4.0_3.0_-31.2_r_sci.fits", "BYTES": None, **bad},
     ]
@@ -145,7 +163,9 @@ def stream(kind: str, folder: Path, rows: int, at_once: int) -> int:
     if kind == "fits":
         write_release_fits(folder / "stream.fits", arrow, rows, batches(), RECORD, EXTENSIONS, {})
     else:
-        write_release_parquet(folder / "stream.parquet", arrow, batches(), RECORD, {}, group=2 * at_once)
+        write_release_parquet(
+            folder / "stream.parquet", arrow, batches(), RECORD, {}, group=2 * at_once
+        )
     return peak_bytes() - before
 
 

@@ -13,13 +13,12 @@ from typing import Any
 import dask
 import pytest
 from distributed import Client, LocalCluster
-
-from pipeline.cli.run import main
-from pipeline.config import RunConfig
-from pipeline.records import tile_group
-from pipeline.run import driver
-from pipeline.run.cluster import SETTINGS
-from pipeline.run.replacing import Demand
+from photoz_run.cli.run import main
+from photoz_run.config import RunConfig
+from photoz_run.records import tile_group
+from photoz_run.run import driver
+from photoz_run.run.cluster import SETTINGS
+from photoz_run.run.replacing import Demand
 
 COMMAND = str(Path(sys.executable).with_name("photoz-run"))
 
@@ -47,7 +46,9 @@ def start_command(arguments: list[str], largest_file: int | None = None) -> "sub
     )
 
 
-def command(arguments: list[str], largest_file: int | None = None) -> "subprocess.CompletedProcess[str]":
+def command(
+    arguments: list[str], largest_file: int | None = None
+) -> "subprocess.CompletedProcess[str]":
     """Run ``photoz-run`` to its end."""
     process = start_command(arguments, largest_file)
     out, err = process.communicate(timeout=300)
@@ -68,7 +69,9 @@ def thread_client(_config: RunConfig, _demand: Demand) -> Iterator[Client]:
     """A client whose one worker lives in this process, so that a test can reach into it."""
     with (
         dask.config.set(SETTINGS),
-        LocalCluster(n_workers=1, threads_per_worker=1, processes=False, dashboard_address="127.0.0.1:0") as cluster,
+        LocalCluster(
+            n_workers=1, threads_per_worker=1, processes=False, dashboard_address="127.0.0.1:0"
+        ) as cluster,
         Client(cluster) as client,
     ):
         yield client
@@ -76,7 +79,11 @@ def thread_client(_config: RunConfig, _demand: Demand) -> Iterator[Client]:
 
 def contents(out: Path) -> dict[str, bytes]:
     """The catalogue of a run: name and bytes of every tile file."""
-    return {path.name: path.read_bytes() for path in sorted((out / "tiles").glob("*/*")) if path.suffix != ".json"}
+    return {
+        path.name: path.read_bytes()
+        for path in sorted((out / "tiles").glob("*/*"))
+        if path.suffix != ".json"
+    }
 
 
 def tile_file(out: Path, tile: str, suffix: str = ".parquet") -> Path:

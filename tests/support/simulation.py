@@ -5,10 +5,9 @@ from pathlib import Path
 
 import numpy as np
 from astropy.io import fits
-
-from pipeline.simulation.settings import SimulationSettings
-from pipeline.simulation.tile import SimulatedTile, simulate_tile
-from pipeline.survey.names import catalogue_name, image_name
+from photoz_run.simulation.settings import SimulationSettings
+from photoz_run.simulation.tile import SimulatedTile, simulate_tile
+from photoz_run.survey.names import catalogue_name, image_name
 
 ALL = ("sci", "wei", "msk")
 
@@ -26,7 +25,9 @@ class Written:
 
     @property
     def catalogue(self) -> Path:
-        return self.folder / catalogue_name(self.settings.release, self.made.tile, self.settings.facts.band_list)
+        return self.folder / catalogue_name(
+            self.settings.release, self.made.tile, self.settings.facts.band_list
+        )
 
     @property
     def table(self) -> np.ndarray:

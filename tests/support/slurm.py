@@ -21,7 +21,17 @@ from pathlib import Path
 import psutil
 
 NODES = ("n1", "n2")
-PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "squeue", "scancel", "scontrol", "sinfo")
+PROGRAMS = (
+    "munged",
+    "slurmctld",
+    "slurmd",
+    "sbatch",
+    "srun",
+    "squeue",
+    "scancel",
+    "scontrol",
+    "sinfo",
+)
 PR_SET_PDEATHSIG = 1
 PATIENCE = 90.0
 """Seconds within which whatever is waited for must happen, on a slow and busy machine too."""
@@ -83,19 +93,27 @@ class Slurm:
     @property
     def environment(self) -> dict[str, str]:
         """This process's environment without a batch job that it may be in, and with this SLURM."""
-        outside = {name: value for name, value in os.environ.items() if not name.startswith(("SLURM", "SBATCH"))}
+        outside = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("SLURM", "SBATCH"))
+        }
         return outside | {"SLURM_CONF": str(self.folder / "slurm.conf")}
 
     def ask(self, *command: str) -> str:
         """What a SLURM command prints; its complaint is an error."""
-        done = subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=PATIENCE)
+        done = subprocess.run(
+            command, env=self.environment, capture_output=True, text=True, timeout=PATIENCE
+        )
         assert done.returncode == 0, f"{' '.join(command)}: {done.stderr}"
         return done.stdout.strip()
 
     def submit(self, environment: Mapping[str, str], *words: str) -> str:
         """Submit a batch job that gets this environment; its number."""
         command = ["sbatch", "--parsable", *words]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=PATIENCE)
+        done = subprocess.run(
+            command, env=environment, capture_output=True, text=True, timeout=PATIENCE
+        )
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
 
@@ -106,7 +124,9 @@ class Slurm:
     def jobs(self, name: str = "", ended: bool = False) -> list[Job]:
         """Jobs that wait, run or are being ended, by number; those that have ``ended`` too."""
         which = ["--states", "all"] if ended else []
-        lines = self.ask("squeue", "--noheader", "--array", *which, "--format", "%i %j %T %N").splitlines()
+        lines = self.ask(
+            "squeue", "--noheader", "--array", *which, "--format", "%i %j %T %N"
+        ).splitlines()
         found = [Job(*[*line.split(maxsplit=3), ""][:4]) for line in lines]
         return sorted((job for job in found if name in ("", job.name)), key=lambda job: job.id)
 
@@ -117,14 +137,18 @@ class Slurm:
     def processes(self, **variables: str) -> list[psutil.Process]:
         """Processes of this SLURM and its jobs whose environment has these values; not this one and its parents."""
         wanted = variables | {"SLURM_CONF": str(self.folder / "slurm.conf")}
-        return [one for one in psutil.process_iter() if one.pid != os.getpid() and _has(one, wanted)]
+        return [
+            one for one in psutil.process_iter() if one.pid != os.getpid() and _has(one, wanted)
+        ]
 
     def kill_node(self, node: str) -> None:
         """Let a node die as without power: its daemon and all processes of jobs on it, none of them asked."""
         self.daemons.pop(node).kill()
         theirs = self.processes(SLURMD_NODENAME=node)
         # First those who would tell the controller that the job has failed; they have no environment to be known by.
-        tellers = [parent for one in theirs if (parent := one.parent()) and parent.name() == "slurmstepd"]
+        tellers = [
+            parent for one in theirs if (parent := one.parent()) and parent.name() == "slurmstepd"
+        ]
         for process in (*tellers, *theirs):
             with suppress(psutil.NoSuchProcess):
                 process.kill()
@@ -133,7 +157,11 @@ class Slurm:
     def start_node(self, node: str) -> None:
         """Switch a node on, and wait until it takes jobs."""
         self._start(node, "slurmd", "-D", "-c", "-N", node)
-        wait(lambda: self.node_state(node) in ("idle", "mixed", "allocated"), f"node {node} is up", self.logs)
+        wait(
+            lambda: self.node_state(node) in ("idle", "mixed", "allocated"),
+            f"node {node} is up",
+            self.logs,
+        )
 
     def node_state(self, node: str) -> str:
         """The state of a node, as ``sinfo`` names it."""
@@ -141,7 +169,9 @@ class Slurm:
 
     def logs(self) -> str:
         """The last lines of every daemon's log."""
-        return "\n".join(f"{path.name}: {path.read_text()[-2000:]}" for path in sorted(self.folder.glob("*.log")))
+        return "\n".join(
+            f"{path.name}: {path.read_text()[-2000:]}" for path in sorted(self.folder.glob("*.log"))
+        )
 
     def clear(self) -> None:
         """Cancel every job, switch on what is off, and wait until no job is left."""
@@ -156,8 +186,18 @@ class Slurm:
         """Start the daemons, and wait until both nodes take jobs."""
         self._configure()
         socket_path = self.folder / "munge.socket"
-        munge = [f"--{name}={self.folder}/munge.{name}" for name in ("socket", "key-file", "pid-file", "seed-file")]
-        self._start("munged", "munged", "--foreground", "--force", f"--log-file={self.folder}/munged.log", *munge)
+        munge = [
+            f"--{name}={self.folder}/munge.{name}"
+            for name in ("socket", "key-file", "pid-file", "seed-file")
+        ]
+        self._start(
+            "munged",
+            "munged",
+            "--foreground",
+            "--force",
+            f"--log-file={self.folder}/munged.log",
+            *munge,
+        )
         wait(socket_path.exists, "munged listens", self.logs)
         self._start("slurmctld", "slurmctld", "-D", "-c")
         for node in NODES:
@@ -200,7 +240,12 @@ class Slurm:
     def _start(self, name: str, *command: str) -> None:
         with (self.folder / f"{name}.log").open("ab") as log:
             self.daemons[name] = subprocess.Popen(
-                command, env=self.environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=_die_with_me
+                command,
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                preexec_fn=_die_with_me,
             )
 
 
@@ -211,7 +256,11 @@ def two_nodes() -> Iterator[Slurm]:
     assert not missing, f"{', '.join(missing)} not found: apt-get install slurm-wlm munge"
     # Not in pytest's folder: munged wants a path that everybody may enter, and a socket's path must be short.
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="slurm-", ignore_cleanup_errors=True)))
+        folder = Path(
+            stack.enter_context(
+                tempfile.TemporaryDirectory(prefix="slurm-", ignore_cleanup_errors=True)
+            )
+        )
         folder.chmod(0o755)
         slurm = Slurm(folder)
         stack.callback(slurm.stop)
@@ -220,7 +269,10 @@ def two_nodes() -> Iterator[Slurm]:
 
 
 def wait(
-    happened: Callable[[], object], what: str, explain: Callable[[], str] = str, patience: float = PATIENCE
+    happened: Callable[[], object],
+    what: str,
+    explain: Callable[[], str] = str,
+    patience: float = PATIENCE,
 ) -> None:
     """Wait until something has happened; if it does not, say what was waited for."""
     end = time.monotonic() + patience

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from pipeline.records import tile_group
+from photoz_run.records import tile_group
+
 from support.crash import Hold
 from support.runs import COMMAND, contents
 from support.slurm import Job, Slurm, wait
@@ -45,7 +46,9 @@ class SlurmRun:
     def environment(self) -> dict[str, str]:
         """Of the driver and, through SLURM, of its jobs."""
         path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-        return self.slurm.environment | QUICK | self.hold.variables | {"PATH": path} | self.variables
+        return (
+            self.slurm.environment | QUICK | self.hold.variables | {"PATH": path} | self.variables
+        )
 
     @property
     def said(self) -> Path:
@@ -56,7 +59,9 @@ class SlurmRun:
         """Start the driver beside SLURM, as on a login node."""
         with self.said.open("w") as said:
             command = [COMMAND, *self.arguments, *more]
-            self.driver = subprocess.Popen(command, env=self.environment, text=True, stdout=said, stderr=said)
+            self.driver = subprocess.Popen(
+                command, env=self.environment, text=True, stdout=said, stderr=said
+            )
 
     def finish(self, patience: float = 120.0) -> tuple[int, str]:
         """Wait for the driver; its exit status and what it said."""
@@ -80,7 +85,9 @@ class SlurmRun:
 
     def workers(self) -> list[Job]:
         """Worker jobs that wait or run; one that is being ended is none."""
-        return [job for job in self.slurm.jobs("photoz-worker") if job.state in ("PENDING", "RUNNING")]
+        return [
+            job for job in self.slurm.jobs("photoz-worker") if job.state in ("PENDING", "RUNNING")
+        ]
 
     def tries(self, tile: str) -> list[str]:
         """Node and process of every try of a tile, from its log."""
@@ -95,13 +102,19 @@ class SlurmRun:
 
     def wait(self, happened: Any, what: str) -> None:
         """Wait for something while the driver works."""
-        wait(lambda: happened() or (self.driver and self.driver.poll() is not None), what, self.explain)
+        wait(
+            lambda: happened() or (self.driver and self.driver.poll() is not None),
+            what,
+            self.explain,
+        )
         assert happened(), f"the driver ended before {what}\n{self.explain()}"
 
     def status(self) -> dict[str, Any]:
         """What ``photoz status --json`` says."""
         command = [Path(COMMAND).with_name("photoz"), "status", self.out, "--json"]
-        found: dict[str, Any] = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+        found: dict[str, Any] = json.loads(
+            subprocess.run(command, capture_output=True, check=True).stdout
+        )
         return found
 
     def contents(self) -> dict[str, bytes]:

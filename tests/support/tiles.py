@@ -20,7 +20,14 @@ from astropy.nddata import Cutout2D
 from astropy.wcs import WCS
 from numpy.typing import NDArray
 
-COLUMNS_CSV = Path(__file__).parents[2] / "pipeline" / "simulation" / "data" / "dr4_columns.csv"
+COLUMNS_CSV = (
+    Path(__file__).parents[2]
+    / "pipeline"
+    / "photoz_run"
+    / "simulation"
+    / "data"
+    / "dr4_columns.csv"
+)
 OPTICAL = ("u", "g", "r", "i")
 NINE = (*OPTICAL, "Z", "Y", "J", "H", "Ks")
 SCALE = 0.2 / 3600
@@ -92,11 +99,18 @@ def make_tile(
     ra0, dec0 = (float(part) for part in name.split("_")[1:])
     ra_N, dec_N = _positions(rng, ra0, dec0, number)
     magnitudes = _magnitudes(rng, number, dr5)
-    extinction = {b: (a + rng.normal(0, 0.02, number)).astype(np.float32) for b, a in EXTINCTION.items()}
-    id_N = np.array([f"KiDSDR{release[2]} J{name[5:].replace('_', ' ')}.{k:04d}" for k in range(number)])
+    extinction = {
+        b: (a + rng.normal(0, 0.02, number)).astype(np.float32) for b, a in EXTINCTION.items()
+    }
+    id_N = np.array(
+        [f"KiDSDR{release[2]} J{name[5:].replace('_', ' ')}.{k:04d}" for k in range(number)]
+    )
     tile = Tile(folder, name, release, compression, id_N, ra_N, dec_N, magnitudes, extinction, dmag)
     for band in bands or (("u", "g", "r", "i", "i2") if dr5 else OPTICAL):
-        header = wcs_header(band, ra0, dec0, wcs, rotation) | {"DMAG": dmag[band], "PSF_FWHM": SEEING[band]}
+        header = wcs_header(band, ra0, dec0, wcs, rotation) | {
+            "DMAG": dmag[band],
+            "PSF_FWHM": SEEING[band],
+        }
         pixels = _paint(rng, tile, band, WCS(fits.Header(header)))
         for product in products:
             path = tile.image(band, product)
@@ -105,7 +119,9 @@ def make_tile(
     return tile
 
 
-def write_image(path: Path, pixels_YX: NDArray[Any], header: Mapping[str, Any] | None = None) -> Path:
+def write_image(
+    path: Path, pixels_YX: NDArray[Any], header: Mapping[str, Any] | None = None
+) -> Path:
     """Write an image as the ending of ``path`` says: plain, ``.fz`` (without loss) or ``.gz``."""
     plain = path if path.suffix == ".fits" else path.with_suffix("")
     fits.PrimaryHDU(pixels_YX, fits.Header(dict(header or {}))).writeto(plain, overwrite=True)
@@ -113,11 +129,15 @@ def write_image(path: Path, pixels_YX: NDArray[Any], header: Mapping[str, Any] |
         path.write_bytes(gzip.compress(plain.read_bytes(), 1, mtime=0))
         plain.unlink()
     elif path.suffix == ".fz":
-        subprocess.run(["fpack", "-g", "-q", "0", "-D", "-Y", str(plain)], check=True, capture_output=True)
+        subprocess.run(
+            ["fpack", "-g", "-q", "0", "-D", "-Y", str(plain)], check=True, capture_output=True
+        )
     return path
 
 
-def wcs_header(band: str, ra0: float, dec0: float, kind: str = "CD", rotation: float = 0.0) -> dict[str, Any]:
+def wcs_header(
+    band: str, ra0: float, dec0: float, kind: str = "CD", rotation: float = 0.0
+) -> dict[str, Any]:
     """Header cards of a coadd: TAN by CD or PC matrix, or SIP or TPV with distortions of about a pixel."""
     cos, sin = np.cos(np.radians(rotation)), np.sin(np.radians(rotation))
     projection = {"SIP": "TAN-SIP", "TPV": "TPV"}.get(kind, "TAN")
@@ -134,13 +154,39 @@ def wcs_header(band: str, ra0: float, dec0: float, kind: str = "CD", rotation: f
         "EQUINOX": 2000.0,
     }
     if kind == "PC":
-        cards |= {"CDELT1": -SCALE, "CDELT2": SCALE, "PC1_1": cos, "PC1_2": -sin, "PC2_1": sin, "PC2_2": cos}
+        cards |= {
+            "CDELT1": -SCALE,
+            "CDELT2": SCALE,
+            "PC1_1": cos,
+            "PC1_2": -sin,
+            "PC2_1": sin,
+            "PC2_2": cos,
+        }
     else:
-        cards |= {"CD1_1": -SCALE * cos, "CD1_2": SCALE * sin, "CD2_1": SCALE * sin, "CD2_2": SCALE * cos}
+        cards |= {
+            "CD1_1": -SCALE * cos,
+            "CD1_2": SCALE * sin,
+            "CD2_1": SCALE * sin,
+            "CD2_2": SCALE * cos,
+        }
     if kind == "SIP":
-        cards |= {"A_ORDER": 2, "B_ORDER": 2, "A_2_0": 1.2e-4, "A_1_1": -5e-5, "B_0_2": -9e-5, "B_2_0": 3e-5}
+        cards |= {
+            "A_ORDER": 2,
+            "B_ORDER": 2,
+            "A_2_0": 1.2e-4,
+            "A_1_1": -5e-5,
+            "B_0_2": -9e-5,
+            "B_2_0": 3e-5,
+        }
     if kind == "TPV":
-        cards |= {"PV1_0": 0.0, "PV1_1": 1.0, "PV1_4": 1.5, "PV2_0": 0.0, "PV2_1": 1.0, "PV2_4": -1.2}
+        cards |= {
+            "PV1_0": 0.0,
+            "PV1_1": 1.0,
+            "PV1_4": 1.5,
+            "PV2_0": 0.0,
+            "PV2_1": 1.0,
+            "PV2_4": -1.2,
+        }
     return cards
 
 
@@ -172,10 +218,14 @@ def reference_stamps(
     return stamps_NCHW
 
 
-def cutout(pixels_YX: NDArray[Any], position: tuple[float, float], size: int) -> NDArray[np.float64]:
+def cutout(
+    pixels_YX: NDArray[Any], position: tuple[float, float], size: int
+) -> NDArray[np.float64]:
     """One stamp by astropy, NaN off the image."""
     try:
-        return Cutout2D(pixels_YX.astype(np.float64), position, size, mode="partial", fill_value=np.nan).data
+        return Cutout2D(
+            pixels_YX.astype(np.float64), position, size, mode="partial", fill_value=np.nan
+        ).data
     except ValueError:  # NoOverlapError is one
         return np.full((size, size), np.nan)
 
@@ -210,10 +260,14 @@ def write_catalogue(tile: Tile, dr5: bool) -> None:
         rows[f"EXTINCTION_{band}"] = extinction_N
     for suffix, mag_N in tile.magnitudes.items():
         rows[f"MAG_GAAP_{suffix}"], rows[f"MAGERR_GAAP_{suffix}"] = mag_N, 0.02
-    for row, (suffix, mag, flag) in enumerate([("J", 99, 0), ("u", -99, 1), ("H", np.nan, 0), ("Z", 19.0, 2)]):
+    for row, (suffix, mag, flag) in enumerate(
+        [("J", 99, 0), ("u", -99, 1), ("H", np.nan, 0), ("Z", 19.0, 2)]
+    ):
         rows[f"MAG_GAAP_{suffix}"][row], rows[f"FLAG_GAAP_{suffix}"][row] = mag, flag
     with fitsio.FITS(str(tile.catalogue), "rw", clobber=True) as hdus:
-        hdus.write(None, header=[{"name": f"DMAG_{b.upper()}", "value": v} for b, v in tile.dmag.items()])
+        hdus.write(
+            None, header=[{"name": f"DMAG_{b.upper()}", "value": v} for b, v in tile.dmag.items()]
+        )
         hdus.write(rows, extname="OBJECTS")
 
 
@@ -221,7 +275,9 @@ def _formats(dr5: bool) -> list[tuple[str, str]]:
     with COLUMNS_CSV.open() as file:
         forms = [(row["column"], row["tform"]) for row in csv.DictReader(file)]
     kinds = {"E": "f4", "D": "f8", "I": "i2", "J": "i4", "K": "i8", "B": "u1"}
-    dtypes = [(name, f"S{form[:-1]}" if form.endswith("A") else kinds[form[-1]]) for name, form in forms]
+    dtypes = [
+        (name, f"S{form[:-1]}" if form.endswith("A") else kinds[form[-1]]) for name, form in forms
+    ]
     if dr5:
         dtypes = [pair for name, kind in dtypes for pair in _dr5_names(name, kind)]
     return dtypes + [(name, "f4") for name in ("CLASS_STAR", "SG_FLAG") if name not in dict(dtypes)]
@@ -258,7 +314,11 @@ def _paint(rng: np.random.Generator, tile: Tile, band: str, wcs: WCS) -> dict[st
     height, width = SHAPES[band]
     sci_YX = rng.normal(0, SKY[band], (height, width))
     x_N, y_N = wcs.all_world2pix(tile.ra_N, tile.dec_N, 0)
-    suffix = band if not tile.release.startswith("DR5") or band[0] != "i" else {"i": "i1", "i2": "i2"}[band]
+    suffix = (
+        band
+        if not tile.release.startswith("DR5") or band[0] != "i"
+        else {"i": "i1", "i2": "i2"}[band]
+    )
     flux_N = 10 ** (-0.4 * (tile.magnitudes[suffix] - tile.dmag[band] + tile.extinction[band[0]]))
     profile_NY = np.exp(-((np.arange(height) - y_N[:, None]) ** 2) / (2 * SIGMA**2))
     profile_NX = np.exp(-((np.arange(width) - x_N[:, None]) ** 2) / (2 * SIGMA**2))
@@ -293,7 +353,9 @@ def strip_wcs(path: Path) -> None:
     """Delete the WCS of a plain coadd."""
     keys = ("CTYPE", "CRVAL", "CRPIX", "CUNIT")
     matrix = ("CD1_1", "CD1_2", "CD2_1", "CD2_2")
-    set_cards(path, **dict.fromkeys([f"{key}{axis}" for key in keys for axis in (1, 2)] + list(matrix)))
+    set_cards(
+        path, **dict.fromkeys([f"{key}{axis}" for key in keys for axis in (1, 2)] + list(matrix))
+    )
 
 
 def truncate(path: Path, share: float) -> None:
@@ -315,4 +377,6 @@ def change_rows(path: Path, change: Callable[[NDArray[Any]], NDArray[Any] | None
 
 def drop_column(path: Path, name: str) -> None:
     """Rewrite a catalogue without one of its columns."""
-    change_rows(path, lambda rows: rows[[column for column in rows.dtype.names if column != name]].copy())
+    change_rows(
+        path, lambda rows: rows[[column for column in rows.dtype.names if column != name]].copy()
+    )

@@ -7,10 +7,13 @@ import fitsio
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from photoz_run.records import tile_group
 
-from pipeline.records import tile_group
-
-TILES = {"KIDS_180.0_-0.5": (180.0, -0.5), "KIDS_181.0_-0.5": (181.0, -0.5), "KIDS_10.0_-31.2": (10.0, -31.2)}
+TILES = {
+    "KIDS_180.0_-0.5": (180.0, -0.5),
+    "KIDS_181.0_-0.5": (181.0, -0.5),
+    "KIDS_10.0_-31.2": (10.0, -31.2),
+}
 SIGMA = 0.015
 
 
@@ -66,7 +69,9 @@ def gama(columns, z, seed=6, scatter_arcsec=0.1):
 def write_fits(path: Path, columns) -> Path:
     """One binary table."""
     names = list(columns)
-    fitsio.write(str(path), [np.asarray(columns[name]) for name in names], names=names, clobber=True)
+    fitsio.write(
+        str(path), [np.asarray(columns[name]) for name in names], names=names, clobber=True
+    )
     return path
 
 
@@ -82,6 +87,8 @@ def write_run(path: Path, columns) -> Path:
     for tile in np.unique(columns["KIDS_TILE"]):
         rows = columns["KIDS_TILE"] == tile
         folder = path / "tiles" / tile_group(tile)
-        write_parquet(folder / f"{tile}.parquet", {name: value[rows] for name, value in columns.items()})
+        write_parquet(
+            folder / f"{tile}.parquet", {name: value[rows] for name, value in columns.items()}
+        )
         (folder / f"{tile}.json").write_text(json.dumps({"tile": str(tile), "status": "DONE"}))
     return path

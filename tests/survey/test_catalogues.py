@@ -8,20 +8,29 @@ import fitsio
 import numpy as np
 import pytest
 from astropy.io import fits
-from support.tiles import NINE, Tile, catalogue_magnitudes, change_rows, drop_column, make_tile, truncate
-
-from pipeline.errors import BadDataError, ConfigError
-from pipeline.flags import decode
-from pipeline.records import StampRule
-from pipeline.survey.catalogues import count_rows, read_sources
-from pipeline.survey.discovery import find_tiles
-from pipeline.survey.release import DR4, DR5
+from photoz_run.errors import BadDataError, ConfigError
+from photoz_run.flags import decode
+from photoz_run.records import StampRule
+from photoz_run.survey.catalogues import count_rows, read_sources
+from photoz_run.survey.discovery import find_tiles
+from photoz_run.survey.release import DR4, DR5
+from support.tiles import (
+    NINE,
+    Tile,
+    catalogue_magnitudes,
+    change_rows,
+    drop_column,
+    make_tile,
+    truncate,
+)
 
 RULE = StampRule(("u", "g", "r", "i"), "first", NINE, 36, 0.2, True, True)
 SUFFIXES = {"DR4.0": NINE, "DR5.0": ("u", "g", "r", "i1", "Z", "Y", "J", "H", "Ks")}
 
 
-def read(tile: Tile, select: str = "all", keep: tuple[str, ...] = (), rule: StampRule = RULE, **options):
+def read(
+    tile: Tile, select: str = "all", keep: tuple[str, ...] = (), rule: StampRule = RULE, **options
+):
     ref = find_tiles([tile.folder])[tile.name]
     return read_sources(ref, rule, ("i",), tile.dmag["r"], select, keep, **options)
 
@@ -54,7 +63,11 @@ def test_magnitudes_are_those_of_the_release_with_codes_missing(tile):
     np.testing.assert_array_equal(sources.magnitudes_NB, expected_NB)
     assert np.isnan(expected_NB).sum() == 4
     for n in range(len(sources)):
-        names = [f"MAG_{band.upper()}_MISSING" for b, band in enumerate(NINE) if np.isnan(expected_NB[n, b])]
+        names = [
+            f"MAG_{band.upper()}_MISSING"
+            for b, band in enumerate(NINE)
+            if np.isnan(expected_NB[n, b])
+        ]
         assert decode(sources.flags_N[n]) == names
 
 
@@ -71,7 +84,9 @@ def test_total_magnitude_is_that_of_the_release_note(tile):
     rows = {row["ID"].strip(): row for row in fitsio.read(tile.catalogue, ext=1)}
     for name, total in zip(sources.id_N, sources.columns["MAG_AUTO_CALIB"], strict=True):
         row = rows[name]
-        assert total == pytest.approx(row["MAG_AUTO"] + tile.dmag["r"] - row["EXTINCTION_r"], abs=1e-5)
+        assert total == pytest.approx(
+            row["MAG_AUTO"] + tile.dmag["r"] - row["EXTINCTION_r"], abs=1e-5
+        )
 
 
 def test_columns_asked_for_travel_unchanged(tile):
@@ -112,7 +127,13 @@ def test_the_bright_sample_is_its_definition_written_out(tile):
     rows = fitsio.read(tile.catalogue, ext=1)
     valid = np.isfinite(catalogue_magnitudes(tile, SUFFIXES[tile.release])).all(axis=1)
     total = rows["MAG_AUTO"] + tile.dmag["r"] - rows["EXTINCTION_r"]
-    bright = (total < 20) & valid & (rows["CLASS_STAR"] < 0.5) & (rows["SG2DPHOT"] == 0) & (rows["SG_FLAG"] == 1)
+    bright = (
+        (total < 20)
+        & valid
+        & (rows["CLASS_STAR"] < 0.5)
+        & (rows["SG2DPHOT"] == 0)
+        & (rows["SG_FLAG"] == 1)
+    )
     assert set(read(tile, "bright").id_N) == set(tile.id_N[bright])
     masked = (rows["MASK"] & (1 << 14)) != 0
     assert masked.any()
@@ -178,13 +199,25 @@ def test_the_codes_never_pass_for_magnitudes_in_the_total(own_tile):
     assert not missing & set(read(own_tile, "MAG_AUTO_CALIB < 20").id_N)
 
 
-NEEDED = ["ID", "RAJ2000", "DECJ2000", "MAG_AUTO", "EXTINCTION_r", "EXTINCTION_u", "MASK", "MAG_GAAP_J", "FLAG_GAAP_Ks"]
+NEEDED = [
+    "ID",
+    "RAJ2000",
+    "DECJ2000",
+    "MAG_AUTO",
+    "EXTINCTION_r",
+    "EXTINCTION_u",
+    "MASK",
+    "MAG_GAAP_J",
+    "FLAG_GAAP_Ks",
+]
 
 
 @pytest.mark.parametrize("column", NEEDED)
 def test_a_missing_column_is_named_with_file_and_hdu(own_tile, column):
     drop_column(own_tile.catalogue, column)
-    with pytest.raises(BadDataError, match=rf"{own_tile.catalogue}: HDU 1 has no column {column}; it has"):
+    with pytest.raises(
+        BadDataError, match=rf"{own_tile.catalogue}: HDU 1 has no column {column}; it has"
+    ):
         read(own_tile)
 
 
@@ -207,7 +240,9 @@ def test_models_may_ask_for_fewer_bands_in_another_order(tile):
     rule = replace(RULE, image_bands=("r", "g"), magnitude_bands=("Ks", "r"))
     sources = read(tile, rule=rule)
     order = np.argsort(tile.dec_N, kind="stable")
-    np.testing.assert_array_equal(sources.magnitudes_NB, catalogue_magnitudes(tile, ("Ks", "r"))[order])
+    np.testing.assert_array_equal(
+        sources.magnitudes_NB, catalogue_magnitudes(tile, ("Ks", "r"))[order]
+    )
     np.testing.assert_array_equal(sources.extinction_NC[:, 1], tile.extinction["g"][order])
 
 
@@ -222,20 +257,30 @@ def test_duplicate_ids_are_refused_with_the_first_of_them(own_tile, row):
         rows["ID"][row] = rows["ID"][20]
 
     change_rows(own_tile.catalogue, spoil)
-    with pytest.raises(BadDataError, match=f"IDs that stand more than once: 1, the first is '{own_tile.id_N[20]}'"):
+    with pytest.raises(
+        BadDataError, match=f"IDs that stand more than once: 1, the first is '{own_tile.id_N[20]}'"
+    ):
         read(own_tile)
 
 
 @pytest.mark.parametrize(
     ("column", "value"),
-    [("RAJ2000", np.nan), ("DECJ2000", np.nan), ("DECJ2000", 91.0), ("RAJ2000", -3.0), ("RAJ2000", np.inf)],
+    [
+        ("RAJ2000", np.nan),
+        ("DECJ2000", np.nan),
+        ("DECJ2000", 91.0),
+        ("RAJ2000", -3.0),
+        ("RAJ2000", np.inf),
+    ],
 )
 def test_positions_off_the_sky_are_refused(own_tile, column, value):
     def spoil(rows):
         rows[column][3] = value
 
     change_rows(own_tile.catalogue, spoil)
-    with pytest.raises(BadDataError, match=r"1 of 40 positions are not on the sky \(RAJ2000, DECJ2000 in deg\)"):
+    with pytest.raises(
+        BadDataError, match=r"1 of 40 positions are not on the sky \(RAJ2000, DECJ2000 in deg\)"
+    ):
         read(own_tile)
 
 
@@ -289,7 +334,11 @@ def test_a_tile_without_catalogue_is_refused(own_tile):
 def test_a_table_in_a_later_hdu_and_a_big_endian_one_are_read(own_tile):
     before = read(own_tile)
     table = fits.getdata(own_tile.catalogue, 1)
-    hdus = [fits.PrimaryHDU(), fits.ImageHDU(np.zeros((3, 3))), fits.BinTableHDU(table, name="OBJECTS")]
+    hdus = [
+        fits.PrimaryHDU(),
+        fits.ImageHDU(np.zeros((3, 3))),
+        fits.BinTableHDU(table, name="OBJECTS"),
+    ]
     fits.HDUList(hdus).writeto(own_tile.catalogue, overwrite=True)
     after = read(own_tile)
     np.testing.assert_array_equal(before.magnitudes_NB, after.magnitudes_NB)
@@ -304,7 +353,9 @@ def test_a_compressed_catalogue_is_read(own_tile, ending):
         packed.write_bytes(gzip.compress(own_tile.catalogue.read_bytes(), 1))
         own_tile.catalogue.unlink()
     else:
-        subprocess.run(["fpack", "-D", "-Y", str(own_tile.catalogue)], check=True, capture_output=True)
+        subprocess.run(
+            ["fpack", "-D", "-Y", str(own_tile.catalogue)], check=True, capture_output=True
+        )
     assert packed.exists()
     assert not own_tile.catalogue.exists()
     after = read(own_tile, "bright")

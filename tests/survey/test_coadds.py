@@ -7,6 +7,12 @@ import numpy as np
 import pytest
 from astropy.io import fits
 from astropy.wcs import WCS
+from photoz_run.errors import BadDataError
+from photoz_run.flags import bit
+from photoz_run.records import StampRule
+from photoz_run.survey.catalogues import read_sources
+from photoz_run.survey.coadds import PixelPolicy, cut_batch, open_coadds, pixel_positions, tile_dmag
+from photoz_run.survey.discovery import find_tiles
 from support.tiles import (
     DMAG,
     SEEING,
@@ -21,14 +27,15 @@ from support.tiles import (
     strip_wcs,
 )
 
-from pipeline.errors import BadDataError
-from pipeline.flags import bit
-from pipeline.records import StampRule
-from pipeline.survey.catalogues import read_sources
-from pipeline.survey.coadds import PixelPolicy, cut_batch, open_coadds, pixel_positions, tile_dmag
-from pipeline.survey.discovery import find_tiles
-
-RULE = StampRule(("u", "g", "r", "i"), "first", ("u", "g", "r", "i", "Z", "Y", "J", "H", "Ks"), 36, 0.2, True, True)
+RULE = StampRule(
+    ("u", "g", "r", "i"),
+    "first",
+    ("u", "g", "r", "i", "Z", "Y", "J", "H", "Ks"),
+    36,
+    0.2,
+    True,
+    True,
+)
 FAR = 1000
 POLICY = PixelPolicy(71, True, "quarantine", "quarantine")
 
@@ -110,7 +117,9 @@ def test_painted_sources_come_out_with_their_calibrated_magnitudes(tmp_path):
 
 @pytest.mark.parametrize("dmag_applied", [True, False])
 @pytest.mark.parametrize("extinction_corrected", [True, False])
-def test_pixels_carry_dmag_and_extinction_as_the_model_demands(dr5_tile, dmag_applied, extinction_corrected):
+def test_pixels_carry_dmag_and_extinction_as_the_model_demands(
+    dr5_tile, dmag_applied, extinction_corrected
+):
     rule = replace(RULE, dmag_applied=dmag_applied, extinction_corrected=extinction_corrected)
     found = stamps_of(dr5_tile, rule).flux_NCHW
     raw_NCHW = reference_stamps(dr5_tile, calibrated=False)
@@ -142,7 +151,9 @@ def test_flags_say_what_happened_to_the_pixels(dr5_tile):
             masked_N[n] |= ((mask_YX[stamp] & 71) != 0).any()
             centre = np.s_[y0 + 16 : y0 + 20, x0 + 16 : x0 + 20]
             whole = unusable_YX[centre].shape == (4, 4)
-            centre_N[n] |= not whole or unusable_YX[centre].any() or ((mask_YX[centre] & 71) != 0).any()
+            centre_N[n] |= (
+                not whole or unusable_YX[centre].any() or ((mask_YX[centre] & 71) != 0).any()
+            )
     for name, expected_N in (
         ("EDGE", edge_N),
         ("BAD_PIXELS", bad_N),
@@ -188,7 +199,9 @@ def test_weight_that_is_not_positive_makes_a_pixel_unusable(tmp_path, bad_value)
 
 def test_a_missing_band_quarantines_or_is_flagged(tmp_path):
     tile = make_tile(tmp_path, bands=("u", "r", "i"))
-    with pytest.raises(BadDataError, match="the tile has no g coadd; supply it, or set missing_band"):
+    with pytest.raises(
+        BadDataError, match="the tile has no g coadd; supply it, or set missing_band"
+    ):
         stamps_of(tile)
     found = stamps_of(tile, policy=replace(POLICY, missing_band="flag"))
     assert flagged(found, "BAND_MISSING").all()
@@ -201,12 +214,16 @@ def test_a_missing_band_quarantines_or_is_flagged(tmp_path):
 def test_the_contract_says_which_i_is_used(dr5_tile, epoch, band):
     rule = replace(RULE, i_epoch=epoch)
     found = stamps_of(dr5_tile, rule)
-    np.testing.assert_allclose(found.flux_NCHW[:, 3:], reference_stamps(dr5_tile, (band,)), rtol=3e-6)
+    np.testing.assert_allclose(
+        found.flux_NCHW[:, 3:], reference_stamps(dr5_tile, (band,)), rtol=3e-6
+    )
     assert not flagged(found, "I_EPOCH_SUBSTITUTED").any()
     with opened(dr5_tile, rule) as (coadds, sources):
         assert coadds.i_images == (band,)
         suffix = {"i": "i1", "i2": "i2"}[band]
-        np.testing.assert_allclose(sources.magnitudes_NB[:, 3], dr5_tile.magnitudes[suffix], rtol=1e-6)
+        np.testing.assert_allclose(
+            sources.magnitudes_NB[:, 3], dr5_tile.magnitudes[suffix], rtol=1e-6
+        )
 
 
 def test_better_is_the_epoch_of_less_sky_noise(tmp_path):
@@ -223,7 +240,9 @@ def test_the_mean_of_two_epochs_takes_what_is_usable(dr5_tile):
     both = reference_stamps(dr5_tile, ("i", "i2"))
     usable = np.isfinite(both)
     expected = np.where(usable, both, 0).sum(axis=1) / np.maximum(usable.sum(axis=1), 1)
-    np.testing.assert_allclose(found, np.where(usable.any(axis=1), expected, np.nan), rtol=5e-6, atol=1e-17)
+    np.testing.assert_allclose(
+        found, np.where(usable.any(axis=1), expected, np.nan), rtol=5e-6, atol=1e-17
+    )
     assert (usable.sum(axis=1) == 1).any()
     with opened(dr5_tile, rule) as (_, sources):
         flux_N = sum(10 ** (-0.4 * dr5_tile.magnitudes[suffix]) for suffix in ("i1", "i2")) / 2
@@ -233,7 +252,11 @@ def test_the_mean_of_two_epochs_takes_what_is_usable(dr5_tile):
 def test_stamps_carry_the_seeing_that_the_model_reads(dr5_tile, tmp_path):
     assert stamps_of(dr5_tile).seeing_S.shape == (0,)
     rule = replace(RULE, seeing_bands=("r", "i"))
-    for epoch, seeing in (("first", SEEING["i"]), ("second", SEEING["i2"]), ("mean", (SEEING["i"] + SEEING["i2"]) / 2)):
+    for epoch, seeing in (
+        ("first", SEEING["i"]),
+        ("second", SEEING["i2"]),
+        ("mean", (SEEING["i"] + SEEING["i2"]) / 2),
+    ):
         found = stamps_of(dr5_tile, replace(rule, i_epoch=epoch))
         np.testing.assert_array_equal(found.seeing_S, np.array([SEEING["r"], seeing], np.float32))
         assert not flagged(found, "SEEING_UNKNOWN").any()
@@ -284,10 +307,14 @@ def test_with_one_epoch_only_that_one_is_used_and_said(tmp_path, epoch, there, u
     np.testing.assert_allclose(stamps.flux_NCHW[:, 3:], reference_stamps(tile, (there,)), rtol=3e-6)
 
 
-@pytest.mark.parametrize(("epoch", "substituted"), [("first", 0), ("better", 0), ("second", 40), ("mean", 40)])
+@pytest.mark.parametrize(
+    ("epoch", "substituted"), [("first", 0), ("better", 0), ("second", 40), ("mean", 40)]
+)
 def test_dr4_has_one_i(dr4_tile, epoch, substituted):
     found = stamps_of(dr4_tile, replace(RULE, i_epoch=epoch))
-    np.testing.assert_allclose(found.flux_NCHW[:, 3:], reference_stamps(dr4_tile, ("i",)), rtol=3e-6)
+    np.testing.assert_allclose(
+        found.flux_NCHW[:, 3:], reference_stamps(dr4_tile, ("i",)), rtol=3e-6
+    )
     assert flagged(found, "I_EPOCH_SUBSTITUTED").sum() == substituted
 
 
@@ -304,8 +331,14 @@ def spoil_shape(product):
 
 
 SPOILED = {
-    "scale": (spoil_scale, r'_g_sci\.fits: pixel scale is 0\.2130 x 0\.2130", the model was trained on 0\.2"'),
-    "no wcs": (lambda tile: strip_wcs(tile.image("i")), r"_i_sci\.fits: the header has no celestial WCS"),
+    "scale": (
+        spoil_scale,
+        r'_g_sci\.fits: pixel scale is 0\.2130 x 0\.2130", the model was trained on 0\.2"',
+    ),
+    "no wcs": (
+        lambda tile: strip_wcs(tile.image("i")),
+        r"_i_sci\.fits: the header has no celestial WCS",
+    ),
     "galactic": (
         lambda tile: set_cards(tile.image("i"), CTYPE1="FREQ", CTYPE2="STOKES"),
         r"_i_sci\.fits: the WCS cannot be read \([A-Za-z]",
@@ -314,10 +347,22 @@ SPOILED = {
         lambda tile: set_cards(tile.image("i"), CD1_1=0.0, CD2_2=0.0, CD1_2=0.0, CD2_1=0.0),
         r"_i_sci\.fits",
     ),
-    "text in the matrix": (lambda tile: set_cards(tile.image("u"), CD1_1="wide"), r"_u_sci\.fits: the WCS"),
-    "constant": (lambda tile: set_pixels(tile.image("u"), lambda _: 0.0), r"_u_sci\.fits: .*is 0; .* constant"),
-    "nan": (lambda tile: set_pixels(tile.image("u"), lambda _: np.nan), r"_u_sci\.fits: no finite pixel"),
-    "weight shape": (spoil_shape("wei"), r"_r_wei\.fits: shape \(205, 208\) differs from \(206, 208\) of .*_r_sci"),
+    "text in the matrix": (
+        lambda tile: set_cards(tile.image("u"), CD1_1="wide"),
+        r"_u_sci\.fits: the WCS",
+    ),
+    "constant": (
+        lambda tile: set_pixels(tile.image("u"), lambda _: 0.0),
+        r"_u_sci\.fits: .*is 0; .* constant",
+    ),
+    "nan": (
+        lambda tile: set_pixels(tile.image("u"), lambda _: np.nan),
+        r"_u_sci\.fits: no finite pixel",
+    ),
+    "weight shape": (
+        spoil_shape("wei"),
+        r"_r_wei\.fits: shape \(205, 208\) differs from \(206, 208\) of .*_r_sci",
+    ),
     "flag shape": (spoil_shape("msk"), r"_r_msk\.fits: shape \(205, 208\) differs"),
 }
 
@@ -344,8 +389,13 @@ def test_dmag_stands_in_the_coadd_or_in_the_catalogue_or_is_refused(tmp_path):
     set_cards(tile.image("u"), DMAG="unknown")
     np.testing.assert_array_equal(stamps_of(tile).flux_NCHW, before)
     rows = fits.getdata(tile.catalogue, 1)
-    fits.HDUList([fits.PrimaryHDU(), fits.BinTableHDU(rows)]).writeto(tile.catalogue, overwrite=True)
-    with pytest.raises(BadDataError, match=r"_u_sci\.fits: no DMAG \(a number\) in the coadd's header and no DMAG_U"):
+    fits.HDUList([fits.PrimaryHDU(), fits.BinTableHDU(rows)]).writeto(
+        tile.catalogue, overwrite=True
+    )
+    with pytest.raises(
+        BadDataError,
+        match=r"_u_sci\.fits: no DMAG \(a number\) in the coadd's header and no DMAG_U",
+    ):
         stamps_of(tile)
     zero = replace(POLICY, missing_dmag="zero")
     uncorrected = stamps_of(tile, policy=zero).flux_NCHW
@@ -408,7 +458,9 @@ def test_the_footprint_is_the_outer_corners_of_the_r_coadd(tmp_path, wcs, compre
     tile = make_tile(tmp_path, wcs=wcs, compression=compression)
     height, width = SHAPES["r"]
     _, header = read_image(tile.image("r"))
-    corners = WCS(header).all_pix2world([0.5, 0.5, width + 0.5, width + 0.5], [0.5, height + 0.5, height + 0.5, 0.5], 1)
+    corners = WCS(header).all_pix2world(
+        [0.5, 0.5, width + 0.5, width + 0.5], [0.5, height + 0.5, height + 0.5, 0.5], 1
+    )
     with opened(tile) as (coadds, _):
         np.testing.assert_allclose(coadds.footprint, np.transpose(corners), atol=1e-7)
 

@@ -3,9 +3,8 @@
 from pathlib import Path
 
 import pytest
-
-from pipeline.errors import ConfigError
-from pipeline.survey.discovery import expand_tiles, find_tiles
+from photoz_run.errors import ConfigError
+from photoz_run.survey.discovery import expand_tiles, find_tiles
 
 KNOWN = ["KIDS_0.0_-31.2", "KIDS_180.0_-0.5", "KIDS_181.0_-0.5", "KIDS_181.0_0.5"]
 
@@ -22,7 +21,9 @@ def dr5(tile: str, *rest: str) -> list[str]:
 
 
 def test_a_tile_is_put_together_from_its_files(tmp_path):
-    names = dr5("180.0_-0.5", "r_sci.fits", "r_wei.fits", "i_sci.fits.fz", "i2_sci.fits", "i2_msk.fits.gz")
+    names = dr5(
+        "180.0_-0.5", "r_sci.fits", "r_wei.fits", "i_sci.fits.fz", "i2_sci.fits", "i2_msk.fits.gz"
+    )
     touch(tmp_path / "deep" / "er", *names, *dr5("180.0_-0.5", "ugri1i2ZYJHKs_cat.fits"))
     ref = find_tiles([tmp_path])["KIDS_180.0_-0.5"]
     assert ref.release == "DR5"
@@ -44,16 +45,30 @@ def test_a_file_under_a_linked_folder_is_found(tmp_path):
 
 def test_the_reissued_catalogue_is_preferred_and_the_coadds_stay(tmp_path):
     old = [f"KiDS_DR4.0_180.0_-0.5_{part}" for part in ("r_sci.fits", "ugriZYJHKs_cat.fits")]
-    touch(tmp_path, *old, "KiDS_DR4.1_180.0_-0.5_ugriZYJHKs_cat.fits", "KiDS_DR4.1_180.0_-0.5_ugriZYJHKs_msk.fits")
+    touch(
+        tmp_path,
+        *old,
+        "KiDS_DR4.1_180.0_-0.5_ugriZYJHKs_cat.fits",
+        "KiDS_DR4.1_180.0_-0.5_ugriZYJHKs_msk.fits",
+    )
     for release in (None, "DR4", "DR4.1"):
         ref = find_tiles([tmp_path], release)["KIDS_180.0_-0.5"]
         assert ref.catalogue.name.startswith("KiDS_DR4.1")
         assert ref.images["r"].sci.name.startswith("KiDS_DR4.0")
-    assert find_tiles([tmp_path], "DR4.0")["KIDS_180.0_-0.5"].catalogue.name.startswith("KiDS_DR4.0")
+    assert find_tiles([tmp_path], "DR4.0")["KIDS_180.0_-0.5"].catalogue.name.startswith(
+        "KiDS_DR4.0"
+    )
 
 
 def test_plain_before_packed_before_gzipped(tmp_path):
-    names = dr5("180.0_-0.5", "r_sci.fits.gz", "g_sci.fits.gz", "g_sci.fits.fz", "u_sci.fits.fz", "u_sci.fits")
+    names = dr5(
+        "180.0_-0.5",
+        "r_sci.fits.gz",
+        "g_sci.fits.gz",
+        "g_sci.fits.fz",
+        "u_sci.fits.fz",
+        "u_sci.fits",
+    )
     images = find_tiles([touch(tmp_path, *names)])["KIDS_180.0_-0.5"].images
     assert [images[band].sci.suffix for band in "ugr"] == [".fits", ".fz", ".gz"]
 
@@ -67,7 +82,12 @@ def test_the_folder_named_first_wins(tmp_path):
 
 
 def test_the_release_wide_catalogue_and_the_detection_image_are_no_tile(tmp_path):
-    touch(tmp_path, "KiDS_DR5.0_ugri1i2ZYJHKs_cat.fits", "notes.txt", *dr5("180.0_-0.5", "r_det_sci.fits"))
+    touch(
+        tmp_path,
+        "KiDS_DR5.0_ugri1i2ZYJHKs_cat.fits",
+        "notes.txt",
+        *dr5("180.0_-0.5", "r_det_sci.fits"),
+    )
     with pytest.raises(ConfigError, match="no KiDS file"):
         find_tiles([tmp_path])
     touch(tmp_path, *dr5("180.0_-0.5", "u_sci.fits"))

@@ -8,11 +8,10 @@ import fitsio
 import numpy as np
 import pytest
 from astropy.io import fits
+from photoz_run.errors import BadDataError, ConfigError, TransientError
+from photoz_run.science.cutouts import stamp_start
+from photoz_run.survey.images import open_image
 from support.tiles import cutout, truncate, write_image
-
-from pipeline.errors import BadDataError, ConfigError, TransientError
-from pipeline.science.cutouts import stamp_start
-from pipeline.survey.images import open_image
 
 SIZE = 36
 SHAPE = (1150, 90)
@@ -28,7 +27,10 @@ def pixels() -> np.ndarray:
 @pytest.fixture(scope="module")
 def written(tmp_path_factory) -> dict[str, Path]:
     cards = {"DMAG": 0.25, "CRPIX1": 4.5}
-    names = {ending: tmp_path_factory.mktemp("image") / f"image.fits{ending}" for ending in ("", ".fz", ".gz")}
+    names = {
+        ending: tmp_path_factory.mktemp("image") / f"image.fits{ending}"
+        for ending in ("", ".fz", ".gz")
+    }
     return {ending: write_image(path, pixels(), cards) for ending, path in names.items()}
 
 
@@ -61,13 +63,17 @@ class ImageContract:
             found = np.where(covered[n], values[n], np.nan)
             np.testing.assert_array_equal(found, expected.astype(np.float32))
 
-    @pytest.mark.parametrize("rows", [(0,), (-20, 0, 3), (-20, 100), (470, 490, 512, 520), (1000, 1140), (-900, 2000)])
+    @pytest.mark.parametrize(
+        "rows", [(0,), (-20, 0, 3), (-20, 100), (470, 490, 512, 520), (1000, 1140), (-900, 2000)]
+    )
     def test_stamps_at_both_ends_and_across_strips(self, image, rows):
         y0_N, x0_N = np.array(rows), np.arange(len(rows)) * 20
         values, covered = image.stamps(y0_N, x0_N, SIZE)
         for n, (y0, x0) in enumerate(zip(y0_N, x0_N, strict=True)):
             expected = cutout(pixels(), (x0 + SIZE / 2, y0 + SIZE / 2), SIZE)
-            np.testing.assert_array_equal(np.where(covered[n], values[n], np.nan), expected.astype(np.float32))
+            np.testing.assert_array_equal(
+                np.where(covered[n], values[n], np.nan), expected.astype(np.float32)
+            )
 
     def test_the_order_of_calls_does_not_matter(self, image):
         first = image.stamps(np.array([700]), np.array([5]), SIZE)[0]
@@ -144,11 +150,15 @@ class TestPlainImage(ImageContract):
         opened.close()
 
     def test_a_file_without_image_is_refused(self, tmp_path):
-        fits.HDUList([fits.PrimaryHDU(), fits.BinTableHDU.from_columns([])]).writeto(tmp_path / "table.fits")
+        fits.HDUList([fits.PrimaryHDU(), fits.BinTableHDU.from_columns([])]).writeto(
+            tmp_path / "table.fits"
+        )
         with pytest.raises(BadDataError, match="no two-dimensional image in any HDU"):
             open_image(tmp_path / "table.fits")
 
-    def test_an_unreadable_file_is_refused_and_a_failing_disk_is_tried_again(self, tmp_path, monkeypatch):
+    def test_an_unreadable_file_is_refused_and_a_failing_disk_is_tried_again(
+        self, tmp_path, monkeypatch
+    ):
         path = write_image(tmp_path / "image.fits", pixels())
 
         def fails_with(error: OSError):

@@ -5,11 +5,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-
-from pipeline.errors import BadDataError
-from pipeline.flags import bit
-from pipeline.records import Sources
-from pipeline.survey.magnitudes import MagnitudeTable, join_magnitudes
+from photoz_run.errors import BadDataError
+from photoz_run.flags import bit
+from photoz_run.records import Sources
+from photoz_run.survey.magnitudes import MagnitudeTable, join_magnitudes
 
 BANDS = ("g", "r")
 SUFFIXES = {"g": ("g",), "r": ("r",)}
@@ -32,7 +31,9 @@ def sources() -> Sources:
 def table_of(rows: dict) -> np.ndarray:
     names = list(rows)
     kinds = {"U": "S30", "f": "f8", "i": "i4"}
-    out = np.zeros(len(rows[names[0]]), [(name, kinds[np.asarray(rows[name]).dtype.kind]) for name in names])
+    out = np.zeros(
+        len(rows[names[0]]), [(name, kinds[np.asarray(rows[name]).dtype.kind]) for name in names]
+    )
     for name in names:
         out[name] = rows[name]
     return out
@@ -44,7 +45,9 @@ def write_fits(path, rows):
 
 
 def write_parquet(path, rows):
-    pq.write_table(pa.table({name: np.asarray(values).tolist() for name, values in rows.items()}), path)
+    pq.write_table(
+        pa.table({name: np.asarray(values).tolist() for name, values in rows.items()}), path
+    )
     return path
 
 
@@ -53,11 +56,19 @@ def write_dataset(path, rows):
     folder.mkdir()
     half = len(rows["ID"]) // 2
     for number, part in enumerate((slice(None, half), slice(half, None))):
-        write_parquet(folder / f"{number}.parquet", {name: values[part] for name, values in rows.items()})
+        write_parquet(
+            folder / f"{number}.parquet", {name: values[part] for name, values in rows.items()}
+        )
     return folder
 
 
-@pytest.fixture(params=[(write_fits, "mags.fits"), (write_parquet, "mags.parquet"), (write_dataset, "mags.parquet")])
+@pytest.fixture(
+    params=[
+        (write_fits, "mags.fits"),
+        (write_parquet, "mags.parquet"),
+        (write_dataset, "mags.parquet"),
+    ]
+)
 def write(request, tmp_path):
     writer, name = request.param
     return lambda rows: writer(tmp_path / name, rows)
@@ -140,7 +151,9 @@ def test_codes_and_flags_are_missing_here_too(write):
     joined, counts = join(write(rows), "id")
     named = {name: n for n, name in enumerate(sources().id_N)}
     missing = {(named[rows["ID"][0]], 0), (named[rows["ID"][1]], 0), (named[rows["ID"][2]], 1)}
-    assert {tuple(map(int, place)) for place in np.argwhere(np.isnan(joined.magnitudes_NB))} == missing
+    assert {
+        tuple(map(int, place)) for place in np.argwhere(np.isnan(joined.magnitudes_NB))
+    } == missing
     assert counts["magnitudes_matched"] == N
 
 
@@ -168,10 +181,15 @@ def test_a_table_of_another_field_matches_nothing(write):
         assert np.isnan(joined.magnitudes_NB).all()
 
 
-@pytest.mark.parametrize(("by", "column"), [("position", "RAJ2000"), ("id", "ID"), ("id", "MAG_GAAP_r")])
+@pytest.mark.parametrize(
+    ("by", "column"), [("position", "RAJ2000"), ("id", "ID"), ("id", "MAG_GAAP_r")]
+)
 def test_a_missing_column_is_named(tmp_path, by, column):
     rows = {name: values for name, values in good_rows().items() if name != column}
-    for path in (write_fits(tmp_path / "m.fits", rows), write_parquet(tmp_path / "m.parquet", rows)):
+    for path in (
+        write_fits(tmp_path / "m.fits", rows),
+        write_parquet(tmp_path / "m.parquet", rows),
+    ):
         with pytest.raises(BadDataError, match=f"{path}: no column {column}; it has"):
             join(path, by)
 

@@ -6,29 +6,36 @@ import fitsio
 import numpy as np
 import pytest
 import typer
+from photoz_models.examples import load_examples, save_examples
+from photoz_models.session import PhotozModel
+from photoz_run.cli.extras import need
+from photoz_run.cli.model import app as model_app
+from photoz_run.cli.train import train
+from photoz_run.errors import BadDataError, ConfigError, ContractError
 from support.bundles import closed_form_bundle
 from support.galaxies import toy_examples
 from support.tiles import make_tile
 from typer.testing import CliRunner
-
-from models.examples import load_examples, save_examples
-from models.session import PhotozModel
-from pipeline.cli.extras import need
-from pipeline.cli.model import app as model_app
-from pipeline.cli.train import train
-from pipeline.errors import BadDataError, ConfigError, ContractError
 
 train_app = typer.Typer()
 train_app.command()(train)
 
 
 def call(app: typer.Typer, *words: object) -> str:
-    return CliRunner().invoke(app, [str(word) for word in words], catch_exceptions=False, standalone_mode=False).output
+    return (
+        CliRunner()
+        .invoke(app, [str(word) for word in words], catch_exceptions=False, standalone_mode=False)
+        .output
+    )
 
 
 def test_a_table_of_magnitudes_becomes_a_bundle(tmp_path):
     examples = toy_examples(1500)
-    columns = {"mag_b": examples.magnitudes_NB[:, 1], "mag_v": examples.magnitudes_NB[:, 2], "zspec": examples.z_N}
+    columns = {
+        "mag_b": examples.magnitudes_NB[:, 1],
+        "mag_v": examples.magnitudes_NB[:, 2],
+        "zspec": examples.z_N,
+    }
     with fitsio.FITS(tmp_path / "table.fits", "rw") as fits:
         fits.write(columns)
     words = ["--table", tmp_path / "table.fits", "--bands", "B=mag_b,V=mag_v", "--z", "zspec"]
@@ -53,7 +60,9 @@ def test_tiles_and_specz_become_a_kept_set_and_too_few_pairs_are_refused(tmp_pat
     tile = make_tile(tmp_path / "survey", release="DR4.0", number=60)
     with fitsio.FITS(tmp_path / "gama.fits", "rw") as fits:
         quality = np.where(np.arange(60) < 50, 4, 2).astype("i4")
-        fits.write({"RA": tile.ra_N, "DEC": tile.dec_N, "Z": np.linspace(0.1, 0.4, 60), "NQ": quality})
+        fits.write(
+            {"RA": tile.ra_N, "DEC": tile.dec_N, "Z": np.linspace(0.1, 0.4, 60), "NQ": quality}
+        )
     words = ["--data", tmp_path / "survey", "--specz", tmp_path / "gama.fits", "--select", "all"]
     with pytest.raises(ConfigError, match=r"has 50 galaxies; at least 1000 are needed"):
         call(train_app, *words, "--keep-set", tmp_path / "set", "--out", tmp_path / "x.onnx")
@@ -61,7 +70,9 @@ def test_tiles_and_specz_become_a_kept_set_and_too_few_pairs_are_refused(tmp_pat
     assert len(kept) == 50
     assert not kept.facts.simulated
     with fitsio.FITS(tmp_path / "gama.fits", "rw", clobber=True) as fits:
-        fits.write({"RA": tile.ra_N + 5, "DEC": tile.dec_N, "Z": np.linspace(0.1, 0.4, 60), "NQ": quality})
+        fits.write(
+            {"RA": tile.ra_N + 5, "DEC": tile.dec_N, "Z": np.linspace(0.1, 0.4, 60), "NQ": quality}
+        )
     with pytest.raises(BadDataError, match="no selected source has a spec-z"):
         call(train_app, *words, "--out", tmp_path / "x.onnx")
     assert not (tmp_path / "x.onnx").exists()
@@ -77,7 +88,13 @@ def test_one_source_of_galaxies_is_wanted(tmp_path):
 def test_a_set_can_be_kept_without_training_and_a_table_can_be_called_simulated(tmp_path):
     examples = toy_examples(1500)
     with fitsio.FITS(tmp_path / "table.fits", "rw") as fits:
-        fits.write({"g": examples.magnitudes_NB[:, 1], "r": examples.magnitudes_NB[:, 2], "z": examples.z_N})
+        fits.write(
+            {
+                "g": examples.magnitudes_NB[:, 1],
+                "r": examples.magnitudes_NB[:, 2],
+                "z": examples.z_N,
+            }
+        )
     words = ["--table", tmp_path / "table.fits", "--bands", "g,r", "--z", "z"]
     with pytest.raises(ConfigError, match="nothing to make: give --out"):
         call(train_app, *words)
@@ -92,15 +109,36 @@ def test_a_set_can_be_kept_without_training_and_a_table_can_be_called_simulated(
 def test_peers_need_the_set_that_the_bundles_were_trained_on(tmp_path):
     save_examples(toy_examples(1500), tmp_path / "set")
     save_examples(toy_examples(1500, seed=9), tmp_path / "other")
-    words = ["--set", tmp_path / "set", "--network", "magnitudes4", "--epochs", 1, "--out", tmp_path / "four.onnx"]
+    words = [
+        "--set",
+        tmp_path / "set",
+        "--network",
+        "magnitudes4",
+        "--epochs",
+        1,
+        "--out",
+        tmp_path / "four.onnx",
+    ]
     call(train_app, *words)
-    with pytest.raises(ConfigError, match=r"other: --peers needs the set that the last bundle was trained on"):
-        call(model_app, "compare", tmp_path / "four.onnx", "--set", tmp_path / "set", "--peers", tmp_path / "other")
+    with pytest.raises(
+        ConfigError, match=r"other: --peers needs the set that the last bundle was trained on"
+    ):
+        call(
+            model_app,
+            "compare",
+            tmp_path / "four.onnx",
+            "--set",
+            tmp_path / "set",
+            "--peers",
+            tmp_path / "other",
+        )
 
 
 def test_what_is_not_installed_is_named_with_its_extra():
     need("numpy", extra="train")
-    with pytest.raises(ConfigError, match="needs no_such_module: install photoz-run with the extra 'train'"):
+    with pytest.raises(
+        ConfigError, match="needs no_such_module: install photoz-run with the extra 'train'"
+    ):
         need("numpy", "no_such_module", extra="train")
 
 
@@ -109,8 +147,12 @@ def test_show_prints_the_contract_and_verify_the_differences(tmp_path):
     shown = call(model_app, "show", tmp_path / "b.onnx")
     assert "SIMULATED" in shown
     assert "36 pixels of 0.2 arcsec from ceil(x - size/2)" in shown
-    assert json.loads(call(model_app, "show", tmp_path / "b.onnx", "--json"))["name"] == contract.name
-    assert "golden values come back on cpu" in call(model_app, "verify", tmp_path / "b.onnx", "--provider", "cpu")
+    assert (
+        json.loads(call(model_app, "show", tmp_path / "b.onnx", "--json"))["name"] == contract.name
+    )
+    assert "golden values come back on cpu" in call(
+        model_app, "verify", tmp_path / "b.onnx", "--provider", "cpu"
+    )
     (tmp_path / "b.onnx").write_bytes(b"")
     with pytest.raises(ContractError, match=r"b\.onnx: not a usable ONNX model"):
         call(model_app, "verify", tmp_path / "b.onnx")
@@ -118,12 +160,34 @@ def test_show_prints_the_contract_and_verify_the_differences(tmp_path):
 
 def test_compare_writes_the_table_with_peers_beside_it(tmp_path):
     save_examples(toy_examples(1500), tmp_path / "set")
-    words = ["--set", tmp_path / "set", "--network", "magnitudes9", "--epochs", 2, "--split", "tile"]
+    words = [
+        "--set",
+        tmp_path / "set",
+        "--network",
+        "magnitudes9",
+        "--epochs",
+        2,
+        "--split",
+        "tile",
+    ]
     call(train_app, *words, "--out", tmp_path / "nine.onnx")
     out = ["--json", tmp_path / "t.json", "--markdown", tmp_path / "t.md"]
-    call(model_app, "compare", tmp_path / "nine.onnx", "--set", tmp_path / "set", "--peers", tmp_path / "set", *out)
+    call(
+        model_app,
+        "compare",
+        tmp_path / "nine.onnx",
+        "--set",
+        tmp_path / "set",
+        "--peers",
+        tmp_path / "set",
+        *out,
+    )
     rows = json.loads((tmp_path / "t.json").read_text())["rows"]
-    assert [row["name"] for row in rows] == ["scikit-learn gradient boosting", "scikit-learn perceptron", "nine"]
+    assert [row["name"] for row in rows] == [
+        "scikit-learn gradient boosting",
+        "scikit-learn perceptron",
+        "nine",
+    ]
     # Magnitudes know colour only: nobody can be better than the width, uniform over 0.1.
     assert all(0.015 < row["sd"] < 0.04 for row in rows)
     assert (tmp_path / "t.md").read_text().count("\n| ") == 4

@@ -5,16 +5,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from support.galaxies import toy_examples
-
-from models.examples import save_examples, split_examples
-from models.network import ARCHITECTURES
-from models.session import PhotozModel
-from models.smoothing import smooth_redshifts
-from models.training import Settings
-from pipeline.errors import ConfigError
-from pipeline.training import peers
-from pipeline.training.comparison import (
+from photoz_models.examples import save_examples, split_examples
+from photoz_models.network import ARCHITECTURES
+from photoz_models.session import PhotozModel
+from photoz_models.smoothing import smooth_redshifts
+from photoz_models.training import Settings
+from photoz_run.errors import ConfigError
+from photoz_run.training import peers
+from photoz_run.training.comparison import (
     as_json,
     as_markdown,
     colour_halves,
@@ -24,7 +22,8 @@ from pipeline.training.comparison import (
     unseen,
     worst_lost_band,
 )
-from pipeline.training.recipe import Recipe, choose_architecture, make_bundle, plot_losses
+from photoz_run.training.recipe import Recipe, choose_architecture, make_bundle, plot_losses
+from support.galaxies import toy_examples
 
 SETTINGS = Settings(epochs=3, batch=64, seed=5)
 
@@ -59,7 +58,10 @@ def test_the_contract_tells_set_recipe_and_test(made):
     assert contract.training.split == "tile"
     assert contract.training.seed == 5
     assert contract.test_metrics["number"] == len(split_examples(examples, 5, "tile").test_N)
-    assert sorted(path.name for path in (folder / "checkpoints").iterdir()) == ["magnitudes9-5.pt", "magnitudes9-6.pt"]
+    assert sorted(path.name for path in (folder / "checkpoints").iterdir()) == [
+        "magnitudes9-5.pt",
+        "magnitudes9-6.pt",
+    ]
 
 
 def test_the_comparison_judges_on_galaxies_that_were_never_trained_on(made):
@@ -80,8 +82,12 @@ def test_the_table_has_plain_numbers_and_a_line_for_each_bundle(made):
     rows, facts, _ = compare_bundles([folder / "table.onnx"], examples)
     read = json.loads(as_json(rows, facts))
     assert read["rows"][0]["name"] == "table"
-    assert all(isinstance(value, int | float) for key, value in read["rows"][0].items() if key != "name")
-    assert {"bias", "sd", "median", "smad", "outliers", "coverage_68", "coverage_95"} < set(read["rows"][0])
+    assert all(
+        isinstance(value, int | float) for key, value in read["rows"][0].items() if key != "name"
+    )
+    assert {"bias", "sd", "median", "smad", "outliers", "coverage_68", "coverage_95"} < set(
+        read["rows"][0]
+    )
     assert as_markdown(rows).count("| table |") == 1
 
 
@@ -90,7 +96,11 @@ def test_measured_statistics_are_those_of_the_formulas():
     true_N = dice.uniform(0.1, 0.5, 4000).astype("f4")
     z_N = (true_N + 0.003 + 0.02 * (1 + true_N) * dice.normal(size=4000)).astype("f4")
     levels = (0.025, 0.16, 0.84, 0.975)
-    quantiles_NQ = z_N[:, None] - 0.003 + 0.02 * (1 + z_N[:, None]) * np.array([-1.96, -0.9945, 0.9945, 1.96], "f4")
+    quantiles_NQ = (
+        z_N[:, None]
+        - 0.003
+        + 0.02 * (1 + z_N[:, None]) * np.array([-1.96, -0.9945, 0.9945, 1.96], "f4")
+    )
     figures = measure((z_N, quantiles_NQ, z_N), true_N, ONE_TILE, levels)
     x_N = (z_N - true_N) / (1 + true_N)
     assert figures["bias"] == pytest.approx(np.mean(z_N - true_N), rel=1e-4)
@@ -103,7 +113,11 @@ def test_measured_statistics_are_those_of_the_formulas():
     assert figures["bias_error"] == pytest.approx(np.std(z_N - true_N) / np.sqrt(4000), rel=0.25)
     assert set(measure((z_N, quantiles_NQ[:, :1], z_N), true_N, ONE_TILE, (0.5,))) == {
         "number",
-        *(f"{name}{error}" for name in ("bias", "sd", "median", "smad", "outliers") for error in ("", "_error")),
+        *(
+            f"{name}{error}"
+            for name in ("bias", "sd", "median", "smad", "outliers")
+            for error in ("", "_error")
+        ),
     }
 
 
@@ -151,16 +165,24 @@ def test_an_unknown_network_is_refused(tmp_path):
 
 
 def seeing_known(examples):
-    facts = replace(examples.facts, magnitude_bands=(*examples.facts.magnitude_bands, "seeing_g", "seeing_i"))
+    facts = replace(
+        examples.facts, magnitude_bands=(*examples.facts.magnitude_bands, "seeing_g", "seeing_i")
+    )
     seeing_NS = np.full((len(examples), 2), 0.8, np.float32)
-    return replace(examples, facts=facts, magnitudes_NB=np.hstack([examples.magnitudes_NB, seeing_NS]))
+    return replace(
+        examples, facts=facts, magnitudes_NB=np.hstack([examples.magnitudes_NB, seeing_NS])
+    )
 
 
 def test_networks_on_stamps_read_what_the_set_knows_of_the_seeing_and_others_do_not():
     plain = toy_examples(1200)
     examples, nine = seeing_known(plain), plain.facts.magnitude_bands
     for name, bands in (("hybrid", nine), ("images", ())):
-        assert choose_architecture(name, examples).magnitude_bands == (*bands, "seeing_g", "seeing_i")
+        assert choose_architecture(name, examples).magnitude_bands == (
+            *bands,
+            "seeing_g",
+            "seeing_i",
+        )
         assert choose_architecture(name, plain).magnitude_bands == bands
     for name in ("hybrid-z", "magnitudes9", "magnitudes"):
         assert choose_architecture(name, examples).magnitude_bands == nine

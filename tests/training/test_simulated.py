@@ -7,21 +7,20 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import typer
+from photoz_models.examples import load_examples, save_examples, split_examples
+from photoz_models.training import Settings
+from photoz_run.cli.simulate import simulate
+from photoz_run.errors import BadDataError, ConfigError
+from photoz_run.simulation import render, spectra
+from photoz_run.simulation.conditions import observe
+from photoz_run.simulation.geometry import cell_of_tile
+from photoz_run.simulation.mixtures import sersic_weights
+from photoz_run.simulation.settings import SimulationSettings
+from photoz_run.training import bound
+from photoz_run.training.least_noise import pixels_under
+from photoz_run.training.simulated import STRUCTURE_FILE, simulate_set, structure_table
 from support.galaxies import toy_examples
 from typer.testing import CliRunner
-
-from models.examples import load_examples, save_examples, split_examples
-from models.training import Settings
-from pipeline.cli.simulate import simulate
-from pipeline.errors import BadDataError, ConfigError
-from pipeline.simulation import render, spectra
-from pipeline.simulation.conditions import observe
-from pipeline.simulation.geometry import cell_of_tile
-from pipeline.simulation.mixtures import sersic_weights
-from pipeline.simulation.settings import SimulationSettings
-from pipeline.training import bound
-from pipeline.training.least_noise import pixels_under
-from pipeline.training.simulated import STRUCTURE_FILE, simulate_set, structure_table
 
 SMALL = SimulationSettings(size=500, density=60, release="DR4.0", seed=8)
 
@@ -51,8 +50,26 @@ def test_a_set_holds_the_bright_galaxies_of_every_tile_and_what_is_true_of_them(
 
 
 def test_the_bytes_do_not_depend_on_the_number_of_processes(folder, tmp_path):
-    words = ["--stamps", "--tiles", 3, "--size", 500, "--density", 60, "--release", "DR4.0", "--seed", 8, "--jobs", 2]
-    said = CliRunner().invoke(app, [str(tmp_path / "two"), *map(str, words)], catch_exceptions=False).output
+    words = [
+        "--stamps",
+        "--tiles",
+        3,
+        "--size",
+        500,
+        "--density",
+        60,
+        "--release",
+        "DR4.0",
+        "--seed",
+        8,
+        "--jobs",
+        2,
+    ]
+    said = (
+        CliRunner()
+        .invoke(app, [str(tmp_path / "two"), *map(str, words)], catch_exceptions=False)
+        .output
+    )
     assert "labelled galaxies of 3 tiles" in said
     names = sorted(path.name for path in folder.iterdir())
     assert names == sorted(path.name for path in (tmp_path / "two").iterdir())
@@ -62,13 +79,29 @@ def test_the_bytes_do_not_depend_on_the_number_of_processes(folder, tmp_path):
 
 def test_tiles_too_small_to_hold_a_galaxy_are_passed_over(tmp_path):
     with pytest.raises(BadDataError, match="no selected source has a spec-z"):
-        simulate_set(SimulationSettings(size=200, density=0.01, release="DR4.0"), 2, tmp_path, 1, lambda line: None)
+        simulate_set(
+            SimulationSettings(size=200, density=0.01, release="DR4.0"),
+            2,
+            tmp_path,
+            1,
+            lambda line: None,
+        )
 
 
 def galaxies_of(n, **other):
-    columns = {"bulge_fraction": 0.4, "bulge_radius": 0.6, "disc_radius": 2.0, "bulge_q": 0.8, "disc_q": 0.5}
-    columns |= {"sersic": 3.0, "clump_fraction_g": 0.2, "ebv": 0.05} | {f"flux_{band}": 1e-9 for band in "ugri"}
-    return {name: np.broadcast_to(value, n).astype(float) for name, value in (columns | other).items()}
+    columns = {
+        "bulge_fraction": 0.4,
+        "bulge_radius": 0.6,
+        "disc_radius": 2.0,
+        "bulge_q": 0.8,
+        "disc_q": 0.5,
+    }
+    columns |= {"sersic": 3.0, "clump_fraction_g": 0.2, "ebv": 0.05} | {
+        f"flux_{band}": 1e-9 for band in "ugri"
+    }
+    return {
+        name: np.broadcast_to(value, n).astype(float) for name, value in (columns | other).items()
+    }
 
 
 def test_the_least_noise_of_a_total_flux_is_that_of_the_matched_filter_of_the_rendered_galaxy():
@@ -85,8 +118,15 @@ def test_the_least_noise_of_a_total_flux_is_that_of_the_matched_filter_of_the_re
             major_1G = (shape[f"{part}_radius"][number] * spectra.data().sersic_sigma[None, :]) ** 2
             minor_1G = major_1G * shape[f"{part}_q"][number] ** 2
             centre, angle = np.array([200.3]), np.array([0.7])
-            render.add(profile_HW, render.blobs(centre, centre, angle, major_1G, minor_1G, weight_1G, 0.8), 1e-6, 1e-9)
-        assert pixels_N[number] == pytest.approx(1 / np.sum(profile_HW.astype(float) ** 2), rel=0.02)
+            render.add(
+                profile_HW,
+                render.blobs(centre, centre, angle, major_1G, minor_1G, weight_1G, 0.8),
+                1e-6,
+                1e-9,
+            )
+        assert pixels_N[number] == pytest.approx(
+            1 / np.sum(profile_HW.astype(float) ** 2), rel=0.02
+        )
 
 
 def test_total_magnitudes_have_the_zero_point_of_the_tile_and_the_noise_of_a_stamp_without_extinction():
@@ -109,15 +149,26 @@ def test_the_bound_uses_what_only_the_truth_knows(tmp_path, monkeypatch):
     examples = toy_examples(3000)
     save_examples(examples, tmp_path)
     # z = 0.1 + 0.1 colour + 0.1 width: no magnitude knows the width.
-    width_N = 10 * (examples.z_N - 0.1) - (examples.magnitudes_NB[:, 1] - examples.magnitudes_NB[:, 3]) / 0.6
+    width_N = (
+        10 * (examples.z_N - 0.1)
+        - (examples.magnitudes_NB[:, 1] - examples.magnitudes_NB[:, 3]) / 0.6
+    )
     pq.write_table(pa.table({"disc_radius": np.exp(width_N)}), tmp_path / STRUCTURE_FILE)
     split = split_examples(examples, 1, "tile")
     known = bound.with_structure(examples, tmp_path)
     row = bound.bound_row("bound", known, split, known, split.test_N)
-    blind = replace(known, magnitudes_NB=np.where(np.arange(10) < 9, known.magnitudes_NB, 1.0).astype("f4"))
+    blind = replace(
+        known, magnitudes_NB=np.where(np.arange(10) < 9, known.magnitudes_NB, 1.0).astype("f4")
+    )
     blind.magnitudes_NB[:, 9] += np.random.default_rng(0).normal(size=len(blind))
-    assert row.figures["smad"] < 0.5 * bound.bound_row("bound", blind, split, blind, split.test_N).figures["smad"]
-    width_table = {"disc_radius": np.exp(np.random.default_rng(1).normal(size=3000)), bound.CLUMPS: width_N}
+    assert (
+        row.figures["smad"]
+        < 0.5 * bound.bound_row("bound", blind, split, blind, split.test_N).figures["smad"]
+    )
+    width_table = {
+        "disc_radius": np.exp(np.random.default_rng(1).normal(size=3000)),
+        bound.CLUMPS: width_N,
+    }
     pq.write_table(pa.table(width_table), tmp_path / STRUCTURE_FILE)
     clumps = bound.with_structure(examples, tmp_path)
     seeing, unseeing = bound.bound_rows(clumps, split, clumps, split.test_N)

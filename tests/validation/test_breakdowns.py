@@ -2,32 +2,38 @@
 
 import numpy as np
 import pytest
+from photoz_run import flags
+from photoz_run.errors import ConfigError
+from photoz_run.science.statistics import normalised_residual, smad
+from photoz_run.validation.breakdowns import break_down, number_bins
+from photoz_run.validation.catalogue import read_catalogue
+from photoz_run.validation.overlap import repeatability
+from photoz_run.validation.pairs import pair
+from photoz_run.validation.settings import SpecSettings, ValidationSettings
+from photoz_run.validation.specz import read_specz
 from support.validation import gama, survey, write_fits, write_parquet
-
-from pipeline import flags
-from pipeline.errors import ConfigError
-from pipeline.science.statistics import normalised_residual, smad
-from pipeline.validation.breakdowns import break_down, number_bins
-from pipeline.validation.catalogue import read_catalogue
-from pipeline.validation.overlap import repeatability
-from pipeline.validation.pairs import pair
-from pipeline.validation.settings import SpecSettings, ValidationSettings
-from pipeline.validation.specz import read_specz
 
 
 @pytest.fixture(scope="module")
 def sample(tmp_path_factory):
     folder = tmp_path_factory.mktemp("breakdowns")
     columns, z = survey(2000)
-    catalogue, _ = read_catalogue(write_parquet(folder / "cat.parquet", columns), ValidationSettings())
-    tables = [write_fits(folder / f"s{k}.fits", part) for k, part in enumerate(_halves(gama(columns, z)))]
+    catalogue, _ = read_catalogue(
+        write_parquet(folder / "cat.parquet", columns), ValidationSettings()
+    )
+    tables = [
+        write_fits(folder / f"s{k}.fits", part) for k, part in enumerate(_halves(gama(columns, z)))
+    ]
     specz = read_specz([SpecSettings(file=file) for file in tables])
     return pair(catalogue, specz, 1.0).columns, specz
 
 
 def _halves(table):
     half = len(table["Z"]) // 2
-    return [{name: value[part] for name, value in table.items()} for part in (slice(0, half), slice(half, None))]
+    return [
+        {name: value[part] for name, value in table.items()}
+        for part in (slice(0, half), slice(half, None))
+    ]
 
 
 def groups(sample, **settings):
@@ -36,9 +42,23 @@ def groups(sample, **settings):
 
 def test_every_breakdown_is_there(sample):
     found, notes = break_down(*sample, ValidationSettings())
-    expected = {"r", "z_phot", "z_spec", "g_r", "colour", "colour_r", "flag", "mask", "hemisphere", "source", "tile"}
+    expected = {
+        "r",
+        "z_phot",
+        "z_spec",
+        "g_r",
+        "colour",
+        "colour_r",
+        "flag",
+        "mask",
+        "hemisphere",
+        "source",
+        "tile",
+    }
     assert set(found) == expected
-    assert notes == ["no breakdown by seeing: the catalogue lacks PSF_FWHM or PSF_FWHM_r or FWHM_IMAGE_r"]
+    assert notes == [
+        "no breakdown by seeing: the catalogue lacks PSF_FWHM or PSF_FWHM_r or FWHM_IMAGE_r"
+    ]
 
 
 def test_bins_hold_every_galaxy_once(sample):
@@ -117,7 +137,12 @@ def test_repeatability():
     ids = np.repeat([f"J{k}" for k in range(3000)], 2)
     half = 0.02 * (1 + z)
     order = rng.permutation(6000)
-    columns = {"ID": ids, "Z_PHOT": measured, "Z_PHOT_LO68": measured - half, "Z_PHOT_HI68": measured + half}
+    columns = {
+        "ID": ids,
+        "Z_PHOT": measured,
+        "Z_PHOT_LO68": measured - half,
+        "Z_PHOT_HI68": measured + half,
+    }
     result = repeatability({name: value[order] for name, value in columns.items()})
     assert result.n == 3000
     assert result.scatter == pytest.approx(0.01, rel=0.1)

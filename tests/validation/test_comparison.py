@@ -2,10 +2,9 @@
 
 import numpy as np
 import pytest
-
-from pipeline.science.calibration import cde_loss_terms, pinball_loss_terms
-from pipeline.science.statistics import normalised_residual, smad
-from pipeline.validation.metrics import compare, distribution, measure
+from photoz_run.science.calibration import cde_loss_terms, pinball_loss_terms
+from photoz_run.science.statistics import normalised_residual, smad
+from photoz_run.validation.metrics import compare, distribution, measure
 
 
 @pytest.fixture
@@ -25,7 +24,8 @@ def test_the_same_galaxies(columns, weight):
     rows = slice(30, None)
     w = columns["W"][rows] if weight else None
     ours, theirs = (
-        float(smad(normalised_residual(columns[c][rows], columns["Z_SPEC"][rows]), w)) for c in ("Z_PHOT", "Z_B")
+        float(smad(normalised_residual(columns[c][rows], columns["Z_SPEC"][rows]), w))
+        for c in ("Z_PHOT", "Z_B")
     )
     assert group.n == 2970
     assert group["smad"].value == pytest.approx(theirs)
@@ -71,7 +71,8 @@ def test_losses_have_weights_and_intervals_as_wide_as_their_error(columns):
     sigma = 0.015 * (1 + columns["Z_PHOT"])
     half = np.arange(len(sigma)) % 2
     many = columns | {
-        "Z_QUANTILES": columns["Z_PHOT"][:, None] + np.array([-1.2816, 0, 1.2816]) * (sigma * (1 + half))[:, None],
+        "Z_QUANTILES": columns["Z_PHOT"][:, None]
+        + np.array([-1.2816, 0, 1.2816]) * (sigma * (1 + half))[:, None],
         "W": half * rng.uniform(1, 2, len(half)),
     }
     levels = np.array([0.1, 0.5, 0.9])

@@ -6,11 +6,10 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import typer
+from photoz_run.cli.validate import validate
+from photoz_run.errors import ConfigError
 from support.validation import gama, survey, write_fits, write_run
 from typer.testing import CliRunner
-
-from pipeline.cli.validate import validate
-from pipeline.errors import ConfigError
 
 GATES = """
 [gates]
@@ -51,7 +50,9 @@ def missing(columns, z, rng):
 
 def narrow(columns, z, rng):
     for end in ("LO68", "HI68", "LO95", "HI95"):
-        columns[f"Z_PHOT_{end}"] = columns["Z_PHOT"] + 0.5 * (columns[f"Z_PHOT_{end}"] - columns["Z_PHOT"])
+        columns[f"Z_PHOT_{end}"] = columns["Z_PHOT"] + 0.5 * (
+            columns[f"Z_PHOT_{end}"] - columns["Z_PHOT"]
+        )
 
 
 def nothing(columns, z, rng):
@@ -69,7 +70,15 @@ def run_validate(tmp_path):
         specz = write_fits(tmp_path / "specz.fits", gama(columns, z))
         app = typer.Typer()
         app.command()(validate)
-        arguments = [str(catalogue), "--specz", str(specz), "--config", str(config), "--no-plots", *options]
+        arguments = [
+            str(catalogue),
+            "--specz",
+            str(specz),
+            "--config",
+            str(config),
+            "--no-plots",
+            *options,
+        ]
         outcome = CliRunner().invoke(app, arguments)
         if outcome.exception and not isinstance(outcome.exception, SystemExit):
             raise outcome.exception
@@ -84,7 +93,9 @@ def failed(metrics):
 
 
 def found(metrics):
-    return [(finding["kind"], finding["breakdown"], finding["label"]) for finding in metrics["findings"]]
+    return [
+        (finding["kind"], finding["breakdown"], finding["label"]) for finding in metrics["findings"]
+    ]
 
 
 def test_a_clean_catalogue_passes_without_findings(run_validate):
@@ -99,7 +110,9 @@ def test_a_bad_tile(run_validate):
     outcome, metrics = run_validate(bad_tile)
     assert outcome.exit_code == 4
     assert ("smad_max", "tile: KIDS_181.0_-0.5") in failed(metrics)
-    assert not any(where.startswith("tile") and "181.0" not in where for _, where in failed(metrics))
+    assert not any(
+        where.startswith("tile") and "181.0" not in where for _, where in failed(metrics)
+    )
     assert found(metrics)[0] == ("scatter", "tile", "KIDS_181.0_-0.5")
     assert "stands out: tile KIDS_181.0_-0.5: SMAD is" in outcome.stdout
 
@@ -165,7 +178,9 @@ def test_a_second_run_says_the_same_and_the_order_of_rows_changes_no_value(run_v
         z[:] = z[order]
         columns |= {name: value[order] for name, value in columns.items()}
 
-    first, second, other = (run_validate(fault)[1]["statistics"] for fault in (nothing, nothing, shuffled))
+    first, second, other = (
+        run_validate(fault)[1]["statistics"] for fault in (nothing, nothing, shuffled)
+    )
     assert first == second
     for name, estimate in first.items():
         assert other[name]["value"] == pytest.approx(estimate["value"], abs=1e-9), name
@@ -174,24 +189,48 @@ def test_a_second_run_says_the_same_and_the_order_of_rows_changes_no_value(run_v
 @pytest.mark.parametrize(
     ("gates", "error", "message"),
     [
-        ("smad = 0.02", ConfigError, r"validation.toml: smad: unknown key; there are z_phot, compare, select"),
-        ("[gates]\nsmad = 0.02", ConfigError, r"gates.smad: unknown key; there are smad_max, .*completeness_min"),
+        (
+            "smad = 0.02",
+            ConfigError,
+            r"validation.toml: smad: unknown key; there are z_phot, compare, select",
+        ),
+        (
+            "[gates]\nsmad = 0.02",
+            ConfigError,
+            r"gates.smad: unknown key; there are smad_max, .*completeness_min",
+        ),
         (
             "[gates.per_bin.r]\nsmad = 1",
             ConfigError,
             r"per_bin.r.smad: unknown key; there are smad_max, .*coverage_95$",
         ),
-        ('[[specz]]\nfile = "x.fits"\nredshift = "Z"', ConfigError, r"specz.0.redshift: unknown key; there are file"),
+        (
+            '[[specz]]\nfile = "x.fits"\nredshift = "Z"',
+            ConfigError,
+            r"specz.0.redshift: unknown key; there are file",
+        ),
         ("edges = { r = [20, 15] }", ConfigError, "edges: r needs two or more increasing numbers"),
         ("edges = { r = [20] }", ConfigError, "edges: r needs two or more increasing numbers"),
-        ('select = "MASK < 0"', ConfigError, "no row with a redshift satisfies select = 'MASK < 0'"),
+        (
+            'select = "MASK < 0"',
+            ConfigError,
+            "no row with a redshift satisfies select = 'MASK < 0'",
+        ),
         ('red = "W > 0"', ConfigError, r"no column 'W'; it has"),
         ('compare = ["ID"]', ConfigError, "column 'ID' is not numeric"),
         ('weight = "ID"', ConfigError, "column 'ID' is not numeric"),
         ('training_nz = "nowhere.parquet"', ConfigError, "nowhere.parquet: no such file"),
-        ("[gates]\nsmad_max = -1", ConfigError, r"validation.toml: gates.smad_max: Input should be greater than 0"),
+        (
+            "[gates]\nsmad_max = -1",
+            ConfigError,
+            r"validation.toml: gates.smad_max: Input should be greater than 0",
+        ),
         ("[gates", ConfigError, "not valid TOML"),
-        ("[gates.per_bin.tiles]\nsmad_max = 1", ConfigError, r"gates.per_bin.tiles: no such breakdown.*tile"),
+        (
+            "[gates.per_bin.tiles]\nsmad_max = 1",
+            ConfigError,
+            r"gates.per_bin.tiles: no such breakdown.*tile",
+        ),
         ('red = "MAG_GAAP_g >"', ConfigError, "is not valid: invalid syntax"),
         ('z_phot = "Z_BEST"', ConfigError, r"no column 'Z_BEST'; it has .*Z_PHOT"),
         ('compare = ["Z_B"]', ConfigError, r"no column 'Z_B'; it has"),
@@ -204,7 +243,9 @@ def test_settings_that_cannot_be_used(run_validate, gates, error, message):
 
 def test_a_directory_that_cannot_be_made(run_validate, tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(ConfigError, match="cannot be written: Not a directory; choose another --out"):
+    with pytest.raises(
+        ConfigError, match="cannot be written: Not a directory; choose another --out"
+    ):
         run_validate(nothing, "", "--out", str(tmp_path / "file" / "report"))
 
 
@@ -220,7 +261,10 @@ def test_a_gate_without_its_columns_does_not_pass(run_validate):
 def test_a_gate_on_bins_that_are_all_too_small_does_not_pass(run_validate):
     gates = "[gates]\nbin_pairs_min = 100000\n[gates.per_bin.tile]\nsmad_max = 1"
     outcome, metrics = run_validate(nothing, gates)
-    assert (outcome.exit_code, failed(metrics)) == (4, {("per_bin.tile", "no bin of 100000 objects")})
+    assert (outcome.exit_code, failed(metrics)) == (
+        4,
+        {("per_bin.tile", "no bin of 100000 objects")},
+    )
 
 
 def test_a_failure_code_is_no_redshift_and_a_magnitude_code_no_colour(run_validate):

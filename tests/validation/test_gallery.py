@@ -2,12 +2,11 @@
 
 import numpy as np
 import pytest
+from photoz_run.simulation.settings import SimulationSettings
+from photoz_run.simulation.tile import simulate_tile
+from photoz_run.validation.catalogue import take
+from photoz_run.validation.gallery import colour_image, gallery, read_stamps, survey_tiles, worst
 from support.validation import survey
-
-from pipeline.simulation.settings import SimulationSettings
-from pipeline.simulation.tile import simulate_tile
-from pipeline.validation.catalogue import take
-from pipeline.validation.gallery import colour_image, gallery, read_stamps, survey_tiles, worst
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +19,11 @@ def tile(tmp_path_factory):
 def rows_of(made):
     truth = made.truth.to_pydict()
     bright = np.argsort([-flux for flux in truth["flux_r"]])[:5]
-    columns = {"RA": np.array(truth["ra"]), "DEC": np.array(truth["dec"]), "Z_SPEC": np.array(truth["z"])}
+    columns = {
+        "RA": np.array(truth["ra"]),
+        "DEC": np.array(truth["dec"]),
+        "Z_SPEC": np.array(truth["z"]),
+    }
     columns["Z_PHOT"] = columns["Z_SPEC"] + 0.2
     columns["KIDS_TILE"] = np.full(len(truth["ra"]), made.tile, dtype=object)
     return take(columns, bright)
@@ -75,7 +78,9 @@ def test_a_tile_that_cannot_be_read_leaves_its_place_empty(tile, tmp_path):
     broken = tmp_path / "data"
     broken.mkdir()
     for file in data.glob("*.fits"):
-        (broken / file.name).write_bytes(file.read_bytes()[:2880] if "_r_sci" in file.name else file.read_bytes())
+        (broken / file.name).write_bytes(
+            file.read_bytes()[:2880] if "_r_sci" in file.name else file.read_bytes()
+        )
     assert read_stamps(rows, survey_tiles(run_of(tmp_path, broken))) == [None] * 5
     elsewhere = rows | {"KIDS_TILE": np.full(5, "KIDS_99.0_1.0", dtype=object)}
     assert read_stamps(elsewhere, survey_tiles(run_of(tmp_path, data))) == [None] * 5

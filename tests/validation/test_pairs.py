@@ -4,20 +4,22 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from photoz_run.errors import BadDataError, ConfigError
+from photoz_run.validation.catalogue import read_catalogue
+from photoz_run.validation.pairs import pair
+from photoz_run.validation.settings import SpecSettings, ValidationSettings
+from photoz_run.validation.specz import read_specz
 from support.validation import gama, survey, write_fits, write_parquet
-
-from pipeline.errors import BadDataError, ConfigError
-from pipeline.validation.catalogue import read_catalogue
-from pipeline.validation.pairs import pair
-from pipeline.validation.settings import SpecSettings, ValidationSettings
-from pipeline.validation.specz import read_specz
 
 SETTINGS = ValidationSettings()
 
 
 def paired(tmp_path, columns, *tables, radius=1.0, minimum=0.05, settings=SETTINGS):
     catalogue, _ = read_catalogue(write_parquet(tmp_path / "cat.parquet", columns), settings)
-    files = [SpecSettings(file=write_fits(tmp_path / f"spec{k}.fits", table)) for k, table in enumerate(tables)]
+    files = [
+        SpecSettings(file=write_fits(tmp_path / f"spec{k}.fits", table))
+        for k, table in enumerate(tables)
+    ]
     return pair(catalogue, read_specz(files), radius, minimum)
 
 
@@ -59,7 +61,10 @@ def test_offsets_beyond_the_radius_do_not_match(tmp_path):
 def test_two_sources_within_the_radius_are_ambiguous_and_the_nearest_is_taken(tmp_path):
     columns, z = survey(200)
     near = take(columns, slice(0, 50))
-    near = near | {"DECJ2000": near["DECJ2000"] + 0.8 / 3600, "ID": np.char.add(near["ID"].astype(str), "b")}
+    near = near | {
+        "DECJ2000": near["DECJ2000"] + 0.8 / 3600,
+        "ID": np.char.add(near["ID"].astype(str), "b"),
+    }
     pairs = paired(tmp_path, both(columns, near), gama(columns, z, scatter_arcsec=0.02))
     assert pairs.counts.ambiguous == 50
     assert set(pairs.columns["ID"]) == set(columns["ID"])
@@ -80,7 +85,11 @@ def test_the_first_table_has_priority(tmp_path):
     columns, z = survey(300)
     gama_table = take(gama(columns, z), slice(0, 200))
     slightly_off = gama(columns, z + 0.0005, scatter_arcsec=0.0)
-    sdss = {"PLUG_RA": slightly_off["RAcen"], "PLUG_DEC": slightly_off["Deccen"], "Z": slightly_off["Z"]}
+    sdss = {
+        "PLUG_RA": slightly_off["RAcen"],
+        "PLUG_DEC": slightly_off["Deccen"],
+        "Z": slightly_off["Z"],
+    }
     sdss["ZWARNING"] = np.zeros(300, np.int32)
     pairs = paired(tmp_path, columns, gama_table, sdss)
     assert pairs.counts.duplicates == 200
@@ -98,7 +107,10 @@ def test_missing_photo_z_are_counted(tmp_path):
 def test_no_pair_with_a_photo_z_is_left(tmp_path):
     columns, z = survey(300)
     columns["Z_PHOT"][1:] = np.nan
-    with pytest.raises(BadDataError, match=r"no pair is left: of 299 matched spec-z 0 contradict.*299 of 299 sources"):
+    with pytest.raises(
+        BadDataError,
+        match=r"no pair is left: of 299 matched spec-z 0 contradict.*299 of 299 sources",
+    ):
         paired(tmp_path, columns, take(gama(columns, z), slice(1, None)))
 
 
@@ -112,9 +124,15 @@ def test_an_id_measured_twice_is_one_galaxy(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda t: {"RAcen": np.radians(t["RAcen"]), "Deccen": np.radians(t["Deccen"])}, "spec-z table are in radians"),
+        (
+            lambda t: {"RAcen": np.radians(t["RAcen"]), "Deccen": np.radians(t["Deccen"])},
+            "spec-z table are in radians",
+        ),
         (lambda t: {"RAcen": t["RAcen"] / 15}, "spec-z table have right ascension in hours"),
-        (lambda t: {"RAcen": t["Deccen"], "Deccen": t["RAcen"]}, "spec-z table have RA and Dec swapped"),
+        (
+            lambda t: {"RAcen": t["Deccen"], "Deccen": t["RAcen"]},
+            "spec-z table have RA and Dec swapped",
+        ),
         (lambda t: {"RAcen": t["RAcen"] + 90}, "cover the same sky"),
         (lambda t: {"Deccen": t["Deccen"] + 5 / 3600}, "only 0 of 300 spec-z inside the footprint"),
     ],
@@ -171,7 +189,9 @@ def test_tables_are_recognised_by_their_columns(tmp_path, names, source):
 
 
 def test_columns_can_be_named(tmp_path):
-    file = write_parquet(tmp_path / "t.parquet", {"x": np.ones(3), "y": np.ones(3), "redshift": np.full(3, 0.2)})
+    file = write_parquet(
+        tmp_path / "t.parquet", {"x": np.ones(3), "y": np.ones(3), "redshift": np.full(3, 0.2)}
+    )
     settings = SpecSettings(file=file, name="mine", ra="x", dec="y", z="redshift")
     assert read_specz([settings]).sources == ("mine",)
     with pytest.raises(ConfigError, match=r"not recognised.*it has x, y, redshift"):
@@ -184,7 +204,10 @@ def test_tables_without_a_usable_redshift(tmp_path):
     columns, z = survey(20)
     table = gama(columns, z) | {"NQ": np.ones(20, np.int32)}
     file = write_fits(tmp_path / "gama.fits", table)
-    with pytest.raises(BadDataError, match=r"gama.fits: none of its 20 rows has a usable redshift \(20 fail the cut"):
+    with pytest.raises(
+        BadDataError,
+        match=r"gama.fits: none of its 20 rows has a usable redshift \(20 fail the cut",
+    ):
         read_specz([SpecSettings(file=file)])
     with pytest.raises(ConfigError, match="give --specz"):
         read_specz([])

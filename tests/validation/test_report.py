@@ -11,12 +11,11 @@ import matplotlib.image
 import numpy as np
 import pytest
 import typer
+from photoz_run.cli.validate import validate
+from photoz_run.validation.metrics import Estimate
+from photoz_run.validation.rows import format_estimate
 from support.validation import gama, survey, write_fits, write_parquet, write_run
 from typer.testing import CliRunner
-
-from pipeline.cli.validate import validate
-from pipeline.validation.metrics import Estimate
-from pipeline.validation.rows import format_estimate
 
 PROBE = """<script>addEventListener("load", () => {
   const images = [...document.images];
@@ -88,7 +87,17 @@ def test_every_image_is_a_picture(page):
 def test_every_figure_names_its_number_of_objects_and_is_saved_for_print(report, page):
     names = {path.stem for path in (report / "plots").glob("*.png")}
     assert names == {path.stem for path in (report / "plots").glob("*.pdf")}
-    expected = {"photoz_specz", "residuals", "nz", "trends", "categories", "sky", "methods", "pit", "outliers"}
+    expected = {
+        "photoz_specz",
+        "residuals",
+        "nz",
+        "trends",
+        "categories",
+        "sky",
+        "methods",
+        "pit",
+        "outliers",
+    }
     assert names == expected
     assert page.count("<figure>") == len(expected)
 
@@ -135,15 +144,30 @@ def test_a_handful_of_galaxies_makes_a_report(tmp_path, n):
     assert "nan" not in re.sub(r'src="[^"]+"', "", page)
 
 
-@pytest.mark.skipif(shutil.which("chromium") is None, reason="needs chromium (apt-get install chromium)")
+@pytest.mark.skipif(
+    shutil.which("chromium") is None, reason="needs chromium (apt-get install chromium)"
+)
 def test_a_browser_loads_every_image_without_an_error_at_1280_pixels(page, tmp_path):
     (tmp_path / "report.html").write_text(page.replace("</body>", PROBE + "</body>"))
-    command = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--window-size=1280,4000", "--dump-dom"]
+    command = [
+        "chromium",
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--window-size=1280,4000",
+        "--dump-dom",
+    ]
     command += [f"--user-data-dir={tmp_path / 'profile'}", "--enable-logging=stderr", "--v=0"]
     done = subprocess.run(
-        [*command, f"file://{tmp_path / 'report.html'}"], capture_output=True, text=True, timeout=120, check=True
+        [*command, f"file://{tmp_path / 'report.html'}"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
     )
-    images, loaded, width, window = re.search(r"<title>(\d+) (\d+) (\d+) (\d+)</title>", done.stdout).groups()
+    images, loaded, width, window = re.search(
+        r"<title>(\d+) (\d+) (\d+) (\d+)</title>", done.stdout
+    ).groups()
     assert (images, loaded) == ("9", "9")
     assert int(width) <= int(window) == 1280
     assert "CONSOLE" not in done.stderr

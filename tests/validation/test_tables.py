@@ -7,13 +7,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from photoz_run.errors import BadDataError, ConfigError
+from photoz_run.records import tile_group
+from photoz_run.validation.catalogue import read_catalogue
+from photoz_run.validation.settings import ValidationSettings
+from photoz_run.validation.tables import catalogue_files, read_columns
 from support.validation import TILES, survey, write_fits, write_parquet, write_run
-
-from pipeline.errors import BadDataError, ConfigError
-from pipeline.records import tile_group
-from pipeline.validation.catalogue import read_catalogue
-from pipeline.validation.settings import ValidationSettings
-from pipeline.validation.tables import catalogue_files, read_columns
 
 SETTINGS = ValidationSettings()
 
@@ -36,7 +35,9 @@ def test_a_run_directory_knows_the_seeing_of_its_tiles(tmp_path):
         outcome = {"tile": tile, "seeing": {} if value is None else {"r": value, "g": 1.5}}
         (run / "tiles" / tile_group(tile) / f"{tile}.json").write_text(json.dumps(outcome))
     catalogue, _ = read_catalogue(run, SETTINGS)
-    expected = [np.nan if seeing[tile] is None else seeing[tile] for tile in catalogue.columns["KIDS_TILE"]]
+    expected = [
+        np.nan if seeing[tile] is None else seeing[tile] for tile in catalogue.columns["KIDS_TILE"]
+    ]
     np.testing.assert_array_equal(catalogue.columns["PSF_FWHM"], expected)
 
 
@@ -56,12 +57,19 @@ def test_files_agree(tmp_path, kind):
     write = {"parquet": write_parquet, "fits": write_fits}[kind]
     catalogue, _ = read_catalogue(write(tmp_path / f"cat.{kind}", columns), SETTINGS)
     order = np.argsort(catalogue.columns["ID"])
-    for name, theirs in (("RA", "RAJ2000"), ("Z_PHOT", "Z_PHOT"), ("MASK", "MASK"), ("KIDS_TILE", "KIDS_TILE")):
+    for name, theirs in (
+        ("RA", "RAJ2000"),
+        ("Z_PHOT", "Z_PHOT"),
+        ("MASK", "MASK"),
+        ("KIDS_TILE", "KIDS_TILE"),
+    ):
         assert catalogue.columns[name][order].tolist() == columns[theirs].tolist()
 
 
 def test_nulls_become_nan(tmp_path):
-    file = write_parquet(tmp_path / "t.parquet", {"a": pa.array([1.5, None]), "b": pa.array([1, None], pa.int32())})
+    file = write_parquet(
+        tmp_path / "t.parquet", {"a": pa.array([1.5, None]), "b": pa.array([1, None], pa.int32())}
+    )
     columns = read_columns([file], ["a", "b"])
     np.testing.assert_array_equal(columns["a"], [1.5, np.nan])
     np.testing.assert_array_equal(columns["b"], [1, np.nan])
@@ -87,7 +95,9 @@ def test_another_redshift_column(tmp_path):
 def test_selection_and_its_errors(tmp_path):
     columns, _ = survey(100)
     file = write_parquet(tmp_path / "t.parquet", columns)
-    catalogue, _ = read_catalogue(file, ValidationSettings(select="MASK == 0 and MAG_AUTO_CALIB < 19"))
+    catalogue, _ = read_catalogue(
+        file, ValidationSettings(select="MASK == 0 and MAG_AUTO_CALIB < 19")
+    )
     assert len(catalogue) == np.sum((columns["MASK"] == 0) & (columns["MAG_AUTO_CALIB"] < 19))
     with pytest.raises(ConfigError, match=r"no column 'MAKS'; it has"):
         read_catalogue(file, ValidationSettings(select="MAKS == 0"))

@@ -13,12 +13,11 @@ from astropy.io import fits
 from astropy.visualization import make_lupton_rgb
 from matplotlib import pyplot as plt
 from numpy.typing import NDArray
+from photoz_run.simulation import cosmology
+from photoz_run.simulation.settings import SimulationSettings
+from photoz_run.simulation.tile import SimulatedTile, simulate_tile
+from photoz_run.survey.names import image_name
 from PIL import Image
-
-from pipeline.simulation import cosmology
-from pipeline.simulation.settings import SimulationSettings
-from pipeline.simulation.tile import SimulatedTile, simulate_tile
-from pipeline.survey.names import image_name
 
 HERE = Path(__file__).parent
 SETTINGS = SimulationSettings(size=2400, density=10, release="DR4.0", seed=20)
@@ -47,9 +46,12 @@ def sky(folder: Path, made: SimulatedTile) -> None:
 
 def gallery(folder: Path, made: SimulatedTile, rows: int = 4, columns: int = 9) -> None:
     """Stamps of 36 x 36 pixels: red galaxies above, blue ones below, bright to faint."""
-    from pipeline.simulation import geometry
+    from photoz_run.simulation import geometry
 
-    truth = {name: made.truth[name].to_numpy(zero_copy_only=False) for name in ("ra", "dec", "red", "flux_r", "kind")}
+    truth = {
+        name: made.truth[name].to_numpy(zero_copy_only=False)
+        for name in ("ra", "dec", "red", "flux_r", "kind")
+    }
     header = geometry.band_header("r", geometry.cell_of_tile(0, SETTINGS), SETTINGS)
     x, y = geometry.pixels(header, truth["ra"], truth["dec"])
     magnitude = -2.5 * np.log10(truth["flux_r"])
@@ -82,10 +84,14 @@ def population(truth: pa.Table) -> None:
     g_r = -2.5 * np.log10(value["flux_g"] / value["flux_r"])
     for chosen, colour in ((~red, BLUE), (red, RED)):
         middle.plot(z[chosen], g_r[chosen], ".", ms=1.5, alpha=0.5, color=colour)
-        kpc = np.where(red, value["bulge_radius"], value["disc_radius"]) * cosmology.kpc_per_arcsec(z)
+        kpc = np.where(red, value["bulge_radius"], value["disc_radius"]) * cosmology.kpc_per_arcsec(
+            z
+        )
         near = chosen & (z < 0.2)
         right.semilogy(value["absolute_r"][near], kpc[near], ".", ms=2, alpha=0.5, color=colour)
-    middle.set(xlabel="redshift", ylabel="g - r, without the Milky Way", ylim=(0, 2.1), xlim=(0, 0.6))
+    middle.set(
+        xlabel="redshift", ylabel="g - r, without the Milky Way", ylim=(0, 2.1), xlim=(0, 0.6)
+    )
     m = np.linspace(-23.5, -17, 60)
     late = 10 ** (-0.084 * m + 0.32 * np.log10(1 + 10 ** (-0.4 * (m + 20.52))) - 1.31)
     right.semilogy(m, late, color=BLUE, lw=2, label="Shen+03, late types")

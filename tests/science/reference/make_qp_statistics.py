@@ -13,7 +13,12 @@ import numpy as np
 import qp
 from qp.metrics.concrete_metric_classes import CDELossMetric
 from qp.metrics.pit import PIT
-from qp.metrics.point_estimate_metric_classes import PointBias, PointOutlierRate, PointSigmaIQR, PointSigmaMAD
+from qp.metrics.point_estimate_metric_classes import (
+    PointBias,
+    PointOutlierRate,
+    PointSigmaIQR,
+    PointSigmaMAD,
+)
 
 
 def main():
@@ -23,7 +28,9 @@ def main():
     centre = rng.uniform(0.2, 0.6, n).round(6)
     z_spec = np.round(rng.normal(centre, 1.1 * sigma), 6)
     z_phot = np.round(centre + rng.choice([0, 0.3], n, p=[0.95, 0.05]), 6)
-    gaussians = qp.stats.norm.create_ensemble(data={"loc": centre[:, None], "scale": sigma[:, None]})
+    gaussians = qp.stats.norm.create_ensemble(
+        data={"loc": centre[:, None], "scale": sigma[:, None]}
+    )
     pit = PIT(gaussians, z_spec)
     values = {
         "median_normdz": PointBias().evaluate(z_phot, z_spec),
@@ -41,7 +48,11 @@ def main():
         "centre": centre.tolist(),
         "sigma": sigma.tolist(),
     }
-    content = {"qp-prob": version("qp-prob"), "inputs": inputs, "values": {k: _plain(v) for k, v in values.items()}}
+    content = {
+        "qp-prob": version("qp-prob"),
+        "inputs": inputs,
+        "values": {k: _plain(v) for k, v in values.items()},
+    }
     Path(__file__).with_name("qp_statistics.json").write_text(json.dumps(content) + "\n")
 
 

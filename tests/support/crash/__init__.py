@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
-SITE = {"PYTHONPATH": os.pathsep.join([str(HERE / "site"), *os.environ.get("PYTHONPATH", "").split()])}
+SITE = {
+    "PYTHONPATH": os.pathsep.join([str(HERE / "site"), *os.environ.get("PYTHONPATH", "").split()])
+}
 
 
 def arm(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,7 +24,7 @@ def trouble(path):
 
 
 def happen(how, path):
-    alone = "pipeline.run.alone" in sys.orig_argv
+    alone = "photoz_run.run.alone" in sys.orig_argv
     if how in ERRORS:
         raise OSError(ERRORS[how], os.strerror(ERRORS[how]), path)
     if how == "hang":

@@ -1,0 +1,43 @@
+"""Conformal calibration of quantiles: numpy in, a constant matrix of the graph out."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def level_matrix(
+    quantiles_NQ: NDArray[np.float32], true_N: NDArray[np.float32], levels: tuple[float, ...]
+) -> NDArray[np.float64]:
+    """Matrix M such that the calibrated quantiles are ``quantiles_NQ @ M.T``.
+
+    Each galaxy's true value lies at some level of its own predicted quantile function (linear between the quantiles
+    and beyond the outermost two). The conformal quantile of these levels at ``level`` over the calibration galaxies
+    is the level to ask the network for, so that a share ``level`` of such galaxies lies below. Reading a piecewise
+    linear function at a level is a weighted sum of two quantiles: a row of M. Rows go up, so quantiles cannot cross.
+    """
+    levels_Q = np.array(levels)
+    reached_N = np.sort(
+        _level_reached(quantiles_NQ.astype(np.float64), true_N.astype(np.float64), levels_Q)
+    )
+    # The (n+1)-th in place of n makes the promise hold for the next galaxy, not only for these.
+    ranks_Q = np.clip(levels_Q * (len(reached_N) + 1) - 1, 0, len(reached_N) - 1)
+    wanted_Q = np.interp(ranks_Q, np.arange(len(reached_N)), reached_N)
+    matrix_QQ = np.zeros((len(levels), len(levels)))
+    segment_Q = np.clip(np.searchsorted(levels_Q, wanted_Q) - 1, 0, len(levels) - 2)
+    share_Q = (wanted_Q - levels_Q[segment_Q]) / (levels_Q[segment_Q + 1] - levels_Q[segment_Q])
+    rows = np.arange(len(levels))
+    matrix_QQ[rows, segment_Q] = 1 - share_Q
+    matrix_QQ[rows, segment_Q + 1] = share_Q
+    return matrix_QQ
+
+
+def _level_reached(
+    quantiles_NQ: NDArray[np.float64], true_N: NDArray[np.float64], levels_Q: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    rows = np.arange(len(true_N))
+    segment_N = np.clip((quantiles_NQ < true_N[:, None]).sum(axis=1) - 1, 0, len(levels_Q) - 2)
+    low_N, high_N = quantiles_NQ[rows, segment_N], quantiles_NQ[rows, segment_N + 1]
+    share_N = (true_N - low_N) / np.maximum(high_N - low_N, 1e-9)
+    level_N: NDArray[np.float64] = levels_Q[segment_N] + share_N * (
+        levels_Q[segment_N + 1] - levels_Q[segment_N]
+    )
+    return level_N

@@ -1,0 +1,192 @@
+"""The contract of a bundle: what goes in, what comes out, where it came from; JSON in the ONNX metadata."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from photoz_models.errors import BundleError
+from photoz_models.golden import Golden
+
+METADATA_KEY = "photoz_contract"
+
+STAMPS = "stamps"
+MAGNITUDES = "magnitudes"
+SEEING = "seeing_"
+"""Prefix of the columns beside the magnitudes that hold the seeing of a band's coadd: FWHM in arcsec."""
+OUTPUTS = ("z_phot", "z_quantiles", "domain_distance")
+
+MAGNITUDE_BANDS = ("u", "g", "r", "i", "Z", "Y", "J", "H", "Ks")
+IMAGE_BANDS = ("u", "g", "r", "i")
+QUANTILE_LEVELS = (
+    *(0.01, 0.025, 0.05, 0.1, 0.16, 0.2, 0.25, 0.3, 0.35, 0.4),
+    0.5,
+    *(0.6, 0.65, 0.7, 0.75, 0.8, 0.84, 0.9, 0.95, 0.975, 0.99),
+)
+"""Levels of the project's own networks; the ends of the central 68% and 95% intervals are among them."""
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Domain(_Record):
+    """What ``domain_distance`` means, and the training set's limits."""
+
+    meaning: str
+    fraction_inside: Annotated[float, Field(gt=0, le=1)] | None
+    """Share of the training set with a distance of at most 1, where it is known."""
+    magnitude_limits: Mapping[str, tuple[float, float]]
+    """Central 99.8% of the training set, by band."""
+
+
+class Training(_Record):
+    """Where the weights come from."""
+
+    set_name: str
+    digest: str
+    """sha256 of the training set."""
+    simulated: bool
+    number: int
+    """Galaxies that the weights were fitted to."""
+    date: str
+    commit: str
+    seed: int
+    """Of the split, and of the first network; further ones of an ensemble count on from it."""
+    split: Literal["galaxy", "tile", "none"] = "none"
+
+
+class ModelContract(_Record):
+    """All that a program must know to feed a bundle and to read its answer.
+
+    Attributes
+    ----------
+    image_bands, magnitude_bands
+        Order of the channels. A bundle without image bands has no ``stamps`` input, and one without magnitude
+        bands no ``magnitudes``.
+    seeing_bands
+        Image bands whose seeing (FWHM of the tile's coadd, arcsec; NaN where unknown) stands after the magnitudes in
+        the ``magnitudes`` input.
+    i_epoch
+        Which i coadd is wanted where there are two (DR5).
+    stamp_size, pixel_scale, centring
+        Pixels (even), arcsec, and the first pixel of a stamp for a source at 0-based pixel x.
+    dmag_applied, extinction_corrected
+        Whether pixels are multiplied by 10^(-0.4 DMAG) and by 10^(0.4 A_x) before they enter the graph.
+    """
+
+    schema_version: Literal[1] = 1
+    name: Annotated[str, Field(min_length=1)]
+    version: str
+    network: str
+    multiply_adds: int
+    opset: int
+    image_bands: tuple[str, ...]
+    i_epoch: Literal["first", "second", "better", "mean"] = "first"
+    magnitude_bands: tuple[str, ...]
+    seeing_bands: tuple[str, ...] = ()
+    stamp_size: Annotated[int, Field(gt=0, multiple_of=2)]
+    pixel_scale: Annotated[float, Field(gt=0)]
+    centring: Literal["ceil(x - size/2)"] = "ceil(x - size/2)"
+    flux_unit: Literal["maggies"] = "maggies"
+    dmag_applied: bool
+    extinction_corrected: bool
+    quantile_levels: tuple[float, ...]
+    z_min: float
+    z_max: float
+    domain: Domain
+    training: Training
+    test_metrics: Mapping[str, float]
+    licence: str
+    golden: Golden
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        levels = self.quantile_levels
+        if (
+            not levels
+            or any(not 0 < level < 1 for level in levels)
+            or sorted(set(levels)) != list(levels)
+        ):
+            raise ValueError("quantile_levels must increase within (0, 1)")
+        if self.z_max <= self.z_min:
+            raise ValueError("z_max must lie above z_min")
+        if not self.image_bands and not self.magnitude_bands:
+            raise ValueError("there is neither an image band nor a magnitude band")
+        for bands in (self.image_bands, self.magnitude_bands, self.seeing_bands):
+            if len(set(bands)) != len(bands):
+                raise ValueError("a band is named twice")
+        if strange := set(self.seeing_bands) - set(self.image_bands):
+            raise ValueError(f"seeing_bands: {', '.join(sorted(strange))} is no image band")
+        return self
+
+    def stamp_shape(self) -> tuple[int, int, int]:
+        """Channels, height and width of one stamp."""
+        return len(self.image_bands), self.stamp_size, self.stamp_size
+
+    @property
+    def table_columns(self) -> tuple[str, ...]:
+        """Columns of the ``magnitudes`` input: bands, then the seeing."""
+        return join_columns(self.magnitude_bands, self.seeing_bands)
+
+    def input_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shape of each input of the graph for one source; an input without any band is not there."""
+        shapes: dict[str, tuple[int, ...]] = {}
+        if self.image_bands:
+            shapes[STAMPS] = self.stamp_shape()
+        if self.table_columns:
+            shapes[MAGNITUDES] = (len(self.table_columns),)
+        return shapes
+
+
+def join_columns(
+    magnitude_bands: tuple[str, ...], seeing_bands: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Names of the columns of a ``magnitudes`` input: bands, then the seeing."""
+    return (*magnitude_bands, *(SEEING + band for band in seeing_bands))
+
+
+def split_columns(columns: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Magnitude bands and seeing bands of `join_columns`."""
+    magnitude_bands = tuple(name for name in columns if not name.startswith(SEEING))
+    return magnitude_bands, tuple(
+        name.removeprefix(SEEING) for name in columns if name.startswith(SEEING)
+    )
+
+
+def parse_contract(metadata: Mapping[str, str], where: str) -> ModelContract:
+    """The contract in the metadata of an ONNX file.
+
+    Raises
+    ------
+    BundleError
+        If there is none, or if it does not fit the schema: unknown, missing or impossible values.
+    """
+    if METADATA_KEY not in metadata:
+        raise BundleError(
+            f"{where}: no contract in this ONNX file; `photoz model wrap` can add one"
+        )
+    try:
+        return ModelContract.model_validate_json(metadata[METADATA_KEY])
+    except ValidationError as error:
+        raise BundleError(f"{where}: the contract is not valid: {first_problem(error)}") from error
+
+
+def first_problem(error: ValidationError) -> str:
+    """The first complaint of pydantic as ``field: reason``, with the number of further ones."""
+    problems = error.errors(include_url=False)
+    field = ".".join(str(part) for part in problems[0]["loc"]) or "contract"
+    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+    return f"{field}: {problems[0]['msg']}{more}"
+
+
+def write_contract(graph: Path, contract: ModelContract, out: Path) -> None:
+    """Write ``out``: the ONNX file ``graph`` with ``contract`` in its metadata, an older one replaced."""
+    import onnx
+
+    model = onnx.load(graph)
+    kept = [(prop.key, prop.value) for prop in model.metadata_props if prop.key != METADATA_KEY]
+    onnx.helper.set_model_props(model, {**dict(kept), METADATA_KEY: contract.model_dump_json()})
+    onnx.checker.check_model(model)
+    onnx.save(model, out)

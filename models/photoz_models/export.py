@@ -1,0 +1,290 @@
+"""Seal trained networks into one ONNX file: ensemble average, calibration, limits, contract and golden values."""
+
+import logging
+import tempfile
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from photoz_models.calibration import level_matrix
+from photoz_models.contract import (
+    MAGNITUDES,
+    OUTPUTS,
+    QUANTILE_LEVELS,
+    STAMPS,
+    Domain,
+    ModelContract,
+    Training,
+    split_columns,
+    write_contract,
+)
+from photoz_models.errors import BundleError
+from photoz_models.examples import Examples, Split, SplitName
+from photoz_models.golden import Golden, Outputs, golden_inputs, record
+from photoz_models.network import PhotozNetwork, multiply_adds
+from photoz_models.training import FRACTION_INSIDE, evaluate
+
+OPSET = 18
+GOLDEN_SEED = 1609
+GOLDEN_NUMBER = 12
+LARGEST_DIFFERENCE = 1e-5
+"""Between torch and ONNX Runtime, in redshift."""
+
+LICENCE = "BSD-3-Clause"
+
+
+class SealedNetwork(nn.Module):
+    """Average of an ensemble, calibrated, between the redshift limits: all that the graph does.
+
+    ``shift`` is taken from the point redshift in units of 1 + z; ``levels_QQ`` is the matrix of `level_matrix`.
+    """
+
+    def __init__(
+        self,
+        networks: Sequence[PhotozNetwork],
+        levels_QQ: NDArray[np.float64],
+        shift: float,
+        z_range: tuple[float, float],
+    ):
+        super().__init__()
+        self.networks = nn.ModuleList(networks)
+        self.architecture = networks[0].architecture
+        self.register_buffer(
+            "levels_QQ", torch.as_tensor(levels_QQ, dtype=torch.float32).T.contiguous()
+        )
+        self.shift = shift
+        self.z_range = z_range
+
+    def forward(self, stamps: Tensor, magnitudes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """z_N, quantiles_NQ, domain_distance_N."""
+        outputs = [network(stamps, magnitudes) for network in self.networks]
+        z_N, quantiles_NQ, distance_N = (
+            sum(parts) / len(outputs) for parts in zip(*outputs, strict=True)
+        )
+        calibrated_NQ = _running_maximum(quantiles_NQ @ self.levels_QQ)
+        z_N = z_N - self.shift * (1.0 + z_N)
+        return z_N.clamp(*self.z_range), calibrated_NQ.clamp(*self.z_range), distance_N
+
+
+def _running_maximum(x_NQ: Tensor) -> Tensor:
+    # Calibrated quantiles cannot cross, but for float32: far outside the training set they are large numbers.
+    for shift in (1, 2, 4, 8, 16):
+        x_NQ = torch.maximum(
+            x_NQ, torch.cat([x_NQ[:, :1].expand(-1, shift), x_NQ[:, :-shift]], dim=1)
+        )
+    return x_NQ
+
+
+@dataclass(frozen=True)
+class Label:
+    """What a contract says that no array knows."""
+
+    name: str
+    version: str
+    date: str
+    commit: str
+    seed: int
+    split: SplitName
+
+
+def seal(networks: Sequence[PhotozNetwork], examples: Examples, split: Split) -> SealedNetwork:
+    """Calibrate the ensemble: quantiles on the validation galaxies, the mean error on training and validation ones.
+
+    The point redshift minimises the Huber loss, which like the median does not feel how far outliers lie: where the
+    errors are skewed, its mean error is not zero. It is taken off. The galaxies of one tile share its zero-point
+    errors, so that it takes the tiles of both parts to measure it. Redshift limits are 0 and just beyond the set.
+    """
+    architecture = networks[0].architecture
+    examples = examples.in_bands(architecture.image_bands, architecture.magnitude_bands)
+    rows_N = np.concatenate([split.validation_N, split.train_N])
+    members = [evaluate(network, examples, rows_N) for network in networks]
+    z_N, quantiles_NQ = (np.mean([member[k] for member in members], axis=0) for k in (0, 1))
+    true_z_N = np.array(examples.z_N[rows_N])
+    shift = float(np.mean(z_N - true_z_N) / np.mean(1 + z_N))
+    validation = slice(len(split.validation_N))
+    levels_QQ = level_matrix(quantiles_NQ[validation], true_z_N[validation], QUANTILE_LEVELS)
+    z_max = float(np.ceil(20 * float(examples.z_N[split.train_N].max()) + 1) / 20)
+    return SealedNetwork(networks, levels_QQ, shift, (0.0, z_max)).eval()
+
+
+def export(
+    sealed: SealedNetwork,
+    examples: Examples,
+    split: Split,
+    label: Label,
+    test_metrics: dict[str, float],
+    out: Path,
+) -> ModelContract:
+    """Write the bundle ``out`` and return its contract.
+
+    Raises
+    ------
+    BundleError
+        If ONNX Runtime does not give what torch gives, within 1e-5.
+    """
+    golden, outputs = _golden(sealed)
+    contract = _contract(sealed, examples, split, label, test_metrics, golden)
+    with tempfile.TemporaryDirectory(dir=out.parent) as scratch:
+        graph = Path(scratch) / "graph.onnx"
+        _to_onnx(sealed, graph)
+        _compare(graph, sealed, outputs)
+        write_contract(graph, contract, Path(scratch) / "sealed.onnx")
+        (Path(scratch) / "sealed.onnx").replace(out)
+    return contract
+
+
+def _sizes(sealed: SealedNetwork) -> tuple[int, int, int, int]:
+    architecture = sealed.architecture
+    magnitude_bands, seeing_bands = split_columns(architecture.magnitude_bands)
+    return (
+        len(architecture.image_bands),
+        len(magnitude_bands),
+        architecture.stamp_size,
+        len(seeing_bands),
+    )
+
+
+def _golden(sealed: SealedNetwork) -> tuple[Golden, Outputs]:
+    inputs = golden_inputs(GOLDEN_SEED, GOLDEN_NUMBER, *_sizes(sealed))
+    with torch.inference_mode():
+        z_N, quantiles_NQ, distance_N = (
+            part.numpy() for part in sealed(*(torch.as_tensor(part) for part in inputs))
+        )
+    return record(GOLDEN_SEED, (z_N, quantiles_NQ, distance_N)), (z_N, quantiles_NQ, distance_N)
+
+
+def _to_onnx(sealed: SealedNetwork, graph: Path) -> None:
+    inputs = golden_inputs(GOLDEN_SEED, 3, *_sizes(sealed))
+    batch = torch.export.Dim("N")
+    # The exporter's remarks on itself (torchvision absent, axis names merged) are not for the user.
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            sealed,
+            tuple(torch.as_tensor(part) for part in inputs),
+            graph,
+            input_names=[STAMPS, MAGNITUDES],
+            output_names=list(OUTPUTS),
+            dynamic_shapes=({0: batch}, {0: batch}),
+            opset_version=OPSET,
+            dynamo=True,
+            external_data=False,
+            verbose=False,
+        )
+    model = onnx.load(graph)
+    _drop_empty_inputs(model)
+    _forget_sources(model)
+    onnx.save(model, graph)
+
+
+def _drop_empty_inputs(model: Any) -> None:
+    # A network without image bands, or without magnitudes, has an input of no elements: not part of the bundle.
+    for value in list(model.graph.input):
+        if any(
+            dim.HasField("dim_value") and dim.dim_value == 0
+            for dim in value.type.tensor_type.shape.dim
+        ):
+            model.graph.input.remove(value)
+
+
+def _forget_sources(model: Any) -> None:
+    # The exporter notes the file and line that made each node: paths of the training machine.
+    for node in model.graph.node:
+        node.ClearField("metadata_props")
+        node.ClearField("doc_string")
+    for value in (
+        *model.graph.value_info,
+        *model.graph.input,
+        *model.graph.output,
+        *model.graph.initializer,
+    ):
+        value.ClearField("metadata_props")
+
+
+def _compare(graph: Path, sealed: SealedNetwork, outputs: Outputs) -> None:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
+    inputs = dict(
+        zip(
+            (STAMPS, MAGNITUDES),
+            golden_inputs(GOLDEN_SEED, GOLDEN_NUMBER, *_sizes(sealed)),
+            strict=True,
+        )
+    )
+    found = session.run(
+        list(OUTPUTS), {node.name: inputs[node.name] for node in session.get_inputs()}
+    )
+    worst = max(float(np.max(np.abs(a - b))) for a, b in zip(found[:2], outputs[:2], strict=True))
+    if not worst <= LARGEST_DIFFERENCE:
+        raise BundleError(f"ONNX Runtime differs from torch by {worst:.2g} in redshift")
+
+
+def _contract(
+    sealed: SealedNetwork,
+    examples: Examples,
+    split: Split,
+    label: Label,
+    test_metrics: dict[str, float],
+    golden: Golden,
+) -> ModelContract:
+    networks = [network for network in sealed.networks if isinstance(network, PhotozNetwork)]
+    architecture, facts = sealed.architecture, examples.facts
+    magnitude_bands, seeing_bands = split_columns(architecture.magnitude_bands)
+    magnitudes_NB = examples.in_bands((), magnitude_bands).magnitudes_NB[split.train_N]
+    known = (
+        "magnitudes, aperture fluxes and seeing"
+        if seeing_bands
+        else "magnitudes and aperture fluxes"
+    )
+    limits_2B = np.nanquantile(magnitudes_NB, [0.001, 0.999], axis=0)
+    return ModelContract(
+        name=label.name,
+        version=label.version,
+        network=architecture.name
+        if len(networks) == 1
+        else f"{len(networks)} x {architecture.name}",
+        multiply_adds=sum(multiply_adds(network) for network in networks),
+        opset=OPSET,
+        image_bands=architecture.image_bands,
+        i_epoch=facts.i_epoch,  # type: ignore[arg-type]
+        magnitude_bands=magnitude_bands,
+        seeing_bands=seeing_bands,
+        stamp_size=architecture.stamp_size,
+        pixel_scale=facts.pixel_scale,
+        dmag_applied=facts.dmag_applied,
+        extinction_corrected=facts.extinction_corrected,
+        quantile_levels=QUANTILE_LEVELS,
+        z_min=sealed.z_range[0],
+        z_max=sealed.z_range[1],
+        domain=Domain(
+            meaning=f"Mahalanobis distance of the known {known} from the training set",
+            fraction_inside=FRACTION_INSIDE,
+            magnitude_limits={
+                band: (round(float(low), 3), round(float(high), 3))
+                for band, low, high in zip(magnitude_bands, *limits_2B, strict=True)
+            },
+        ),
+        training=Training(
+            set_name=facts.name,
+            digest=examples.digest(),
+            simulated=facts.simulated,
+            number=len(split.train_N),
+            date=label.date,
+            commit=label.commit,
+            seed=label.seed,
+            split=label.split,
+        ),
+        test_metrics=test_metrics,
+        licence=LICENCE,
+        golden=golden,
+    )

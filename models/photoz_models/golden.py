@@ -1,0 +1,139 @@
+"""Golden values: outputs of a bundle for inputs that every machine can make again from a seed."""
+
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+
+from photoz_models.errors import BundleError
+
+Outputs = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]
+"""z_N, quantiles_NQ, domain_distance_N."""
+
+SKY_MAGGIES = 3e-12
+"""Noise per pixel of the golden stamps: about that of a KiDS coadd."""
+
+
+class Golden(BaseModel):
+    """Expected outputs (None = NaN) for the inputs of ``recipe`` and ``seed``, and the tolerance."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    recipe: Literal["galaxies-v1"] = "galaxies-v1"
+    seed: int
+    number: int
+    z_N: tuple[float | None, ...]
+    quantiles_NQ: tuple[tuple[float | None, ...], ...]
+    domain_distance_N: tuple[float | None, ...]
+    tolerance_z: float = 5e-5
+    tolerance_domain: float = 1e-3
+
+
+def uniform(seed: int, size: int) -> NDArray[np.float64]:
+    """Numbers in [0, 1) from the raw PCG64 stream, which numpy keeps for ever (its distributions may change)."""
+    return (np.random.PCG64(seed).random_raw(size) >> np.uint64(11)).astype(np.float64) * 2.0**-53
+
+
+def golden_inputs(
+    seed: int,
+    number: int,
+    n_image_bands: int,
+    n_magnitude_bands: int,
+    stamp_size: int,
+    n_seeing_bands: int = 0,
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Round galaxies on sky noise with magnitudes, every third with a gap: recipe ``galaxies-v1``.
+
+    Returns
+    -------
+    stamps_NCHW : float32, maggies
+    magnitudes_NB : float32, AB; then 0.5 to 1.2 arcsec of seeing for each of ``n_seeing_bands``
+        Of rows 1, 4, 7, ... one magnitude, and of rows 2, 5, 8, ... one magnitude, one image band and the
+        right-hand columns of another band are NaN.
+    """
+    shape = (number, n_image_bands, stamp_size, stamp_size)
+    total_N, slope_N, size_N, noise = np.split(
+        uniform(seed, number * 3 + int(np.prod(shape))), np.cumsum([number] * 3)
+    )
+    r_N = 17.0 + 3.0 * total_N
+    colour_N = 0.1 + 0.9 * slope_N
+    magnitudes_NB = _spectrum(r_N, colour_N, n_magnitude_bands)
+    band_NC = _spectrum(r_N, colour_N, n_image_bands)
+    variance_N11 = (2.0 + 3.0 * size_N[:, None, None]) ** 2
+    offset = np.arange(stamp_size) - stamp_size / 2
+    radius2_HW = offset[:, None] ** 2 + offset[None, :] ** 2
+    profile_NHW = np.exp(-radius2_HW / (2 * variance_N11)) / (2 * np.pi * variance_N11)
+    stamps_NCHW = 10 ** (-0.4 * band_NC)[:, :, None, None] * profile_NHW[:, None]
+    stamps_NCHW += SKY_MAGGIES * np.sqrt(12.0) * (noise.reshape(shape) - 0.5)
+    # Another stream: the rest stays what it is without seeing.
+    seeing_NS = 0.5 + 0.7 * uniform(seed + 1, number * n_seeing_bands).reshape(
+        number, n_seeing_bands
+    )
+    table_NB = np.hstack([magnitudes_NB, seeing_NS])
+    _put_gaps(stamps_NCHW, table_NB)
+    return stamps_NCHW.astype(np.float32), table_NB.astype(np.float32)
+
+
+def _spectrum(
+    r_N: NDArray[np.float64], colour_N: NDArray[np.float64], n_bands: int
+) -> NDArray[np.float64]:
+    band = np.arange(n_bands)
+    spectrum_NB: NDArray[np.float64] = r_N[:, None] + colour_N[:, None] * (2.0 - band) / (
+        1.0 + 0.5 * band
+    )
+    return spectrum_NB
+
+
+def _put_gaps(stamps_NCHW: NDArray[np.float64], magnitudes_NB: NDArray[np.float64]) -> None:
+    number, n_image_bands = stamps_NCHW.shape[:2]
+    for row in range(number):
+        if row % 3 == 0:
+            continue
+        if magnitudes_NB.shape[1]:
+            magnitudes_NB[row, row % magnitudes_NB.shape[1]] = np.nan
+        if row % 3 == 2 and n_image_bands:
+            stamps_NCHW[row, row % n_image_bands] = np.nan
+            stamps_NCHW[row, (row + 1) % n_image_bands, :, -stamps_NCHW.shape[3] // 3 :] = np.nan
+
+
+def record(seed: int, outputs: Outputs) -> Golden:
+    """The golden record of ``outputs`` obtained from `golden_inputs` with ``seed``."""
+    z_N, quantiles_NQ, domain_distance_N = outputs
+    return Golden(
+        seed=seed,
+        number=len(z_N),
+        z_N=tuple(_listed(z_N)),
+        quantiles_NQ=tuple(tuple(_listed(quantiles_Q)) for quantiles_Q in quantiles_NQ),
+        domain_distance_N=tuple(_listed(domain_distance_N)),
+    )
+
+
+def largest_difference(golden: Golden, outputs: Outputs) -> tuple[float, float]:
+    """Largest difference from the record in (z and quantiles, domain distance); inf where only one is NaN.
+
+    Raises
+    ------
+    BundleError
+        If the shapes differ.
+    """
+    z_N, quantiles_NQ, domain_distance_N = outputs
+    return (
+        max(_difference(golden.z_N, z_N), _difference(golden.quantiles_NQ, quantiles_NQ)),
+        _difference(golden.domain_distance_N, domain_distance_N),
+    )
+
+
+def _listed(values_N: NDArray[np.float32]) -> list[float | None]:
+    return [float(str(value)) if np.isfinite(value) else None for value in values_N]
+
+
+def _difference(expected: object, found: NDArray[np.float32]) -> float:
+    wanted = np.array(expected, dtype=np.float64)
+    if wanted.shape != found.shape:
+        raise BundleError(
+            f"golden values have shape {wanted.shape}, the graph returns {found.shape}"
+        )
+    if not np.array_equal(np.isfinite(wanted), np.isfinite(found)):
+        return float("inf")
+    return float(np.max(np.abs(wanted - found), initial=0.0, where=np.isfinite(wanted)))

@@ -1,0 +1,316 @@
+"""The first layers of every network: from raw maggies and raw magnitudes to numbers of order one, gaps filled.
+
+They are torch modules, so that they become nodes of the exported graph: what was trained is what is served.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+STRETCH_SIGMAS = 3.0
+"""Pixels enter linearly up to about this many times the sky noise, logarithmically beyond."""
+
+FAINTEST = 50.0
+"""Magnitudes at or beyond this, on either side, are missing: 99, -99, NaN and infinities."""
+
+BRIGHTEST_PIXEL = 1.0
+"""Pixels at or beyond this (maggies: a star of magnitude 0) are not measurements; NaN falls under it too."""
+
+APERTURE_SIGMA = 3.5
+"""Width of the Gaussian aperture in pixels: 0.7 arcsec, the scale of the GAaP magnitudes."""
+
+GROWTH_SIGMAS = (1.5, 2.5, 5.0, 7.5, 11.0)
+"""Further apertures: how light grows outwards, band by band. Sums of pixels are exact to a per cent or better, and what
+convolutions make of logarithmic pixels is not; total colours and sizes are most of what a stamp tells beyond GAaP."""
+
+PROFILE_SIGMAS = (4.0, 7.0, 9.0)
+"""Apertures shaped like the source: its light in all bands times a Gaussian of this width in pixels; with the widest,
+the square root of the light. They gather the light of a source with little sky noise: total colours."""
+
+LEAST_LIGHT = 1e-3
+"""In units of `STRETCH_SIGMAS`: where a stamp shows no light, a profile is the Gaussian alone."""
+
+FURTHER = len(GROWTH_SIGMAS) + len(PROFILE_SIGMAS)
+
+FAR = 6.0
+"""Growth beyond so many standard deviations, beside a bright star for instance, is cut off there."""
+
+EIGENVALUE_FLOOR = 1e-5
+"""Of the correlation matrix: keeps the inverse harmless where two bands say the same."""
+
+SMALLEST = 1e-20
+"""Divisors stay above this. As a clamp: the exporter takes the addition of so small a number for nothing."""
+
+
+@dataclass(frozen=True)
+class Scales:
+    """Constants of the training set that travel with the weights; features F are magnitudes, then apertures.
+
+    Growth G is that of each band in turn to each of `GROWTH_SIGMAS`, then of `PROFILE_SIGMAS`.
+    """
+
+    noise_C: NDArray[np.float64]
+    growth_mean_G: NDArray[np.float64]
+    growth_deviation_G: NDArray[np.float64]
+    mean_F: NDArray[np.float64]
+    deviation_F: NDArray[np.float64]
+    whitening_FF: NDArray[np.float64]
+    distance_one: float
+    """Mahalanobis distance that is called 1."""
+    z_mean: float
+    z_deviation: float
+
+
+def asinh(x: Tensor) -> Tensor:
+    """Inverse hyperbolic sine from Log and Sqrt, which every execution provider has and has made fast."""
+    magnitude = torch.abs(x)
+    return torch.sign(x) * torch.log(magnitude + torch.sqrt(magnitude * magnitude + 1.0))
+
+
+class Stretch(nn.Module):
+    """Pixels in maggies to asinh(flux / 3 sigma), gaps to 0 (sky), and aperture fluxes in each band."""
+
+    scale_C11: Tensor
+    windows_PK: Tensor
+    profiles_PK: Tensor
+
+    def __init__(self, n_bands: int, stamp_size: int):
+        super().__init__()
+        self.register_buffer("scale_C11", torch.ones(n_bands, 1, 1))
+        for name, sigmas in (
+            ("windows_PK", (APERTURE_SIGMA, *GROWTH_SIGMAS)),
+            ("profiles_PK", PROFILE_SIGMAS),
+        ):
+            self.register_buffer(
+                name, torch.stack([_window(stamp_size, sigma) for sigma in sigmas], dim=1)
+            )
+
+    def set_noise(self, noise_C: NDArray[np.float64]) -> None:
+        """Take the sky noise per pixel of each band, in maggies."""
+        self.scale_C11.copy_(torch.as_tensor(1.0 / (STRETCH_SIGMAS * noise_C))[:, None, None])
+
+    def forward(self, stamps_NCHW: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Stretched pixels NCHW, aperture features NC, their growth to further apertures NG, and which are known NC.
+
+        An aperture flux is asinh(signal to noise / 3); growth is the difference to that of `APERTURE_SIGMA`.
+        """
+        good_NCHW = torch.abs(stamps_NCHW) < BRIGHTEST_PIXEL
+        scaled_NCHW = torch.where(good_NCHW, stamps_NCHW * self.scale_C11, 0.0)
+        scaled_NCP, good_NCP = scaled_NCHW.flatten(2), good_NCHW.to(stamps_NCHW.dtype).flatten(2)
+        flux_NCK, share_NCK = _flux(scaled_NCP, good_NCP, self.windows_PK)
+        profile_NCK, _ = _flux(scaled_NCP, good_NCP, self._profiles(scaled_NCHW))
+        known_NC = (share_NCK[:, :, 0] > 0.5).to(stamps_NCHW.dtype)
+        further_NCK = torch.cat([flux_NCK[:, :, 1:], profile_NCK], dim=2)
+        growth_NG = ((further_NCK - flux_NCK[:, :, :1]) * known_NC[:, :, None]).flatten(1)
+        return asinh(scaled_NCHW), flux_NCK[:, :, 0] * known_NC, growth_NG, known_NC
+
+    def _profiles(self, scaled_NCHW: Tensor) -> Tensor:
+        """Windows NPK of the shape of each source; noise of one unit per pixel gives noise of one unit."""
+        light_N1HW = scaled_NCHW.sum(dim=1, keepdim=True)
+        # Smoothed by about the seeing: a profile follows the source, not the noise of its pixels.
+        smooth_N1HW = functional.avg_pool2d(functional.avg_pool2d(light_N1HW, 3, 1, 1), 3, 1, 1)
+        light_NP1 = torch.clamp(smooth_N1HW, min=LEAST_LIGHT).flatten(2).transpose(1, 2)
+        shape_NPK = (
+            torch.cat([light_NP1, light_NP1, torch.sqrt(light_NP1)], dim=2) * self.profiles_PK
+        )
+        return shape_NPK * torch.rsqrt((shape_NPK * shape_NPK).sum(dim=1, keepdim=True))
+
+
+def _flux(scaled_NCP: Tensor, good_NCP: Tensor, windows_PK: Tensor) -> tuple[Tensor, Tensor]:
+    """Give asinh of the flux in windows, corrected for lost pixels, and their usable share, NCK."""
+    share_NCK = good_NCP @ (windows_PK * windows_PK.sum(dim=-2, keepdim=True).reciprocal())
+    return asinh((scaled_NCP @ windows_PK) / torch.clamp(share_NCK, min=1e-3)), share_NCK
+
+
+class Completion(nn.Module):
+    """Missing features replaced by their conditional mean under the training set's Gaussian.
+
+    With precision matrix P the conditional mean of the missing features minimises y'Py, so that the minimum is at
+    once the squared Mahalanobis distance of the known ones: their domain distance. The minimum is found by conjugate
+    gradients, which need as many steps as features are missing and are plain matrix products in the graph.
+    """
+
+    mean_F: Tensor
+    deviation_F: Tensor
+    whitening_FF: Tensor
+    distance_one: Tensor
+
+    def __init__(self, n_features: int):
+        super().__init__()
+        self.register_buffer("mean_F", torch.zeros(n_features))
+        self.register_buffer("deviation_F", torch.ones(n_features))
+        self.register_buffer("whitening_FF", torch.eye(n_features))
+        self.register_buffer("distance_one", torch.ones(()))
+        self.steps = min(n_features, 8)
+
+    def set_scales(self, scales: Scales) -> None:
+        """Take mean, deviation and whitening of the training set."""
+        for name in ("mean_F", "deviation_F", "whitening_FF", "distance_one"):
+            getattr(self, name).copy_(torch.as_tensor(getattr(scales, name)))
+
+    def forward(self, features_NF: Tensor, known_NF: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Completed features in units of their deviation NF, the same whitened NF, and the domain distance N."""
+        observed_NF = torch.where(
+            known_NF > 0.5, (features_NF - self.mean_F) / self.deviation_F, 0.0
+        )
+        completed_NF = observed_NF + self._conditional_mean(observed_NF, 1.0 - known_NF)
+        whitened_NF = completed_NF @ self.whitening_FF
+        distance_N = torch.sqrt((whitened_NF * whitened_NF).sum(dim=1)) / self.distance_one
+        return completed_NF, whitened_NF, distance_N
+
+    def _conditional_mean(self, observed_NF: Tensor, missing_NF: Tensor) -> Tensor:
+        precision_FF = self.whitening_FF @ self.whitening_FF.T
+        solution_NF = torch.zeros_like(observed_NF)
+        residual_NF = -missing_NF * (observed_NF @ precision_FF)
+        direction_NF = residual_NF
+        square_N1 = (residual_NF * residual_NF).sum(dim=1, keepdim=True)
+        for _ in range(self.steps):
+            image_NF = missing_NF * (direction_NF @ precision_FF)
+            step_N1 = square_N1 / torch.clamp(
+                (direction_NF * image_NF).sum(dim=1, keepdim=True), min=SMALLEST
+            )
+            solution_NF = solution_NF + step_N1 * direction_NF
+            residual_NF = residual_NF - step_N1 * image_NF
+            new_square_N1 = (residual_NF * residual_NF).sum(dim=1, keepdim=True)
+            direction_NF = (
+                residual_NF + new_square_N1 / torch.clamp(square_N1, min=SMALLEST) * direction_NF
+            )
+            square_N1 = new_square_N1
+        return solution_NF
+
+
+class Features(nn.Module):
+    """Raw inputs to (stretched stamps, table features, domain distance); either input may have no band at all."""
+
+    growth_mean_G: Tensor
+    growth_deviation_G: Tensor
+
+    def __init__(
+        self, n_image_bands: int, n_magnitude_bands: int, stamp_size: int, with_growth: bool = True
+    ):
+        super().__init__()
+        self.n_image_bands, self.n_magnitude_bands = n_image_bands, n_magnitude_bands
+        self.with_growth = with_growth and n_image_bands > 0
+        self.stretch = Stretch(n_image_bands, stamp_size)
+        self.completion = Completion(n_image_bands + n_magnitude_bands)
+        n_growth = n_image_bands * FURTHER
+        self.register_buffer("growth_mean_G", torch.zeros(n_growth))
+        self.register_buffer("growth_deviation_G", torch.ones(n_growth))
+        self.n_table = 3 * (n_image_bands + n_magnitude_bands) + n_growth * self.with_growth
+
+    def set_scales(self, scales: Scales) -> None:
+        """Take the constants of the training set."""
+        self.stretch.set_noise(scales.noise_C)
+        self.completion.set_scales(scales)
+        self.growth_mean_G.copy_(torch.as_tensor(scales.growth_mean_G))
+        self.growth_deviation_G.copy_(torch.as_tensor(scales.growth_deviation_G))
+
+    def forward(self, stamps_NCHW: Tensor, magnitudes_NB: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Stretched stamps NCHW, table features (completed, whitened, missing, growth) and domain distance N."""
+        stretched_NCHW, features_NF, growth_NG, known_NF = self.summary(stamps_NCHW, magnitudes_NB)
+        completed_NF, whitened_NF, distance_N = self.completion(features_NF, known_NF)
+        table_NF = torch.cat([completed_NF, whitened_NF, 1.0 - known_NF], dim=1)
+        if self.with_growth:
+            standard_NG = (growth_NG - self.growth_mean_G) / self.growth_deviation_G
+            known_NG = torch.repeat_interleave(
+                known_NF[:, self.n_magnitude_bands :], FURTHER, dim=1
+            )
+            table_NF = torch.cat([table_NF, (standard_NG * known_NG).clamp(-FAR, FAR)], dim=1)
+        return stretched_NCHW, table_NF, distance_N
+
+    def summary(
+        self, stamps_NCHW: Tensor, magnitudes_NB: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Stretched stamps NCHW, features NF before completion (0 where unknown), growth NG, and what is known NF."""
+        good_NB = torch.abs(magnitudes_NB) < FAINTEST
+        known_NF, features_NF = (
+            good_NB.to(magnitudes_NB.dtype),
+            torch.where(good_NB, magnitudes_NB, 0.0),
+        )
+        if not self.n_image_bands:
+            return stamps_NCHW, features_NF, features_NF[:, :0], known_NF
+        stretched_NCHW, aperture_NC, growth_NG, known_NC = self.stretch(stamps_NCHW)
+        return (
+            stretched_NCHW,
+            torch.cat([features_NF, aperture_NC], 1),
+            growth_NG,
+            torch.cat([known_NF, known_NC], 1),
+        )
+
+
+def fit_scales(
+    stamps_NCHW: NDArray[np.float32],
+    magnitudes_NB: NDArray[np.float32],
+    z_N: NDArray[np.float32],
+    fraction_inside: float,
+) -> Scales:
+    """Measure the constants on the training galaxies.
+
+    ``noise_C`` is the scaled median absolute deviation of the outermost pixels. Mean and covariance of the features
+    come from the galaxies that have all of them; ``distance_one`` is the quantile ``fraction_inside`` of their
+    distances.
+    """
+    noise_C = sky_noise(stamps_NCHW)
+    features = Features(stamps_NCHW.shape[1], magnitudes_NB.shape[1], stamps_NCHW.shape[2])
+    features.stretch.set_noise(noise_C)
+    values_NF, growth_NG, known_NF = _summaries(features, stamps_NCHW, magnitudes_NB)
+    complete_N = known_NF.all(axis=1)
+    complete_NF = values_NF[complete_N].astype(np.float64)
+    mean_F, deviation_F = complete_NF.mean(axis=0), complete_NF.std(axis=0)
+    standard_NF = (complete_NF - mean_F) / deviation_F
+    eigenvalues_F, vectors_FF = np.linalg.eigh(
+        np.cov(standard_NF, rowvar=False).reshape(len(mean_F), -1)
+    )
+    whitening_FF = vectors_FF / np.sqrt(np.maximum(eigenvalues_F, EIGENVALUE_FLOOR))
+    distance_N = np.linalg.norm(standard_NF @ whitening_FF, axis=1)
+    return Scales(
+        noise_C,
+        growth_NG[complete_N].mean(axis=0, dtype=np.float64),
+        growth_NG[complete_N].std(axis=0, dtype=np.float64),
+        mean_F,
+        deviation_F,
+        whitening_FF,
+        float(np.quantile(distance_N, fraction_inside)),
+        float(np.mean(z_N)),
+        float(np.std(z_N)),
+    )
+
+
+def sky_noise(stamps_NCHW: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Scaled median absolute deviation of the border pixels of each band, in maggies."""
+    border_NCP = np.concatenate([stamps_NCHW[:, :, 0], stamps_NCHW[:, :, -1]], axis=2)
+    middle_C = np.nanmedian(border_NCP, axis=(0, 2))
+    noise_C: NDArray[np.float64] = 1.4826 * np.nanmedian(
+        np.abs(border_NCP - middle_C[:, None]), axis=(0, 2)
+    )
+    return noise_C
+
+
+def _summaries(
+    features: Features,
+    stamps_NCHW: NDArray[np.float32],
+    magnitudes_NB: NDArray[np.float32],
+    chunk: int = 2000,
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_]]:
+    parts = []
+    with torch.no_grad():
+        for start in range(0, len(magnitudes_NB), chunk):
+            rows = slice(start, start + chunk)
+            stamps, magnitudes = (
+                torch.as_tensor(stamps_NCHW[rows]),
+                torch.as_tensor(magnitudes_NB[rows]),
+            )
+            parts.append([part.numpy() for part in features.summary(stamps, magnitudes)[1:]])
+    values_NF, growth_NG, known_NF = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    return values_NF, growth_NG, known_NF > 0.5
+
+
+def _window(stamp_size: int, sigma: float) -> Tensor:
+    offset = torch.arange(stamp_size) - (stamp_size - 1) / 2
+    window_HW = torch.exp(-(offset[:, None] ** 2 + offset[None, :] ** 2) / (2 * sigma**2))
+    # So that noise of one unit per pixel gives noise of one unit.
+    return (window_HW / window_HW.square().sum().sqrt()).flatten()

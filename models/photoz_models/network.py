@@ -1,0 +1,209 @@
+"""The networks: Inception modules on stamps, a dense network on magnitudes, joined; one shape of head for all.
+
+Axes: N sources, C image bands, B magnitude bands, H W pixels, F features, Q quantiles.
+"""
+
+from contextlib import nullcontext
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from photoz_models import published
+from photoz_models.contract import IMAGE_BANDS, MAGNITUDE_BANDS, QUANTILE_LEVELS
+from photoz_models.inputs import Features, Scales
+
+MEDIAN = len(QUANTILE_LEVELS) // 2
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """What a network is made of; no ``widths`` means no image branch.
+
+    ``stem`` is (channels, kernel, stride); ``widths`` are the output channels of the Inception modules before and
+    after the pooling that halves the image.
+    """
+
+    name: str
+    image_bands: tuple[str, ...] = IMAGE_BANDS
+    magnitude_bands: tuple[str, ...] = MAGNITUDE_BANDS
+    stamp_size: int = 36
+    stem: tuple[int, int, int] = (48, 7, 3)
+    widths: tuple[tuple[int, ...], tuple[int, ...]] = ((96,), (128, 128))
+    dense: int = 256
+    published: bool = False
+    """The layers of `photoz_models.published` instead; ``stem`` and ``widths`` do not count then."""
+
+
+ARCHITECTURES = {
+    "hybrid": Architecture("hybrid"),
+    "hybrid-z": Architecture("hybrid-z", dense=1024, published=True),
+    "images": Architecture("images", magnitude_bands=()),
+    "magnitudes9": Architecture("magnitudes9", image_bands=(), widths=((), ())),
+    "magnitudes4": Architecture(
+        "magnitudes4", image_bands=(), magnitude_bands=("u", "g", "r", "i"), widths=((), ())
+    ),
+}
+
+
+class ConvUnit(nn.Sequential):
+    """Convolution, batch normalisation, ReLU; the size stays unless there is a stride."""
+
+    def __init__(self, n_in: int, n_out: int, kernel: int, stride: int = 1):
+        super().__init__(
+            nn.Conv2d(n_in, n_out, kernel, stride, padding=(kernel - 1) // 2, bias=False),
+            nn.BatchNorm2d(n_out),
+            nn.ReLU(inplace=True),
+        )
+
+
+class Inception(nn.Module):
+    """Parallel 1x1, 3x3, 5x5 and pooled branches, concatenated; the larger kernels see reduced channels."""
+
+    def __init__(self, n_in: int, n_out: int):
+        super().__init__()
+        quarter, eighth = n_out // 4, n_out // 8
+        self.one = ConvUnit(n_in, quarter, 1)
+        self.three = nn.Sequential(
+            ConvUnit(n_in, quarter, 1), ConvUnit(quarter, quarter + eighth, 3)
+        )
+        self.five = nn.Sequential(ConvUnit(n_in, eighth, 1), ConvUnit(eighth, eighth, 5))
+        self.pooled = nn.Sequential(nn.MaxPool2d(3, 1, 1), ConvUnit(n_in, quarter, 1))
+
+    def forward(self, x_NCHW: Tensor) -> Tensor:
+        """Channels ``n_out`` at the same size."""
+        return torch.cat(
+            [self.one(x_NCHW), self.three(x_NCHW), self.five(x_NCHW), self.pooled(x_NCHW)], dim=1
+        )
+
+
+class ImageBranch(nn.Sequential):
+    """Stem, Inception modules at two sizes, and a dense layer that still knows where in the stamp it looks."""
+
+    def __init__(self, architecture: Architecture):
+        channels, kernel, stride = architecture.stem
+        layers: list[nn.Module] = [
+            ConvUnit(len(architecture.image_bands), channels, kernel, stride)
+        ]
+        size = architecture.stamp_size // stride
+        for widths in architecture.widths:
+            for width in widths:
+                layers.append(Inception(channels, width))
+                channels = width
+            layers.append(nn.MaxPool2d(3, 2, 1))
+            size = (size + 1) // 2
+        layers += [
+            ConvUnit(channels, 32, 1),
+            nn.Flatten(),
+            nn.Linear(32 * size * size, architecture.dense),
+            nn.SiLU(),
+        ]
+        super().__init__(*layers)
+
+
+class Head(nn.Module):
+    """Point redshift and quantiles: a median and positive steps outwards from it, so that they never cross."""
+
+    z_mean: Tensor
+    z_deviation: Tensor
+
+    def __init__(self, n_in: int):
+        super().__init__()
+        self.linear = nn.Linear(n_in, 1 + len(QUANTILE_LEVELS))
+        nn.init.zeros_(self.linear.weight)
+        nn.init.zeros_(self.linear.bias)
+        self.register_buffer("z_mean", torch.zeros(()))
+        self.register_buffer("z_deviation", torch.ones(()))
+
+    def forward(self, x_NF: Tensor) -> tuple[Tensor, Tensor]:
+        """z_N and quantiles_NQ."""
+        raw_NF = self.linear(x_NF)
+        z_N1 = self.z_mean + self.z_deviation * raw_NF[:, :1]
+        median_N1 = z_N1 + 0.1 * self.z_deviation * raw_NF[:, 1 + MEDIAN : 2 + MEDIAN]
+        # A twentieth of the deviation is about the width that a trained network needs: it starts close.
+        below_NQ = 0.05 * self.z_deviation * functional.softplus(raw_NF[:, 1 : 1 + MEDIAN])
+        above_NQ = 0.05 * self.z_deviation * functional.softplus(raw_NF[:, 2 + MEDIAN :])
+        lower_NQ = median_N1 - torch.flip(torch.cumsum(torch.flip(below_NQ, (1,)), 1), (1,))
+        return z_N1[:, 0], torch.cat(
+            [lower_NQ, median_N1, median_N1 + torch.cumsum(above_NQ, 1)], 1
+        )
+
+
+class PhotozNetwork(nn.Module):
+    """Raw stamps (maggies) and raw magnitudes to z_N, quantiles_NQ (not yet calibrated) and domain distance N."""
+
+    def __init__(self, architecture: Architecture):
+        super().__init__()
+        self.architecture = architecture
+        dense = architecture.dense
+        self.features = Features(
+            len(architecture.image_bands),
+            len(architecture.magnitude_bands),
+            architecture.stamp_size,
+            with_growth=not architecture.published,
+        )
+        self.image: nn.Module | None = None
+        if architecture.published:
+            self.table = published.table_branch(self.features.n_table)
+            self.image = published.image_branch(len(architecture.image_bands))
+            self.joined = published.joined(dense)
+        else:
+            self.table = _dense(self.features.n_table, dense, dense)
+            self.image = ImageBranch(architecture) if architecture.image_bands else None
+            self.joined = _dense(2 * dense if self.image else dense, dense, dense)
+        self.head = Head(dense)
+
+    def set_scales(self, scales: Scales) -> None:
+        """Take the constants of the training set."""
+        self.features.set_scales(scales)
+        self.head.z_mean.copy_(torch.as_tensor(scales.z_mean))
+        self.head.z_deviation.copy_(torch.as_tensor(scales.z_deviation))
+
+    def forward(
+        self, stamps_NCHW: Tensor, magnitudes_NB: Tensor, mixed_precision: bool = False
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """z_N, quantiles_NQ, domain_distance_N; in training the image branch may compute in bfloat16."""
+        stretched_NCHW, table_NF, distance_N = self.features(stamps_NCHW, magnitudes_NB)
+        hidden_NF = self.table(table_NF)
+        if self.image is not None:
+            device = stretched_NCHW.device.type
+            with torch.autocast(device, torch.bfloat16) if mixed_precision else nullcontext():
+                image_NF = self.image(stretched_NCHW)
+            # What is joined and what comes out has to resolve 1e-4 in redshift: bfloat16 has eight bits.
+            hidden_NF = torch.cat([hidden_NF, image_NF.float()], dim=1)
+        z_N, quantiles_NQ = self.head(self.joined(hidden_NF))
+        return z_N, quantiles_NQ, distance_N
+
+
+def _dense(n_in: int, *widths: int) -> nn.Sequential:
+    pairs = zip((n_in, *widths[:-1]), widths, strict=True)
+    return nn.Sequential(*(layer for pair in pairs for layer in (nn.Linear(*pair), nn.SiLU())))
+
+
+def multiply_adds(network: PhotozNetwork) -> int:
+    """Multiply-adds of all convolutions and dense layers for one source."""
+    total = 0
+
+    def count(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        nonlocal total
+        weight = module.weight
+        assert isinstance(weight, Tensor)
+        total += weight.numel() * (output[0, 0].numel() if output.dim() == 4 else 1)
+
+    hooks = [
+        module.register_forward_hook(count)
+        for module in network.modules()
+        if isinstance(module, nn.Conv2d | nn.Linear)
+    ]
+    architecture = network.architecture
+    with torch.no_grad():
+        network.eval()(
+            torch.zeros(
+                1, len(architecture.image_bands), architecture.stamp_size, architecture.stamp_size
+            ),
+            torch.zeros(1, len(architecture.magnitude_bands)),
+        )
+    for hook in hooks:
+        hook.remove()
+    return total

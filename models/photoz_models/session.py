@@ -1,0 +1,229 @@
+"""`PhotozModel`: load a bundle, refuse it if it is not what it says, run it."""
+
+import hashlib
+import os
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from photoz_models.contract import MAGNITUDES, OUTPUTS, STAMPS, ModelContract, parse_contract
+from photoz_models.errors import BundleError
+from photoz_models.golden import Outputs, golden_inputs, largest_difference
+
+Provider = Literal["auto", "cpu", "cuda"]
+
+CPU = "CPUExecutionProvider"
+CUDA = "CUDAExecutionProvider"
+# TF32 keeps 10 bits of mantissa, and the exhaustive search picks another algorithm, with other rounding, each time.
+CUDA_OPTIONS = {"use_tf32": "0", "cudnn_conv_algo_search": "HEURISTIC"}
+FATAL_ONLY = 4
+
+
+def check_runtime() -> None:
+    """Refuse an environment that holds both onnxruntime and onnxruntime-gpu.
+
+    Raises
+    ------
+    BundleError
+        The two overwrite each other's files in silence, so what would run is not known.
+    """
+    if _installed("onnxruntime") and _installed("onnxruntime-gpu"):
+        raise BundleError(
+            "onnxruntime and onnxruntime-gpu are both installed and overwrite each other: "
+            "uninstall both, then install one of them again"
+        )
+
+
+def available_threads() -> int:
+    """Cores that this process may use; under a batch system fewer than the machine has."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@dataclass(frozen=True)
+class PhotozModel:
+    """A verified bundle on one provider. ``digest`` is the sha256 of the file, ``provider`` the one really in use."""
+
+    contract: ModelContract
+    digest: str
+    provider: Literal["cpu", "cuda"]
+    session: Any
+
+    @classmethod
+    def load(
+        cls,
+        path: Path,
+        provider: Provider = "auto",
+        allow_fallback: bool = False,
+        threads: int | None = None,
+    ) -> "PhotozModel":
+        """Load the bundle at ``path`` and check its contract and its golden values on this machine.
+
+        Parameters
+        ----------
+        provider
+            ``auto`` takes CUDA where it works, else the CPU; ``cuda`` insists unless ``allow_fallback``.
+        threads
+            Threads of one operator; by default all cores this process may use.
+
+        Raises
+        ------
+        BundleError
+            One line that says what is wrong: file, runtime, provider, contract, inputs or golden values.
+        """
+        check_runtime()
+        content = _read(path)
+        session, active = _open(
+            content, str(path), provider, allow_fallback, threads or available_threads()
+        )
+        contract = parse_contract(session.get_modelmeta().custom_metadata_map, str(path))
+        _check_signature(session, contract, str(path))
+        model = cls(contract, hashlib.sha256(content).hexdigest(), active, session)
+        model.verify(str(path))
+        return model
+
+    def predict(
+        self, stamps_NCHW: NDArray[np.float32], magnitudes_NB: NDArray[np.float32]
+    ) -> Outputs:
+        """Redshifts of N sources.
+
+        Parameters
+        ----------
+        stamps_NCHW : float32, maggies prepared as the contract says; NaN where a pixel cannot be used
+        magnitudes_NB : float32, AB; NaN where missing; then the seeing, arcsec, if the contract has `seeing_bands`
+
+        Returns
+        -------
+        z_N, quantiles_NQ, domain_distance_N : float32
+
+        Raises
+        ------
+        BundleError
+            If a shape does not fit the contract.
+        """
+        arrays = {STAMPS: stamps_NCHW, MAGNITUDES: magnitudes_NB}
+        shapes = self.contract.input_shapes()
+        for name, shape in shapes.items():
+            expected = (len(magnitudes_NB), *shape)
+            if arrays[name].shape != expected:
+                raise BundleError(
+                    f"{self.contract.name}: {name} has shape {arrays[name].shape}, the contract asks for {expected}"
+                )
+        feeds = {name: np.ascontiguousarray(arrays[name], np.float32) for name in shapes}
+        z_N, quantiles_NQ, domain_distance_N = self.session.run(list(OUTPUTS), feeds)
+        return z_N, quantiles_NQ, domain_distance_N
+
+    def verify(self, where: str) -> tuple[float, float]:
+        """Compare this machine's outputs with the golden values; the largest differences in z and in distance.
+
+        Raises
+        ------
+        BundleError
+            If they are further off than the contract allows.
+        """
+        contract, golden = self.contract, self.contract.golden
+        stamps_NCHW, magnitudes_NB = golden_inputs(
+            golden.seed,
+            golden.number,
+            len(contract.image_bands),
+            len(contract.magnitude_bands),
+            contract.stamp_size,
+            len(contract.seeing_bands),
+        )
+        difference_z, difference_domain = largest_difference(
+            golden, self.predict(stamps_NCHW, magnitudes_NB)
+        )
+        if difference_z > golden.tolerance_z or difference_domain > golden.tolerance_domain:
+            raise BundleError(
+                f"{where}: golden values do not come back on {self.provider}: z differs by {difference_z:.2g} "
+                f"(allowed {golden.tolerance_z:.2g}), domain distance by {difference_domain:.2g} "
+                f"(allowed {golden.tolerance_domain:.2g}); the weights were changed or this machine computes otherwise"
+            )
+        return difference_z, difference_domain
+
+
+def _installed(distribution: str) -> bool:
+    try:
+        return bool(version(distribution))
+    except PackageNotFoundError:
+        return False
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise BundleError(f"{path}: cannot read the model: {error.strerror}") from error
+
+
+def _open(
+    content: bytes, where: str, provider: Provider, allow_fallback: bool, threads: int
+) -> tuple[Any, Literal["cpu", "cuda"]]:
+    import onnxruntime
+
+    # Which provider could not start is reported here, in one line; ONNX Runtime would add a page of its own.
+    onnxruntime.set_default_logger_severity(FATAL_ONLY)
+    if provider != "cpu" and CUDA in onnxruntime.get_available_providers():
+        if find_spec("nvidia"):
+            onnxruntime.preload_dlls()
+        session = _create(content, where, [(CUDA, CUDA_OPTIONS), CPU], threads)
+        # ONNX Runtime goes on with the CPU in silence when CUDA cannot start.
+        if session.get_providers()[0] == CUDA:
+            return session, "cuda"
+    if provider == "cuda" and not allow_fallback:
+        raise BundleError(
+            f"{where}: CUDA was asked for and cannot be used here; allow the fallback or ask for cpu"
+        )
+    return _create(content, where, [CPU], threads), "cpu"
+
+
+def _create(content: bytes, where: str, providers: list[Any], threads: int) -> Any:
+    import onnxruntime
+    from onnxruntime.capi import onnxruntime_pybind11_state as native
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.use_deterministic_compute = True
+    options.log_severity_level = FATAL_ONLY
+    try:
+        return onnxruntime.InferenceSession(content, options, providers=providers)
+    except (
+        native.Fail,
+        native.InvalidArgument,
+        native.InvalidGraph,
+        native.InvalidProtobuf,
+        native.NotImplemented,
+        native.RuntimeException,
+    ) as error:
+        raise BundleError(
+            f"{where}: not a usable ONNX model: {str(error).splitlines()[0]}"
+        ) from error
+
+
+def _check_signature(session: Any, contract: ModelContract, where: str) -> None:
+    expected = contract.input_shapes()
+    found = {node.name: tuple(node.shape) for node in session.get_inputs()}
+    if {name: shape[1:] for name, shape in found.items()} != expected:
+        raise BundleError(
+            f"{where}: the graph's inputs {found} are not those of the contract, {expected} a source"
+        )
+    if any(isinstance(shape[0], int) for shape in found.values()):
+        raise BundleError(
+            f"{where}: the graph has a fixed batch size; it must take any number of sources"
+        )
+    if any(
+        node.type != "tensor(float)" for node in (*session.get_inputs(), *session.get_outputs())
+    ):
+        raise BundleError(f"{where}: the graph's inputs and outputs must be float32")
+    if tuple(node.name for node in session.get_outputs()) != OUTPUTS:
+        names = [node.name for node in session.get_outputs()]
+        raise BundleError(
+            f"{where}: the graph's outputs are {names}, the contract asks for {list(OUTPUTS)}"
+        )

@@ -1,0 +1,332 @@
+"""Training of one network or an ensemble: loss, augmentation, schedule, early stopping, checkpoint, resume."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+from torch import Tensor
+from torch.nn import functional
+
+from photoz_models.contract import QUANTILE_LEVELS
+from photoz_models.errors import TrainingError
+from photoz_models.examples import Examples, Split
+from photoz_models.golden import Outputs
+from photoz_models.inputs import fit_scales
+from photoz_models.network import Architecture, PhotozNetwork
+
+FRACTION_INSIDE = 0.99
+"""Share of the training galaxies with all features that get a domain distance of at most 1."""
+
+EVALUATION_BATCH = 512
+
+
+class Settings(BaseModel):
+    """Everything that decides how a network is trained.
+
+    Attributes
+    ----------
+    alpha
+        Where the Huber loss turns from quadratic to linear, in (z_phot - z_spec) / (1 + z_spec).
+    patience
+        Epochs without a better validation loss after which training ends.
+    lost_magnitudes, lost_band, lost_edge
+        Shares of the galaxies that lose magnitudes or seeing (each with probability 1/4), one whole image band, or the
+        pixels past a line near the edge, anew in each epoch: so that the network knows gaps.
+    mixed_precision
+        Whether the image branch computes in bfloat16: on GPUs, and on CPUs that have instructions for it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    epochs: int = 60
+    batch: int = 128
+    learning_rate: float = 3e-3
+    weight_decay: float = 1e-2
+    alpha: float = 0.02
+    patience: int = 15
+    seed: int = 1
+    lost_magnitudes: float = 0.15
+    lost_band: float = 0.05
+    lost_edge: float = 0.03
+    mixed_precision: bool = False
+
+
+@dataclass
+class Epoch:
+    """One line of the training history."""
+
+    epoch: int
+    learning_rate: float
+    train_loss: float
+    validation_loss: float
+    validation_smad: float
+
+
+@dataclass
+class Progress:
+    """State of a training that can be interrupted and taken up again."""
+
+    network: PhotozNetwork
+    optimiser: torch.optim.Optimizer
+    history: list[Epoch] = field(default_factory=list)
+    best_loss: float = float("inf")
+    best_state: dict[str, Any] = field(default_factory=dict)
+    best_epoch: int = 0
+
+
+def train(
+    architecture: Architecture,
+    examples: Examples,
+    split: Split,
+    settings: Settings,
+    checkpoint: Path | None = None,
+    on_epoch: Callable[[Epoch], None] = lambda epoch: None,
+    on_batch: Callable[[float], None] = lambda share: None,
+) -> tuple[PhotozNetwork, list[Epoch]]:
+    """Train one network; return it with the weights of its best epoch, ready to evaluate, and the whole history.
+
+    Parameters
+    ----------
+    checkpoint
+        Written after each epoch; if it exists, training goes on from there, to the same result as without a break.
+    on_epoch, on_batch
+        Called after each epoch, and after each batch with the share of the epoch that is done.
+
+    Raises
+    ------
+    TrainingError
+        If the checkpoint belongs to another architecture, training set or setting.
+    """
+    examples = examples.in_bands(architecture.image_bands, architecture.magnitude_bands)
+    device = torch.device("cuda" if on_gpu() else "cpu")
+    progress = _begin(architecture, examples, split, settings, device)
+    identity = _identity(architecture, examples, split, settings)
+    if checkpoint is not None and checkpoint.exists():
+        _restore(progress, checkpoint, identity)
+    while not _finished(progress, settings):
+        epoch = _run_epoch(progress, examples, split, settings, on_batch)
+        if checkpoint is not None:
+            _store(progress, checkpoint, identity)
+        on_epoch(epoch)
+    progress.network.load_state_dict(progress.best_state)
+    return progress.network.eval().cpu(), progress.history
+
+
+def on_gpu() -> bool:
+    """Whether networks are trained on a GPU here."""
+    return bool(torch.cuda.is_available())
+
+
+def evaluate(network: torch.nn.Module, examples: Examples, rows_N: NDArray[np.int64]) -> Outputs:
+    """Run a network over some rows of ``examples``, which must be in its bands: z_N, quantiles_NQ, distance_N."""
+    device = next(network.parameters()).device
+    parts = []
+    with torch.inference_mode():
+        network.eval()
+        for start in range(0, len(rows_N), EVALUATION_BATCH):
+            stamps_NCHW, magnitudes_NB, _ = _tensors(
+                examples, rows_N[start : start + EVALUATION_BATCH], device
+            )
+            parts.append([output.cpu().numpy() for output in network(stamps_NCHW, magnitudes_NB)])
+    z_N, quantiles_NQ, distance_N = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    return z_N, quantiles_NQ, distance_N
+
+
+def loss_of(z_N: Tensor, quantiles_NQ: Tensor, true_z_N: Tensor, alpha: float) -> Tensor:
+    """Huber loss of the point plus mean pinball loss of the quantiles, both of dz/(1+z) in units of alpha.
+
+    Huber (1964): e^2/2 for |e| <= alpha, alpha (|e| - alpha/2) beyond; divided by alpha^2, so that the two losses
+    have the same size for every alpha.
+    """
+    unit_N = alpha * (1.0 + true_z_N)
+    huber = functional.huber_loss((z_N - true_z_N) / unit_N, torch.zeros_like(z_N))
+    levels_Q = torch.tensor(QUANTILE_LEVELS, device=z_N.device)
+    above_NQ = (true_z_N[:, None] - quantiles_NQ) / unit_N[:, None]
+    return huber + torch.maximum(levels_Q * above_NQ, (levels_Q - 1.0) * above_NQ).mean()
+
+
+def learning_rate(settings: Settings, share: float) -> float:
+    """One cycle: linear rise over the first tenth, cosine fall to a thousandth at ``share`` = 1."""
+    if share < 0.1:
+        return settings.learning_rate * (0.1 + 9.0 * share)
+    return settings.learning_rate * float(0.5005 + 0.4995 * np.cos(np.pi * (share - 0.1) / 0.9))
+
+
+def _begin(
+    architecture: Architecture,
+    examples: Examples,
+    split: Split,
+    settings: Settings,
+    device: torch.device,
+) -> Progress:
+    torch.manual_seed(settings.seed)
+    network = PhotozNetwork(architecture)
+    sample_N = split.train_N
+    network.set_scales(
+        fit_scales(
+            examples.stamps_NCHW[sample_N],
+            examples.magnitudes_NB[sample_N],
+            examples.z_N[sample_N],
+            FRACTION_INSIDE,
+        )
+    )
+    # Channels last is twice as fast on the CPU, and what tensor cores want.
+    network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    optimiser = torch.optim.AdamW(
+        network.parameters(), settings.learning_rate, weight_decay=settings.weight_decay
+    )
+    return Progress(network, optimiser)
+
+
+def _finished(progress: Progress, settings: Settings) -> bool:
+    done = len(progress.history)
+    return done >= settings.epochs or done - progress.best_epoch >= settings.patience
+
+
+def _run_epoch(
+    progress: Progress,
+    examples: Examples,
+    split: Split,
+    settings: Settings,
+    on_batch: Callable[[float], None],
+) -> Epoch:
+    number = len(progress.history)
+    # Seeded by epoch: a resumed training draws what an unbroken one would.
+    dice = np.random.default_rng([settings.seed, number])
+    batches = list(_batches(dice.permutation(split.train_N), settings.batch))
+    losses = []
+    for step, rows_N in enumerate(batches):
+        rate = learning_rate(settings, (number + step / len(batches)) / settings.epochs)
+        losses.append(_step(progress, examples, rows_N, settings, rate, dice))
+        on_batch((step + 1) / len(batches))
+    outputs = evaluate(progress.network, examples, split.validation_N)
+    true_z_N = np.array(examples.z_N[split.validation_N])
+    z_N, quantiles_NQ, target_N = (torch.as_tensor(array) for array in (*outputs[:2], true_z_N))
+    validation_loss = float(loss_of(z_N, quantiles_NQ, target_N, settings.alpha))
+    smad = _smad((outputs[0] - true_z_N) / (1 + true_z_N))
+    epoch = Epoch(number + 1, rate, float(np.mean(losses)), validation_loss, smad)
+    progress.history.append(epoch)
+    if validation_loss < progress.best_loss:
+        progress.best_loss, progress.best_epoch = validation_loss, epoch.epoch
+        progress.best_state = {
+            key: value.detach().clone() for key, value in progress.network.state_dict().items()
+        }
+    return epoch
+
+
+def _batches(rows_N: NDArray[np.int64], size: int) -> Iterator[NDArray[np.int64]]:
+    for start in range(0, len(rows_N) - size + 1, size):
+        yield rows_N[start : start + size]
+
+
+def _step(
+    progress: Progress,
+    examples: Examples,
+    rows_N: NDArray[np.int64],
+    settings: Settings,
+    rate: float,
+    dice: np.random.Generator,
+) -> float:
+    network = progress.network.train()
+    device = next(network.parameters()).device
+    stamps_NCHW, magnitudes_NB, true_z_N = _tensors(examples, rows_N, device)
+    stamps_NCHW, magnitudes_NB = augment(stamps_NCHW, magnitudes_NB, settings, dice)
+    z_N, quantiles_NQ, _ = network(stamps_NCHW, magnitudes_NB, settings.mixed_precision)
+    loss = loss_of(z_N, quantiles_NQ, true_z_N, settings.alpha)
+    for group in progress.optimiser.param_groups:
+        group["lr"] = rate
+    progress.optimiser.zero_grad(set_to_none=True)
+    loss.backward()  # type: ignore[no-untyped-call]
+    torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)
+    progress.optimiser.step()
+    return float(loss.detach())
+
+
+def augment(
+    stamps_NCHW: Tensor, magnitudes_NB: Tensor, settings: Settings, dice: np.random.Generator
+) -> tuple[Tensor, Tensor]:
+    """Turn and mirror the stamps, and put gaps in: lost magnitudes, image bands and edges become NaN."""
+    number, n_bands = len(magnitudes_NB), stamps_NCHW.shape[1]
+    if magnitudes_NB.shape[1]:
+        unlucky_N = dice.random(number) < settings.lost_magnitudes
+        lost_NB = unlucky_N[:, None] & (dice.random(tuple(magnitudes_NB.shape)) < 0.25)
+        magnitudes_NB = magnitudes_NB.masked_fill(
+            torch.as_tensor(lost_NB, device=magnitudes_NB.device), float("nan")
+        )
+    if n_bands == 0:
+        return stamps_NCHW, magnitudes_NB
+    # The order of the galaxies is random: eight groups in each batch, one for each symmetry of the square.
+    groups = enumerate(torch.tensor_split(stamps_NCHW, 8))
+    turned = [
+        torch.rot90(torch.flip(group, (3,)) if k % 2 else group, k // 2, (2, 3))
+        for k, group in groups
+    ]
+    stamps_NCHW = torch.cat(turned).contiguous(memory_format=torch.channels_last)
+    for row in np.flatnonzero(dice.random(number) < settings.lost_band):
+        stamps_NCHW[row, int(dice.integers(n_bands))] = float("nan")
+    for row in np.flatnonzero(dice.random(number) < settings.lost_edge):
+        # The centre stays: at most 3/8 of the width is lost, on any side.
+        width = int(dice.integers(1, stamps_NCHW.shape[3] * 3 // 8))
+        lost = slice(width) if dice.random() < 0.5 else slice(-width, None)
+        stamps_NCHW[row].transpose(1, int(dice.integers(1, 3)))[:, lost] = float("nan")
+    return stamps_NCHW, magnitudes_NB
+
+
+def _tensors(
+    examples: Examples, rows_N: NDArray[np.int64], device: torch.device
+) -> tuple[Tensor, Tensor, Tensor]:
+    stamps_NCHW = torch.as_tensor(np.ascontiguousarray(examples.stamps_NCHW[rows_N]))
+    if stamps_NCHW.shape[1]:
+        stamps_NCHW = stamps_NCHW.contiguous(memory_format=torch.channels_last)
+    tensors = (
+        stamps_NCHW,
+        torch.as_tensor(examples.magnitudes_NB[rows_N]),
+        torch.as_tensor(examples.z_N[rows_N]),
+    )
+    return tensors[0].to(device), tensors[1].to(device), tensors[2].to(device)
+
+
+def _smad(x_N: NDArray[np.float32]) -> float:
+    return float(1.4826 * np.median(np.abs(x_N - np.median(x_N))))
+
+
+def _identity(
+    architecture: Architecture, examples: Examples, split: Split, settings: Settings
+) -> dict[str, Any]:
+    return {
+        "architecture": asdict(architecture),
+        "settings": settings.model_dump(),
+        "set": examples.facts.name,
+        "galaxies": [len(part) for part in (split.train_N, split.validation_N, split.test_N)],
+    }
+
+
+def _store(progress: Progress, checkpoint: Path, identity: dict[str, Any]) -> None:
+    state = {
+        "identity": identity,
+        "network": progress.network.state_dict(),
+        "optimiser": progress.optimiser.state_dict(),
+        "history": [asdict(epoch) for epoch in progress.history],
+        "best": (progress.best_loss, progress.best_epoch, progress.best_state),
+    }
+    partial = checkpoint.with_suffix(".part")
+    torch.save(state, partial)
+    partial.replace(checkpoint)
+
+
+def _restore(progress: Progress, checkpoint: Path, identity: dict[str, Any]) -> None:
+    state = torch.load(checkpoint, weights_only=True)
+    if state["identity"] != identity:
+        other = [key for key in identity if state["identity"].get(key) != identity[key]]
+        raise TrainingError(
+            f"{checkpoint}: made with another {', '.join(other)}; remove it to start over"
+        )
+    progress.network.load_state_dict(state["network"])
+    progress.optimiser.load_state_dict(state["optimiser"])
+    progress.history = [Epoch(**epoch) for epoch in state["history"]]
+    progress.best_loss, progress.best_epoch, progress.best_state = state["best"]

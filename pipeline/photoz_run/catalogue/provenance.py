@@ -1,0 +1,64 @@
+"""What a tile file says about how it was made. Nothing here changes when the same tile is made again."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from photoz_run.records import TileRef
+
+
+@dataclass(frozen=True)
+class InputFile:
+    """An input file as it was found: name, size and modification time say whether it is still the same."""
+
+    name: str
+    bytes: int
+    modified_ns: int
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """The part of a tile file's provenance that is common to a run."""
+
+    program: str
+    version: str
+    commit: str
+    packages: str
+    run_digest: str
+    config_digest: str
+    model: str
+    model_version: str
+    model_digest: str
+    model_training: str
+    simulated_training: bool
+
+
+def input_files(paths: Sequence[Path]) -> list[InputFile]:
+    """The files as they are now, in the order given; missing ones have size -1."""
+    return [_input_file(path) for path in paths]
+
+
+def inputs_digest(files: Sequence[InputFile]) -> str:
+    """sha256 over names, sizes and modification times, whatever the folders are called."""
+    return hashlib.sha256(json.dumps([asdict(file) for file in files]).encode()).hexdigest()
+
+
+def tile_provenance(run: Provenance, ref: TileRef, files: Sequence[InputFile]) -> dict[str, str]:
+    """Provenance of one tile as short texts, for Parquet metadata and FITS headers."""
+    return {
+        **{key: str(value) for key, value in asdict(run).items()},
+        "tile": ref.tile,
+        "release": ref.release,
+        "inputs_digest": inputs_digest(files),
+        "inputs": json.dumps([{"name": file.name, "bytes": file.bytes} for file in files]),
+    }
+
+
+def _input_file(path: Path) -> InputFile:
+    try:
+        stat = path.stat()
+    except OSError:
+        return InputFile(path.name, -1, 0)
+    return InputFile(path.name, stat.st_size, stat.st_mtime_ns)

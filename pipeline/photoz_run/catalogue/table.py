@@ -1,0 +1,117 @@
+"""The output table in memory: an Arrow table whose fields carry the column dictionary."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from photoz_run import schema
+from photoz_run.records import Prediction, Sources
+from photoz_run.schema import Column
+from photoz_run.science.intervals import quantile_at
+
+QUANTILES = schema.QUANTILES.name
+ARROW_TYPES = {
+    "b1": pa.bool_(),
+    "i2": pa.int16(),
+    "i4": pa.int32(),
+    "i8": pa.int64(),
+    "f4": pa.float32(),
+    "f8": pa.float64(),
+}
+
+
+def tile_table(
+    tile: str,
+    sources: Sources,
+    prediction: Prediction,
+    levels: Sequence[float],
+    keep: Mapping[str, Column],
+    quantiles: bool,
+) -> pa.Table:
+    """One row per source: the columns of the dictionary, then those kept, then all quantiles if asked for.
+
+    Missing values are nulls, never NaN. ``keep`` says of each column kept what its catalogue says of it.
+    """
+    levels_Q = np.asarray(levels)
+    lo68, hi68, lo95, hi95 = (
+        quantile_at(p, levels_Q, prediction.quantiles_NQ) for p in (0.16, 0.84, 0.025, 0.975)
+    )
+    values: dict[str, NDArray[Any]] = {
+        "ID": sources.id_N,
+        "RAJ2000": sources.ra_N,
+        "DECJ2000": sources.dec_N,
+        "KIDS_TILE": np.full(len(sources), tile),
+        "MAG_AUTO_CALIB": sources.columns["MAG_AUTO_CALIB"],
+        "Z_PHOT": prediction.z_N,
+        "Z_PHOT_ERR": (hi68 - lo68) / 2,
+        "Z_PHOT_LO68": lo68,
+        "Z_PHOT_HI68": hi68,
+        "Z_PHOT_LO95": lo95,
+        "Z_PHOT_HI95": hi95,
+        "Z_DOMAIN": prediction.domain_distance_N,
+        "PHOTOZ_FLAG": prediction.flags_N,
+        "MASK": sources.columns["MASK"],
+    }
+    fields = list(dictionary_schema("photoz"))
+    arrays = [
+        _array(values[column.name], field.type)
+        for column, field in zip(schema.COLUMNS, fields, strict=True)
+    ]
+    for name, column in keep.items():
+        field, array = further_column(column, sources.columns[name])
+        arrays.append(array)
+        fields.append(field)
+    if quantiles:
+        arrays.append(_quantile_array(prediction.quantiles_NQ))
+        about = {**_about(schema.QUANTILES), "levels": ",".join(f"{level:g}" for level in levels)}
+        fields.append(pa.field(QUANTILES, arrays[-1].type, True, about))
+    return pa.Table.from_arrays(arrays, schema=pa.schema(fields))
+
+
+def dictionary_schema(table: str) -> pa.Schema:
+    """The Arrow schema of a table of the dictionary (``photoz``, ``provenance``, ``texts``)."""
+    return pa.schema(
+        [
+            pa.field(
+                column.name, ARROW_TYPES.get(column.dtype, pa.string()), column.null, _about(column)
+            )
+            for column in schema.TABLES[table]
+        ]
+    )
+
+
+def further_column(column: Column, values: NDArray[Any]) -> tuple[pa.Field, pa.Array]:
+    """A column that is not in the dictionary: its field with unit, UCD and description, and its values.
+
+    NaN and, in a masked array, what is masked become null.
+    """
+    array = _array(values, None)
+    return pa.field(column.name, array.type, True, _about(column)), array
+
+
+def _about(column: Column) -> dict[str, str]:
+    """What an Arrow field says of its column; what is empty is left out."""
+    about = {"unit": column.unit, "ucd": column.ucd, "description": column.description}
+    return {key: value for key, value in about.items() if value}
+
+
+def _array(values: NDArray[Any], kind: pa.DataType | None) -> pa.Array:
+    if values.dtype.kind == "U":
+        return pa.array(values.tolist(), pa.string())
+    mask = np.ma.getmaskarray(values)
+    data = np.ma.getdata(values)
+    return pa.array(data, kind, mask=mask | np.isnan(data) if data.dtype.kind == "f" else mask)
+
+
+def _quantile_array(quantiles_NQ: NDArray[np.float32]) -> pa.Array:
+    n, q = quantiles_NQ.shape
+    flat = pa.array(np.ascontiguousarray(quantiles_NQ).ravel())
+    mask = pa.array(np.isnan(quantiles_NQ).any(axis=1))
+    return (
+        pa.FixedSizeListArray.from_arrays(flat, q, mask=mask)
+        if n
+        else pa.array([], pa.list_(pa.float32(), q))
+    )

@@ -1,0 +1,123 @@
+"""Writing the files of one tile: beside, synced, read again, renamed. A file under its final name is whole."""
+
+import errno
+import hashlib
+import os
+import socket
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from astropy.io import fits
+
+from photoz_run.catalogue.fits_table import write_fits
+from photoz_run.errors import OutputError, PhotozError, TransientError
+
+PROVENANCE_KEY = b"photoz-run"
+
+
+def write_tile(
+    table: pa.Table, folder: Path, tile: str, formats: Sequence[str], provenance: Mapping[str, str]
+) -> dict[str, str]:
+    """Write ``table`` as ``folder/<tile>.parquet`` and, if asked for, ``.fits``; the sha256 of each file by its name.
+
+    Raises
+    ------
+    OutputError
+        If the folder cannot be written or the disk is full; nothing stays under the final name.
+    TransientError
+        If the file read back is not the table that was written.
+    """
+    writers: dict[str, tuple[Callable[[Path], None], Callable[[Path], None]]] = {
+        "parquet": (
+            lambda path: _write_parquet(table, path, provenance),
+            lambda path: _check_parquet(table, path),
+        ),
+        "fits": (
+            lambda path: write_fits(table, path, provenance),
+            lambda path: _check_fits(table, path),
+        ),
+    }
+    return {
+        f"{tile}.{name}": write_whole(folder / f"{tile}.{name}", *writers[name])
+        for name in ("parquet", "fits")
+        if name in formats
+    }
+
+
+def write_whole(path: Path, write: Callable[[Path], None], check: Callable[[Path], None]) -> str:
+    """Write a file beside ``path``, sync it, check it, rename it; its sha256."""
+    beside = beside_name(path)
+    try:
+        write(beside)
+        digest = sync_and_digest(beside)
+        check(beside)
+        os.replace(beside, path)
+        sync_folder(path.parent)
+    except OSError as error:
+        _discard(beside)
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        remedy = (
+            "free space and start the same command again"
+            if full
+            else "check the folder and its permissions"
+        )
+        reason = os.strerror(error.errno) if error.errno else error
+        raise OutputError(f"{path}: cannot be written ({reason}); {remedy}") from error
+    except PhotozError:
+        _discard(beside)
+        raise
+    return digest
+
+
+def beside_name(path: Path) -> Path:
+    """Where ``path`` is written before it is whole: a name that no other thread of any host uses."""
+    return path.with_name(
+        f".{path.name}.{socket.gethostname()}-{os.getpid()}-{threading.get_ident()}.part"
+    )
+
+
+def sync_and_digest(path: Path) -> str:
+    """Bring ``path`` to the disk and return its sha256."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sync_folder(folder: Path) -> None:
+    """Bring a folder's entries to the disk, so that a rename survives a crash."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _discard(path: Path) -> None:
+    with suppress(OSError):
+        path.unlink()
+
+
+def _write_parquet(table: pa.Table, path: Path, provenance: Mapping[str, str]) -> None:
+    metadata = {PROVENANCE_KEY.decode() + "." + key: value for key, value in provenance.items()}
+    pq.write_table(table.replace_schema_metadata(metadata), path, compression="zstd")
+
+
+def _check_parquet(table: pa.Table, path: Path) -> None:
+    if not pq.read_table(path).equals(table):
+        raise TransientError(f"{path}: what was read back is not what was written")
+
+
+def _check_fits(table: pa.Table, path: Path) -> None:
+    with fits.open(path, checksum=True, memmap=False) as hdus:
+        rows = hdus[1].data
+        same = len(rows) == table.num_rows and rows.names == table.column_names
+        same = same and np.array_equal(
+            rows["Z_PHOT"], table["Z_PHOT"].fill_null(np.nan).to_numpy(), equal_nan=True
+        )
+    if not same:
+        raise TransientError(f"{path}: what was read back is not what was written")

@@ -1,0 +1,60 @@
+"""``photoz doctor``: whether a run can work on this machine, in this environment, in this job."""
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from photoz_run.errors import ExitCode
+
+if TYPE_CHECKING:
+    from photoz_run.run.doctor import Finding
+
+STYLES = {"ok": "green", "warn": "yellow", "bad": "bold red"}
+
+
+def doctor(
+    provider: Annotated[
+        Literal["auto", "cpu", "cuda"], typer.Option(help="Where the network shall run.")
+    ] = "auto",
+    scratch: Annotated[
+        Path | None,
+        typer.Option(help="Node-local folder to try (default: $TMPDIR, else /tmp).", metavar="DIR"),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """Try whether a run can work here: on a login node, or inside a job. Takes a few seconds.
+
+    Exit status: 0 if it can, 2 if something is bad; every finding that is not ok says what to do.
+    """
+    from dataclasses import asdict
+
+    from photoz_run.run.doctor import Verdict, examine
+
+    findings = list(examine(provider, scratch, os.environ))
+    bad = sum(one.verdict is Verdict.BAD for one in findings)
+    if as_json:
+        typer.echo(
+            json.dumps({"usable": not bad, "findings": [asdict(one) for one in findings]}, indent=1)
+        )
+    else:
+        _print(findings)
+        typer.echo(
+            f"{bad} findings are bad: a run would fail here" if bad else "a run can work here"
+        )
+    raise typer.Exit(int(ExitCode.USAGE if bad else ExitCode.DONE))
+
+
+def _print(findings: "list[Finding]") -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table.grid(padding=(0, 2, 0, 0))
+    for one in findings:
+        table.add_row(Text(one.verdict, STYLES[one.verdict]), one.name, Text(one.value))
+        if one.remedy:
+            table.add_row("", "", Text(one.remedy, "bold"))
+    Console(highlight=False).print(table)

@@ -1,0 +1,127 @@
+"""``photoz status`` and ``photoz retry``: look at a run, and release its quarantined tiles."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from photoz_run.run.status import RunStatus
+
+SEVERAL = ("--tiles",)
+LOGS = "logs/<group>/<tile>.log"
+
+
+def status(
+    run: Annotated[Path, typer.Argument(help="Run directory.")],
+    as_json: Annotated[
+        bool, typer.Option("--json", help="As JSON, with every quarantined tile.")
+    ] = False,
+) -> None:
+    """Say how far the run in RUN is, who works on it, how fast, and why tiles failed.
+
+    Example: photoz status my-run
+    """
+    from photoz_run.run.status import read_status
+
+    found = read_status(run)
+    if as_json:
+        typer.echo(json.dumps(found.as_dict(), indent=1))
+        return
+    from rich.console import Console
+
+    console = Console(highlight=False, soft_wrap=True)
+    said = ", ".join(f"{number:,} {name}" for name, number in found.tiles.items() if number)
+    console.print(
+        f"{found.run}: {found.total:,} tiles ({said}), {found.rows:,} rows, model {found.model}"
+    )
+    _print_work(console, found)
+    _print_hosts(console, found)
+    _print_failures(console, found)
+
+
+def retry(
+    run: Annotated[Path, typer.Argument(help="Run directory.")],
+    tiles: Annotated[
+        list[str] | None,
+        typer.Option(help="Quarantined tiles to release (default: all).", metavar="SPEC..."),
+    ] = None,
+) -> None:
+    """Release quarantined tiles of the run in RUN; the next `photoz-run` measures them again.
+
+    Example: photoz retry my-run --tiles 'KIDS_18*'
+    """
+    from photoz_run.records import Status
+    from photoz_run.run.ledger import RunDirectory, read_json
+    from photoz_run.survey.discovery import expand_tiles
+
+    directory = RunDirectory(run)
+    read_json(directory.manifest)
+    bad = [tile for tile, one in directory.outcomes().items() if one.status is Status.QUARANTINED]
+    released = expand_tiles(tiles, bad) if tiles and bad else bad
+    for tile in released:
+        directory.release(tile)
+    typer.echo(
+        f"{len(released)} of {len(bad)} quarantined tiles released; start the run again to measure them"
+    )
+
+
+def _print_work(console: "Console", found: "RunStatus") -> None:
+    for holder in found.working:
+        console.print(f"  {holder.name}: {holder}")
+    if not found.working:
+        missing = found.tiles["PENDING"]
+        console.print(
+            "  nobody works on it" + ("; start the same command again to go on" if missing else "")
+        )
+        return
+    console.print(f"  {found.workers} workers, {found.tiles['RUNNING']} tiles with them")
+    if found.tiles_per_hour is not None and found.seconds_left is not None:
+        console.print(
+            f"  {found.tiles_per_hour:,.1f} tiles/h, {found.galaxies_per_second:,.0f} galaxies/s,"
+            f" {(found.bytes_per_second or 0) / 1e6:,.0f} MB/s; about {_duration(found.seconds_left)} left"
+        )
+
+
+def _print_hosts(console: "Console", found: "RunStatus") -> None:
+    from rich.table import Table
+
+    if not any(count.failed for count in found.hosts.values()):
+        return
+    table = Table("host", "good tries", "failed", "rate", box=None, pad_edge=True)
+    for host, count in found.hosts.items():
+        table.add_row(
+            host,
+            f"{count.good:,}",
+            f"{count.failed:,}",
+            f"{count.failed / (count.good + count.failed):.0%}",
+        )
+    console.print(table)
+
+
+def _print_failures(console: "Console", found: "RunStatus") -> None:
+    from photoz_run.run.status import EXAMPLES
+
+    for group in found.failures:
+        more = len(group.tiles) - EXAMPLES
+        names = ", ".join(group.tiles[:EXAMPLES]) + (
+            f" and {more} more (--json lists all)" if more > 0 else ""
+        )
+        console.print(
+            f"  {len(group.tiles)} quarantined, {group.error}: {group.reason}", style="red"
+        )
+        console.print(f"    {names}")
+    if found.failures:
+        console.print(
+            f"  how each went: {found.run}/{LOGS}; after mending: photoz retry {found.run}"
+        )
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"

@@ -1,0 +1,86 @@
+"""`photoz validate`: a catalogue against spectroscopic redshifts."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def validate(
+    catalogue: Annotated[
+        Path,
+        typer.Argument(
+            help="Run directory, release, Parquet or FITS table. Stands before --specz."
+        ),
+    ],
+    specz: Annotated[
+        list[Path] | None,
+        typer.Option(help="Tables of spec-z (GAMA, SDSS, 2dFLenS, DESI ...), one or more."),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Directory of the report; CATALOGUE/validation for a directory."),
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="TOML file with columns, bins, gates.")
+    ] = None,
+    plots: Annotated[
+        bool, typer.Option(help="Draw the figures and write report.md and report.html.")
+    ] = True,
+) -> None:
+    """Compare the redshifts of CATALOGUE with spectroscopic ones: SMAD, bias, outliers, and where they fail.
+
+    Writes metrics.json, metrics.parquet, report.md and report.html into the output directory and prints the table of
+    statistics. Exit code 4 if a gate of the configuration fails.
+    """
+    from photoz_run.errors import BadDataError, ConfigError, ExitCode
+    from photoz_run.validation.gates import evaluate
+    from photoz_run.validation.result import write_json, write_parquet
+    from photoz_run.validation.settings import SpecSettings, load_settings
+    from photoz_run.validation.summary import print_summary
+    from photoz_run.validation.validate import validate as run
+
+    settings = load_settings(config)
+    if specz:
+        settings = settings.model_copy(
+            update={"specz": tuple(SpecSettings(file=path) for path in specz)}
+        )
+    out = out or _default_directory(catalogue)
+    try:
+        result, pairs = run(catalogue, settings)
+    except BadDataError as error:
+        # Here no tile is put into quarantine: a table that cannot be used is the user's to replace.
+        raise ConfigError(str(error)) from error
+    outcomes = evaluate(result, settings.gates)
+    _make(out)
+    write_json(result, outcomes, out / "metrics.json")
+    write_parquet(result, out / "metrics.parquet")
+    if plots:
+        from photoz_run.validation.gallery import gallery
+        from photoz_run.validation.report import draw, write_html, write_markdown
+
+        drawn = draw(result, pairs, lambda: gallery(pairs.columns, catalogue), out / "plots")
+        write_html(result, outcomes, drawn, out / "report.html")
+        write_markdown(result, outcomes, drawn, out / "report.md")
+    print_summary(result, outcomes, out)
+    if not all(outcome.passed for outcome in outcomes):
+        raise typer.Exit(ExitCode.GATE_FAILED)
+
+
+def _make(out: Path) -> None:
+    """Make the directory of the report."""
+    from photoz_run.errors import ConfigError
+
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"{out}: cannot be written: {error.strerror}; choose another --out"
+        ) from error
+
+
+def _default_directory(catalogue: Path) -> Path:
+    """`validation/` inside a run or release directory, `<name>-validation/` beside a file."""
+    if catalogue.is_dir():
+        return catalogue / "validation"
+    return catalogue.with_name(f"{catalogue.name.split('.')[0]}-validation")

@@ -1,0 +1,42 @@
+"""``photoz verify``: whether a release is what it says it is."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def verify(
+    release: Annotated[Path, typer.Argument(help="Folder of a release.")],
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON; no progress.")] = False,
+) -> None:
+    """Read the release in RELEASE again and prove it: files, sums, columns, rows, provenance.
+
+    Prints PASS or FAIL for each check, with what was found. Exit code 4 if a check fails.
+    """
+    from photoz_run.errors import ExitCode
+    from photoz_run.release.progress import Progress
+    from photoz_run.release.verify import verify as prove
+
+    checks = prove(release, Progress(quiet=as_json, command="photoz verify"))
+    failed = sum(not check.passed for check in checks)
+    if as_json:
+        typer.echo(
+            json.dumps(
+                {"release": str(release), "failed": failed, "checks": [asdict(c) for c in checks]},
+                indent=1,
+            )
+        )
+    else:
+        for check in checks:
+            typer.echo(f"{'PASS' if check.passed else 'FAIL'}  {check.name:<26}  {check.detail}")
+        said = (
+            f"{failed} of {len(checks)} checks failed"
+            if failed
+            else f"all {len(checks)} checks passed"
+        )
+        typer.echo(f"{release}: {said}")
+    if failed:
+        raise typer.Exit(ExitCode.GATE_FAILED)

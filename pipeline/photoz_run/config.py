@@ -1,0 +1,273 @@
+"""The configuration of a run: complete, frozen, read from TOML, echoed back as resolved TOML.
+
+Every option of ``photoz-run`` is a field here, under the same name. An unknown key is an error.
+"""
+
+import hashlib
+import json
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import tomli_w
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from photoz_run.errors import ConfigError
+
+BUNDLED_MODEL = "hybrid-sim"
+"""The name that stands for the shipped bundle (trained on simulations: not for science)."""
+
+_RESULT_FIELDS = (
+    "release",
+    "select",
+    "formats",
+    "keep",
+    "quantiles",
+    "magnitudes",
+    "magnitudes_by",
+    "magnitudes_radius",
+    "missing_band",
+    "missing_dmag",
+    "bad_pixel_bits",
+    "use_weights",
+)
+
+
+Kind = Literal["local", "slurm", "pbs", "sge", "lsf", "oar", "htcondor"]
+
+
+class ClusterConfig(BaseModel):
+    """Where the workers of a run live.
+
+    Further keys are those of dask-jobqueue's own class for ``kind`` (queue, account, walltime, memory, cores, ...);
+    what is absent comes from ``jobqueue.yaml``.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    kind: Kind = Field(
+        default="local", description="local, or the batch system that starts the workers"
+    )
+    gpus: Annotated[int, Field(ge=0)] = Field(default=0, description="GPUs of each worker job")
+    scheduler: str | None = Field(
+        default=None, description="address of a Dask scheduler that is running already"
+    )
+    scheduler_file: Path | None = Field(default=None, description="its scheduler file")
+    tls: bool = Field(
+        default=True, description="encrypt and authenticate; false only on a network you trust"
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.scheduler and self.scheduler_file:
+            raise ValueError("scheduler and scheduler_file name the same thing: give one of them")
+        if (self.scheduler or self.scheduler_file) and (
+            self.kind != "local" or self.job_keys or self.gpus
+        ):
+            raise ValueError(
+                "a scheduler that runs already has its own workers: give no kind and no job settings"
+            )
+        if self.kind == "local" and (self.job_keys or self.gpus):
+            first = next(iter(self.job_keys), "gpus")
+            raise ValueError(
+                f"{first} is a setting of worker jobs: give --cluster slurm (or pbs, sge, ...) with it"
+            )
+        return self
+
+    @property
+    def job_keys(self) -> dict[str, Any]:
+        """The settings meant for dask-jobqueue's class."""
+        return dict(self.model_extra or {})
+
+
+class RunConfig(BaseModel):
+    """All settings of one run. Paths in a TOML file are relative to the folder in which the command runs."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    tiles: tuple[str, ...] = Field(min_length=1, description="tile names, globs, @file, or all")
+    data: tuple[Path, ...] = Field(min_length=1, description="folders with the survey's files")
+    out: Path = Field(description="the run directory")
+    model: str = Field(
+        default=BUNDLED_MODEL, description="a bundle's path, or the name of a shipped bundle"
+    )
+    release: str | None = Field(
+        default=None, description="DR4, DR4.0, DR5 ...; recognised from the names if absent"
+    )
+    select: str = Field(
+        default="bright", description="bright, all, or an expression over catalogue columns"
+    )
+    formats: tuple[Literal["parquet", "fits"], ...] = Field(
+        default=("parquet",), description="tile files to write"
+    )
+    keep: tuple[str, ...] = Field(
+        default=(), description="catalogue columns to carry to the output"
+    )
+    quantiles: bool = Field(
+        default=False, description="also write all quantiles (column Z_QUANTILES)"
+    )
+    magnitudes: Path | None = Field(
+        default=None, description="external table of GAaP magnitudes (Parquet or FITS)"
+    )
+    magnitudes_by: Literal["position", "id"] = Field(
+        default="position", description="how its rows are joined"
+    )
+    magnitudes_radius: Annotated[float, Field(gt=0, le=60)] = Field(
+        default=1.0, description="match radius, arcsec"
+    )
+    missing_band: Literal["quarantine", "flag"] = Field(
+        default="quarantine",
+        description="a tile without one of the model's coadds: quarantine it, or flag its sources",
+    )
+    missing_dmag: Literal["quarantine", "zero"] = Field(
+        default="quarantine",
+        description="a coadd without DMAG: quarantine the tile, or take the pixels as calibrated",
+    )
+    bad_pixel_bits: Annotated[int, Field(ge=0, le=255)] = Field(
+        default=71,
+        description="msk bits whose pixels are not used: 1 spike, 2 saturation, 4 diffraction, 64 bad pixel",
+    )
+    use_weights: bool = Field(
+        default=True, description="do not use pixels of zero weight, where wei images exist"
+    )
+    provider: Literal["auto", "cpu", "cuda"] = Field(
+        default="auto", description="where the network runs"
+    )
+    allow_fallback: bool = Field(
+        default=False, description="with provider cuda: go on with the CPU if there is no GPU"
+    )
+    workers: str | None = Field(
+        default=None,
+        description="worker processes, N or MIN:MAX; if absent, one for each core this process may use",
+    )
+    cluster: ClusterConfig = Field(
+        default_factory=ClusterConfig, description="where workers run, see Clusters"
+    )
+    shard: str | None = Field(
+        default=None,
+        description="I/N: measure the I-th of N shares of the tiles (I from 1), for job arrays",
+    )
+    attempts: Annotated[int, Field(ge=1)] = Field(
+        default=3, description="tries of a tile whose storage failed or whose worker was lost"
+    )
+    scratch: Path | None = Field(
+        default=None, description="node-local folder for unpacked .gz files"
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if "parquet" not in self.formats:
+            raise ValueError("formats must include parquet: resume and release read it")
+        return self
+
+    @field_validator("workers", mode="before")
+    @classmethod
+    def _workers_in_range(cls, value: Any) -> Any:
+        if value is None:
+            return None
+        text = str(value)
+        low, high = _pair(text if ":" in text else f"{text}:{text}", ":", "N or MIN:MAX")
+        if low > high or high < 1:
+            raise ValueError("MIN:MAX needs MIN <= MAX and MAX of at least 1")
+        return text
+
+    @field_validator("shard")
+    @classmethod
+    def _shard_in_range(cls, value: str | None) -> str | None:
+        if value is not None:
+            number, of = _pair(value, "/", "I/N")
+            if not 1 <= number <= of:
+                raise ValueError("shards are counted from 1: I/N needs 1 <= I <= N")
+        return value
+
+    @property
+    def worker_range(self) -> tuple[int, int] | None:
+        """Fewest and most workers, ``None`` if they follow from the machine."""
+        if self.workers is None:
+            return None
+        low, _, high = self.workers.partition(":")
+        return int(low), int(high or low)
+
+    @property
+    def share_name(self) -> str:
+        """What the files of this share of a run have in their names: nothing for the whole."""
+        number, of = self.share
+        return f"-shard-{number}-of-{of}" if of > 1 else ""
+
+    @property
+    def share(self) -> tuple[int, int]:
+        """Which share of the tiles this process measures, and of how many; (1, 1) is all."""
+        return _pair(self.shard, "/", "I/N") if self.shard else (1, 1)
+
+    def resolved_toml(self) -> str:
+        """The whole configuration as TOML, defaults included; absent values are left out (TOML has no null)."""
+        return tomli_w.dumps(self.model_dump(mode="json", exclude_none=True))
+
+    @staticmethod
+    def result_fields() -> tuple[str, ...]:
+        """The settings that can change a result; where a run computes and writes does not count."""
+        return _RESULT_FIELDS
+
+    def digest(self) -> str:
+        """sha256 over the settings that can change a result."""
+        chosen = {name: self.model_dump(mode="json")[name] for name in _RESULT_FIELDS}
+        return hashlib.sha256(json.dumps(chosen, sort_keys=True).encode()).hexdigest()
+
+
+def load_config(
+    path: Path | None, overrides: dict[str, Any], defaults: dict[str, Any] | None = None
+) -> RunConfig:
+    """The configuration from a TOML file and the options given on the command line, which win over it.
+
+    ``defaults`` stand in for needed settings that neither gives.
+
+    Raises
+    ------
+    ConfigError
+        If the file cannot be read, is not TOML, has an unknown key, or a value does not fit.
+    """
+    settings = (defaults or {}) | (_read_toml(path) if path else {})
+    given = {name: value for name, value in overrides.items() if value is not None}
+    tables = [source.get("cluster", {}) for source in (settings, given)]
+    if all(isinstance(table, dict) for table in tables):  # anything else is refused below
+        given["cluster"] = tables[0] | tables[1]
+    settings |= given
+    try:
+        return RunConfig.model_validate(settings)
+    except ValidationError as error:
+        raise ConfigError(_explain(error, path)) from error
+
+
+def _pair(text: str, separator: str, form: str) -> tuple[int, int]:
+    first, _, second = str(text).partition(separator)
+    if not (first.isascii() and first.isdigit() and second.isascii() and second.isdigit()):
+        raise ValueError(f"give {form}, in whole numbers")
+    return int(first), int(second)
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        with path.open("rb") as file:
+            return tomllib.load(file)
+    except OSError as error:
+        raise ConfigError(f"configuration {path} cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"configuration {path} is not valid TOML: {error}") from error
+
+
+def _explain(error: ValidationError, path: Path | None) -> str:
+    first = error.errors(include_url=False)[0]
+    key = ".".join(str(part) for part in first["loc"])
+    where = f"configuration {path}: " if path else ""
+    if first["type"] == "extra_forbidden":
+        return f"{where}unknown key {key!r}; known keys are {', '.join(RunConfig.model_fields)}"
+    if first["type"] == "missing":
+        return (
+            f"{where}{key!r} is not set; give --{key.replace('_', '-')} or {key} in the TOML file"
+        )
+    message = first["msg"].removeprefix("Value error, ")
+    return (
+        f"{where}{key or 'settings'}: {message} (got {first['input']!r})"
+        if key
+        else f"{where}{message}"
+    )

@@ -1,0 +1,55 @@
+"""The folder of a release: built out of sight, summed up in ``SHA256SUMS``, under its name only when it is whole."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from photoz_run.catalogue.tile_files import sync_and_digest, sync_folder
+from photoz_run.errors import ConfigError, OutputError
+
+SUMS = "SHA256SUMS"
+
+
+@contextmanager
+def built_aside(out: Path) -> Iterator[tuple[Path, Path]]:
+    """A folder that becomes ``out`` if the block ends well, and one for scratch; nothing stays of either if it fails.
+
+    Raises
+    ------
+    ConfigError
+        If ``out`` exists.
+    OutputError
+        If it cannot be written.
+    """
+    if out.exists():
+        raise ConfigError(f"{out} exists already; choose another --out, or remove it first")
+    aside = None
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        aside = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+        folder, scratch = aside / "release", aside / "scratch"
+        folder.mkdir()
+        scratch.mkdir()
+        yield folder, scratch
+        os.rename(folder, out)
+        sync_folder(out.parent)
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else str(error).splitlines()[0]
+        raise OutputError(
+            f"{out}: the release cannot be written ({reason}); free space or check permissions, then start again"
+        ) from error
+    finally:
+        if aside is not None:
+            shutil.rmtree(aside, ignore_errors=True)
+
+
+def write_sums(folder: Path) -> dict[str, str]:
+    """Bring every file of ``folder`` to the disk and list its sha256 in ``SHA256SUMS``, as `sha256sum -c` reads it."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    sums = {path.relative_to(folder).as_posix(): sync_and_digest(path) for path in files}
+    (folder / SUMS).write_text("".join(f"{digest}  {name}\n" for name, digest in sums.items()))
+    sync_and_digest(folder / SUMS)
+    return sums

@@ -1,0 +1,137 @@
+"""Columns of the input catalogues that the run did not carry, read again for the release: ``photoz release --keep``."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from photoz_run.catalogue.provenance import input_files
+from photoz_run.catalogue.table import further_column
+from photoz_run.errors import ConfigError
+from photoz_run.schema import Column
+from photoz_run.survey.catalogues import column_names
+from photoz_run.survey.columns import column_facts, read_values
+from photoz_run.survey.discovery import find_tiles
+
+
+@dataclass(frozen=True)
+class PassThrough:
+    """The catalogues of the tiles, unchanged since they were measured, and the columns that are read from them."""
+
+    catalogues: Mapping[str, Path]
+    columns: Mapping[str, Column]
+
+    @property
+    def fields(self) -> list[pa.Field]:
+        """The columns as they come out, with unit, UCD and description of the catalogue."""
+        return [
+            further_column(column, np.zeros(0, column.dtype))[0] for column in self.columns.values()
+        ]
+
+    def add(self, tile: str, table: pa.Table) -> pa.Table:
+        """``table``, rows of ``tile``, with the further columns at its end.
+
+        Raises
+        ------
+        ConfigError
+            If a row has no row of the same ID in the catalogue, or a column has another type there than elsewhere.
+        BadDataError
+            If the catalogue cannot be read, or lacks a column.
+        """
+        path = self.catalogues[tile]
+        values = read_values(path, ["ID", *self.columns])
+        place = pc.index_in(table["ID"], value_set=pa.array(values["ID"].tolist(), pa.string()))
+        if place.null_count:
+            first = table["ID"].filter(place.is_null())[0]
+            raise ConfigError(
+                f"{path}: no row for {place.null_count} of {len(table)} sources of the tile, the first is '{first}';"
+                " it is not the catalogue that was measured"
+            )
+        for field, (name, column) in zip(self.fields, self.columns.items(), strict=True):
+            found, array = further_column(column, values[name])
+            if found.type != field.type:
+                raise ConfigError(
+                    f"{path}: column {name} is {found.type} here and {field.type} in other catalogues"
+                )
+            table = table.append_column(field, array.take(place))
+        return table
+
+
+def pass_through(
+    manifest: Mapping[str, Any], tiles: Sequence[str], keep: Sequence[str], taken: Sequence[str]
+) -> PassThrough:
+    """Find the catalogues of ``tiles`` through the run's settings, and the columns ``keep`` in them.
+
+    Parameters
+    ----------
+    manifest
+        The run's.
+    tiles
+        Tiles whose rows will come; at least one.
+    keep
+        Columns of the catalogues.
+    taken
+        Columns that the release has already.
+
+    Raises
+    ------
+    ConfigError
+        If a catalogue is not found or has changed since it was measured, or a column is not there, or there already.
+    BadDataError
+        If a catalogue cannot be read, or a column holds lists.
+    """
+    refuse_taken("--keep", keep, taken, "leave it out, it is carried already")
+    data = [Path(folder) for folder in manifest["config"]["data"]]
+    known = find_tiles(data, manifest["config"]["release"])
+    catalogues = {tile: known[tile].catalogue if tile in known else None for tile in tiles}
+    found = {tile: path for tile, path in catalogues.items() if path is not None}
+    if lost := sorted(set(catalogues) - set(found)):
+        raise ConfigError(
+            f"--keep: {len(lost)} of {len(tiles)} tiles have no catalogue in {', '.join(map(str, data))} now, the first"
+            f" is {lost[0]}; put it back, or leave --keep out"
+        )
+    for tile, path in found.items():
+        _refuse_changed(tile, path, manifest["inputs"][tile])
+    first = next(iter(found.values()))
+    _refuse_unknown(first, keep)
+    return PassThrough(found, column_facts(first, keep))
+
+
+def refuse_taken(option: str, names: Sequence[str], taken: Sequence[str], remedy: str) -> None:
+    """Refuse columns that stand twice in a release; FITS does not tell capitals from small letters.
+
+    Raises
+    ------
+    ConfigError
+        With the first of them and the ``remedy``.
+    """
+    present = {name.lower(): name for name in taken}
+    for name in names:
+        if name.lower() in present:
+            raise ConfigError(
+                f"{option} {name}: the release has a column {present[name.lower()]} already; {remedy}"
+            )
+        present[name.lower()] = name
+
+
+def _refuse_changed(tile: str, path: Path, inputs: Sequence[Mapping[str, Any]]) -> None:
+    recorded = {file["name"]: file for file in inputs}
+    if asdict(input_files([path])[0]) != recorded.get(path.name):
+        raise ConfigError(
+            f"{path}: the catalogue of {tile} has changed since it was measured (another name, size or time); restore"
+            " it, or measure the tile again"
+        )
+
+
+def _refuse_unknown(path: Path, keep: Sequence[str]) -> None:
+    present = column_names(path)
+    for name in keep:
+        if name not in present:
+            close = get_close_matches(name, present, n=3)
+            hint = f"; did you mean {' or '.join(close)}?" if close else ""
+            raise ConfigError(f"--keep: {path.name} has no column {name!r}{hint}")

@@ -1,0 +1,39 @@
+"""One tile in a process of its own: ``python -m photoz_run.run.alone``.
+
+A task on standard input; on output the rows of its catalogue, then its outcome. Started by a worker for a tile with
+which a worker went away before.
+"""
+
+import ctypes
+import faulthandler
+import os
+import pickle
+import signal
+import sys
+
+from photoz_run.errors import PhotozError
+from photoz_run.records import TileOutcome
+from photoz_run.run.worker import TileTask, rows_if_readable, run_here
+
+PR_SET_PDEATHSIG = 1
+
+
+def main() -> None:
+    """Measure the tile of the task on standard input; an error of the host is answered with the error itself."""
+    faulthandler.enable()
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # no orphan when the worker is killed
+    with os.fdopen(os.dup(1), "wb") as answer:
+        os.dup2(2, 1)  # what a library prints is no answer
+        task: TileTask = pickle.load(sys.stdin.buffer)
+        answer.write(pickle.dumps(rows_if_readable(task.ref)))
+        answer.flush()  # should this process die, its parent knows so much
+        outcome: TileOutcome | PhotozError
+        try:
+            outcome = run_here(task)
+        except PhotozError as error:
+            outcome = error
+        answer.write(pickle.dumps(outcome))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,225 @@
+"""The workers of a run: processes on this machine, jobs of a batch system, or those of a scheduler that runs already.
+
+Encrypted and authenticated by a certificate that is made for the run: an open Dask port is a shell for everybody who
+reaches it. Dashboards listen on loopback only.
+"""
+
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import dask
+from distributed import Client, LocalCluster
+from distributed.security import Security
+from photoz_models.session import available_threads
+
+from photoz_run.config import ClusterConfig, RunConfig
+from photoz_run.errors import ConfigError, OutputError
+from photoz_run.run.jobs import SYSTEMS, job_settings, processes, start_jobs
+from photoz_run.run.replacing import Demand, refusable
+from photoz_run.run.worker import introduce
+
+SETTINGS = {
+    # One tile a worker: nothing to steal, and the first lost worker tells which tile was on it.
+    "distributed.scheduler.work-stealing": False,
+    "distributed.scheduler.allowed-failures": 0,
+    "distributed.comm.timeouts.connect": "60s",
+}
+
+DASHBOARD = "127.0.0.1:0"
+
+CERTIFICATES = ".tls-"
+"""How the names of their folders begin."""
+
+PATIENCE_SECONDS = 60.0
+"""What the last of a group of jobs may start later than the first."""
+
+ROLES = ("scheduler", "worker", "client")
+TLS_FILES = ("tls_ca_file", *(f"tls_{role}_{part}" for role in ROLES for part in ("cert", "key")))
+
+
+@contextmanager
+def open_client(config: RunConfig, demand: Demand) -> Iterator[Client]:
+    """A client of the workers that ``config`` asks for; what was started for the run ends with the block.
+
+    No more workers are asked for than ``demand`` has tiles left.
+    """
+    with dask.config.set(SETTINGS), _silent_dask():
+        if config.cluster.scheduler or config.cluster.scheduler_file:
+            opened = existing_client(config.cluster)
+        elif config.cluster.kind == "local":
+            opened = local_client(local_workers(config, demand.left))
+        else:
+            opened = job_client(config, demand)
+        with opened as client:
+            yield client
+
+
+@contextmanager
+def _silent_dask() -> Iterator[None]:
+    """Keep Dask's own remarks back: whatever it loses is noticed here, and said in one line."""
+    loggers = [
+        logging.getLogger(name)
+        for name in logging.root.manager.loggerDict
+        if name.startswith("distributed")
+    ]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+def local_workers(config: RunConfig, tiles: int) -> int:
+    """Worker processes on this machine: as many as asked for, or one a core; never more than tiles."""
+    _, high = config.worker_range or (1, available_threads())
+    return max(1, min(high, tiles))
+
+
+def sharing(config: RunConfig, tiles: int) -> int:
+    """Worker processes that share the cores each of them may use."""
+    if config.cluster.scheduler or config.cluster.scheduler_file:
+        return 1
+    return (
+        local_workers(config, tiles)
+        if config.cluster.kind == "local"
+        else processes(config.cluster)
+    )
+
+
+def patience(cluster: ClusterConfig) -> float:
+    """Seconds in which other hosts may still begin, so that the first few that refuse do not speak for all."""
+    return 0.0 if cluster.kind == "local" else PATIENCE_SECONDS
+
+
+@contextmanager
+def local_client(workers: int) -> Iterator[Client]:
+    """A client of ``workers`` processes on this machine, reachable from loopback only."""
+    with (
+        LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,
+            processes=True,
+            host="127.0.0.1",
+            protocol="tls://",
+            security=Security.temporary(),
+            dashboard_address=DASHBOARD,
+            memory_limit=0,
+            silence_logs=logging.CRITICAL,
+        ) as cluster,
+        Client(cluster) as client,
+    ):
+        yield client
+
+
+@contextmanager
+def job_client(config: RunConfig, demand: Demand) -> Iterator[Client]:
+    """A client of worker jobs, submitted as tiles need them and replaced when they are lost.
+
+    Raises
+    ------
+    ConfigError
+        If the batch system refuses them.
+    """
+    low, high = config.worker_range or (0, 0)
+    if not high:
+        raise ConfigError(
+            f"say how many workers {config.cluster.kind} may start: --workers N or MIN:MAX"
+        )
+    low, high = min(low, demand.left), min(high, demand.left)
+    settings = job_settings(config.cluster, config.out)
+    with ExitStack() as stack:
+        if config.share == (
+            1,
+            1,
+        ):  # nobody else works on this run: what lies here is of killed drivers
+            for old in config.out.glob(f"{CERTIFICATES}*"):
+                shutil.rmtree(old, ignore_errors=True)
+        security = stack.enter_context(certificates(config.out)) if config.cluster.tls else None
+        scheduler = {"dashboard_address": DASHBOARD} | settings.pop("scheduler_options", {})
+        try:
+            system, job = SYSTEMS[config.cluster.kind]
+            cluster = system(
+                job_cls=refusable(job),  # type: ignore[arg-type]  # it says Job, and means the class
+                security=security,
+                scheduler_options=scheduler,
+                silence_logs="critical",
+                **settings,
+            )
+        except (ValueError, RuntimeError, OSError) as error:
+            raise ConfigError(f"cluster: {str(error).splitlines()[0]}") from error
+        stack.enter_context(cluster)
+        start_jobs(cluster, config.cluster, low, high, demand)
+        yield stack.enter_context(Client(cluster))
+
+
+@contextmanager
+def existing_client(cluster: ClusterConfig) -> Iterator[Client]:
+    """A client of a scheduler that runs already; its TLS files are those of Dask's own configuration.
+
+    Raises
+    ------
+    ConfigError
+        If it cannot be reached, or would be used without encryption and ``tls`` is not false.
+    """
+    if cluster.scheduler_file and not cluster.scheduler_file.is_file():
+        raise ConfigError(f"scheduler file {cluster.scheduler_file}: file not found")
+    where = cluster.scheduler or str(cluster.scheduler_file)
+    try:
+        client = Client(
+            address=cluster.scheduler,
+            scheduler_file=str(cluster.scheduler_file) if cluster.scheduler_file else None,
+            security=Security(require_encryption=True) if cluster.tls else None,
+            timeout="20s",
+        )
+    except (OSError, ValueError, TypeError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        hint = (
+            "; its TLS files belong into Dask's configuration (distributed.comm.tls)"
+            if cluster.tls
+            else ""
+        )
+        raise ConfigError(f"scheduler {where} cannot be used: {reason}{hint}") from error
+    with client:
+        try:
+            client.run_on_scheduler(introduce)
+        except (ImportError, AttributeError) as error:
+            remedy = "install the same there"
+            raise ConfigError(
+                f"scheduler {where} cannot import photoz-run ({error}): {remedy}"
+            ) from error
+        yield client
+
+
+@contextmanager
+def certificates(out: Path) -> Iterator[Security]:
+    """A certificate for this run, in a folder of ``out`` that the jobs see and only this user can enter.
+
+    It is made here and gone with the block; one that a killed driver leaves behind opens nothing any more, and goes
+    when the run is resumed.
+    """
+    made = Security.temporary()
+    with ExitStack() as stack:
+        files = {}
+        try:
+            folder = Path(
+                stack.enter_context(
+                    tempfile.TemporaryDirectory(prefix=CERTIFICATES, dir=out.resolve())
+                )
+            )
+            for name in TLS_FILES:
+                files[name] = str(folder / f"{name}.pem")
+                with open(
+                    os.open(files[name], os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w"
+                ) as file:
+                    file.write(getattr(made, name))
+        except OSError as error:
+            raise OutputError(f"{out}: cannot be written ({error.strerror})") from error
+        yield Security(require_encryption=True, **files)

@@ -1,0 +1,327 @@
+"""Handing out tiles: one to each free worker, never more, so that a lost worker names the tile that was on it.
+
+The scheduler never has more tasks to do than there are workers: its memory does not grow with the survey.
+"""
+
+from collections import Counter, deque
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import count
+from queue import Empty, SimpleQueue
+from time import monotonic
+from typing import Any
+
+from distributed import Client, Future
+from distributed.scheduler import KilledWorker
+
+from photoz_run.catalogue.provenance import input_files
+from photoz_run.errors import ContractError, InterruptedRunError, OutputError, PhotozError
+from photoz_run.records import Failure, Status, TileOutcome
+from photoz_run.run.hosts import Hosts
+from photoz_run.run.tile_log import now
+from photoz_run.run.worker import LOST_WORKER, Refusal, TileTask, blank_outcome, introduce, run_tile
+
+LOOK_SECONDS = 1.0
+"""How often workers are counted."""
+
+BACKOFF_SECONDS = 2.0
+"""Pause before a tile's second try, and of a worker on which a try failed; doubled for each further one."""
+
+LONGEST_PAUSE = 60.0
+
+
+@dataclass(frozen=True)
+class Workers:
+    """The workers that live: their addresses with the tiles each can take, and the host of each."""
+
+    slots: dict[str, int]
+    hosts: dict[str, str]
+
+    def free(self, busy: Mapping[str, int]) -> Iterator[tuple[str, str]]:
+        """Address and host of each worker, once for each tile that it can take now."""
+        for address, slots in self.slots.items():
+            for _ in range(slots - busy.get(address, 0)):
+                yield address, self.hosts[address]
+
+
+@dataclass(frozen=True)
+class Running:
+    """A task that is with a worker."""
+
+    task: TileTask
+    address: str
+
+
+class Dispatcher:
+    """Hands out tasks to the workers of a client; `outcomes` yields how each tile ended.
+
+    ``say`` is told what an operator should know, ``release`` which quarantined tile is measured again. For
+    ``patience`` seconds a host that refuses is not taken for all: others may be about to start.
+    """
+
+    def __init__(
+        self,
+        tasks: Sequence[TileTask],
+        say: Callable[[str], None],
+        release: Callable[[str], None],
+        patience: float = 0.0,
+    ) -> None:
+        self._waiting = deque(tasks)
+        self._running: dict[Future[Any], Running] = {}
+        self._done: SimpleQueue[Future[Any]] = SimpleQueue()
+        self._quarantined: dict[str, TileTask] = {}
+        self._hosts = Hosts()
+        self._names: dict[str, str] = {}
+        self._workers = Workers({}, {})
+        self._looked = -LOOK_SECONDS
+        self._avoided: dict[str, str] = {}
+        self._number = count()
+        self._trouble: PhotozError | None = None
+        self._due: dict[str, float] = {}
+        self._stumbles: Counter[str] = Counter()
+        self.say = say
+        self._release = release
+        self._patience = patience
+        self._refused_since: float | None = None
+
+    @property
+    def left(self) -> int:
+        """Tiles that have no outcome yet."""
+        return len(self._waiting) + len(self._running)
+
+    @property
+    def workers(self) -> int:
+        """Workers that live."""
+        return len(self._workers.slots)
+
+    def give_up(self, error: PhotozError) -> None:
+        """Let `outcomes` end with an error; called where workers are started."""
+        self._trouble = error
+
+    def state(self) -> dict[str, Any]:
+        """Workers and tiles as they are now, for those who watch the run."""
+        return {
+            "workers": self.workers,
+            "running": [running.task.ref.tile for running in self._running.values()],
+            "failed": [task.ref.tile for task in self._waiting if task.earlier],
+        }
+
+    def outcomes(self, client: Client, beat: Callable[[], None]) -> Iterator[TileOutcome]:
+        """How each tile ended, as they come; ``beat`` is called about every second.
+
+        A tile can come twice: one that was quarantined by a host that turned out to fail everything is measured again.
+
+        Raises
+        ------
+        PhotozError
+            If no worker can measure any tile, or none can be had; what is said of it.
+        InterruptedRunError
+            If the scheduler is lost.
+        """
+        while self.left or self._doubt(client):
+            if monotonic() - self._looked >= LOOK_SECONDS:
+                self._look(client)
+                beat()
+            self._hand_out(client)
+            try:
+                outcome = self._settle(self._done.get(timeout=LOOK_SECONDS))
+            except Empty:
+                continue
+            if outcome is not None:
+                yield outcome
+
+    def _look(self, client: Client) -> None:
+        """Count the workers, learn the hosts of new ones, and decide which hosts are avoided."""
+        self._looked = monotonic()
+        if self._trouble:
+            raise self._trouble
+        try:
+            slots = client.nthreads()
+            if new := [address for address in slots if address not in self._names]:
+                self._meet(client.run(introduce, workers=new, on_error="return"))
+        except (OSError, ValueError) as error:
+            raise self._lost_scheduler() from error
+        if client.status != "running":
+            raise self._lost_scheduler()
+        self._take_back(slots)
+        met = {address: number for address, number in slots.items() if address in self._names}
+        self._workers = Workers(met, {address: self._names[address] for address in met})
+        self._judge_hosts()
+
+    def _meet(self, answers: Mapping[str, Any]) -> None:
+        """Note the hosts of new workers, and those that lack the program of this run."""
+        ours = introduce()[1]
+        for address, answer in answers.items():
+            if isinstance(answer, OSError):  # gone again
+                continue
+            host, theirs = answer if isinstance(answer, tuple) else (_network_name(address), "")
+            self._names[address] = host
+            if theirs != ours:
+                what = (
+                    f"has photoz-run {theirs}" if theirs else f"cannot import photoz-run ({answer})"
+                )
+                reason = (
+                    f"{host} {what}, the run was planned with {ours}: install the same everywhere"
+                )
+                self._hosts.refused(host, ContractError(reason))
+
+    def _take_back(self, slots: Mapping[str, int]) -> None:
+        """Tiles whose worker has left and told nobody of them, as one that retires, wait again; none is to blame.
+
+        A worker that was lost is told of within less than the time between two looks.
+        """
+        for future, running in list(self._running.items()):
+            if (
+                running.address not in slots
+                and running.address not in self._workers.slots
+                and not future.done()
+            ):
+                del self._running[future]
+                future.cancel()
+                self._waiting.appendleft(running.task)
+
+    def _judge_hosts(self, last: bool = False) -> None:
+        living = set(self._workers.hosts.values())
+        self._check_refusals(living)
+        for tile in self._hosts.judge(living, last):
+            if tile in self._quarantined:
+                self._waiting.appendleft(self._quarantined.pop(tile))
+                self._release(tile)
+        avoided = self._hosts.avoided(living)
+        for host in sorted(avoided.keys() - self._avoided.keys()):
+            self.say(f"host {host} gets no tiles for now: {avoided[host]}")
+        self._avoided = avoided
+
+    def _check_refusals(self, living: Collection[str]) -> None:
+        """Raise what every worker said, unless others may come."""
+        error = self._hosts.refusal(living)
+        if error is None:
+            self._refused_since = None
+            return
+        self._refused_since = self._refused_since or monotonic()
+        if isinstance(error, OutputError) or monotonic() - self._refused_since >= self._patience:
+            raise error
+
+    def _doubt(self, client: Client) -> bool:
+        """Whether tiles that were quarantined have to be measured again, before the run ends."""
+        if self._quarantined:
+            self._look(client)
+            self._judge_hosts(last=True)
+        return self.left > 0
+
+    def _hand_out(self, client: Client) -> None:
+        """Give each free worker the first tile that may go there."""
+        busy = Counter(running.address for running in self._running.values())
+        for address, host in self._workers.free(busy):
+            if not self._waiting:
+                return
+            if (
+                host in self._avoided
+                or self._pauses(address)
+                or (task := self._next_task(host)) is None
+            ):
+                continue
+            # All keys have one prefix: the scheduler keeps books about each for ever.
+            future = client.submit(
+                run_tile,
+                task,
+                key=f"tile-{next(self._number)}-{task.ref.tile}",
+                pure=False,
+                workers=[address],
+            )
+            self._running[future] = Running(task, address)
+            future.add_done_callback(self._done.put)
+
+    def _next_task(self, host: str) -> TileTask | None:
+        """Take the first waiting task that may go to ``host``: one that failed goes to another host if there is one.
+
+        One that lost its worker may go anywhere: what ends a worker is seldom its host, and a tile can last.
+        """
+        usable = set(self._workers.hosts.values()) - self._avoided.keys()
+        for number, task in enumerate(self._waiting):
+            failed_on = {failure.host for failure in task.earlier if failure.error != LOST_WORKER}
+            elsewhere = usable - failed_on
+            fits = not failed_on or host in (self._hosts.trusted(elsewhere) or elsewhere or usable)
+            if fits and not self._pauses(task.ref.tile):
+                del self._waiting[number]
+                return task
+        return None
+
+    def _settle(self, future: "Future[Any]") -> TileOutcome | None:
+        """The outcome of a tile, or ``None`` if it is tried again."""
+        running = self._running.pop(future, None)
+        if running is None:  # taken back
+            return None
+        task = running.task
+        if future.cancelled():
+            raise self._lost_scheduler()
+        error = future.exception()
+        if isinstance(error, KilledWorker):
+            return self._settle_loss(task, self._host(error.last_worker.address))
+        if error is not None:
+            raise error
+        result: TileOutcome | Refusal = future.result()
+        host = result.host.partition(":")[0]
+        if isinstance(result, Refusal):
+            self._hosts.refused(host, result.error)
+            self._waiting.appendleft(task)
+            self._looked = -LOOK_SECONDS
+            return None
+        if result.status in (Status.DONE, Status.NO_WORK):
+            self._hosts.succeeded(host, task.ref.tile)
+            self._stumbles.pop(running.address, None)
+            return result
+        self._hosts.failed(host, task.ref.tile)
+        again = task.after(Failure(host, result.error, result.reason))
+        if result.status is Status.FAILED:
+            self._stumbles[running.address] += 1
+            self._pause(running.address, self._stumbles[running.address])
+            self._try_again(again)
+            return None
+        self._quarantined[task.ref.tile] = again
+        return result
+
+    def _settle_loss(self, task: TileTask, host: str) -> TileOutcome | None:
+        reason = (
+            f"{task.ref.tile}: the worker process on {host} was lost while it measured this tile"
+        )
+        failure = Failure(host, LOST_WORKER, reason)
+        self._hosts.failed(host, task.ref.tile)
+        self._looked = -LOOK_SECONDS
+        if not task.last:
+            self._try_again(task.after(failure))
+            return None
+        hosts = Counter(one.host for one in (*task.earlier, failure) if one.error == LOST_WORKER)
+        where = ", ".join(f"{name} {number} times" for name, number in hosts.items())
+        return replace(
+            blank_outcome(task, input_files(task.ref.paths())),
+            status=Status.QUARANTINED,
+            ended=now(),
+            error=LOST_WORKER,
+            reason=f"{task.ref.tile}: its worker was lost each time ({where}); out of memory, or nodes taken away",
+        )
+
+    def _try_again(self, task: TileTask) -> None:
+        self._pause(task.ref.tile, len(task.earlier))
+        self._waiting.appendleft(task)
+
+    def _pause(self, name: str, number: int) -> None:
+        """Let a tile or a worker rest after its ``number``-th failure: storage that fails now may not in a minute."""
+        self._due[name] = monotonic() + min(
+            LONGEST_PAUSE, BACKOFF_SECONDS * 2 ** min(number - 1, 9)
+        )
+
+    def _pauses(self, name: str) -> bool:
+        return name in self._due and monotonic() < self._due[name]
+
+    def _host(self, address: str) -> str:
+        return self._names.get(address) or _network_name(address)
+
+    def _lost_scheduler(self) -> InterruptedRunError:
+        return InterruptedRunError(
+            "the Dask scheduler is lost; finished tiles are kept, the same command resumes"
+        )
+
+
+def _network_name(address: str) -> str:
+    return address.rpartition("/")[2].rpartition(":")[0]

@@ -1,0 +1,321 @@
+"""Whether a run can work here. Things are tried, not asked for: the model runs, a file is written, a worker answers."""
+
+import platform
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from shutil import which
+
+from photoz_models.errors import BundleError
+from photoz_models.session import Provider, available_threads, check_runtime
+
+from photoz_run import __version__
+from photoz_run.config import BUNDLED_MODEL
+from photoz_run.errors import PhotozError
+from photoz_run.run import machine, trials
+from photoz_run.run.offline import keep_caches_local
+from photoz_run.run.plan import load_model, model_path
+from photoz_run.version import program_commit
+
+SHOWN = (
+    "numpy",
+    "astropy",
+    "fitsio",
+    "pyarrow",
+    "dask",
+    "distributed",
+    "dask-jobqueue",
+    "cryptography",
+)
+RUNTIMES = ("onnxruntime-gpu", "onnxruntime")
+WORKER_BYTES = 1536 << 20
+"""Memory that a worker should have; what a full-size tile needs stands in docs/speed.md."""
+MAPPED_BYTES = 16 << 30
+"""Address space of a worker on a full-size tile: 13 GB of mapped coadds, and itself."""
+UNPACKED_BYTES = 14 << 30
+"""Scratch of a worker on a full-size tile whose images are all .gz."""
+FILES_OWN, FILES_LOCAL, FILES_REMOTE = 30, 9, 2
+"""Files that a driver holds open for itself, for a worker beside it, and for one on another machine."""
+FEW_FILES = 1024
+"""Open files below which a run of some hundred workers would end."""
+CUDA_DRIVERS = {12: 525, 13: 580}
+"""Major version of CUDA -> the oldest driver that runs it."""
+
+
+class Verdict(StrEnum):
+    """``BAD``: a run would fail here; ``WARN``: it would work, though not as one might think."""
+
+    OK = "ok"
+    WARN = "warn"
+    BAD = "bad"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked at, and what to do about it unless it is ok."""
+
+    name: str
+    value: str
+    verdict: Verdict = Verdict.OK
+    remedy: str = ""
+
+
+def examine(
+    provider: Provider, scratch: Path | None, environment: Mapping[str, str]
+) -> Iterator[Finding]:
+    """All findings, each as soon as it is known; takes a few seconds."""
+    gpus, job, threads = trials.gpus(), machine.batch_job(environment), available_threads()
+    checks: tuple[Callable[[], Finding], ...] = (
+        program,
+        packages,
+        runtime,
+        lambda: model(provider, gpus),
+        lambda: gpu(gpus, provider),
+        lambda: cores(threads, machine.cpu_quota(), job),
+        lambda: memory(machine.memory_limit(environment), machine.free_memory(), threads),
+        lambda: address_space(machine.address_space()),
+        lambda: open_files(*machine.open_files()),
+        lambda: scratch_folder(scratch or Path(tempfile.gettempdir())),
+        caches,
+        downloads,
+        lambda: batch(job),
+        lambda: network(trials.address(), trials.interfaces()),
+        worker,
+    )
+    return (check() for check in checks)
+
+
+def program() -> Finding:
+    """Version and commit of the program, and where it runs."""
+    python = f"Python {platform.python_version()}"
+    return Finding(
+        "program",
+        f"photoz-run {__version__}, commit {program_commit()}, {python} on {platform.node()}",
+    )
+
+
+def packages() -> Finding:
+    """Versions of the packages that decide how a run works."""
+    found = {name: _version(name) for name in (*SHOWN, *RUNTIMES)}
+    value = " ".join(f"{name}=={number}" for name, number in found.items() if number)
+    if lacking := [name for name in SHOWN if not found[name]]:
+        return Finding(
+            "packages",
+            value,
+            Verdict.BAD,
+            f"{' and '.join(lacking)} missing: install photoz-run again",
+        )
+    return Finding("packages", value)
+
+
+def runtime() -> Finding:
+    """Whether there is one ONNX Runtime; of two, nobody knows which would run."""
+    try:
+        check_runtime()
+    except BundleError as error:
+        return Finding("runtime", "two of them", Verdict.BAD, str(error))
+    return Finding(
+        "runtime",
+        f"{' '.join(name for name in RUNTIMES if _version(name))}, and no second one beside it",
+    )
+
+
+def model(provider: Provider, gpus: list[trials.Gpu]) -> Finding:
+    """Load the shipped bundle, and say which provider really ran it."""
+    try:
+        loaded = load_model(model_path(BUNDLED_MODEL), provider, allow_fallback=False)
+    except PhotozError as error:
+        return Finding(
+            "model",
+            str(error),
+            Verdict.BAD,
+            _cuda_remedy(gpus) if provider == "cuda" else "install again",
+        )
+    value = f"{BUNDLED_MODEL} runs on {loaded.provider} and gives its golden values"
+    if provider == "auto" and loaded.provider == "cpu" and gpus:
+        return Finding("model", f"{value}, but there is a GPU", Verdict.WARN, _cuda_remedy(gpus))
+    return Finding("model", value)
+
+
+def gpu(gpus: list[trials.Gpu], provider: Provider) -> Finding:
+    """The GPUs that the driver shows, and whether it is new enough for this ONNX Runtime."""
+    needed = Verdict.BAD if provider == "cuda" else Verdict.WARN
+    if not gpus:
+        verdict = needed if provider == "cuda" else Verdict.OK
+        return Finding("GPU", "none", verdict, _cuda_remedy(gpus) if provider == "cuda" else "")
+    value = "; ".join(f"{one.name}, {_size(one.bytes)}, driver {one.driver}" for one in gpus)
+    if (built := trials.cuda_version()) and built > _cuda(gpus):
+        return Finding("GPU", f"{value}: too old for CUDA {built}", needed, _cuda_remedy(gpus))
+    return Finding("GPU", value)
+
+
+def cores(affinity: int, quota: float | None, job: machine.Job | None) -> Finding:
+    """Cores that the scheduler of this machine lets the process use, and the threads that follow."""
+    value = (
+        f"{affinity} of {machine.cpu_count()}, so a run here starts {affinity} workers of 1 thread"
+    )
+    if job and job.cores and job.cores < affinity:
+        remedy = f"cores are not bound to jobs here: give --workers {job.cores}"
+        return Finding(
+            "cores", f"{value}; {job.system} gave this job {job.cores}", Verdict.WARN, remedy
+        )
+    if quota and quota < affinity:
+        remedy = f"the time quota throttles more than that: give --workers {max(1, int(quota))}"
+        return Finding(
+            "cores", f"{value}; the control group allows {quota:g}", Verdict.WARN, remedy
+        )
+    return Finding("cores", value)
+
+
+def memory(limit: machine.Limit, free: int, workers: int) -> Finding:
+    """Memory that this process and its workers may use together."""
+    value = f"{_size(limit.bytes)} ({limit.source}), {_size(free)} of the machine's are free"
+    enough = limit.bytes // WORKER_BYTES
+    if enough >= workers:
+        return Finding("memory", value)
+    remedy = f"a worker needs {_size(WORKER_BYTES)}: "
+    if enough:
+        return Finding(
+            "memory",
+            value,
+            Verdict.WARN,
+            f"{remedy}give --workers {enough}, or ask for more memory",
+        )
+    return Finding("memory", value, Verdict.BAD, f"{remedy}ask for more memory")
+
+
+def address_space(limit: int | None) -> Finding:
+    """``ulimit -v``, which some batch systems set from the memory asked for; mapped coadds count in it."""
+    if limit is None or limit >= MAPPED_BYTES:
+        return Finding("address space", "unlimited" if limit is None else _size(limit))
+    remedy = f"mapped coadds count: a full-size tile needs {_size(MAPPED_BYTES)}; ulimit -v unlimited, or ask for more"
+    return Finding("address space", _size(limit), Verdict.BAD, remedy)
+
+
+def open_files(soft: int, hard: int) -> Finding:
+    """``ulimit -n``, and for how many workers it will do."""
+    beside, elsewhere = (max(0, soft - FILES_OWN) // each for each in (FILES_LOCAL, FILES_REMOTE))
+    value = f"{soft} at once: enough for {beside} workers here, or {elsewhere} on other machines"
+    if soft >= FEW_FILES:
+        return Finding("open files", value)
+    remedy = f"ulimit -n {hard}" if hard > soft else "more must be allowed by the administrators"
+    return Finding("open files", value, Verdict.WARN, remedy)
+
+
+def scratch_folder(folder: Path) -> Finding:
+    """Write a file on scratch and read it again; say how much is free, and whether it is local to this machine."""
+    choose = "choose a folder on a disk of this machine with TMPDIR, and scratch in the TOML file"
+    try:
+        free = trials.write_and_read(folder)
+    except OSError as error:
+        return Finding("scratch", f"{folder}: {error.strerror or error}", Verdict.BAD, choose)
+    system = machine.file_system(folder.resolve())
+    value = f"{folder} ({system.kind}, {system.place}), {_size(free)} free"
+    if system.place == "network":
+        return Finding("scratch", value, Verdict.WARN, f"it lies on another machine: {choose}")
+    if system.place == "memory":
+        return Finding(
+            "scratch", value, Verdict.WARN, f"what lies there counts as your memory: {choose}"
+        )
+    if free < UNPACKED_BYTES:
+        return Finding(
+            "scratch",
+            value,
+            Verdict.WARN,
+            f"a tile of .gz images needs {_size(UNPACKED_BYTES)} a worker",
+        )
+    return Finding("scratch", value)
+
+
+def caches() -> Finding:
+    """Where libraries keep their caches."""
+    return Finding("caches", f"{keep_caches_local()}, not the home folder")
+
+
+def downloads() -> Finding:
+    """Whether anything would be fetched or reported at run time."""
+    if found := trials.network_uses():
+        return Finding(
+            "downloads", f"{' and '.join(found)}", Verdict.WARN, "export ORT_DISABLE_TELEMETRY=1"
+        )
+    return Finding(
+        "downloads", "none: astropy keeps its installed tables, ONNX Runtime reports nothing"
+    )
+
+
+def batch(job: machine.Job | None) -> Finding:
+    """The batch job, the time it has left, and whether it could submit others."""
+    commands = [name for name in machine.SUBMIT if which(name)]
+    submit = f"{' and '.join(commands)} found" if commands else "no command to submit jobs"
+    if job is None:
+        return Finding("batch job", f"none; {submit}")
+    value = f"{job.system} {job.name}, {_duration(job.seconds_left)}; {submit}"
+    if commands:
+        return Finding("batch job", value)
+    remedy = (
+        "a driver cannot start workers from here: use --cluster local, or a job array with --shard"
+    )
+    return Finding("batch job", value, Verdict.WARN, remedy)
+
+
+def network(address: str, interfaces: Mapping[str, str]) -> Finding:
+    """The address at which workers on other machines would look for the scheduler."""
+    listed = ", ".join(f"{name} {one}" for name, one in interfaces.items())
+    if address.startswith("127.") and interfaces:
+        remedy = f"workers elsewhere could not find it: set interface in [cluster] to one of {', '.join(interfaces)}"
+        return Finding("network", f"{address}; interfaces {listed}", Verdict.WARN, remedy)
+    return Finding("network", f"{address}; interfaces {listed or 'none but loopback'}")
+
+
+def worker() -> Finding:
+    """Start a scheduler and a worker process on loopback, over TLS, and let it answer."""
+    try:
+        seconds = trials.worker_answers()
+    except (OSError, RuntimeError, TimeoutError) as error:
+        remedy = "a firewall on loopback, or no more processes (ulimit -u)?"
+        return Finding("Dask", f"no answer over TLS: {error}", Verdict.BAD, remedy)
+    return Finding(
+        "Dask", f"a worker answered over TLS on loopback, {seconds:.1f} s with its start"
+    )
+
+
+def _cuda_remedy(gpus: list[trials.Gpu]) -> str:
+    if not gpus:
+        return "no GPU here: ask the batch system for one, or use --provider cpu"
+    newest = _cuda(gpus)
+    if not newest:
+        return "the driver is older than CUDA 12: use --provider cpu"
+    install = f"pip install 'photoz-run[cuda{newest}]'"
+    if (trials.cuda_version() or 0) > newest:
+        return install
+    if missing := trials.missing_cuda_library():
+        return f"{missing} is missing: {install}"
+    return "CUDA's libraries are there, but do not start: see what nvidia-smi says of the GPU"
+
+
+def _cuda(gpus: list[trials.Gpu]) -> int:
+    """The newest CUDA that the driver runs; 0 if none of those known."""
+    return max(
+        (cuda for cuda, oldest in CUDA_DRIVERS.items() if gpus[0].driver >= oldest), default=0
+    )
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _size(number: int) -> str:
+    return f"{number / (1 << 30):.1f} GiB"
+
+
+def _duration(seconds: float | None) -> str:
+    if seconds is None:
+        return "time left unknown"
+    hours, minutes = divmod(int(seconds) // 60, 60)
+    return f"{hours} h {minutes} min left"

@@ -1,0 +1,85 @@
+"""The main job: plan, start workers, hand out tiles, collect outcomes, say how it ended."""
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+
+from photoz_run.config import RunConfig
+from photoz_run.records import TileOutcome
+from photoz_run.run.cluster import open_client, patience, sharing
+from photoz_run.run.dispatch import Dispatcher
+from photoz_run.run.interruption import interruptible
+from photoz_run.run.ledger import RunDirectory, run_digest, write_json
+from photoz_run.run.lock import RunLock
+from photoz_run.run.manifest import make_manifest, make_provenance
+from photoz_run.run.plan import check_tiles, find_run_tiles, load_model, model_path
+from photoz_run.run.progress import Progress
+from photoz_run.run.summary import RunSummary
+from photoz_run.run.worker import TileTask, make_tasks
+
+
+@interruptible()
+def run(config: RunConfig, progress: Progress, restart: bool = False) -> RunSummary:
+    """Run the main job, or this process's share of it, to its end.
+
+    Raises
+    ------
+    ConfigError, ContractError
+        Before any tile, if something cannot be used, or somebody else works on the run directory.
+    InterruptedRunError
+        If a signal ended the run, or the run directory cannot be written; the same command resumes it.
+    """
+    start = time.monotonic()
+    tiles = find_run_tiles(config)
+    check_tiles(tiles, config)
+    path = model_path(config.model)
+    model = load_model(path, config.provider, config.allow_fallback)
+    manifest = make_manifest(config, tiles, model)
+    directory = RunDirectory(config.out)
+    directory.prepare(restart, config.share)
+    with RunLock(directory.locks, config.share, progress.say) as lock:
+        directory.open(manifest, config.resolved_toml(), restart)
+        number, of = config.share
+        mine = dict(list(tiles.items())[number - 1 :: of])
+        settled = directory.settled(mine, run_digest(manifest))
+        pending = [ref for tile, ref in mine.items() if tile not in settled]
+        tasks = make_tasks(
+            pending, config, path, make_provenance(manifest), sharing(config, len(pending))
+        )
+        with progress.of(len(mine), settled):
+            measured = measure(tasks, config, lock, progress) if tasks else {}
+        summary = RunSummary(config.out, settled | measured, len(settled), time.monotonic() - start)
+        write_json(config.out / f"summary{config.share_name}.json", summary.as_dict())
+    return summary
+
+
+def measure(
+    tasks: Sequence[TileTask], config: RunConfig, lock: RunLock, progress: Progress
+) -> dict[str, TileOutcome]:
+    """Measure every task on the workers of the run; how each tile ended."""
+    directory = RunDirectory(config.out)
+    dispatcher = Dispatcher(tasks, progress.say, directory.release, patience(config.cluster))
+    outcomes: dict[str, TileOutcome] = {}
+    done = Counter(rows=0, bytes=0)
+    start = time.monotonic()
+
+    def beat() -> None:
+        lock.check()
+        progress.beat(dispatcher.workers)
+        lock.tell(
+            {
+                "seconds": time.monotonic() - start,
+                "finished": len(outcomes),
+                **done,
+                **dispatcher.state(),
+            }
+        )
+
+    with open_client(config, dispatcher) as client:
+        for outcome in dispatcher.outcomes(client, beat):
+            outcomes[outcome.tile] = outcome
+            done.update(rows=outcome.rows_out, bytes=outcome.input_bytes if outcome.rows_out else 0)
+            if not outcome.host:  # no worker lived to record it
+                directory.write_outcome(outcome)
+            progress.advance(outcome)
+    return outcomes

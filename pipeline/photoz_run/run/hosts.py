@@ -1,0 +1,128 @@
+"""Which hosts can be trusted: a host that fails every tile is avoided, and the tiles it failed are not blamed.
+
+Bookkeeping only: no Dask, no clock. A host with a streak of failures is put on trial: it gets no tiles while what it
+failed is measured again elsewhere. The first of those tiles decides: if it fails there too the tiles are bad, and the
+host is acquitted; if it does well the host is convicted. One host is on trial at a time, so that a row of bad tiles
+does not take one host after the other.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection
+
+from photoz_run.errors import OutputError
+
+STREAK = 3
+"""Different tiles failed one after another, without a good one between, from which a host is put on trial."""
+
+
+class Hosts:
+    """What each host has done so far."""
+
+    def __init__(self) -> None:
+        self._good: defaultdict[str, int] = defaultdict(int)
+        self._streak: defaultdict[str, dict[str, None]] = defaultdict(dict)
+        self._failed_on: defaultdict[str, set[str]] = defaultdict(set)
+        self._well: set[str] = set()
+        self._refusals: dict[str, Exception] = {}
+        self._trial: dict[str, set[str]] = {}
+        self._convicted: set[str] = set()
+
+    def succeeded(self, host: str, tile: str) -> None:
+        """``tile`` was measured on ``host``, or had nothing to measure."""
+        self._good[host] += 1
+        self._streak[host].clear()
+        self._trial.pop(host, None)
+        self._convicted.discard(host)
+        if tile in self._failed_on:
+            self._well.add(tile)
+            self._convicted.update(self._end_trials(host, tile))
+
+    def failed(self, host: str, tile: str) -> None:
+        """``tile`` failed on ``host``, for whatever reason."""
+        self._failed_on[tile].add(host)
+        self._streak[host][tile] = None
+        self._end_trials(host, tile)
+
+    def refused(self, host: str, error: Exception) -> None:
+        """``host`` cannot measure any tile: no model, no GPU, no way to write."""
+        self._refusals[host] = error
+
+    def suspects(self, host: str) -> list[str]:
+        """The tiles that failed on ``host`` since it last did well, and nowhere else."""
+        return [tile for tile in self._streak[host] if self._failed_on[tile] == {host}]
+
+    def trusted(self, hosts: Collection[str]) -> set[str]:
+        """Those of ``hosts`` that did well, and against which nothing is held."""
+        return {host for host in hosts if self._good[host] and not self._accused(host)}
+
+    def judge(self, living: Collection[str], last: bool = False) -> list[str]:
+        """Put a host on trial if there is reason; the tiles that must be measured again elsewhere.
+
+        At the end of a run (``last``) a host that never did well has no second chance to do so: what it failed is
+        measured again, if there is another that is not known to fail.
+        """
+        self._trial = {host: tiles for host, tiles in self._trial.items() if host in living}
+        again = [tile for host in sorted(self._convicted) for tile in self._take(host)]
+        for host in sorted(living):
+            suspects, others = self.suspects(host), [other for other in living if other != host]
+            if len(suspects) >= STREAK and self.trusted(others):
+                again += self._accuse(host, suspects)
+            elif (
+                last
+                and suspects
+                and not self._good[host]
+                and any(self._may_do_well(other) for other in others)
+            ):
+                again += self._take(host)
+        return again
+
+    def avoided(self, living: Collection[str]) -> dict[str, str]:
+        """Hosts of ``living`` that should get no tile, with the reason.
+
+        Those that refused; and those on trial or convicted, while another host has done well.
+        """
+        avoided = {host: str(self._refusals[host]) for host in living if host in self._refusals}
+        if self.trusted(living):
+            accused = [host for host in living if self._accused(host) and host not in avoided]
+            avoided |= dict.fromkeys(accused, "tile after tile failed there")
+        return avoided
+
+    def refusal(self, living: Collection[str]) -> Exception | None:
+        """What ``living`` said if every one of them has refused, and nobody is known who can do better.
+
+        A host that did well and is gone for the moment may come back; a run directory that cannot be written may not.
+        """
+        if not living or any(host not in self._refusals for host in living):
+            return None
+        error = self._refusals[next(iter(living))]
+        better = any(good and host not in self._refusals for host, good in self._good.items())
+        return error if isinstance(error, OutputError) or not better else None
+
+    def _accused(self, host: str) -> bool:
+        return host in self._refusals or host in self._trial or host in self._convicted
+
+    def _may_do_well(self, host: str) -> bool:
+        return not self._accused(host) and bool(self._good[host] or not self._streak[host])
+
+    def _accuse(self, host: str, suspects: list[str]) -> list[str]:
+        if self._well.intersection(suspects):
+            self._convicted.add(host)
+        elif not self._trial:
+            self._trial[host] = set(suspects)
+        else:
+            return []
+        return self._take(host)
+
+    def _take(self, host: str) -> list[str]:
+        tiles = self.suspects(host)
+        self._streak[host].clear()
+        return tiles
+
+    def _end_trials(self, host: str, tile: str) -> list[str]:
+        """The hosts on trial for which ``tile`` on another host decides."""
+        ended = [
+            accused for accused, tiles in self._trial.items() if accused != host and tile in tiles
+        ]
+        for accused in ended:
+            del self._trial[accused]
+        return ended

@@ -1,0 +1,347 @@
+"""Who works on a run directory: one lock file for each driver or shard, with host, process and heartbeat.
+
+    locks/driver.json   or   locks/shard-3-of-32.json, ...
+
+A driver is alone; shards of the same division work side by side. A lock is stale when its process on this machine is
+gone, or when it has given no sign of life for `STALE_SECONDS`; it is then taken over. The age of a sign is told by the
+clock that stamps files here, and where that may differ from another host's, the lock is watched before it is taken.
+"""
+
+import json
+import os
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from types import TracebackType
+from typing import Annotated, Any, Self
+
+import psutil
+from pydantic import Field, TypeAdapter, ValidationError
+
+from photoz_run.errors import ConfigError, InterruptedRunError, OutputError
+
+BEAT_SECONDS = 15.0
+STALE_SECONDS = 300.0
+"""Silence from which a process counts as dead; a parallel file system may hang for minutes."""
+
+LOOK_SECONDS = 0.5
+"""How often a lock that may be stale is looked at."""
+
+
+@dataclass(frozen=True)
+class LockRecord:
+    """What a lock file says; ``state`` is what the driver tells of its progress.
+
+    ``boot`` tells machines of one name apart, and one machine from itself before a reboot; ``process_started`` is in
+    seconds since then, which no setting of the clock changes.
+    """
+
+    key: Annotated[str, Field(pattern=r"^\w+$")]
+    host: str
+    boot: str
+    pid: int
+    process_started: float
+    started: str
+    state: Mapping[str, Any] = field(default_factory=dict)
+
+
+_RECORD = TypeAdapter(LockRecord)
+UNREADABLE = LockRecord("unreadable", "", "", 0, 0.0, "")
+"""Stands for what an empty or damaged lock file said: after a crash of a machine its holder may still live."""
+
+
+@dataclass(frozen=True)
+class Holder:
+    """A lock that was found, with the seconds since its last sign of life."""
+
+    name: str
+    path: Path
+    record: LockRecord
+    age: float
+    modified_ns: int
+
+    @property
+    def here(self) -> bool:
+        """Whether its process is, or was, one of this machine since it was booted."""
+        return (self.record.host, self.record.boot) == (socket.gethostname(), _boot())
+
+    @property
+    def alive(self) -> bool:
+        """Whether its process lives, as far as can be told at once."""
+        return _runs_here(self.record) if self.here else self.age < STALE_SECONDS
+
+    def __str__(self) -> str:
+        who = (
+            f"process {self.record.pid} on {self.record.host}"
+            if self.record.pid
+            else "an unknown process"
+        )
+        return f"{who} (last sign of life {max(0, self.age):.0f} s ago)"
+
+
+class RunLock:
+    """Holds a run directory while the ``with`` block runs, and tells in a lock file how far the work is.
+
+    ``say`` is told when somebody else's lock is watched.
+    """
+
+    def __init__(
+        self, folder: Path, share: tuple[int, int], say: Callable[[str], None] = lambda _: None
+    ) -> None:
+        self._folder = folder
+        self._share = share
+        self._say = say
+        self._state: Mapping[str, Any] = {}
+        self._path = folder / lock_name(share)
+        self._record = _own_record()
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._beat, daemon=True, name="lock")
+        self.lost = False
+
+    def __enter__(self) -> Self:
+        """Take the lock.
+
+        Raises
+        ------
+        ConfigError
+            If somebody else works on the directory; the line says who, and what to do.
+        """
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            self._take()
+        except OSError as error:
+            raise OutputError(f"{self._path}: cannot be written ({error.strerror})") from error
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._ended.set()
+        self._thread.join()
+        if self._mine():
+            with suppress(OSError):
+                self._path.unlink(missing_ok=True)
+
+    def tell(self, state: Mapping[str, Any]) -> None:
+        """What the next heartbeat says of the work."""
+        self._state = state
+
+    def check(self) -> None:
+        """Stop if the lock was taken over meanwhile, as after a long sleep of this process.
+
+        Raises
+        ------
+        InterruptedRunError
+            If it was.
+        """
+        if self.lost:
+            raise InterruptedRunError(
+                f"{self._path} was taken over by another process; this one stops"
+            )
+
+    def write(self) -> None:
+        """Give a sign of life, with what was told last."""
+        os.replace(self._written(), self._path)
+
+    def _take(self) -> None:
+        self._refuse_others()
+        if holder := self._claim(self._path):
+            raise self._in_use(holder)
+        try:
+            self._refuse_others()
+        except ConfigError:
+            self._path.unlink(missing_ok=True)
+            raise
+
+    def _refuse_others(self) -> None:
+        """Refuse those at work who exclude this share, and put the locks of dead ones away."""
+        for path in sorted(self._folder.glob("*.json")):
+            if path == self._path or _side_by_side(path.stem, self._share):
+                continue
+            while holder := find_holder(path):
+                if self._lives(holder):
+                    raise self._in_use(holder)
+                self._inherit(holder, path.unlink)
+
+    def _claim(self, path: Path) -> Holder | None:
+        """Make ``path`` the lock of this process; if a living one has it, that one.
+
+        It is never absent or half written meanwhile: a whole file is linked to the name if there is none, and replaces
+        a stale one.
+        """
+        while not self._link(path):
+            holder = find_holder(path)
+            if holder is None:  # given up in this moment
+                continue
+            if self._lives(holder):
+                return holder
+            if self._inherit(holder, lambda: os.replace(self._written(), path)):
+                return None
+        return None
+
+    def _inherit(self, holder: Holder, act: Callable[[], None]) -> bool:
+        """Do ``act`` to a stale lock as its only heir; ``False`` if somebody else is, or if it is not as it was."""
+        heir = holder.path.with_name(f".{holder.record.key}.heir")
+        if self._claim(heir):
+            time.sleep(LOOK_SECONDS / 10)
+            return False
+        try:
+            found = find_holder(holder.path)
+            same = found is not None and (found.record.key, found.modified_ns) == (
+                holder.record.key,
+                holder.modified_ns,
+            )
+            if same:
+                act()
+            return same
+        finally:
+            heir.unlink(missing_ok=True)
+
+    def _lives(self, holder: Holder) -> bool:
+        """Whether the process of a lock lives; one of another host is watched until it is beyond doubt.
+
+        A fresh sign is believed, an old one is not: the clocks of two hosts may differ by more than it is old.
+        """
+        two_beats = 2 * BEAT_SECONDS
+        if holder.here or abs(holder.age) < two_beats:
+            return holder.alive
+        seconds = max(two_beats, STALE_SECONDS - max(0.0, holder.age))
+        self._say(f"{holder.path}: {holder}; waiting up to {seconds:.0f} s for another")
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            time.sleep(min(LOOK_SECONDS, two_beats))
+            found = find_holder(holder.path)
+            if found is None or found.modified_ns != holder.modified_ns:
+                return found is not None
+        return False
+
+    def _in_use(self, holder: Holder) -> ConfigError:
+        return ConfigError(
+            f"{self._folder.parent} is in use: {holder} works on it as {holder.name}; wait until it has ended,"
+            f" or delete {holder.path} if you are sure that it is dead"
+        )
+
+    def _link(self, path: Path) -> bool:
+        """Put this lock under the name ``path`` if there is none."""
+        fresh = self._written()
+        try:
+            os.link(fresh, path)
+        except FileExistsError:
+            return False
+        finally:
+            fresh.unlink()
+        return True
+
+    def _written(self) -> Path:
+        """A new file with this lock, under a name that means nothing."""
+        path = self._folder / f".{uuid.uuid4().hex}.lock"
+        path.write_text(json.dumps(asdict(self._record) | {"state": self._state}))
+        return path
+
+    def _beat(self) -> None:
+        while not self._ended.wait(BEAT_SECONDS):
+            if not self._mine():
+                self.lost = True
+                return
+            with suppress(OSError):
+                self.write()
+
+    def _mine(self) -> bool:
+        record = _read(self._path)
+        # A file system that fails for a while has not given the lock to somebody else.
+        return record is UNREADABLE or (record is not None and record.key == self._record.key)
+
+
+def lock_name(share: tuple[int, int]) -> str:
+    """The lock file of a share of the tiles; (1, 1) is all of them."""
+    return "driver.json" if share[1] == 1 else f"shard-{share[0]}-of-{share[1]}.json"
+
+
+def holders(folder: Path) -> list[Holder]:
+    """Every lock in ``folder``; those that vanish meanwhile are left out."""
+    now = _clock(folder) if folder.is_dir() else 0.0
+    return [holder for path in sorted(folder.glob("*.json")) if (holder := find_holder(path, now))]
+
+
+def find_holder(path: Path, now: float | None = None) -> Holder | None:
+    """The lock at ``path``, ``None`` if there is none; ``now`` is the time by the clock of its folder."""
+    record = _read(path)
+    try:
+        modified_ns = path.stat().st_mtime_ns
+    except FileNotFoundError:
+        return None
+    if record is None:
+        return None
+    return Holder(
+        path.stem, path, record, (now or _clock(path.parent)) - modified_ns / 1e9, modified_ns
+    )
+
+
+def _side_by_side(name: str, share: tuple[int, int]) -> bool:
+    return share[1] > 1 and name.startswith("shard-") and name.endswith(f"-of-{share[1]}")
+
+
+def _clock(folder: Path) -> float:
+    """The time by the clock that stamps files in ``folder``; by this host's where nothing may be written."""
+    probe = folder / f".{uuid.uuid4().hex}.clock"
+    try:
+        probe.touch()
+        return probe.stat().st_mtime
+    except OSError:
+        return datetime.now(UTC).timestamp()
+    finally:
+        with suppress(OSError):
+            probe.unlink(missing_ok=True)
+
+
+def _own_record() -> LockRecord:
+    me = psutil.Process()
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    return LockRecord(
+        uuid.uuid4().hex, socket.gethostname(), _boot(), me.pid, _seconds_after_boot(me), now
+    )
+
+
+@cache
+def _boot() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return ""
+
+
+def _seconds_after_boot(process: psutil.Process) -> float:
+    return float(process.create_time() - psutil.boot_time())
+
+
+def _runs_here(record: LockRecord) -> bool:
+    try:
+        process = psutil.Process(record.pid)
+        # What was killed and not yet buried by its parent works no more.
+        same = abs(_seconds_after_boot(process) - record.process_started) < 2.0
+        return same and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+    except psutil.AccessDenied:
+        return True
+
+
+def _read(path: Path) -> LockRecord | None:
+    """What a lock file says, `UNREADABLE` if it says nothing, ``None`` if there is none."""
+    try:
+        return _RECORD.validate_json(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValidationError):
+        return UNREADABLE

@@ -1,0 +1,167 @@
+"""What a run will do: which tiles, from which files, with which model. Made before anything is started."""
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+
+from photoz_models import BUNDLED
+from photoz_models.contract import ModelContract
+from photoz_models.errors import BundleError
+from photoz_models.session import PhotozModel, Provider
+
+from photoz_run import schema
+from photoz_run.catalogue.table import QUANTILES
+from photoz_run.config import RunConfig
+from photoz_run.errors import ConfigError, ContractError, PhotozError
+from photoz_run.records import TileRef
+from photoz_run.science.selection import names_in
+from photoz_run.survey.catalogues import DERIVED, column_names, read_sources
+from photoz_run.survey.coadds import tile_dmag
+from photoz_run.survey.discovery import expand_tiles, find_tiles
+from photoz_run.survey.release import I_EPOCH_IMAGES
+from photoz_run.tile import pixel_policy, stamp_rule
+
+COLUMN_NAMES = {*schema.BY_NAME, QUANTILES}
+READERS = 4
+"""Catalogues counted at once in a dry run; more do not help one login node."""
+
+
+@dataclass(frozen=True)
+class TilePlan:
+    """One line of a dry run: what a tile lacks, the bytes that will be read, the rows that will be written."""
+
+    tile: str
+    lacks: tuple[str, ...]
+    bytes: int
+    rows: int | None
+    problem: str = ""
+
+
+def find_run_tiles(config: RunConfig) -> dict[str, TileRef]:
+    """The tiles of a run by name, in order of name; `ConfigError` if a name or a folder is wrong."""
+    known = find_tiles(config.data, config.release)
+    return {tile: known[tile] for tile in expand_tiles(config.tiles, known)}
+
+
+def model_path(model: str) -> Path:
+    """The file of a shipped bundle's name or of a path; `ConfigError` if there is none."""
+    bundled = BUNDLED / f"{model}.onnx"
+    if bundled.is_file():
+        return bundled
+    if Path(model).is_file():
+        return Path(model).resolve()
+    shipped = ", ".join(sorted(path.stem for path in BUNDLED.glob("*.onnx")))
+    raise ConfigError(
+        f"model {model}: no such file, and no shipped model of this name (shipped: {shipped})"
+    )
+
+
+def load_model(
+    path: Path, provider: Provider, allow_fallback: bool, threads: int | None = None
+) -> PhotozModel:
+    """The verified model on the provider asked for.
+
+    Raises
+    ------
+    ContractError
+        If the bundle is refused; the message says why.
+    """
+    try:
+        return PhotozModel.load(path, provider, allow_fallback, threads)
+    except BundleError as error:
+        raise ContractError(str(error)) from error
+
+
+def check_tiles(tiles: Mapping[str, TileRef], config: RunConfig) -> None:
+    """Refuse settings that no tile could survive, before any is started; `ConfigError` says which."""
+    names_in(config.select)
+    if taken := [
+        name for name in config.keep if name in COLUMN_NAMES or config.keep.count(name) > 1
+    ]:
+        raise ConfigError(
+            f"keep {taken[0]}: the output has this column already; keep each other column once"
+        )
+    if config.magnitudes is not None and not config.magnitudes.exists():
+        raise ConfigError(f"magnitudes {config.magnitudes}: file not found")
+    if all(ref.catalogue is None for ref in tiles.values()):
+        raise ConfigError(
+            f"none of the {len(tiles)} tiles has a catalogue (..._cat.fits) in the data folders"
+        )
+    _check_columns([ref.catalogue for ref in tiles.values() if ref.catalogue], config)
+
+
+def _check_columns(catalogues: Sequence[Path], config: RunConfig) -> None:
+    """Refuse a misspelt column of ``select`` or ``keep`` by the first catalogue that can be read."""
+    for path in catalogues:
+        try:
+            present = column_names(path)
+        except PhotozError:
+            continue
+        for setting, names in (("select", names_in(config.select)), ("keep", config.keep)):
+            if unknown := [name for name in names if name not in present and name not in DERIVED]:
+                close = get_close_matches(unknown[0], present, n=3)
+                hint = f"; did you mean {' or '.join(close)}?" if close else ""
+                raise ConfigError(f"{setting}: {path.name} has no column {unknown[0]!r}{hint}")
+        return
+
+
+def dry_run(
+    tiles: Mapping[str, TileRef], config: RunConfig, contract: ModelContract
+) -> list[TilePlan]:
+    """What a run would do, tile by tile; reads the catalogues, opens no coadd but for its header."""
+    with ThreadPoolExecutor(READERS) as pool:
+        return list(pool.map(lambda ref: _plan_tile(ref, config, contract), tiles.values()))
+
+
+def _plan_tile(ref: TileRef, config: RunConfig, contract: ModelContract) -> TilePlan:
+    needed = [
+        ref.images[name]
+        for band in contract.image_bands
+        for name in _wanted(band, contract)
+        if name in ref.images
+    ]
+    paths = [path for files in needed for path in files.paths()] + (
+        [ref.catalogue] if ref.catalogue else []
+    )
+    size = sum(path.stat().st_size for path in paths)
+    images = [name for name in _wanted("i", contract) if name in ref.images] or ["i"]
+    try:
+        rows = len(
+            read_sources(
+                ref,
+                stamp_rule(contract),
+                images,
+                tile_dmag(ref, "r", pixel_policy(config)),
+                config.select,
+                config.keep,
+                config.magnitudes is None,
+            )
+        )
+    except ConfigError:
+        raise
+    except PhotozError as error:
+        return TilePlan(ref.tile, _lacks(ref, contract), size, None, str(error))
+    return TilePlan(ref.tile, _lacks(ref, contract), size, rows)
+
+
+def _lacks(ref: TileRef, contract: ModelContract) -> tuple[str, ...]:
+    lacks = [] if ref.catalogue else ["catalogue"]
+    for band in contract.image_bands:
+        for name in _wanted(band, contract):
+            files = ref.images.get(name)
+            # DR4 has one epoch of i: the absence of a second is no lack.
+            if files is None and not (name == "i2" and ref.release == "DR4"):
+                lacks.append(f"{name} sci")
+            elif files is not None:
+                lacks += [
+                    f"{name} {product}"
+                    for product in ("wei", "msk")
+                    if getattr(files, product) is None
+                ]
+    return tuple(lacks)
+
+
+def _wanted(band: str, contract: ModelContract) -> tuple[str, ...]:
+    return I_EPOCH_IMAGES[contract.i_epoch] if band == "i" else (band,)

@@ -1,0 +1,118 @@
+"""What `photoz doctor` tries on a machine: its GPUs, CUDA's libraries, its scratch, its network, a worker."""
+
+import ctypes
+import os
+import socket
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from distributed.utils import get_ip, get_ip_interface
+
+from photoz_run.run.cluster import local_client
+from photoz_run.run.machine import answer
+
+PROBE = b"photoz doctor\n" * 80_000
+WORKER_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """A GPU as its driver shows it; ``driver`` is the major version."""
+
+    name: str
+    bytes: int
+    driver: int
+
+
+def gpus() -> list[Gpu]:
+    """The GPUs that nvidia-smi lists; none without it."""
+    said = answer(
+        "nvidia-smi",
+        "--query-gpu=name,memory.total,driver_version",
+        "--format=csv,noheader,nounits",
+    )
+    rows = [line.split(", ") for line in (said or "").splitlines()]
+    return [
+        Gpu(name, int(mebibytes) << 20, int(driver.split(".")[0]))
+        for name, mebibytes, driver in rows
+    ]
+
+
+def cuda_version() -> int | None:
+    """Major version of CUDA that the installed ONNX Runtime was built for; ``None`` for the CPU's."""
+    from onnxruntime.capi import build_and_package_info
+
+    built = getattr(build_and_package_info, "cuda_version", "")
+    return int(built.split(".")[0]) if built else None
+
+
+def missing_cuda_library() -> str | None:
+    """What the linker says of the first library that ONNX Runtime's CUDA provider lacks; ``None`` if it has all."""
+    import onnxruntime
+
+    folder = Path(onnxruntime.__file__).with_name("capi")
+    try:
+        ctypes.CDLL(str(folder / "libonnxruntime_providers_shared.so"), ctypes.RTLD_GLOBAL)
+        ctypes.CDLL(str(folder / "libonnxruntime_providers_cuda.so"))
+    except OSError as error:
+        return str(error).removeprefix(str(folder)).split(": cannot open")[0]
+    return None
+
+
+def write_and_read(folder: Path) -> int:
+    """Write, sync, read and delete a file in ``folder``; the bytes free there. `OSError` if any of it is refused."""
+    with tempfile.TemporaryFile(dir=folder, prefix=".photoz-doctor-") as file:
+        file.write(PROBE)
+        file.flush()
+        os.fsync(file.fileno())
+        file.seek(0)
+        if file.read() != PROBE:
+            raise OSError(f"{folder}: what was written did not come back")
+    space = os.statvfs(folder)
+    return space.f_bavail * space.f_frsize
+
+
+def address() -> str:
+    """The address that a scheduler here tells its workers, unless an interface is chosen."""
+    found: str = get_ip()
+    return found
+
+
+def interfaces() -> dict[str, str]:
+    """Address of each network interface that has one, loopback left out."""
+    found = {}
+    for _, name in socket.if_nameindex():
+        try:
+            found[name] = get_ip_interface(name)
+        except ValueError:
+            continue
+    return {name: one for name, one in found.items() if not one.startswith("127.")}
+
+
+def network_uses() -> list[str]:
+    """What would fetch or send something while a run measures tiles."""
+    from astropy.utils import iers
+
+    import photoz_run.survey  # noqa: F401 - switches astropy's downloads off
+
+    uses = ["astropy fetches tables"] if iers.conf.auto_download else []
+    return uses + ["ONNX Runtime reports its use"] * (
+        os.environ.get("ORT_DISABLE_TELEMETRY", "0") in ("", "0")
+    )
+
+
+def worker_answers() -> float:
+    """Seconds until a worker process, reached over TLS on loopback, has answered.
+
+    Raises
+    ------
+    OSError, RuntimeError, TimeoutError
+        If scheduler or worker cannot be started, or do not find each other.
+    """
+    start = time.monotonic()
+    with local_client(1) as client:
+        if client.submit(os.getpid).result(timeout=WORKER_SECONDS) == os.getpid():
+            raise RuntimeError("the worker is no process of its own")
+    return time.monotonic() - start

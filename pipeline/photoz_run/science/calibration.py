@@ -1,0 +1,119 @@
+"""Quality of predicted distributions given by quantiles: PIT, its uniformity, CDE loss, pinball loss.
+
+Between its quantiles a distribution is interpolated on the scale of a Gaussian: the normal score u of the
+cumulative probability is linear in redshift from quantile to quantile, and goes on with the slope of the outermost
+interval. So a Gaussian is recovered exactly from any of its quantiles, tails included, and every distribution is
+known everywhere and integrates to 1.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import special, stats
+
+from photoz_run.errors import BadDataError
+from photoz_run.science.statistics import Floats, mean
+
+MIN_WIDTH = 1e-5
+"""Quantiles closer than this in redshift count as this far apart: a density must stay finite."""
+
+
+@dataclass(frozen=True)
+class Uniformity:
+    """Distance of PIT values from a uniform distribution: Kolmogorov-Smirnov and Cramer-von Mises."""
+
+    ks: float
+    ks_p: float
+    cvm: float
+    cvm_p: float
+
+
+def pit(z_spec_N: ArrayLike, quantiles_NQ: ArrayLike, levels_Q: ArrayLike) -> Floats:
+    """Probability integral transform: predicted cumulative probability at the true redshift; NaN if missing.
+
+    Parameters
+    ----------
+    quantiles_NQ
+        Redshifts, not decreasing along Q.
+    levels_Q
+        Their probabilities, increasing, inside (0, 1), at least two.
+    """
+    score_N, _ = _score(z_spec_N, *_prepare(quantiles_NQ, levels_Q))
+    return np.asarray(special.ndtr(score_N))
+
+
+def cde_loss(
+    z_spec_N: ArrayLike,
+    quantiles_NQ: ArrayLike,
+    levels_Q: ArrayLike,
+    weight_N: ArrayLike | None = None,
+) -> float:
+    """Conditional density loss, ``mean(integral of f(z)^2 dz - 2 f(z_spec))`` (Izbicki & Lee 2017)."""
+    return float(mean(cde_loss_terms(z_spec_N, quantiles_NQ, levels_Q), weight_N))
+
+
+def cde_loss_terms(z_spec_N: ArrayLike, quantiles_NQ: ArrayLike, levels_Q: ArrayLike) -> Floats:
+    """What each object adds to the mean of `cde_loss`, shape (N,); NaN if missing."""
+    q_NQ, score_Q, slope_NK = _prepare(quantiles_NQ, levels_Q)
+    # The integral of the squared normal density between two scores, times the slope of each interval.
+    ends = np.concatenate([[-np.inf], score_Q[1:-1], [np.inf]])
+    square_K = np.diff(special.ndtr(np.sqrt(2) * ends)) / (2 * np.sqrt(np.pi))
+    score_N, cell_N = _score(z_spec_N, q_NQ, score_Q, slope_NK)
+    density_N = (
+        slope_NK[np.arange(len(cell_N)), cell_N] * np.exp(-(score_N**2) / 2) / np.sqrt(2 * np.pi)
+    )
+    return np.asarray(slope_NK @ square_K - 2 * density_N)
+
+
+def pinball_loss(
+    z_spec_N: ArrayLike,
+    quantiles_NQ: ArrayLike,
+    levels_Q: ArrayLike,
+    weight_N: ArrayLike | None = None,
+) -> float:
+    """Mean over objects and levels t of ``max(t (z - q_t), (t - 1) (z - q_t))`` (Koenker & Bassett 1978)."""
+    return float(mean(pinball_loss_terms(z_spec_N, quantiles_NQ, levels_Q), weight_N))
+
+
+def pinball_loss_terms(z_spec_N: ArrayLike, quantiles_NQ: ArrayLike, levels_Q: ArrayLike) -> Floats:
+    """What each object adds to the mean of `pinball_loss`, shape (N,); NaN if missing."""
+    error_NQ = np.asarray(z_spec_N, np.float64)[:, None] - np.asarray(quantiles_NQ, np.float64)
+    level_Q = np.asarray(levels_Q, np.float64)
+    return np.asarray(np.maximum(level_Q * error_NQ, (level_Q - 1) * error_NQ).mean(axis=1))
+
+
+def uniformity(pit_N: ArrayLike) -> Uniformity:
+    """Kolmogorov-Smirnov and Cramer-von Mises tests of PIT values; NaN for fewer than two."""
+    values = np.asarray(pit_N, np.float64)
+    values = values[np.isfinite(values)]
+    if len(values) < 2:
+        return Uniformity(np.nan, np.nan, np.nan, np.nan)
+    ks, cvm = stats.kstest(values, "uniform"), stats.cramervonmises(values, "uniform")
+    return Uniformity(
+        float(ks.statistic), float(ks.pvalue), float(cvm.statistic), float(cvm.pvalue)
+    )
+
+
+def _prepare(quantiles_NQ: ArrayLike, levels_Q: ArrayLike) -> tuple[Floats, Floats, Floats]:
+    """Quantiles pulled apart, normal scores of the levels, slopes of the score in each interval."""
+    q_NQ, level_Q = np.array(quantiles_NQ, np.float64), np.asarray(levels_Q, np.float64)
+    good = len(level_Q) > 1 and np.all(np.diff(level_Q) > 0) and level_Q[0] > 0 and level_Q[-1] < 1
+    if not good or q_NQ.shape[1:] != level_Q.shape:
+        raise BadDataError(
+            f"quantile levels {level_Q.tolist()}: need two or more, increasing, inside (0, 1)"
+        )
+    steps = np.maximum(np.diff(q_NQ, axis=1), MIN_WIDTH)
+    q_NQ[:, 1:] = q_NQ[:, :1] + np.cumsum(steps, axis=1)
+    score_Q = special.ndtri(level_Q)
+    return q_NQ, score_Q, np.diff(score_Q) / steps
+
+
+def _score(
+    z_spec_N: ArrayLike, q_NQ: Floats, score_Q: Floats, slope_NK: Floats
+) -> tuple[Floats, NDArray[np.intp]]:
+    """Normal score of each true redshift, and the interval between quantiles that holds it."""
+    z_N = np.asarray(z_spec_N, np.float64)
+    cell = np.clip((q_NQ <= z_N[:, None]).sum(axis=1) - 1, 0, slope_NK.shape[1] - 1)
+    rows = np.arange(len(z_N))
+    return score_Q[cell] + slope_NK[rows, cell] * (z_N - q_NQ[rows, cell]), cell

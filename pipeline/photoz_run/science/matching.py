@@ -1,0 +1,110 @@
+"""Matching of positions on the sphere: nearest neighbour within a radius, with the number of candidates."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from photoz_run.errors import BadDataError
+
+ARCSEC_PER_RADIAN = 3600 * 180 / np.pi
+
+
+@dataclass(frozen=True)
+class PositionMatch:
+    """The nearest row of M for each row of N.
+
+    Attributes
+    ----------
+    index_N : int64, row of M, -1 where none lies within the radius
+    separation_N : float64, arcsec, inf where there is none
+    candidates_N : int32, how many rows of M lie within the radius
+    """
+
+    index_N: NDArray[np.int64]
+    separation_N: NDArray[np.float64]
+    candidates_N: NDArray[np.int32]
+
+    @property
+    def matched_N(self) -> NDArray[np.bool_]:
+        """Where a row of M was found."""
+        return self.index_N >= 0
+
+
+def unit_vectors(ra_N: NDArray[np.float64], dec_N: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Cartesian unit vectors, shape (N, 3), of positions in degrees."""
+    ra, dec = np.radians(ra_N, dtype=np.float64), np.radians(dec_N, dtype=np.float64)
+    return np.column_stack([np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)])
+
+
+def match_positions(
+    ra_N: NDArray[np.float64],
+    dec_N: NDArray[np.float64],
+    ra_M: NDArray[np.float64],
+    dec_M: NDArray[np.float64],
+    radius_arcsec: float,
+) -> PositionMatch:
+    """For each position of N, the nearest position of M within ``radius_arcsec`` (inclusive).
+
+    The search runs on unit vectors, so RA = 0 and the poles need no care; a chord c spans the angle
+    2 arcsin(c/2). Positions that are not finite match nothing. Among equally near rows of M any one is taken,
+    always the same one. The time is O((N + M) log M).
+
+    Parameters
+    ----------
+    ra_N, dec_N, ra_M, dec_M
+        Right ascension and declination, degrees; RA may have any multiple of 360 added.
+    radius_arcsec
+        The greatest separation, arcsec, more than 0 and at most one degree.
+
+    Raises
+    ------
+    BadDataError
+        If the radius is out of range, or RA and Dec differ in length.
+    """
+    _check(ra_N, dec_N, ra_M, dec_M, radius_arcsec)
+    match = PositionMatch(
+        np.full(len(ra_N), -1, np.int64), np.full(len(ra_N), np.inf), np.zeros(len(ra_N), np.int32)
+    )
+    rows_N = np.flatnonzero(np.isfinite(ra_N) & np.isfinite(dec_N))
+    rows_M = np.flatnonzero(np.isfinite(ra_M) & np.isfinite(dec_M))
+    if not len(rows_N) or not len(rows_M):
+        return match
+
+    tree = cKDTree(unit_vectors(ra_M[rows_M], dec_M[rows_M]))
+    points = unit_vectors(ra_N[rows_N], dec_N[rows_N])
+    # Neighbours in the sky share their way through the tree: three times faster when asked one after the other.
+    order = np.argsort(_cells(points), kind="stable")
+    rows_N, points = rows_N[order], points[order]
+    chord = 2 * np.sin(radius_arcsec / ARCSEC_PER_RADIAN / 2)
+    # The tree's bound is exclusive. Two neighbours tell where counting is worth its time.
+    distance_N2, nearest_N2 = tree.query(points, k=2, distance_upper_bound=np.nextafter(chord, 1))
+    found = np.isfinite(distance_N2[:, 0])
+    hits = rows_N[found]
+    match.index_N[hits] = rows_M[nearest_N2[found, 0]]
+    match.separation_N[hits] = 2 * np.arcsin(distance_N2[found, 0] / 2) * ARCSEC_PER_RADIAN
+    match.candidates_N[hits] = 1
+    crowded = np.isfinite(distance_N2[:, 1])
+    counts = tree.query_ball_point(points[crowded], chord, return_length=True)
+    match.candidates_N[rows_N[crowded]] = np.maximum(counts, 2)
+    return match
+
+
+def _cells(points_N3: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Number of the cube, 0.1 degrees wide, that holds each point."""
+    steps = np.floor((points_N3 + 1) * 500).astype(np.int64)
+    return np.asarray(steps @ np.array([1_000_000, 1_000, 1]))
+
+
+def _check(
+    ra_N: NDArray[np.float64],
+    dec_N: NDArray[np.float64],
+    ra_M: NDArray[np.float64],
+    dec_M: NDArray[np.float64],
+    radius_arcsec: float,
+) -> None:
+    if len(ra_N) != len(dec_N) or len(ra_M) != len(dec_M):
+        raise BadDataError("positions: RA and Dec must have the same number of rows")
+    if not 0 < radius_arcsec <= 3600:
+        raise BadDataError(f"matching radius {radius_arcsec} arcsec: must lie in (0, 3600]")

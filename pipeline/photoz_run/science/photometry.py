@@ -1,0 +1,75 @@
+"""Magnitudes and fluxes: KiDS images are in maggies at zero-point 0, ``m = -2.5 log10(f)``."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+MISSING_MAGNITUDE = 90.0
+"""Magnitudes beyond this, either way, are codes (99 not detected, -99 no data), also after a small correction."""
+
+
+def valid_magnitudes(
+    mag_NB: NDArray[np.floating], flag_NB: NDArray[np.integer]
+) -> NDArray[np.float32]:
+    """Magnitudes with NaN where missing: 99, -99, not finite, or FLAG_GAAP set.
+
+    Parameters
+    ----------
+    mag_NB, flag_NB
+        GAaP magnitudes (mag, AB) and their FLAG_GAAP, of the same shape.
+    """
+    with np.errstate(invalid="ignore"):
+        valid = np.isfinite(mag_NB) & (np.abs(mag_NB) < MISSING_MAGNITUDE) & (flag_NB == 0)
+    return np.where(valid, mag_NB, np.nan).astype(np.float32)
+
+
+def total_magnitude(
+    mag_auto_N: NDArray[np.floating], dmag: float, extinction_N: NDArray[np.floating]
+) -> NDArray[np.float32]:
+    """MAG_AUTO_CALIB = MAG_AUTO + DMAG_R - EXTINCTION_r (mag); NaN where MAG_AUTO is missing."""
+    missing = ~np.isfinite(mag_auto_N) | (np.abs(mag_auto_N) > MISSING_MAGNITUDE)
+    total_N: NDArray[np.float32] = np.where(
+        missing, np.nan, mag_auto_N + dmag - extinction_N
+    ).astype(np.float32)
+    return total_N
+
+
+def mean_magnitude(
+    first_N: NDArray[np.floating], second_N: NDArray[np.floating]
+) -> NDArray[np.float32]:
+    """Magnitude of the mean flux of two epochs; the valid one where the other is NaN."""
+    flux_2N = 10.0 ** (-0.4 * np.stack([first_N, second_N]).astype(np.float64))
+    count_N = np.isfinite(flux_2N).sum(axis=0)
+    total_N = np.nansum(flux_2N, axis=0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        mean_N: NDArray[np.float32] = (-2.5 * np.log10(total_N / count_N)).astype(np.float32)
+    return mean_N
+
+
+def calibrate(
+    flux_NHW: NDArray[np.float32], dmag: float, extinction_N: NDArray[np.floating] | None
+) -> NDArray[np.float32]:
+    """Stamps with the later zero-point correction and, if given, Galactic extinction taken out.
+
+    A calibrated magnitude is ``-2.5 log10(f) + DMAG - A``, hence the factor ``10^(-0.4 (DMAG - A))``.
+
+    Parameters
+    ----------
+    flux_NHW
+        Maggies at zero-point 0.
+    dmag
+        DMAG of the band (mag).
+    extinction_N
+        A_x of each source (mag), or ``None`` to leave extinction in.
+    """
+    exponent_N = np.full(len(flux_NHW), dmag) if extinction_N is None else dmag - extinction_N
+    factor_N = (10.0 ** (-0.4 * exponent_N)).astype(np.float32)
+    return flux_NHW * factor_N[:, None, None]
+
+
+def aperture_flux(flux_NHW: NDArray[np.float32], radius: float) -> NDArray[np.float64]:
+    """Sum of the pixels whose centres lie within ``radius`` (pixels) of the stamp's centre; NaN if one is NaN."""
+    size = flux_NHW.shape[-1]
+    offset = np.arange(size) - (size - 1) / 2
+    inside_HW = np.hypot(offset[:, None], offset[None, :]) <= radius
+    total_N: NDArray[np.float64] = flux_NHW[:, inside_HW].sum(axis=1, dtype=np.float64)
+    return total_N

@@ -1,0 +1,45 @@
+"""What a simulated survey is asked to be."""
+
+from dataclasses import dataclass
+
+from photoz_run.errors import ConfigError
+from photoz_run.survey.release import Release, release_facts
+
+FULL_SIZE = 18600
+"""Pixels along a side of a real coadd, give or take the bands' own offsets."""
+SMALLEST = 200
+
+
+@dataclass(frozen=True, kw_only=True)
+class SimulationSettings:
+    """Everything that decides the bytes of a simulated survey, apart from the number of tiles.
+
+    ``size`` is the side of a coadd in pixels, ``density`` multiplies the number of galaxies with r < 20.5 (1 is the
+    real sky); faint galaxies and stars keep their real density.
+    """
+
+    size: int = 2500
+    density: float = 20.0
+    release: str = "DR5.0"
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        if self.size < SMALLEST:
+            raise ConfigError(
+                f"size {self.size} is too small for a tile; use at least {SMALLEST} pixels"
+            )
+        if not 0 < self.density <= 100:
+            raise ConfigError(
+                f"density {self.density} is out of range; 1 is the real sky, at most 100"
+            )
+        if self.seed < 0:
+            raise ConfigError(f"seed {self.seed} is negative; use 0 or more")
+        if self.release not in ("DR4.0", "DR4.1", "DR5.0"):
+            raise ConfigError(
+                f"release {self.release!r} cannot be simulated; use DR4.0, DR4.1 or DR5.0"
+            )
+
+    @property
+    def facts(self) -> Release:
+        """Bands, column suffixes and MASK bits of the release."""
+        return release_facts(self.release)

@@ -1,0 +1,65 @@
+"""What goes wrong when a survey file is read, in one line for the operator."""
+
+import errno
+import gzip
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from astropy.io import fits
+
+from photoz_run.errors import BadDataError, TransientError
+
+_PASSING = {
+    errno.EIO,
+    errno.ESTALE,
+    errno.ETIMEDOUT,
+    errno.EAGAIN,
+    errno.ENOMEM,
+    errno.EMFILE,
+    errno.ENFILE,
+}
+"""Errors of a parallel file system under load; the same read may succeed a minute later."""
+
+
+@contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Turn what the FITS libraries and the file system raise for ``path`` into a `PhotozError`.
+
+    Raises
+    ------
+    TransientError
+        If storage failed in a way that may pass.
+    BadDataError
+        If the file is missing, unreadable, damaged or not what its name says.
+    """
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise BadDataError(f"{path}: file not found") from error
+    except PermissionError as error:
+        raise BadDataError(f"{path}: no permission to read it") from error
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise BadDataError(
+            f"{path}: the gzip stream is damaged or truncated ({error}); copy the file again"
+        ) from error
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise TransientError(
+                f"{path}: no room to unpack it ({error.strerror}); set scratch to a folder with more"
+            ) from error
+        if error.errno in _PASSING:
+            raise TransientError(f"{path}: {error.strerror}") from error
+        raise BadDataError(_unreadable(path, error)) from error
+    except (ValueError, KeyError, TypeError, fits.VerifyError) as error:
+        raise BadDataError(_unreadable(path, error)) from error
+
+
+def _unreadable(path: Path, error: Exception) -> str:
+    return f"{path}: not a readable FITS file ({_last_line(error)}); it is damaged or truncated, copy it again"
+
+
+def _last_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[-1].strip() if lines else type(error).__name__

@@ -1,0 +1,292 @@
+"""One tile: read, cut, join, predict, write. Everything that happens to a source happens here, in this order."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from photoz_models.contract import ModelContract
+from photoz_models.session import PhotozModel
+
+from photoz_run import flags
+from photoz_run.catalogue.provenance import InputFile, Provenance, tile_provenance
+from photoz_run.catalogue.table import tile_table
+from photoz_run.catalogue.tile_files import write_tile
+from photoz_run.config import RunConfig
+from photoz_run.errors import BadDataError
+from photoz_run.records import Prediction, Sources, StampRule, Stamps, TileRef
+from photoz_run.science.zero_point import LARGEST_OFFSET, aperture_magnitudes, offset
+from photoz_run.survey.catalogues import count_rows, magnitude_suffixes, read_sources
+from photoz_run.survey.coadds import PixelPolicy, TileCoadds, cut_batch, open_coadds, tile_dmag
+from photoz_run.survey.columns import column_facts
+from photoz_run.survey.magnitudes import MagnitudeTable, join_magnitudes
+
+T = TypeVar("T")
+
+BATCH = 256
+"""Sources cut and inferred together; every batch is padded to it: the network always sees the same shape."""
+
+OUTSIDE_FRACTION = 0.5
+"""A tile with more of its sources off its coadds than this has the catalogue of another field."""
+
+
+@dataclass(frozen=True)
+class TileResult:
+    """What `process_tile` found; each field goes into the tile's outcome under the same name."""
+
+    catalogue_rows: int = 0
+    rows_in: int = 0
+    rows_out: int = 0
+    files: Mapping[str, str] = field(default_factory=dict)
+    flag_counts: Mapping[str, int] = field(default_factory=dict)
+    counts: Mapping[str, int] = field(default_factory=dict)
+    zero_points: Mapping[str, float] = field(default_factory=dict)
+    seeing: Mapping[str, float] = field(default_factory=dict)
+    footprint: tuple[tuple[float, float], ...] = ()
+    seconds: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class OpenTile:
+    """A tile ready to be cut: its selected sources with magnitudes, and its opened coadds."""
+
+    sources: Sources
+    coadds: TileCoadds
+    rule: StampRule
+    policy: PixelPolicy
+    counts: Mapping[str, int]
+
+    def batches(self, size: int = BATCH) -> Iterator[tuple[Sources, Stamps]]:
+        """Sources and their stamps, ``size`` at a time, in output order."""
+        for start in range(0, len(self.sources), size):
+            sources = self.sources.take(slice(start, start + size))
+            yield sources, cut_batch(self.coadds, sources, self.rule, self.policy)
+
+
+def process_tile(
+    ref: TileRef,
+    config: RunConfig,
+    model: PhotozModel,
+    folder: Path,
+    run: Provenance,
+    inputs: list[InputFile],
+    say: Callable[[str], None] = lambda _: None,
+) -> TileResult:
+    """Measure the redshift of every selected source of one tile and write its files into ``folder``.
+
+    ``say`` is told each step as it begins.
+
+    Raises
+    ------
+    BadDataError, TransientError
+        If a file of the tile is bad, or storage failed; nothing is written then.
+    """
+    catalogue_rows = 0 if ref.catalogue is None else count_rows(ref.catalogue)
+    if ref.catalogue is not None and catalogue_rows == 0:
+        return TileResult()
+    clock = Stopwatch(say)
+    rule = stamp_rule(model.contract)
+    with ExitStack() as stack:
+        with clock.step("read"):
+            tile = stack.enter_context(open_tile(ref, rule, config))
+        if len(tile.sources) == 0:
+            return TileResult(catalogue_rows, footprint=tile.coadds.footprint)
+        parts, magnitudes_NC = [], []
+        for sources, stamps in ahead(clock.steps("cut", tile.batches())):
+            with clock.step("infer"):
+                parts.append(predict(model, sources, stamps))
+            magnitudes_NC.append(aperture_magnitudes(stamps.flux_NCHW))
+    zero_points = check_zero_points(np.concatenate(magnitudes_NC), tile.sources, rule)
+    prediction = join_predictions(parts)
+    with clock.step("write"):
+        keep = column_facts(ref.catalogue, config.keep) if ref.catalogue and config.keep else {}
+        levels = model.contract.quantile_levels
+        table = tile_table(ref.tile, tile.sources, prediction, levels, keep, config.quantiles)
+        files = write_tile(
+            table, folder, ref.tile, config.formats, tile_provenance(run, ref, inputs)
+        )
+    return TileResult(
+        catalogue_rows=catalogue_rows,
+        rows_in=len(tile.sources),
+        rows_out=table.num_rows,
+        files=files,
+        flag_counts=flags.count(prediction.flags_N),
+        counts=tile.counts,
+        zero_points=zero_points,
+        seeing=tile.coadds.seeing,
+        footprint=tile.coadds.footprint,
+        seconds={step: round(seconds, 4) for step, seconds in clock.seconds.items()},
+    )
+
+
+def stamp_rule(contract: ModelContract) -> StampRule:
+    """What the contract demands of stamps and magnitudes."""
+    return StampRule(
+        image_bands=contract.image_bands,
+        i_epoch=contract.i_epoch,
+        magnitude_bands=contract.magnitude_bands,
+        size=contract.stamp_size,
+        pixel_scale=contract.pixel_scale,
+        dmag_applied=contract.dmag_applied,
+        extinction_corrected=contract.extinction_corrected,
+        seeing_bands=contract.seeing_bands,
+    )
+
+
+def pixel_policy(config: RunConfig) -> PixelPolicy:
+    """What the configuration says of pixels, missing bands and missing DMAG."""
+    return PixelPolicy(
+        config.bad_pixel_bits,
+        config.use_weights,
+        config.missing_band,
+        config.missing_dmag,
+        config.scratch,
+    )
+
+
+@contextmanager
+def open_tile(ref: TileRef, rule: StampRule, config: RunConfig) -> Iterator[OpenTile]:
+    """Open the coadds of a tile and read its selected sources with their magnitudes.
+
+    Raises
+    ------
+    BadDataError
+        If a file is bad, or most sources lie off the coadds.
+    """
+    policy = pixel_policy(config)
+    with open_coadds(ref, rule, policy) as coadds:
+        dmag_r = tile_dmag(ref, "r", policy)
+        external = config.magnitudes is not None
+        sources = read_sources(
+            ref, rule, coadds.i_images, dmag_r, config.select, config.keep, not external
+        )
+        counts: Mapping[str, int] = {}
+        if config.magnitudes is not None and len(sources):
+            table = MagnitudeTable(
+                config.magnitudes, config.magnitudes_by, config.magnitudes_radius
+            )
+            suffixes = magnitude_suffixes(ref.release, rule.magnitude_bands, coadds.i_images)
+            sources, counts = join_magnitudes(sources, table, suffixes, rule.magnitude_bands)
+        outside = coadds.count_outside(sources)
+        if outside > OUTSIDE_FRACTION * len(sources):
+            raise BadDataError(
+                f"{ref.catalogue}: {outside} of {len(sources)} sources lie outside the coadds;"
+                " is it the catalogue of this tile?"
+            )
+        yield OpenTile(sources, coadds, rule, policy, counts)
+
+
+def predict(model: PhotozModel, sources: Sources, stamps: Stamps) -> Prediction:
+    """Run the network on one batch, padded to `BATCH`, and flag what it cannot or should not say."""
+    n = len(sources)
+    contract = model.contract
+    table_NB = stamps.beside(sources.magnitudes_NB)
+    z_N, quantiles_NQ, domain_N = (
+        output[:n].copy() for output in model.predict(_padded(stamps.flux_NCHW), _padded(table_NB))
+    )
+    flags_N = sources.flags_N | stamps.flags_N
+    blind_N = ~np.isfinite(z_N)
+    if contract.magnitude_bands:
+        blind_N |= np.isnan(sources.magnitudes_NB).all(axis=1)
+    if contract.image_bands:
+        blind_N |= ~np.isfinite(stamps.flux_NCHW).any(axis=(1, 2, 3))
+    for values in (z_N, quantiles_NQ, domain_N):
+        values[blind_N] = np.nan
+    tolerance = 1e-4 * (contract.z_max - contract.z_min)
+    with np.errstate(invalid="ignore"):
+        at_limit_N = (z_N <= contract.z_min + tolerance) | (z_N >= contract.z_max - tolerance)
+        outside_N = domain_N > 1
+    flags_N = flags_N | flags.mark(blind_N, "NO_REDSHIFT")
+    flags_N |= flags.mark(at_limit_N, "Z_LIMIT")
+    flags_N |= flags.mark(outside_N, "OUT_OF_DOMAIN")
+    return Prediction(z_N, quantiles_NQ, domain_N, flags_N)
+
+
+def join_predictions(parts: list[Prediction]) -> Prediction:
+    """The batches of a tile as one, in order."""
+    return Prediction(
+        np.concatenate([part.z_N for part in parts]),
+        np.concatenate([part.quantiles_NQ for part in parts]),
+        np.concatenate([part.domain_distance_N for part in parts]),
+        np.concatenate([part.flags_N for part in parts]),
+    )
+
+
+def check_zero_points(
+    stamp_mag_NC: NDArray[np.float64], sources: Sources, rule: StampRule
+) -> dict[str, float]:
+    """Offsets of the stamps' magnitudes against the catalogue's by image band.
+
+    Raises
+    ------
+    BadDataError
+        If one is larger than `photoz_run.science.zero_point.LARGEST_OFFSET`.
+    """
+    offsets = {}
+    for c, band in enumerate(rule.image_bands):
+        if band not in rule.magnitude_bands or np.isnan(stamp_mag_NC[:, c]).all():
+            continue
+        shift = offset(
+            stamp_mag_NC[:, c], sources.magnitudes_NB[:, rule.magnitude_bands.index(band)]
+        )
+        if shift is None:
+            continue
+        if abs(shift) > LARGEST_OFFSET:
+            raise BadDataError(
+                f"{band} pixels are {shift:+.1f} mag off the catalogue's magnitudes (median); the coadd has another"
+                " zero-point or WCS, or belongs to another field"
+            )
+        offsets[band] = round(shift, 4)
+    return offsets
+
+
+def ahead(batches: Iterator[T]) -> Iterator[T]:
+    """The same batches, the next one made in a thread while this one is in use."""
+    with ThreadPoolExecutor(1, thread_name_prefix="cut") as pool:
+        future = pool.submit(next, batches, None)
+        while (batch := future.result()) is not None:
+            future = pool.submit(next, batches, None)
+            yield batch
+
+
+class Stopwatch:
+    """Seconds spent in each step of a tile."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self.seconds: dict[str, float] = {}
+        self._say = say
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """Add the time of the block to ``name``; its first begin is said."""
+        if name not in self.seconds:
+            self._say(name)
+            self.seconds[name] = 0.0
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] += time.perf_counter() - start
+
+    def steps(self, name: str, items: Iterator[T]) -> Iterator[T]:
+        """The same items, the time to make each added to ``name``."""
+        while True:
+            with self.step(name):
+                item = next(items, None)
+            if item is None:
+                return
+            yield item
+
+
+def _padded(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    missing = BATCH - len(values)
+    return (
+        values
+        if missing <= 0
+        else np.concatenate([values, np.full((missing, *values.shape[1:]), np.nan, values.dtype)])
+    )

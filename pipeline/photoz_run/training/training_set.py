@@ -1,0 +1,142 @@
+"""A training set from survey tiles and spec-z, cut by the code that cuts for a run: both see the same stamps."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from photoz_models.contract import SEEING, join_columns
+from photoz_models.examples import Examples, SetFacts
+
+from photoz_run.config import RunConfig
+from photoz_run.errors import BadDataError, context
+from photoz_run.records import Sources, StampRule, TileRef
+from photoz_run.science.matching import match_positions
+from photoz_run.survey.images import image_header
+from photoz_run.tile import open_tile
+
+MATCH_RADIUS = 1.0
+"""arcsec"""
+
+
+@dataclass(frozen=True)
+class Redshifts:
+    """Spectroscopic redshifts to match by position: degrees, and z."""
+
+    ra_M: NDArray[np.float64]
+    dec_M: NDArray[np.float64]
+    z_M: NDArray[np.float64]
+
+
+def training_rule(
+    image_bands: tuple[str, ...],
+    magnitude_bands: tuple[str, ...],
+    stamp_size: int = 36,
+    i_epoch: str = "first",
+) -> StampRule:
+    """Stamps as the project's own networks want them: calibrated with DMAG and corrected for extinction."""
+    return StampRule(
+        image_bands=image_bands,
+        i_epoch=i_epoch,
+        magnitude_bands=magnitude_bands,
+        size=stamp_size,
+        pixel_scale=0.2,
+        dmag_applied=True,
+        extinction_corrected=True,
+        seeing_bands=image_bands,
+    )
+
+
+def set_facts(name: str, simulated: bool, rule: StampRule) -> SetFacts:
+    """What the arrays of a set cut by ``rule`` mean."""
+    return SetFacts(
+        name,
+        simulated,
+        rule.image_bands,
+        join_columns(rule.magnitude_bands, rule.seeing_bands),
+        rule.pixel_scale,
+        rule.dmag_applied,
+        rule.extinction_corrected,
+    )
+
+
+def build_training_set(
+    tiles: Iterable[TileRef],
+    redshifts: Redshifts,
+    rule: StampRule,
+    config: RunConfig,
+    facts: SetFacts,
+) -> Iterator[tuple[Examples, NDArray[np.intp]]]:
+    """The selected sources with a spec-z within 1 arcsec, and the row of each one's spec-z, tile by tile.
+
+    Of several spec-z within the radius the nearest counts; a spec-z serves only one source, even where tiles overlap.
+
+    Raises
+    ------
+    BadDataError
+        If a file of a tile is bad.
+    """
+    free_M = np.ones(len(redshifts.z_M), dtype=bool)
+    for ref in tiles:
+        with context(ref.tile), open_tile(ref, rule, config) as tile:
+            rows_N, spec_N = _matches(tile.sources, redshifts, np.flatnonzero(free_M))
+            if len(rows_N) == 0:
+                continue
+            free_M[spec_N] = False
+            chosen = replace(tile, sources=tile.sources.take(rows_N))
+            batches = list(chosen.batches())
+        examples = Examples(
+            facts,
+            np.concatenate([stamps.flux_NCHW for _, stamps in batches]),
+            np.concatenate([stamps.beside(sources.magnitudes_NB) for sources, stamps in batches]),
+            redshifts.z_M[spec_N].astype(np.float32),
+            np.full(len(rows_N), ref.tile),
+        )
+        yield examples, spec_N
+
+
+def join_examples(name: str, parts: list[Examples]) -> Examples:
+    """One set called ``name`` from the parts; seeing that no header knows is left out.
+
+    Raises
+    ------
+    BadDataError
+        If there is none: no selected source has a spec-z.
+    """
+    if not parts:
+        raise BadDataError(
+            f"no selected source has a spec-z within {MATCH_RADIUS} arcsec;"
+            " check that both cover the same sky, that positions are in degrees, and the quality cut"
+        )
+    joined = Examples(
+        replace(parts[0].facts, name=name),
+        np.concatenate([part.stamps_NCHW for part in parts]),
+        np.concatenate([part.magnitudes_NB for part in parts]),
+        np.concatenate([part.z_N for part in parts]),
+        np.concatenate([part.tile_N for part in parts]),
+    )
+    facts = joined.facts
+    unknown_B = np.all(np.isnan(joined.magnitudes_NB), axis=0).tolist()
+    named = zip(facts.magnitude_bands, unknown_B, strict=True)
+    columns = tuple(name for name, unknown in named if not (unknown and name.startswith(SEEING)))
+    return joined.in_bands(facts.image_bands, columns)
+
+
+def _matches(
+    sources: Sources, redshifts: Redshifts, free_K: NDArray[np.intp]
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Rows of sources, in order, and the row of the spec-z of each, among those still free."""
+    match = match_positions(
+        sources.ra_N, sources.dec_N, redshifts.ra_M[free_K], redshifts.dec_M[free_K], MATCH_RADIUS
+    )
+    matched_K = np.flatnonzero(match.matched_N)
+    by_distance_K = matched_K[np.argsort(match.separation_N[matched_K], kind="stable")]
+    _, first_K = np.unique(match.index_N[by_distance_K], return_index=True)
+    rows_K = np.sort(by_distance_K[first_K])
+    return rows_K, free_K[match.index_N[rows_K]]
+
+
+def is_simulated(ref: TileRef) -> bool:
+    """Whether the header of one of the tile's coadds says that it is no observation (SIMULATD)."""
+    coadds = [files.sci for files in ref.images.values()]
+    return bool(coadds) and bool(image_header(coadds[0]).get("SIMULATD", False))

@@ -1,0 +1,277 @@
+"""Figures of breakdowns: trends with magnitude and redshift, categories, the sky, other methods."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import PatchCollection
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
+
+from photoz_run.science.statistics import Floats
+from photoz_run.validation.breakdowns import NORTH_OF, TITLES
+from photoz_run.validation.figures.style import (
+    BLUE,
+    GREY,
+    INK,
+    PALE,
+    RED,
+    new_figure,
+    number,
+    zero_line,
+)
+from photoz_run.validation.metrics import METHOD, Group
+from photoz_run.validation.result import Comparison, Result
+from photoz_run.validation.tables import Columns
+
+PUBLISHED = (
+    ("ANNz2, four bands (published)", 0.021),
+    ("ANNz2, nine bands (published)", 0.018),
+    ("Inception, images and nine bands (published 2023)", 0.016),
+)
+"""SMAD(normdz) of KiDS DR4 bright galaxies with GAMA redshifts, as published: other galaxies than those measured."""
+
+CATEGORIES = ("colour", "flag", "mask", "hemisphere", "source")
+MIN_TILE = 20
+"""Tiles with fewer galaxies are drawn grey: their SMAD says nothing."""
+
+
+def trends(result: Result) -> Figure | None:
+    """Bias and SMAD against r, z_phot, z_spec, g - r and seeing, where they exist; red and blue galaxies apart in r."""
+    names = [
+        name
+        for name in ("r", "z_phot", "z_spec", "g_r", "psf")
+        if len(result.breakdowns.get(name, ())) > 1
+    ]
+    if not names:
+        return None
+    figure = new_figure(2.5 * len(names) + 0.4, 4.4)
+    axes_SK = figure.subplots(2, len(names), sharex="col", sharey="row", squeeze=False)
+    for k, name in enumerate(names):
+        series: dict[str, tuple[Sequence[Group], str, str]] = {
+            "all": (result.breakdowns[name], INK, "o")
+        }
+        if name == "r":
+            series |= _by_colour(result)
+        for row, statistic in enumerate(("mean_normdz", "smad")):
+            for label, (groups, colour, marker) in series.items():
+                _errorbars(axes_SK[row, k], groups, statistic, colour, marker, label)
+        zero_line(axes_SK[0, k])
+        axes_SK[0, k].set_xlim(*_span(result.breakdowns[name]))
+        axes_SK[1, k].set_xlabel(f"{TITLES[name]}" + (" (arcsec)" if name == "psf" else ""))
+        number(axes_SK[0, k], sum(group.n for group in result.breakdowns[name]))
+    axes_SK[0, 0].set_ylabel(r"bias of $\Delta z / (1 + z)$")
+    axes_SK[1, 0].set_ylabel(r"SMAD of $\Delta z / (1 + z)$")
+    axes_SK[1, 0].set_ylim(0, None)
+    if names[0] == "r" and _by_colour(result):
+        axes_SK[1, 0].legend(loc="lower left", ncols=3, handletextpad=0.2, columnspacing=0.8)
+    return figure
+
+
+def _span(groups: Sequence[Group]) -> tuple[float, float]:
+    """Limits of the axis: the outermost bins are cut where their galaxies become rare."""
+    first, last = groups[0], groups[-1]
+    low = max(first.low_edge, first.centre - 1.2 * (first.high_edge - first.centre) - 0.01)
+    high = min(last.high_edge, last.centre + 1.2 * (last.centre - last.low_edge) + 0.01)
+    margin = 0.03 * (high - low)
+    return low - margin, high + margin
+
+
+def _by_colour(result: Result) -> dict[str, tuple[Sequence[Group], str, str]]:
+    groups = result.breakdowns.get("colour_r", ())
+    looks = {"red": (RED, "s"), "blue": (BLUE, "^")}
+    split = {label: [group for group in groups if group.label.startswith(label)] for label in looks}
+    return {label: (split[label], *looks[label]) for label in looks if split[label]}
+
+
+def _errorbars(
+    axes: Axes, groups: Sequence[Group], statistic: str, colour: str, marker: str, label: str
+) -> None:
+    """Points with the bootstrap interval upright, and the extent of the bin as a thin line."""
+    y = np.array([group[statistic].value for group in groups])
+    low, high = (
+        np.array([getattr(group[statistic], end) for group in groups]) for end in ("low", "high")
+    )
+    x = np.array([group.centre for group in groups])
+    error = np.nan_to_num(np.clip([y - low, high - y], 0, None))
+    axes.errorbar(
+        x, y, error, color=colour, marker=marker, ms=3.8, lw=1, elinewidth=1, label=label, zorder=3
+    )
+    left, right = (
+        np.array([getattr(group, edge) for group in groups]) for edge in ("low_edge", "high_edge")
+    )
+    axes.hlines(y, left, right, color=colour, lw=0.5, alpha=0.45)
+
+
+def categories(result: Result) -> Figure | None:
+    """SMAD and bias of each category of colour, flag, mask, hemisphere and spec-z survey."""
+    groups = [
+        group for name in CATEGORIES for group in result.breakdowns.get(name, ()) if group.n >= 2
+    ]
+    if not groups:
+        return None
+    figure = new_figure(5.8, 0.24 * len(groups) + 1.1)
+    axes = figure.subplots(1, 2, sharey=True)
+    y = -np.arange(len(groups))
+    for panel, statistic, title in zip(
+        axes, ("smad", "mean_normdz"), ("SMAD", "bias"), strict=True
+    ):
+        value = np.array([group[statistic].value for group in groups])
+        error = [
+            np.nan_to_num(
+                np.clip(
+                    [value[k] - group[statistic].low, group[statistic].high - value[k]], 0, None
+                )
+            )
+            for k, group in enumerate(groups)
+        ]
+        usual = result.overall[statistic].value
+        panel.axvline(usual, color=PALE, lw=3, zorder=0)
+        panel.errorbar(value, y, xerr=np.array(error).T, fmt="o", ms=4, color=INK, elinewidth=1)
+        panel.set_xlabel(rf"{title} of $\Delta z / (1 + z)$")
+        panel.tick_params(axis="y", length=0)
+        panel.spines["left"].set_visible(False)
+        panel.margins(x=0.12)
+    axes[0].set_yticks(
+        y, [f"{TITLES[group.breakdown]}: {group.label} ({group.n:,})" for group in groups]
+    )
+    axes[1].axvline(0, color=GREY, lw=0.7)
+    axes[0].set_title("grey: all galaxies", color=GREY, fontsize=8)
+    for k in range(1, len(groups)):
+        if groups[k].breakdown != groups[k - 1].breakdown:
+            for panel in axes:
+                panel.axhline(-k + 0.5, color=PALE, lw=0.5)
+    return figure
+
+
+def sky_map(columns: Columns, result: Result) -> Figure | None:
+    """SMAD of each tile at its place on the sky, one panel per hemisphere."""
+    groups = {group.label: group for group in result.breakdowns.get("tile", ())}
+    if not groups:
+        return None
+    smad_T = np.array(
+        [group["smad"].value if group.n >= MIN_TILE else np.nan for group in groups.values()]
+    )
+    places = _places(columns, list(groups))
+    finite = smad_T[np.isfinite(smad_T)]
+    low, high = np.quantile(finite, [0.02, 0.98]) if len(finite) else (0.0, 1.0)
+    # One tile, or tiles all alike, still need a scale.
+    scale = Normalize(low - 0.02 * high, high * 1.02)
+    north = places.dec_T > NORTH_OF
+    parts = [(name, rows) for name, rows in (("KiDS-N", north), ("KiDS-S", ~north)) if rows.any()]
+    # Long strips of sky one above the other, compact fields side by side.
+    lines = len(parts) if any(places.is_strip(rows) for _, rows in parts) else 1
+    figure = new_figure(5.8, 1.9 * lines + 0.4 if lines > 1 else 2.9)
+    panels = figure.subplots(lines, len(parts) // lines, squeeze=False).ravel()
+    for panel, (name, rows) in zip(panels, parts, strict=True):
+        squares = places.draw(panel, rows, smad_T, scale)
+        count = int(rows.sum())
+        panel.set_title(f"{name}: {count} tile{'s' if count > 1 else ''}")
+        number(
+            panel,
+            sum(group.n for group, inside in zip(groups.values(), rows, strict=True) if inside),
+        )
+    figure.colorbar(squares, ax=list(panels), label="SMAD", pad=0.02, extend="both", shrink=0.85)
+    return figure
+
+
+@dataclass(frozen=True)
+class _Places:
+    """Centres of the tiles (deg; RA of the south from -180 to 180) and the size of a tile (deg)."""
+
+    ra_T: Floats
+    dec_T: Floats
+    size: float
+
+    def is_strip(self, rows: NDArray[np.bool_]) -> bool:
+        """Whether these tiles extend in RA more than twice as far as in Dec."""
+        shrink = np.cos(np.radians(np.mean(self.dec_T[rows])))
+        return bool(
+            np.ptp(self.ra_T[rows]) * shrink + self.size
+            > 2 * (np.ptp(self.dec_T[rows]) + self.size)
+        )
+
+    def draw(
+        self, axes: Axes, rows: NDArray[np.bool_], smad_T: Floats, scale: Normalize
+    ) -> PatchCollection:
+        """Draw the tiles of ``rows`` as squares coloured by SMAD, grey where there is none; RA grows to the left."""
+        stretch = 1 / np.cos(np.radians(self.dec_T[rows]))
+        width, height = self.size * stretch, self.size
+        ra, dec = self.ra_T[rows], self.dec_T[rows]
+        squares = [
+            Rectangle((float(x - w / 2), float(y - height / 2)), float(w), height)
+            for x, y, w in zip(ra, dec, width, strict=True)
+        ]
+        axes.add_collection(PatchCollection(squares, facecolor=PALE, lw=0))
+        coloured = PatchCollection(squares, cmap="cividis", norm=scale, lw=0)
+        coloured.set_array(np.ma.masked_invalid(smad_T[rows]))
+        axes.add_collection(coloured)
+        axes.set_xlim(np.max(ra + 2 * width), np.min(ra - 2 * width))
+        axes.set_ylim(np.min(dec) - height, np.max(dec) + height)
+        axes.set(xlabel="RA (deg)", ylabel="Dec (deg)")
+        axes.xaxis.set_major_locator(MaxNLocator(4))
+        axes.set_aspect(float(np.mean(stretch)))
+        return coloured
+
+
+def _places(columns: Columns, labels: Sequence[str]) -> _Places:
+    """Where the tiles lie, from the galaxies in them."""
+    names, code = np.unique(columns["KIDS_TILE"].astype(str), return_inverse=True)
+    n, angle = np.bincount(code), np.radians(columns["RA"])
+    dec = np.bincount(code, columns["DEC"]) / n
+    ra = np.degrees(np.arctan2(np.bincount(code, np.sin(angle)), np.bincount(code, np.cos(angle))))
+    spread = np.sqrt(np.bincount(code, (columns["DEC"] - dec[code]) ** 2) / n)
+    # Galaxies spread evenly over a square of size s have standard deviation s / sqrt(12).
+    size = float(np.clip(np.sqrt(12) * np.median(spread), 0.02, 1.0))
+    ra = np.where((dec > NORTH_OF) & (ra < 0), ra + 360, ra)
+    order = np.searchsorted(names, labels)
+    return _Places(ra[order], dec[order], size)
+
+
+def methods(result: Result) -> Figure:
+    """SMAD of this catalogue, of the other redshift columns on the same galaxies, and as published."""
+    rows = [(METHOD, result.overall["smad"], RED, "o")]
+    rows += [(c.group.label, c.group["smad"], BLUE, "o") for c in result.comparisons]
+    figure = new_figure(5.8, 0.34 * (len(rows) + len(PUBLISHED)) + 0.9)
+    axes = figure.subplots()
+    labels = []
+    for k, (label, estimate, colour, marker) in enumerate(rows):
+        error = [[max(estimate.value - estimate.low, 0)], [max(estimate.high - estimate.value, 0)]]
+        axes.errorbar(estimate.value, -k, xerr=np.nan_to_num(error), fmt=marker, ms=6, color=colour)
+        axes.annotate(
+            f"{estimate.value:.4f}",
+            (estimate.value, -k),
+            (0, 5),
+            textcoords="offset points",
+            ha="center",
+            fontsize=8,
+        )
+        labels.append(f"{label} (N = {_number(result.comparisons, label, result.overall.n):,})")
+    for k, (label, value) in enumerate(PUBLISHED, start=len(rows)):
+        axes.plot(value, -k, marker="D", ms=5, mfc="none", color=GREY)
+        axes.annotate(
+            f"{value:.3f}",
+            (value, -k),
+            (0, 5),
+            textcoords="offset points",
+            ha="center",
+            fontsize=8,
+            color=GREY,
+        )
+        labels.append(label)
+    axes.set_yticks(-np.arange(len(labels)), labels)
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+    axes.grid(axis="y", color=PALE, lw=0.5)
+    axes.set_ylim(-len(labels) + 0.4, 0.75)
+    axes.set_xlim(0, 1.08 * axes.get_xlim()[1])
+    axes.set_xlabel(r"SMAD of $\Delta z / (1 + z)$")
+    return figure
+
+
+def _number(comparisons: Sequence[Comparison], label: str, overall: int) -> int:
+    return next((c.group.n for c in comparisons if c.group.label == label), overall)

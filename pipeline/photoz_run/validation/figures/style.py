@@ -1,0 +1,72 @@
+"""The look of the figures: colours that colour-blind readers can tell apart, quiet axes, sizes for print."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+# Okabe & Ito (2008).
+BLUE, RED, GREEN, ORANGE, PURPLE, SKY = (
+    "#0072B2",
+    "#D55E00",
+    "#009E73",
+    "#E69F00",
+    "#CC79A7",
+    "#56B4E9",
+)
+INK, GREY, PALE = "#222222", "#767676", "#D9D9D9"
+DENSITY = "viridis"
+"""Even in brightness for every kind of sight."""
+
+_SETTINGS: dict[Any, Any] = {
+    "font.family": "DejaVu Sans",
+    "font.size": 9,
+    "axes.titlesize": 9.5,
+    "axes.titleweight": "regular",
+    "axes.titlelocation": "left",
+    "axes.labelsize": 9,
+    "axes.edgecolor": GREY,
+    "axes.labelcolor": INK,
+    "axes.linewidth": 0.7,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "text.color": INK,
+    "xtick.color": GREY,
+    "ytick.color": GREY,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
+    "legend.fontsize": 8,
+    "legend.frameon": False,
+    "figure.constrained_layout.use": True,
+    "savefig.dpi": 170,
+    "pdf.fonttype": 42,
+    "mathtext.default": "regular",
+}
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    """Draw and save inside this context."""
+    with matplotlib.rc_context(_SETTINGS):
+        yield
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """Make a figure of a size in inches; no window, no global state."""
+    return Figure(figsize=(width, height))
+
+
+def zero_line(axes: Axes) -> None:
+    """A thin line at 0."""
+    axes.axhline(0, color=GREY, lw=0.7, zorder=1)
+
+
+def number(axes: Axes, n: int) -> None:
+    """Write the number of objects into the corner above the axes."""
+    axes.set_title(f"N = {n:,}", loc="right", color=GREY, fontsize=8)

@@ -1,0 +1,198 @@
+"""The worst outliers: their colour stamps, cut from the tiles of the run, and their spectra of magnitudes."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from astropy.visualization import make_lupton_rgb
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from photoz_run.config import load_config
+from photoz_run.errors import PhotozError
+from photoz_run.records import Sources, StampRule, TileRef
+from photoz_run.science.statistics import Floats, normalised_residual
+from photoz_run.survey.coadds import PixelPolicy, cut_batch, open_coadds
+from photoz_run.survey.discovery import find_tiles
+from photoz_run.validation.catalogue import take
+from photoz_run.validation.figures.style import BLUE, GREY, PALE, new_figure
+from photoz_run.validation.tables import Columns
+
+COUNT = 12
+ACROSS = 6
+STAMP = StampRule(
+    image_bands=("i", "r", "g"),
+    i_epoch="better",
+    magnitude_bands=(),
+    size=60,
+    pixel_scale=0.2,
+    dmag_applied=False,
+    extinction_corrected=False,
+)
+"""Twelve arcsec on a side, as red, green and blue."""
+
+STRETCH, SOFTENING = 4e-11, 8.0
+"""Lupton's stretch (maggies per pixel) and softening: the outskirts of a galaxy of r = 20 stay visible."""
+
+EFFECTIVE_MICRONS = {
+    "u": 0.356, "g": 0.470, "r": 0.618, "i": 0.749, "i1": 0.749, "i2": 0.749,
+    "Z": 0.878, "Y": 1.021, "J": 1.254, "H": 1.646, "Ks": 2.149,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Outlier:
+    """One galaxy of the gallery; ``rgb_HW3`` is None where its tile's images are not at hand."""
+
+    z_phot: float
+    z_spec: float
+    normdz: float
+    name: str
+    magnitudes: Mapping[str, float]
+    rgb_HW3: NDArray[np.uint8] | None
+
+
+def worst(columns: Columns, count: int = COUNT) -> dict[str, NDArray[np.generic]]:
+    """The pairs with the largest |normdz|, the worst first."""
+    x = np.abs(normalised_residual(columns["Z_PHOT"], columns["Z_SPEC"]))
+    order = np.argsort(-np.nan_to_num(x, nan=-1.0), kind="stable")[:count]
+    return take(columns, order[np.isfinite(x[order])])
+
+
+def gallery(columns: Columns, run: Path) -> Figure | None:
+    """Draw the worst outliers; None if there are neither images nor magnitudes to show."""
+    rows = worst(columns)
+    stamps = read_stamps(rows, survey_tiles(run))
+    outliers = [_outlier(rows, k, stamp) for k, stamp in enumerate(stamps)]
+    if not any(outlier.magnitudes or outlier.rgb_HW3 is not None for outlier in outliers):
+        return None
+    return draw(outliers)
+
+
+def survey_tiles(run: Path) -> dict[str, TileRef]:
+    """The tiles that a run was made from, by its run.toml; none if they are not at hand."""
+    if not (run / "run.toml").is_file():
+        return {}
+    try:
+        config = load_config(run / "run.toml", {})
+        return find_tiles(config.data, config.release)
+    except PhotozError:
+        # The gallery is an ornament: a report is as valid where the images have gone.
+        return {}
+
+
+def read_stamps(rows: Columns, tiles: Mapping[str, TileRef]) -> list[NDArray[np.uint8] | None]:
+    """A colour image of each source; None where its tile has no images that can be read."""
+    stamps: list[NDArray[np.uint8] | None] = [None] * len(rows["RA"])
+    if "KIDS_TILE" not in rows:
+        return stamps
+    for tile in np.unique(rows["KIDS_TILE"].astype(str)):
+        here = np.flatnonzero(rows["KIDS_TILE"].astype(str) == tile)
+        if tile in tiles:
+            for k, image in zip(here, _cut(tiles[tile], take(rows, here)), strict=True):
+                stamps[k] = image
+    return stamps
+
+
+def _cut(ref: TileRef, rows: Columns) -> Sequence[NDArray[np.uint8] | None]:
+    n = len(rows["RA"])
+    sources = Sources(
+        id_N=np.full(n, ""),
+        ra_N=rows["RA"].astype(np.float64),
+        dec_N=rows["DEC"].astype(np.float64),
+        magnitudes_NB=np.empty((n, 0), np.float32),
+        extinction_NC=np.zeros((n, 3), np.float32),
+        flags_N=np.zeros(n, np.int32),
+    )
+    policy = PixelPolicy(
+        bad_bits=0, use_weights=False, missing_band="quarantine", missing_dmag="zero"
+    )
+    try:
+        with open_coadds(ref, STAMP, policy) as coadds:
+            flux_NCHW = cut_batch(coadds, sources, STAMP, policy).flux_NCHW
+    except PhotozError:
+        return [None] * n
+    return [colour_image(flux_CHW) for flux_CHW in flux_NCHW]
+
+
+def colour_image(flux_CHW: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Red, green and blue of i, r and g (Lupton et al. 2004), north up, east left as the pixels lie."""
+    i, r, g = np.nan_to_num(flux_CHW)
+    # A galaxy is brighter in i: without weights all of them would be red.
+    with np.errstate(invalid="ignore"):
+        return np.asarray(make_lupton_rgb(0.8 * i, r, 1.8 * g, stretch=STRETCH, Q=SOFTENING))
+
+
+def _outlier(rows: Columns, k: int, stamp: NDArray[np.uint8] | None) -> Outlier:
+    magnitudes = {
+        band: float(rows[f"MAG_GAAP_{band}"][k])
+        for band in EFFECTIVE_MICRONS
+        if f"MAG_GAAP_{band}" in rows
+    }
+    z_phot, z_spec = float(rows["Z_PHOT"][k]), float(rows["Z_SPEC"][k])
+    name = f"{rows['RA'][k]:.4f} {rows['DEC'][k]:+.4f}"
+    usable = {band: value for band, value in magnitudes.items() if 0 < value < 90}
+    return Outlier(z_phot, z_spec, (z_phot - z_spec) / (1 + z_spec), name, usable, stamp)
+
+
+def draw(outliers: Sequence[Outlier]) -> Figure:
+    """Six outliers a line, each with its stamp above its magnitudes if there are any."""
+    lines = -(-len(outliers) // ACROSS)
+    heights = [2.05, 1.35] if any(outlier.magnitudes for outlier in outliers) else [2.05]
+    figure = new_figure(11.6, sum(heights) * lines)
+    axes = figure.subplots(
+        len(heights) * lines, ACROSS, height_ratios=heights * lines, squeeze=False
+    )
+    for panel in axes.flat:
+        panel.set_axis_off()
+    for k, outlier in enumerate(outliers):
+        line, column = divmod(k, ACROSS)
+        panels = axes[len(heights) * line :, column]
+        _stamp(panels[0], outlier)
+        if outlier.magnitudes:
+            _magnitudes(panels[1], outlier.magnitudes)
+    return figure
+
+
+def _stamp(axes: Axes, outlier: Outlier) -> None:
+    axes.set_title(
+        f"$z_{{spec}}$ {outlier.z_spec:.3f}   $z_{{phot}}$ {outlier.z_phot:.3f}\n{outlier.name}",
+        fontsize=7.5,
+        loc="center",
+    )
+    if outlier.rgb_HW3 is None:
+        axes.text(
+            0.5,
+            0.5,
+            "no image at hand",
+            transform=axes.transAxes,
+            ha="center",
+            color=GREY,
+            fontsize=8,
+        )
+        return
+    size = outlier.rgb_HW3.shape[0]
+    axes.imshow(outlier.rgb_HW3, origin="lower", interpolation="nearest")
+    axes.plot([3, 3 + 2 / STAMP.pixel_scale], [3, 3], color="white", lw=1.5)
+    axes.text(3, 5, '2"', color="white", fontsize=7)
+    axes.set(xlim=(-0.5, size - 0.5), ylim=(-0.5, size - 0.5))
+
+
+def _magnitudes(axes: Axes, magnitudes: Mapping[str, float]) -> None:
+    axes.set_axis_on()
+    wavelength = np.array([EFFECTIVE_MICRONS[band] for band in magnitudes])
+    value: Floats = np.array(list(magnitudes.values()))
+    axes.plot(wavelength, value, "o-", color=BLUE, ms=3, lw=0.8)
+    for band, x, y in zip(magnitudes, wavelength, value, strict=True):
+        axes.annotate(
+            band, (x, y), (0, 4), textcoords="offset points", ha="center", fontsize=6, color=GREY
+        )
+    axes.set_xscale("log")
+    axes.set_xticks([0.4, 0.8, 1.6], ["0.4", "0.8", "1.6"])
+    axes.minorticks_off()
+    axes.set(xlim=(0.3, 2.6), ylim=(np.max(value) + 0.4, np.min(value) - 0.7))
+    axes.tick_params(labelsize=6.5)
+    axes.grid(color=PALE, lw=0.4)
+    axes.set_xlabel("micron", fontsize=6.5, labelpad=1)

@@ -1,0 +1,252 @@
+"""The statistics of a set of pairs with their intervals, and of other redshift columns beside them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from photoz_run.science import calibration
+from photoz_run.science.statistics import (
+    Floats,
+    bootstrap_intervals,
+    coverage,
+    mean,
+    point_statistics,
+)
+from photoz_run.validation.catalogue import QUANTILES
+from photoz_run.validation.tables import Columns
+
+METHOD = "Z_PHOT"
+INTERVAL_LEVELS = {
+    "coverage_68": ("Z_PHOT_LO68", "Z_PHOT_HI68"),
+    "coverage_95": ("Z_PHOT_LO95", "Z_PHOT_HI95"),
+}
+FIVE_POINTS = ("Z_PHOT_LO95", "Z_PHOT_LO68", "Z_PHOT", "Z_PHOT_HI68", "Z_PHOT_HI95")
+FIVE_LEVELS = (0.025, 0.16, 0.5, 0.84, 0.975)
+
+DISTRIBUTION_SAMPLE = 200_000
+"""Pairs that suffice to judge the distributions: the error of a KS distance is 0.001 then."""
+
+STATISTICS = {
+    "bias": "mean of dz",
+    "mean_normdz": "mean of normdz",
+    "median_normdz": "median of normdz",
+    "sd_normdz": "SD of normdz",
+    "smad": "SMAD of normdz",
+    "sigma_68": "sigma_68 of normdz",
+    "outliers_005": "fraction |normdz| > 0.05",
+    "outliers_015": "fraction |normdz| > 0.15",
+    "outliers_3smad": "fraction beyond 3 SMAD",
+    "outliers_rail": "fraction > max(0.06, 3 sigma_IQR)",
+    "coverage_68": "coverage of the 68% interval",
+    "coverage_95": "coverage of the 95% interval",
+}
+"""Every statistic with an interval, in the order of the report, with its words."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A value with its 68% bootstrap interval (NaN where there is none)."""
+
+    value: float
+    low: float = float("nan")
+    high: float = float("nan")
+
+    @property
+    def error(self) -> float:
+        """Half the width of the interval."""
+        return (self.high - self.low) / 2
+
+
+@dataclass(frozen=True)
+class Group:
+    """Statistics of ``n`` pairs: all of them, or one bin of a breakdown. Categories have no edges (NaN)."""
+
+    breakdown: str
+    label: str
+    n: int
+    estimates: Mapping[str, Estimate]
+    method: str = METHOD
+    centre: float = float("nan")
+    low_edge: float = float("nan")
+    high_edge: float = float("nan")
+    note: str = ""
+
+    def __getitem__(self, statistic: str) -> Estimate:
+        return self.estimates[statistic]
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """Quality of the predicted distributions; ``source`` says which quantiles it was computed from."""
+
+    source: str
+    n: int
+    pit_N: Floats = field(repr=False)
+    uniformity: calibration.Uniformity
+    cde_loss: Estimate
+    pinball_loss: Estimate
+
+    def as_dict(self) -> dict[str, Any]:
+        """The numbers without the PIT values, for JSON."""
+        tests = {"ks": self.uniformity.ks, "ks_p": self.uniformity.ks_p}
+        tests |= {"cvm": self.uniformity.cvm, "cvm_p": self.uniformity.cvm_p}
+        return {
+            "source": self.source,
+            "n": self.n,
+            "cde_loss": asdict(self.cde_loss),
+            "pinball_loss": asdict(self.pinball_loss),
+        } | tests
+
+
+def measured_columns(columns: Columns, weight: str = "", method: str = METHOD) -> list[str]:
+    """Names of the columns that `measure` reads."""
+    ends = [
+        name
+        for pair in INTERVAL_LEVELS.values()
+        for name in pair
+        if method == METHOD and name in columns
+    ]
+    return [method, "Z_SPEC", *([weight] if weight else []), *ends]
+
+
+def measure(
+    columns: Columns,
+    weight: str = "",
+    *,
+    method: str = METHOD,
+    replicates: int = 200,
+    draw: int = 2500,
+    seed: int = 1,
+) -> tuple[int, dict[str, Estimate]]:
+    """Every point statistic of the pairs in ``columns``, and the coverage of the intervals where they exist.
+
+    Parameters
+    ----------
+    columns
+        Pairs, with ``method`` and Z_SPEC; rows without a photo-z do not count.
+    weight
+        Name of the column with weights; "" weighs all alike.
+    replicates
+        Bootstrap replicates; 0 leaves the intervals out.
+
+    Returns
+    -------
+    Number of pairs with a photo-z, and the estimates by name.
+    """
+    intervals = {
+        key: pair
+        for key, pair in INTERVAL_LEVELS.items()
+        if method == METHOD and pair[0] in columns
+    }
+    names = measured_columns(columns, weight, method)
+    finite = np.isfinite(columns[method].astype(np.float64))
+    arrays = [columns[name][finite].astype(np.float64) for name in names]
+
+    def statistics(*values: NDArray[Any]) -> dict[str, Floats]:
+        given = dict(zip(names, values, strict=True))
+        weights = given[weight] if weight else None
+        out = point_statistics(given[method], given["Z_SPEC"], weights)
+        for key, (low, high) in intervals.items():
+            out[key] = coverage(given["Z_SPEC"], given[low], given[high], weights)
+        return out
+
+    n = int(finite.sum())
+    values = statistics(*arrays)
+    if not replicates:
+        return n, {name: Estimate(float(value)) for name, value in values.items()}
+    spans = bootstrap_intervals(statistics, arrays, replicates=replicates, draw=draw, seed=seed)
+    return n, {name: Estimate(float(value), *spans[name]) for name, value in values.items()}
+
+
+def compare(
+    columns: Columns, other: str, weight: str = "", seed: int = 1
+) -> tuple[Group, dict[str, Estimate]]:
+    """Another redshift column beside Z_PHOT on the galaxies that have both.
+
+    Returns
+    -------
+    The other method's statistics, and the paired differences (Z_PHOT minus other) of bias, SMAD and outlier
+    fraction, the bootstrap drawing the same galaxies for both.
+    """
+    both = np.isfinite(columns[METHOD].astype(np.float64)) & np.isfinite(
+        columns[other].astype(np.float64)
+    )
+    # Failures are written as 0, -1 or -99 by the methods that have no null.
+    both &= columns[other].astype(np.float64) > 0
+    names = [METHOD, other, "Z_SPEC", *([weight] if weight else [])]
+    shared = {name: columns[name][both].astype(np.float64) for name in names}
+    n, estimates = measure(shared, weight, method=other, seed=seed)
+
+    def differences(a: Floats, b: Floats, z: Floats, *weights: Floats) -> dict[str, Floats]:
+        ours, theirs = point_statistics(a, z, *weights), point_statistics(b, z, *weights)
+        return {name: ours[name] - theirs[name] for name in ("bias", "smad", "outliers_015")}
+
+    arrays = list(shared.values())
+    spans = bootstrap_intervals(differences, arrays, seed=seed)
+    paired = {
+        name: Estimate(float(value), *spans[name]) for name, value in differences(*arrays).items()
+    }
+    return Group("comparison", other, n, estimates, method=other), paired
+
+
+def distribution(
+    columns: Columns, levels_Q: NDArray[np.float64], weight: str = "", seed: int = 1
+) -> Distribution | None:
+    """Judge the predicted distributions, from the quantile column or else from the ends of the intervals.
+
+    The five points (2.5, 16, 84 and 97.5% and Z_PHOT for the median) are an approximation, and named as such. Of very
+    many pairs only every k-th is looked at. The losses are weighted and have bootstrap intervals; the tests of PIT
+    have none but their p-values, and count every pair alike.
+    """
+    step = max(1, len(columns["Z_SPEC"]) // DISTRIBUTION_SAMPLE)
+    columns = {
+        name: columns[name][::step]
+        for name in ("Z_SPEC", QUANTILES, *FIVE_POINTS, weight)
+        if name in columns
+    }
+    z = columns["Z_SPEC"]
+    if QUANTILES in columns and len(levels_Q) == columns[QUANTILES].shape[-1] >= 2:
+        quantiles, levels = columns[QUANTILES].astype(np.float64), levels_Q
+        source = f"from {len(levels)} quantiles of {QUANTILES}"
+    elif all(name in columns for name in FIVE_POINTS):
+        quantiles = np.sort(
+            np.column_stack([columns[name] for name in FIVE_POINTS]).astype(np.float64), axis=1
+        )
+        levels = np.array(FIVE_LEVELS)
+        source = (
+            "approximated from five points: ends of the 68% and 95% intervals, Z_PHOT as the median"
+        )
+    else:
+        return None
+    pit_N = calibration.pit(z, quantiles, levels)
+    losses = _losses(
+        z, quantiles, levels, [columns[weight].astype(np.float64)] if weight else [], seed
+    )
+    return Distribution(
+        source=source,
+        n=int(np.isfinite(pit_N).sum()),
+        pit_N=pit_N,
+        uniformity=calibration.uniformity(pit_N),
+        cde_loss=losses["cde_loss"],
+        pinball_loss=losses["pinball_loss"],
+    )
+
+
+def _losses(
+    z_N: ArrayLike, quantiles_NQ: Floats, levels_Q: Floats, weights: Sequence[Floats], seed: int
+) -> dict[str, Estimate]:
+    """CDE loss and pinball loss with their intervals; ``weights`` holds one array or none."""
+    terms = (
+        calibration.cde_loss_terms(z_N, quantiles_NQ, levels_Q),
+        calibration.pinball_loss_terms(z_N, quantiles_NQ, levels_Q),
+    )
+
+    def means(cde: Floats, pinball: Floats, *weight: Floats) -> dict[str, Floats]:
+        return {"cde_loss": mean(cde, *weight), "pinball_loss": mean(pinball, *weight)}
+
+    arrays = [*terms, *weights]
+    spans = bootstrap_intervals(means, arrays, seed=seed)
+    return {name: Estimate(float(value), *spans[name]) for name, value in means(*arrays).items()}

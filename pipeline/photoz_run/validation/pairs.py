@@ -1,0 +1,168 @@
+"""Pairing photo-z with spec-z by position: one pair per galaxy, every loss counted."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from photoz_run.errors import BadDataError
+from photoz_run.science.matching import match_positions
+from photoz_run.validation.catalogue import Catalogue, take
+from photoz_run.validation.specz import SpecSample
+
+FOOTPRINT_ARCSEC = 300.0
+"""A spec-z with no source of the catalogue within this distance lies outside its footprint."""
+
+AGREEMENT = 0.002
+"""Two spec-z of one galaxy agree if they differ by less than this times (1 + z), 600 km/s."""
+
+SAMPLE = 20_000
+"""Spec-z looked at to find out whether positions are wrong."""
+
+
+@dataclass(frozen=True)
+class PairCounts:
+    """What became of the spec-z: ``matched`` = ``pairs`` + ``duplicates`` + ``conflicting``.
+
+    ``ambiguous`` spec-z had several sources within the radius (the nearest was taken). ``duplicates`` are further
+    spec-z of a galaxy that agree with the one taken; all spec-z of a galaxy that disagree are ``conflicting`` and
+    left out. ``without_photoz`` pairs have no photo-z.
+    """
+
+    specz: int
+    in_footprint: int
+    matched: int
+    ambiguous: int
+    duplicates: int
+    conflicting: int
+    pairs: int
+    without_photoz: int
+
+    @property
+    def completeness(self) -> float:
+        """Fraction of the pairs that have a photo-z."""
+        return (self.pairs - self.without_photoz) / self.pairs if self.pairs else float("nan")
+
+    def as_dict(self) -> dict[str, Any]:
+        """The counts and the completeness, for JSON."""
+        return {**asdict(self), "completeness": self.completeness}
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Galaxies with photo-z and spec-z: catalogue columns of the pairs, with Z_SPEC, SPEC_SOURCE and SEPARATION."""
+
+    columns: dict[str, NDArray[Any]]
+    counts: PairCounts
+
+    def __len__(self) -> int:
+        return len(self.columns["Z_SPEC"])
+
+
+def pair(
+    catalogue: Catalogue, specz: SpecSample, radius: float, match_fraction_min: float = 0.0
+) -> Pairs:
+    """Pair each spec-z with the nearest source within ``radius`` (arcsec), and each source with one spec-z.
+
+    Of several spec-z of one source the first table's counts, then the nearest.
+
+    Raises
+    ------
+    BadDataError
+        If nothing matches, or too small a fraction of the spec-z in the footprint; the message says what the
+        positions look like (radians, hours, RA and Dec swapped).
+    """
+    match = match_positions(specz.ra_M, specz.dec_M, catalogue.ra_N, catalogue.dec_N, radius)
+    matched = int(match.matched_N.sum())
+    in_footprint = _in_footprint(catalogue, specz, match.matched_N)
+    if not matched or matched < match_fraction_min * in_footprint:
+        raise BadDataError(_explain(catalogue, specz, radius, matched, in_footprint))
+
+    rows = np.flatnonzero(match.matched_N)
+    order = np.lexsort((match.separation_N[rows], specz.source_M[rows], match.index_N[rows]))
+    rows = rows[order]
+    source = match.index_N[rows]
+    first = np.flatnonzero(np.diff(source, prepend=-1))
+    conflicting = _conflicts(specz.z_M[rows], first)
+    taken = rows[first[~conflicting]]
+    group_sizes = np.diff(np.append(first, len(rows)))
+    columns = take(catalogue.columns, match.index_N[taken]) | {
+        "Z_SPEC": specz.z_M[taken],
+        "SPEC_SOURCE": specz.source_M[taken],
+        "SEPARATION": match.separation_N[taken],
+    }
+    counts = PairCounts(
+        specz=len(specz),
+        in_footprint=in_footprint,
+        matched=matched,
+        ambiguous=int(np.sum(match.candidates_N > 1)),
+        duplicates=int(np.sum(group_sizes[~conflicting] - 1)),
+        conflicting=int(np.sum(group_sizes[conflicting])),
+        pairs=len(taken),
+        without_photoz=int(np.sum(~np.isfinite(columns["Z_PHOT"]))),
+    )
+    if counts.without_photoz == counts.pairs:
+        raise BadDataError(
+            f"{catalogue.path}: no pair is left: of {matched} matched spec-z {counts.conflicting} contradict "
+            f"each other, and {counts.without_photoz} of {counts.pairs} sources have no photo-z"
+        )
+    return Pairs(columns, counts)
+
+
+def _conflicts(z_K: NDArray[np.float64], first_G: NDArray[np.intp]) -> NDArray[np.bool_]:
+    """Which groups of spec-z (each starting at ``first_G``) disagree among themselves."""
+    if not len(first_G):
+        return np.zeros(0, bool)
+    low, high = np.minimum.reduceat(z_K, first_G), np.maximum.reduceat(z_K, first_G)
+    return np.asarray(high - low > AGREEMENT * (1 + low))
+
+
+def _in_footprint(catalogue: Catalogue, specz: SpecSample, matched_M: NDArray[np.bool_]) -> int:
+    """How many spec-z lie on the catalogue's footprint; beyond `SAMPLE` unmatched ones, estimated from as many."""
+    unmatched = np.flatnonzero(~matched_M)
+    looked_at = unmatched[:: max(1, len(unmatched) // SAMPLE)]
+    if not len(looked_at):
+        return len(specz)
+    # Thinned: the footprint does not need every source, and counting neighbours would take its time.
+    thin = slice(None, None, max(1, len(catalogue) // 200_000))
+    near = match_positions(
+        specz.ra_M[looked_at],
+        specz.dec_M[looked_at],
+        catalogue.ra_N[thin],
+        catalogue.dec_N[thin],
+        FOOTPRINT_ARCSEC,
+    ).matched_N
+    return int(matched_M.sum()) + round(float(near.mean()) * len(unmatched))
+
+
+def _explain(
+    catalogue: Catalogue, specz: SpecSample, radius: float, matched: int, in_footprint: int
+) -> str:
+    """Say how few matched, and what the positions look like, tried out on a sample."""
+    message = (
+        f"only {matched} of {in_footprint} spec-z inside the footprint ({len(specz)} in all) lie within "
+        f"{radius} arcsec of a source of {catalogue.path}"
+        if in_footprint
+        else f"no spec-z lies on the footprint of {catalogue.path}"
+    )
+    Reading = Callable[[Any, Any], tuple[Any, Any]]
+    readings: dict[str, Reading] = {
+        "are in radians": lambda ra, dec: (np.degrees(ra), np.degrees(dec)),
+        "have right ascension in hours": lambda ra, dec: (15 * ra, dec),
+        "have RA and Dec swapped (or those of the other table)": lambda ra, dec: (dec, ra),
+    }
+    step = max(1, len(specz) // SAMPLE)
+    ra, dec = specz.ra_M[::step], specz.dec_M[::step]
+    cat_ra, cat_dec = catalogue.ra_N, catalogue.dec_N
+    for which, (a, b), (c, d) in (
+        ("spec-z table", (ra, dec), (cat_ra, cat_dec)),
+        ("catalogue", (cat_ra, cat_dec), (ra, dec)),
+    ):
+        for what, convert in readings.items():
+            if match_positions(*convert(a, b), c, d, max(radius, 5.0)).matched_N.sum() > max(
+                2 * matched, 2
+            ):
+                return f"{message}: the positions of the {which} {what}"
+    return f"{message}: check that both tables cover the same sky, in degrees"

@@ -1,0 +1,159 @@
+"""The contents of the report as rows of text, the same for terminal, Markdown and HTML."""
+
+import math
+from collections.abc import Sequence
+
+from photoz_run.validation.metrics import STATISTICS, Estimate, Group
+from photoz_run.validation.result import GateOutcome, Result
+
+Rows = list[list[str]]
+"""A header row and the rows below it."""
+
+BREAKDOWN_STATISTICS = (
+    "mean_normdz",
+    "median_normdz",
+    "smad",
+    "sigma_68",
+    "outliers_015",
+    "coverage_68",
+)
+
+
+def gate_rows(outcomes: Sequence[GateOutcome]) -> list[list[str]]:
+    """One row per gate under a header, those that failed first."""
+    rows = [
+        ["passed" if o.passed else "FAILED", o.gate, o.where, f"{o.value:.5g}", o.limit]
+        for o in sorted(outcomes, key=lambda outcome: outcome.passed)
+    ]
+    return [["gate", "", "", "value", "limit"], *rows]
+
+
+def counts_line(result: Result) -> str:
+    """Say in one line what was matched and what was lost."""
+    c = result.counts
+    return (
+        f"{result.overall.n} galaxies with photo-z and spec-z: of {c.specz} spec-z {c.in_footprint} lie in the "
+        f"footprint and {c.matched} match; {c.ambiguous} ambiguous, {c.duplicates} duplicates, "
+        f"{c.conflicting} conflicting, {c.without_photoz} without photo-z"
+    )
+
+
+def statistics_rows(result: Result) -> list[list[str]]:
+    """One row per statistic: its words, our value, the values of the other methods."""
+    groups = [result.overall, *(comparison.group for comparison in result.comparisons)]
+    names = [name for name in STATISTICS if name in result.overall.estimates]
+    return [
+        [STATISTICS[name], *(format_estimate(group.estimates.get(name)) for group in groups)]
+        for name in names
+    ]
+
+
+def format_estimate(estimate: Estimate | None, sign: str = "", digits: int = 4) -> str:
+    """Write value and half-width of the interval."""
+    if estimate is None or math.isnan(estimate.value):
+        return "-"
+    if math.isnan(estimate.error):
+        return f"{estimate.value:{sign}z.{digits}f}"
+    return f"{estimate.value:{sign}z.{digits}f} +- {estimate.error:.{digits}f}"
+
+
+def statistics_table(result: Result) -> Rows:
+    """Every statistic of this catalogue and of the other redshift columns."""
+    header = ["statistic", "Z_PHOT", *(comparison.group.label for comparison in result.comparisons)]
+    return [header, *statistics_rows(result)]
+
+
+def match_rows(result: Result) -> Rows:
+    """What became of the spec-z, table by table, then in the match."""
+    rows = [["spec-z", "number"]]
+    for name, counts in result.specz.items():
+        rows.append([f"{name}: rows of the table", f"{counts['rows']:,}"])
+        rows.append([f"{name}: fail the cut on quality", f"{counts['poor']:,}"])
+        rows.append([f"{name}: without position or redshift", f"{counts['unusable']:,}"])
+    c = result.counts
+    words = {
+        "reliable, used in the match": c.specz,
+        "inside the footprint of the catalogue": c.in_footprint,
+        "matched to a source": c.matched,
+        "ambiguous: several sources within the radius, nearest taken": c.ambiguous,
+        "duplicates: further spec-z of a galaxy that agree, not used": c.duplicates,
+        "conflicting: spec-z of a galaxy that disagree, not used": c.conflicting,
+        "pairs": c.pairs,
+        "pairs without photo-z": c.without_photoz,
+    }
+    return [*rows, *([label, f"{n:,}"] for label, n in words.items())]
+
+
+def paired_rows(result: Result) -> Rows:
+    """Paired differences Z_PHOT minus other, on the same galaxies."""
+    names = {"bias": "bias", "smad": "SMAD", "outliers_015": "outliers"}
+    header = ["Z_PHOT minus", "galaxies", *names.values()]
+    return [
+        header,
+        *(
+            [
+                c.group.label,
+                f"{c.group.n:,}",
+                *(format_estimate(c.paired[name], sign="+") for name in names),
+            ]
+            for c in result.comparisons
+        ),
+    ]
+
+
+def distribution_rows(result: Result) -> Rows:
+    """Quality of the predicted distributions."""
+    d = result.distribution
+    if d is None:
+        return []
+    return [
+        [f"predicted distributions, {d.source}", f"N = {d.n:,}"],
+        [
+            "Kolmogorov-Smirnov distance of PIT",
+            f"{d.uniformity.ks:.4f} (p = {d.uniformity.ks_p:.2g})",
+        ],
+        [
+            "Cramer-von Mises distance of PIT",
+            f"{d.uniformity.cvm:.4f} (p = {d.uniformity.cvm_p:.2g})",
+        ],
+        ["CDE loss", format_estimate(d.cde_loss, digits=3)],
+        ["pinball loss", format_estimate(d.pinball_loss, digits=5)],
+    ]
+
+
+def structure_rows(result: Result) -> Rows:
+    """Spikes of n(z_phot), imprint of the training set, repeatability."""
+    z, excess, significance = result.spikes.worst
+    spike = (
+        "no bin with enough objects"
+        if math.isnan(z)
+        else f"z = {z:.3f}: {excess:+.0%}, {significance:.1f} sigma"
+    )
+    rows = [["further tests", ""], ["sharpest excess in n(z_phot)", spike]]
+    correlation, error = result.imprint
+    if not math.isnan(correlation):
+        rows.append(
+            [
+                "correlation with the training n(z)'s fine structure",
+                f"{correlation:+.2f} +- {error:.2f}",
+            ]
+        )
+    r = result.repeatability
+    if r.n:
+        rows.append([f"scatter of {r.n:,} sources measured in two tiles", f"{r.scatter:.4f}"])
+        rows.append(["  the same in units of the quoted errors", f"{r.pull:.2f}"])
+    else:
+        rows.append(["sources measured in two tiles", "none"])
+    return rows
+
+
+def breakdown_rows(groups: Sequence[Group]) -> Rows:
+    """One row per bin."""
+    names = [name for name in BREAKDOWN_STATISTICS if name in groups[0].estimates]
+    return [
+        ["bin", "galaxies", *(STATISTICS[name] for name in names)],
+        *(
+            [group.label, f"{group.n:,}", *(format_estimate(group[name]) for name in names)]
+            for group in groups
+        ),
+    ]

@@ -1,0 +1,52 @@
+"""The summary of a validation on the terminal."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from photoz_run.validation.result import GateOutcome, Result
+from photoz_run.validation.rows import Rows, counts_line, gate_rows, statistics_table
+
+FINDINGS = 5
+"""How many findings are printed; the report has all."""
+
+_STYLES = {"SMAD": "bold", "FAILED": "bold red"}
+
+
+def print_summary(result: Result, outcomes: Sequence[GateOutcome], out: Path) -> None:
+    """Print the statistics, the findings and the gates: drawn on a terminal, aligned plain text otherwise."""
+    print(counts_line(result))
+    _print_table(f"{result.overall.n} galaxies", statistics_table(result))
+    for finding in result.findings[:FINDINGS]:
+        print(f"stands out: {finding.sentence()}")
+    if outcomes:
+        _print_table("Gates", gate_rows(outcomes))
+    print(f"written to {out}")
+
+
+def _print_table(title: str, rows: Rows) -> None:
+    if not sys.stdout.isatty():
+        print(plain_table(rows))
+        return
+    table = Table(title=title)
+    for k, name in enumerate(rows[0]):
+        table.add_column(name, justify="left" if k == 0 else "right")
+    for row in rows[1:]:
+        table.add_row(*row, style=_STYLES.get(row[0].split()[0], ""))
+    Console().print(table)
+
+
+def plain_table(rows: Rows) -> str:
+    """Columns aligned with spaces; the first to the left, the others to the right."""
+    widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
+    lines = [
+        "  ".join(
+            cell.ljust(width) if k == 0 else cell.rjust(width)
+            for k, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in rows
+    ]
+    return "\n".join(line.rstrip() for line in lines)

@@ -1,0 +1,81 @@
+"""Validating a catalogue against spectroscopic redshifts, from files to a result."""
+
+from math import nan
+from pathlib import Path
+
+from photoz_run.science.redshift_distribution import Spikes, find_spikes, imprint
+from photoz_run.validation.breakdowns import break_down
+from photoz_run.validation.catalogue import Catalogue, read_catalogue
+from photoz_run.validation.findings import find
+from photoz_run.validation.metrics import Group, compare, distribution, measure
+from photoz_run.validation.overlap import repeatability
+from photoz_run.validation.pairs import Pairs, pair
+from photoz_run.validation.result import Comparison, Result
+from photoz_run.validation.settings import ValidationSettings
+from photoz_run.validation.specz import SpecSample, read_specz
+from photoz_run.validation.tables import Columns, read_columns
+
+
+def validate(path: Path, settings: ValidationSettings) -> tuple[Result, Pairs]:
+    """Validate the catalogue at ``path`` against the spec-z tables of ``settings``; also give the pairs.
+
+    Raises
+    ------
+    ConfigError
+        If columns or expressions do not fit the tables.
+    BadDataError
+        If a table cannot be read, holds no redshift, or the positions do not match.
+    """
+    specz = read_specz(settings.specz)
+    catalogue, repeats = read_catalogue(path, settings)
+    pairs = pair(catalogue, specz, settings.radius, settings.match_fraction_min)
+    return examine(catalogue, repeats, specz, pairs, settings), pairs
+
+
+def examine(
+    catalogue: Catalogue,
+    repeats: Columns,
+    specz: SpecSample,
+    pairs: Pairs,
+    settings: ValidationSettings,
+) -> Result:
+    """Compute every statistic of the pairs."""
+    n, estimates = measure(pairs.columns, settings.weight, seed=settings.seed)
+    overall = Group("all", "all", n, estimates)
+    breakdowns, notes = break_down(pairs.columns, specz, settings)
+    comparisons = [
+        Comparison(*compare(pairs.columns, other, settings.weight, settings.seed))
+        for other in catalogue.compare
+    ]
+    spikes = find_spikes(catalogue.columns["Z_PHOT"], overall["smad"].value)
+    return Result(
+        catalogue=str(catalogue.path),
+        rows=catalogue.rows,
+        repeated=catalogue.repeated,
+        specz=specz.counts,
+        counts=pairs.counts,
+        overall=overall,
+        spikes=spikes,
+        imprint=_imprint(spikes, settings.training_nz),
+        repeatability=repeatability(repeats),
+        distribution=distribution(
+            pairs.columns, catalogue.levels_Q, settings.weight, settings.seed
+        ),
+        comparisons=tuple(comparison for comparison in comparisons if comparison.group.n),
+        breakdowns=breakdowns,
+        findings=tuple(find(overall, breakdowns, spikes)),
+        notes=(
+            *notes,
+            *(
+                f"{c.group.label}: no galaxy has this redshift"
+                for c in comparisons
+                if not c.group.n
+            ),
+        ),
+    )
+
+
+def _imprint(spikes: Spikes, training: Path | None) -> tuple[float, float]:
+    if training is None:
+        return nan, nan
+    return imprint(spikes, read_columns([training], ["z"])["z"])

@@ -1,0 +1,57 @@
+"""Which code this is: the git commit it was started or built from."""
+
+import subprocess
+from functools import cache
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+"""The top of a checkout, where this is one: its ``pipeline`` folder is a source root."""
+RECORDED = Path(__file__).with_name("commit.txt")
+"""Written into the wheel when it is built (``deploy/record_commit.py``)."""
+LENGTH = 12
+SECONDS = 10
+
+
+@cache
+def program_commit() -> str:
+    """The commit of the running program: 12 characters, with ``+`` if files that git tracks were changed.
+
+    From a git checkout it is that of the checkout, else the one recorded when the package was built, else
+    ``unknown``.
+    """
+    return _checkout() or _recorded() or "unknown"
+
+
+def _checkout() -> str:
+    if not (ROOT / ".git").exists():
+        return ""
+    # Without locks: nothing of a checkout that others use is touched.
+    command = [
+        "git",
+        "--no-optional-locks",
+        "-C",
+        str(ROOT),
+        "status",
+        "--porcelain=v2",
+        "--branch",
+        "-uno",
+    ]
+    try:
+        said = subprocess.run(
+            command, capture_output=True, text=True, timeout=SECONDS, check=True
+        ).stdout
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    lines = said.splitlines()
+    commit = next(
+        (line.split()[2] for line in lines if line.startswith("# branch.oid ")), "(initial)"
+    )
+    changed = any(not line.startswith("#") for line in lines)
+    return "" if commit == "(initial)" else commit[:LENGTH] + "+" * changed
+
+
+def _recorded() -> str:
+    try:
+        return RECORDED.read_text().strip()
+    except OSError:
+        return ""

@@ -1,1 +1,0 @@
-"""The simulated survey: population, spectra, rendering, photometry, files. It imports nothing of run or models."""
