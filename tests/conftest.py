@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
 from photoz_models.session import PhotozModel
 from support.bundles import closed_form_bundle
 from support.tiles import Tile, make_tile

@@ -4,6 +4,7 @@ import inspect
 from pathlib import Path
 
 import pytest
+
 from photoz_run.cli.run import run as command
 from photoz_run.config import ClusterConfig, RunConfig, load_config
 from photoz_run.errors import ConfigError

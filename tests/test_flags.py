@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from photoz_run.flags import FLAGS, MAGNITUDE_BANDS, USER_BITS, bit, count, decode, mark
 
 

@@ -1,9 +1,29 @@
-"""What can be wrong with a model bundle or with a training set."""
+"""The root of the errors of photoz-run, and what can be wrong with a bundle, a training set or a document."""
 
 
-class BundleError(Exception):
-    """Raised when a model bundle, or the runtime under it, cannot be used; the message is one clear line."""
+class PhotozError(Exception):
+    """Base of every error that has an explanation; the message is one clear line.
+
+    ``exit_code`` is what a command tells the shell. Arguments are positional, so that an error
+    survives pickling between worker and driver.
+    """
+
+    exit_code: int = 1
 
 
-class TrainingError(Exception):
-    """Raised when a training set or a checkpoint cannot be used; the message is one clear line."""
+class BundleError(PhotozError):
+    """Raised when a model bundle, or the runtime under it, cannot be used."""
+
+    exit_code = 2
+
+
+class TrainingError(PhotozError):
+    """Raised when a training set or a checkpoint cannot be used."""
+
+    exit_code = 2
+
+
+class DocumentError(PhotozError):
+    """Raised when a document of the program does not fit its record."""
+
+    exit_code = 2

@@ -1,6 +1,7 @@
 """The exceptions of photoz-run, sorted by what the operator does next.
 
-    PhotozError
+    PhotozError           (photoz_models.errors)
+    ├── BundleError, TrainingError, DocumentError   as ConfigError; raised by photoz_models
     ├── ConfigError       fix the command line, the TOML file or the model; nothing was started
     │   └── ContractError     the model bundle cannot be used for this run
     ├── BadDataError      fix or replace the file named; its tile is quarantined at once
@@ -15,6 +16,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import IntEnum
 
+from photoz_models.errors import PhotozError as PhotozError
+
 
 class ExitCode(IntEnum):
     """What a command tells the shell."""
@@ -25,12 +28,6 @@ class ExitCode(IntEnum):
     QUARANTINED = 3
     GATE_FAILED = 4
     INTERRUPTED = 75
-
-
-class PhotozError(Exception):
-    """Base of every error that has an explanation; the message is one clear line."""
-
-    exit_code = ExitCode.INTERNAL
 
 
 class ConfigError(PhotozError):

@@ -10,9 +10,9 @@ from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+
 from photoz_models.contract import ModelContract
 from photoz_models.session import PhotozModel
-
 from photoz_run import flags
 from photoz_run.catalogue.provenance import InputFile, Provenance, tile_provenance
 from photoz_run.catalogue.table import tile_table

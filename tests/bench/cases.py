@@ -14,6 +14,8 @@ import numpy as np
 from astropy.coordinates import SkyCoord
 from astropy.io import fits
 from astropy.nddata import Cutout2D
+
+from bench.full_size import SHAPE_YX, make_tile
 from photoz_models.session import PhotozModel
 from photoz_run.catalogue.provenance import Provenance, input_files
 from photoz_run.config import RunConfig, load_config
@@ -23,8 +25,6 @@ from photoz_run.science.cutouts import stamp_start
 from photoz_run.survey.coadds import pixel_positions
 from photoz_run.survey.discovery import find_tiles
 from photoz_run.tile import BATCH, open_tile, predict, process_tile, stamp_rule
-
-from bench.full_size import SHAPE_YX, make_tile
 
 REPEATS = 5
 LOOPED = 400

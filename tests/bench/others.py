@@ -8,6 +8,7 @@ import fitsio
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+
 from photoz_run.simulation import geometry, render
 from photoz_run.simulation.scene import make_scene
 from photoz_run.simulation.settings import SimulationSettings

@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 import psutil
+
 from support.made_up_runs import strip
 
 TILES, ROWS = 200, 100_000

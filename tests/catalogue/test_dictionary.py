@@ -10,6 +10,7 @@ from astropy import units
 from click.testing import CliRunner
 from felis import Schema
 from felis.cli import cli
+
 from photoz_run import schema
 from photoz_run.catalogue.fits_cards import LONGEST
 from photoz_run.catalogue.table import dictionary_schema

@@ -15,6 +15,7 @@ from astropy.io import fits
 from astropy.table import Table
 from hypothesis import given
 from hypothesis import strategies as st
+
 from photoz_run.catalogue.fits_columns import text_widths
 from photoz_run.catalogue.fits_stream import write_hdu
 from photoz_run.catalogue.release_fits import write_release_fits

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from astropy.io import votable
 from astropy.table import Table
+
 from photoz_run.catalogue.fits_columns import text_widths
 from photoz_run.catalogue.release_parquet import write_release_parquet
 from photoz_run.errors import BadDataError, ConfigError

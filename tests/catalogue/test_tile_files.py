@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from astropy.io import fits
 from astropy.table import Table
+
 from photoz_run import schema
 from photoz_run.catalogue.provenance import (
     InputFile,

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from support.command_lines import in_document, in_shell, parse
 
 ROOT = Path(__file__).parents[2]

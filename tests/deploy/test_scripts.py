@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from support.command_lines import parse
 from support.runs import COMMAND, contents
 from support.tiles import make_tile

@@ -8,6 +8,7 @@ from pathlib import Path
 import dask
 import pytest
 import yaml
+
 from photoz_run.config import load_config
 from photoz_run.run.jobs import SYSTEMS, job_script
 

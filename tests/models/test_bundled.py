@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+
 from photoz_models import BUNDLED
 from photoz_models.golden import golden_inputs
 from photoz_models.session import PhotozModel

@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from pydantic import ValidationError
+
 from photoz_models.contract import QUANTILE_LEVELS, ModelContract
 from photoz_models.errors import BundleError
 from photoz_models.examples import Examples, split_examples
@@ -15,7 +17,6 @@ from photoz_models.inputs import Completion, Stretch, fit_scales
 from photoz_models.network import ARCHITECTURES, Architecture, PhotozNetwork, multiply_adds
 from photoz_models.session import PhotozModel
 from photoz_models.training import evaluate
-from pydantic import ValidationError
 from support.galaxies import toy_examples
 
 TINY = Architecture("tiny", stamp_size=12, stem=(8, 6, 2), widths=((16,), (16,)), dense=16)

@@ -7,6 +7,7 @@ import numpy as np
 import onnx
 import pytest
 from onnx import numpy_helper
+
 from photoz_models import session
 from photoz_models.contract import METADATA_KEY, QUANTILE_LEVELS, parse_contract, write_contract
 from photoz_models.errors import BundleError

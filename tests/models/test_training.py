@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from photoz_models.calibration import level_matrix
 from photoz_models.contract import QUANTILE_LEVELS
 from photoz_models.errors import TrainingError

@@ -8,6 +8,7 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
+
 from photoz_models.contract import QUANTILE_LEVELS, Training
 from photoz_models.errors import BundleError
 from photoz_models.golden import golden_inputs

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from support.photoz import make_survey, measure, photoz
 
 

@@ -10,6 +10,7 @@ import pytest
 from astropy.io import fits
 from hypothesis import given
 from hypothesis import strategies as st
+
 from photoz_run.errors import BadDataError, ConfigError
 from photoz_run.release import attach as attach_module
 from photoz_run.release.attach import attach

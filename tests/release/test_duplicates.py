@@ -7,6 +7,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from photoz_run.errors import ConfigError
 from photoz_run.flags import bit
 from photoz_run.release import duplicates

@@ -10,6 +10,7 @@ from astropy.io import fits
 from hats.pixel_math import compute_spatial_index
 from hypothesis import given
 from hypothesis import strategies as st
+
 from photoz_run.errors import ConfigError
 from photoz_run.flags import bit
 from photoz_run.records import Status

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from astropy.io import fits
+
 from photoz_run.errors import ConfigError
 from photoz_run.release.passthrough import pass_through
 from support.runs import in_process, options, tile_file

@@ -5,13 +5,14 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import qp
+from qp.metrics.concrete_metric_classes import CDELossMetric
+from qp.metrics.pit import PIT
+from scipy import stats
+
 from photoz_models.contract import QUANTILE_LEVELS
 from photoz_run.catalogue.pdf import LEAST_STEP, PdfWriter, moved_apart, quantile_levels
 from photoz_run.errors import BadDataError, ConfigError
 from photoz_run.science.calibration import pit
-from qp.metrics.concrete_metric_classes import CDELossMetric
-from qp.metrics.pit import PIT
-from scipy import stats
 
 LEVELS = np.array(QUANTILE_LEVELS)
 MIDDLE = QUANTILE_LEVELS.index(0.5)

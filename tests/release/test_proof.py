@@ -6,6 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from photoz_models.contract import QUANTILE_LEVELS
 from photoz_run.flags import bit
 from photoz_run.release.merge import INDEX

@@ -12,6 +12,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 from astropy.io import fits
+
 from photoz_run.cli import extras
 from photoz_run.release import assemble
 from support.bundles import closed_form_bundle

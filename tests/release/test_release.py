@@ -15,6 +15,7 @@ from astropy.coordinates import SkyCoord
 from astropy.io import fits
 from hats.io.validation import is_valid_collection
 from mocpy import MOC
+
 from photoz_run.validation.catalogue import read_catalogue
 from photoz_run.validation.settings import SpecSettings, ValidationSettings
 from support.photoz import AGAIN, EMPTY, FIELD, OTHER, photoz

@@ -9,6 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+
 from photoz_run.records import Status
 from photoz_run.release import verify as verify_module
 from photoz_run.release.progress import Progress

@@ -10,6 +10,7 @@ import onnx
 import pyarrow.parquet as pq
 import pytest
 from onnx import numpy_helper
+
 from support.bundles import closed_form_bundle
 from support.runs import command, in_process, options, outcome, tile_file
 from support.tiles import (

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+
 from photoz_run.records import tile_group
 from support.bundles import closed_form
 from support.runs import (

@@ -17,6 +17,7 @@ import pytest
 from distributed import Client, LocalCluster, Nanny, Scheduler, SpecCluster
 from distributed.diagnostics.plugin import SchedulerPlugin
 from distributed.security import Security
+
 from photoz_run.config import ClusterConfig, RunConfig, load_config
 from photoz_run.errors import ConfigError
 from photoz_run.records import Status

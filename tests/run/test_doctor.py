@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from photoz_models.session import PhotozModel
 from photoz_run.run import doctor, machine, trials
 from photoz_run.run.doctor import Verdict

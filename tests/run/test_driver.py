@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 from distributed import Client, get_worker
 from distributed.security import Security
+
 from photoz_models.session import available_threads
 from photoz_run.errors import BadDataError, InterruptedRunError, OutputError, TransientError
 from photoz_run.records import Status, TileOutcome

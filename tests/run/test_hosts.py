@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from photoz_run.config import RunConfig
 from photoz_run.errors import ContractError, OutputError
 from photoz_run.records import Status, TileOutcome, TileRef

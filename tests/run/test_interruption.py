@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 import pytest
+
 from photoz_run.errors import InterruptedRunError, PhotozError
 from photoz_run.run.interruption import HANDLED, interruptible
 from support.runs import options, start_command

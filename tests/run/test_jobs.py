@@ -8,6 +8,7 @@ from pathlib import Path
 import dask
 import pytest
 from distributed.cli.dask_worker import main as dask_worker
+
 from photoz_run.cli.run import main
 from photoz_run.config import ClusterConfig
 from photoz_run.errors import ConfigError

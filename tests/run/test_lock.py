@@ -14,6 +14,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+
 from photoz_run.errors import ConfigError, InterruptedRunError
 from photoz_run.run import lock, worker
 from photoz_run.run.lock import RunLock, find_holder, holders, lock_name

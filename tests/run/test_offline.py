@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from photoz_run.errors import ConfigError
 from photoz_run.run.offline import CACHES, keep_caches_local
 from support.runs import COMMAND, contents, options

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from astropy.io import fits
 from astropy.wcs import WCS
+
 from photoz_run.flags import bit, decode
 from support.runs import command, options, tile_file
 

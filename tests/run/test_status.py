@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from photoz_run.cli.photoz import main
 from photoz_run.records import Failure, Status, TileOutcome
 from photoz_run.run.lock import RunLock

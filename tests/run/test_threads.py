@@ -4,6 +4,7 @@ import os
 
 import pyarrow as pa
 import pytest
+
 from photoz_models.session import available_threads
 from photoz_run.run.cluster import local_client
 

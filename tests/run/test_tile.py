@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from astropy.io import fits
+
 from photoz_models import BUNDLED
 from photoz_models.session import PhotozModel
 from photoz_run import tile as tile_module

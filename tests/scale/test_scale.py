@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+
 from photoz_run.run.status import read_status
 from support.many_tiles import stub_tiles
 from support.runs import files, options, start_command

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy import stats
+
 from photoz_run.science.calibration import cde_loss, pit, uniformity
 from photoz_run.science.statistics import normalised_residual, point_statistics, sigma_iqr
-from scipy import stats
 
 
 @pytest.fixture(scope="module")

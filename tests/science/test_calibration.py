@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import integrate, stats
+
 from photoz_run.errors import BadDataError
 from photoz_run.science.calibration import cde_loss, pinball_loss, pit, uniformity
-from scipy import integrate, stats
 
 LEVELS = np.array([0.025, 0.16, 0.5, 0.84, 0.975])
 CI = settings(derandomize=True, deadline=None, max_examples=30)

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+
 from photoz_run.science.cutouts import cut_stamps, stamp_start
 from support.tiles import cutout
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from photoz_run.science.intervals import quantile_at
 
 LEVELS = np.array([0.025, 0.16, 0.5, 0.84, 0.975])

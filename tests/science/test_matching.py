@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from photoz_run.errors import BadDataError
 from photoz_run.science.matching import match_positions
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from photoz_run.science.redshift_distribution import find_spikes, imprint, smooth_without_centre
 
 SCATTER = 0.016

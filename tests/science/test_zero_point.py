@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from photoz_run.science.zero_point import FAINTEST, FEWEST, aperture_magnitudes, offset
 
 

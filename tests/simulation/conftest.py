@@ -1,6 +1,7 @@
 """Simulated tiles that several tests look at and nobody changes."""
 
 import pytest
+
 from support.simulation import Written, write_tile
 
 

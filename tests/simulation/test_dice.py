@@ -3,6 +3,7 @@
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
+
 from photoz_run.simulation.dice import Dice, keys
 from photoz_run.simulation.rows import take
 

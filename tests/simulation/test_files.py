@@ -6,6 +6,7 @@ import subprocess
 import numpy as np
 import pytest
 from astropy.io import fits
+
 from photoz_run.simulation import catalogue
 from photoz_run.survey.discovery import find_tiles
 from photoz_run.survey.names import parse_file_name

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from photoz_run.errors import ConfigError
 from photoz_run.simulation import geometry
 from photoz_run.simulation.geometry import Cell

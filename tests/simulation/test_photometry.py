@@ -8,6 +8,7 @@ import pytest
 import sep
 from astropy.io import fits
 from astropy.wcs import WCS
+
 from photoz_run.simulation import conditions, geometry, photometry, scene
 from photoz_run.simulation.settings import SimulationSettings
 

@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 from astropy.io import fits
-from photoz_run.simulation import cosmology, geometry
-from photoz_run.survey.release import DR4
 from sklearn.linear_model import RidgeCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import PolynomialFeatures, StandardScaler
+
+from photoz_run.simulation import cosmology, geometry
+from photoz_run.survey.release import DR4
 from support.simulation import write_tile
 
 BANDS = DR4.magnitude_suffixes

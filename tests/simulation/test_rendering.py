@@ -3,6 +3,7 @@
 import galsim
 import numpy as np
 import pytest
+
 from photoz_run.simulation import galaxies, geometry, luminosity, mixtures, render, scene, spectra
 from photoz_run.simulation.dice import Dice, keys
 from photoz_run.simulation.rows import take

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from astropy.cosmology import FlatLambdaCDM
+
 from photoz_run.simulation import cosmology, luminosity, spectra
 
 

@@ -7,12 +7,13 @@ import pyarrow.parquet as pq
 import pytest
 import typer
 from astropy.io import fits
+from typer.testing import CliRunner
+
 from photoz_run.cli.simulate import simulate
 from photoz_run.errors import ConfigError
 from photoz_run.simulation.settings import SimulationSettings
 from photoz_run.simulation.survey import simulate_survey
 from support.simulation import write_tile
-from typer.testing import CliRunner
 
 SMALL = {"size": 300, "density": 40.0, "release": "DR4.0", "seed": 5}
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from support.crash import Hold
 from support.runs import COMMAND, command, contents, options
 from support.slurm import Slurm, two_nodes

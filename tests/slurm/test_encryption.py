@@ -9,6 +9,7 @@ import psutil
 import pytest
 from distributed import Client
 from distributed.security import Security
+
 from support.slurm_runs import TILES
 
 pytestmark = pytest.mark.slurm

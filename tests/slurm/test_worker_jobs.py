@@ -3,6 +3,7 @@
 import time
 
 import pytest
+
 from support.crash import variables
 from support.runs import outcome
 from support.slurm_runs import TILES

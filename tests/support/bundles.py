@@ -7,6 +7,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
+
 from photoz_models.contract import (
     IMAGE_BANDS,
     MAGNITUDE_BANDS,

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 import typer
+
 from photoz_run.cli import photoz, run
 from photoz_run.cli.console import spread
 

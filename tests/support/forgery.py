@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from astropy.io import fits
+
 from photoz_run.catalogue.fits_stream import write_hdu
 from photoz_run.release.folder import write_sums
 

@@ -1,6 +1,7 @@
 """Random labelled galaxies whose redshift can be learnt from colour and, better, from colour and size."""
 
 import numpy as np
+
 from photoz_models.examples import Examples, SetFacts
 
 BANDS = ("u", "g", "r", "i", "Z", "Y", "J", "H", "Ks")

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
+
 from photoz_run import flags
 from photoz_run.catalogue.provenance import InputFile, Provenance, inputs_digest, tile_provenance
 from photoz_run.catalogue.table import dictionary_schema

@@ -9,6 +9,7 @@ import tracemalloc
 from pathlib import Path
 
 import pyarrow as pa
+
 from photoz_run.catalogue import fits_stream
 from photoz_run.catalogue.release_parquet import write_release_parquet
 from photoz_run.release import duplicates, merge

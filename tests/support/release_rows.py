@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+
 from photoz_run.catalogue.provenance import Provenance
 from photoz_run.catalogue.release_fits import write_release_fits
 from photoz_run.catalogue.release_parquet import write_release_parquet

@@ -13,6 +13,7 @@ from typing import Any
 import dask
 import pytest
 from distributed import Client, LocalCluster
+
 from photoz_run.cli.run import main
 from photoz_run.config import RunConfig
 from photoz_run.records import tile_group

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 from astropy.io import fits
+
 from photoz_run.simulation.settings import SimulationSettings
 from photoz_run.simulation.tile import SimulatedTile, simulate_tile
 from photoz_run.survey.names import catalogue_name, image_name

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, Self
 
 from photoz_run.records import tile_group
-
 from support.crash import Hold
 from support.runs import COMMAND, contents
 from support.slurm import Job, Slurm, wait

@@ -7,6 +7,7 @@ import fitsio
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+
 from photoz_run.records import tile_group
 
 TILES = {

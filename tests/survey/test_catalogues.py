@@ -8,6 +8,7 @@ import fitsio
 import numpy as np
 import pytest
 from astropy.io import fits
+
 from photoz_run.errors import BadDataError, ConfigError
 from photoz_run.flags import decode
 from photoz_run.records import StampRule

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 from astropy.wcs import WCS
+
 from photoz_run.errors import BadDataError
 from photoz_run.flags import bit
 from photoz_run.records import StampRule

@@ -4,6 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from astropy.io import fits
+
 from photoz_run.catalogue.table import further_column
 from photoz_run.errors import BadDataError
 from photoz_run.schema import Column

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from photoz_run.errors import ConfigError
 from photoz_run.survey.discovery import expand_tiles, find_tiles
 

@@ -8,6 +8,7 @@ import fitsio
 import numpy as np
 import pytest
 from astropy.io import fits
+
 from photoz_run.errors import BadDataError, ConfigError, TransientError
 from photoz_run.science.cutouts import stamp_start
 from photoz_run.survey.images import open_image

@@ -5,6 +5,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+
 from photoz_run.errors import BadDataError
 from photoz_run.flags import bit
 from photoz_run.records import Sources

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from photoz_run.errors import ConfigError
 from photoz_run.survey.names import (
     FileName,

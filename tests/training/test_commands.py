@@ -6,6 +6,8 @@ import fitsio
 import numpy as np
 import pytest
 import typer
+from typer.testing import CliRunner
+
 from photoz_models.examples import load_examples, save_examples
 from photoz_models.session import PhotozModel
 from photoz_run.cli.extras import need
@@ -15,7 +17,6 @@ from photoz_run.errors import BadDataError, ConfigError, ContractError
 from support.bundles import closed_form_bundle
 from support.galaxies import toy_examples
 from support.tiles import make_tile
-from typer.testing import CliRunner
 
 train_app = typer.Typer()
 train_app.command()(train)

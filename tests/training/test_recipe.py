@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+
 from photoz_models.examples import save_examples, split_examples
 from photoz_models.network import ARCHITECTURES
 from photoz_models.session import PhotozModel

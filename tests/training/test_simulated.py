@@ -7,6 +7,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import typer
+from typer.testing import CliRunner
+
 from photoz_models.examples import load_examples, save_examples, split_examples
 from photoz_models.training import Settings
 from photoz_run.cli.simulate import simulate
@@ -20,7 +22,6 @@ from photoz_run.training import bound
 from photoz_run.training.least_noise import pixels_under
 from photoz_run.training.simulated import STRUCTURE_FILE, simulate_set, structure_table
 from support.galaxies import toy_examples
-from typer.testing import CliRunner
 
 SMALL = SimulationSettings(size=500, density=60, release="DR4.0", seed=8)
 

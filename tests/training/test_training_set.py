@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from astropy.io import fits
+
 from photoz_models.contract import IMAGE_BANDS
 from photoz_run.config import RunConfig
 from photoz_run.errors import BadDataError

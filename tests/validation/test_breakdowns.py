@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from photoz_run import flags
 from photoz_run.errors import ConfigError
 from photoz_run.science.statistics import normalised_residual, smad

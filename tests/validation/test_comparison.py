@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from photoz_run.science.calibration import cde_loss_terms, pinball_loss_terms
 from photoz_run.science.statistics import normalised_residual, smad
 from photoz_run.validation.metrics import compare, distribution, measure

@@ -6,10 +6,11 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import typer
+from typer.testing import CliRunner
+
 from photoz_run.cli.validate import validate
 from photoz_run.errors import ConfigError
 from support.validation import gama, survey, write_fits, write_run
-from typer.testing import CliRunner
 
 GATES = """
 [gates]

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from photoz_run.simulation.settings import SimulationSettings
 from photoz_run.simulation.tile import simulate_tile
 from photoz_run.validation.catalogue import take

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from photoz_run.errors import BadDataError, ConfigError
 from photoz_run.validation.catalogue import read_catalogue
 from photoz_run.validation.pairs import pair

@@ -11,11 +11,12 @@ import matplotlib.image
 import numpy as np
 import pytest
 import typer
+from typer.testing import CliRunner
+
 from photoz_run.cli.validate import validate
 from photoz_run.validation.metrics import Estimate
 from photoz_run.validation.rows import format_estimate
 from support.validation import gama, survey, write_fits, write_parquet, write_run
-from typer.testing import CliRunner
 
 PROBE = """<script>addEventListener("load", () => {
   const images = [...document.images];

@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+
 from photoz_run.errors import BadDataError, ConfigError
 from photoz_run.records import tile_group
 from photoz_run.validation.catalogue import read_catalogue

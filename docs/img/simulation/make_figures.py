@@ -13,11 +13,12 @@ from astropy.io import fits
 from astropy.visualization import make_lupton_rgb
 from matplotlib import pyplot as plt
 from numpy.typing import NDArray
+from PIL import Image
+
 from photoz_run.simulation import cosmology
 from photoz_run.simulation.settings import SimulationSettings
 from photoz_run.simulation.tile import SimulatedTile, simulate_tile
 from photoz_run.survey.names import image_name
-from PIL import Image
 
 HERE = Path(__file__).parent
 SETTINGS = SimulationSettings(size=2400, density=10, release="DR4.0", seed=20)

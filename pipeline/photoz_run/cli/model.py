@@ -8,10 +8,10 @@ import typer
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
     from photoz_models.contract import ModelContract
     from photoz_models.examples import Examples, Split
     from photoz_models.session import PhotozModel
-
     from photoz_run.training.comparison import Row
 
 app = typer.Typer(no_args_is_help=True, help="Model bundles: show, verify, compare, wrap.")
@@ -70,7 +70,6 @@ def compare(
     """Set bundles side by side on galaxies that none of them was trained on: SMAD, bias, coverage, cost."""
     from photoz_models.errors import BundleError, TrainingError
     from photoz_models.examples import load_examples
-
     from photoz_run.errors import ConfigError
     from photoz_run.training.comparison import as_json, as_markdown, as_page, compare_bundles
 
@@ -94,7 +93,6 @@ def _training_part(folder: Path, bundle: Path) -> "tuple[Examples, Split]":
     """The set in ``folder`` that ``bundle`` was trained on, and how it was split."""
     from photoz_models.examples import load_examples, split_examples
     from photoz_models.session import PhotozModel
-
     from photoz_run.cli.extras import need
     from photoz_run.errors import ConfigError
 
@@ -150,7 +148,6 @@ def wrap(
     from photoz_models.errors import BundleError
     from photoz_models.wrap import WrapSpec
     from photoz_models.wrap import wrap as wrap_graph
-
     from photoz_run.errors import ConfigError
 
     try:
@@ -169,7 +166,6 @@ def _load(bundle: Path, provider: str) -> "PhotozModel":
 
     from photoz_models.errors import BundleError
     from photoz_models.session import PhotozModel, Provider
-
     from photoz_run.errors import ConfigError, ContractError
 
     if provider not in ("auto", "cpu", "cuda"):

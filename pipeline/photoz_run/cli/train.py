@@ -105,7 +105,6 @@ def train(
     from photoz_models.errors import BundleError, TrainingError
     from photoz_models.examples import load_examples, save_examples
     from photoz_models.training import Settings, on_gpu
-
     from photoz_run.errors import ConfigError
     from photoz_run.training.recipe import Recipe, make_bundle, plot_losses
 
@@ -202,7 +201,6 @@ def _from_survey(
     columns: tuple[str, str, str, str | None],
 ) -> "Examples":
     from photoz_models.contract import IMAGE_BANDS, MAGNITUDE_BANDS
-
     from photoz_run.config import RunConfig
     from photoz_run.errors import ConfigError
     from photoz_run.survey.discovery import find_tiles
@@ -237,8 +235,8 @@ def _from_survey(
 
 def _from_table(table: Path, bands: str, z: str, simulated: bool) -> "Examples":
     import numpy as np
-    from photoz_models.examples import Examples, SetFacts
 
+    from photoz_models.examples import Examples, SetFacts
     from photoz_run.errors import ConfigError
     from photoz_run.validation.tables import read_columns
 

@@ -15,8 +15,8 @@ from pathlib import Path
 import dask
 from distributed import Client, LocalCluster
 from distributed.security import Security
-from photoz_models.session import available_threads
 
+from photoz_models.session import available_threads
 from photoz_run.config import ClusterConfig, RunConfig
 from photoz_run.errors import ConfigError, OutputError
 from photoz_run.run.jobs import SYSTEMS, job_settings, processes, start_jobs

@@ -11,7 +11,6 @@ from shutil import which
 
 from photoz_models.errors import BundleError
 from photoz_models.session import Provider, available_threads, check_runtime
-
 from photoz_run import __version__
 from photoz_run.config import BUNDLED_MODEL
 from photoz_run.errors import PhotozError

@@ -6,7 +6,6 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from photoz_models.session import PhotozModel
-
 from photoz_run import __version__
 from photoz_run.catalogue.provenance import Provenance, input_files, inputs_digest
 from photoz_run.config import RunConfig

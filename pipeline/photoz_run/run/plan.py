@@ -10,7 +10,6 @@ from photoz_models import BUNDLED
 from photoz_models.contract import ModelContract
 from photoz_models.errors import BundleError
 from photoz_models.session import PhotozModel, Provider
-
 from photoz_run import schema
 from photoz_run.catalogue.table import QUANTILES
 from photoz_run.config import RunConfig

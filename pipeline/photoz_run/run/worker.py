@@ -13,7 +13,6 @@ from functools import lru_cache
 from pathlib import Path
 
 from photoz_models.session import PhotozModel, Provider, available_threads
-
 from photoz_run import __version__
 from photoz_run.catalogue.provenance import InputFile, Provenance, input_files, inputs_digest
 from photoz_run.config import RunConfig

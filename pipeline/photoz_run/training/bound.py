@@ -13,12 +13,12 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
+
 from photoz_models.contract import MAGNITUDE_BANDS, QUANTILE_LEVELS
 from photoz_models.examples import Examples, Split
 from photoz_models.export import seal
 from photoz_models.network import Architecture
 from photoz_models.training import Settings, evaluate, train
-
 from photoz_run.errors import ConfigError
 from photoz_run.training.comparison import BLIND_BOUND, BOUND, Row, measure
 from photoz_run.training.simulated import CLUMPS, STRUCTURE_FILE

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+
 from photoz_models.errors import BundleError, TrainingError
 from photoz_models.examples import Examples, split_examples
 from photoz_models.golden import Outputs
 from photoz_models.session import PhotozModel
-
 from photoz_run.errors import ConfigError
 from photoz_run.science.statistics import (
     Floats,

@@ -5,14 +5,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from photoz_models.contract import split_columns
-from photoz_models.examples import Examples, Split
 from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.impute import SimpleImputer
 from sklearn.neural_network import MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from photoz_models.contract import split_columns
+from photoz_models.examples import Examples, Split
 from photoz_run.science.statistics import normalised_residual, smad
 from photoz_run.training.comparison import Row, measure
 

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
+
 from photoz_models.contract import QUANTILE_LEVELS, ModelContract, join_columns, split_columns
 from photoz_models.examples import Examples, Split, SplitName, split_examples
 from photoz_models.export import Label, SealedNetwork, export, seal
 from photoz_models.network import ARCHITECTURES, Architecture, PhotozNetwork
 from photoz_models.smoothing import smooth_redshifts
 from photoz_models.training import Epoch, Settings, evaluate, train
-
 from photoz_run.errors import ConfigError
 from photoz_run.training.comparison import measure
 from photoz_run.version import program_commit

@@ -11,9 +11,9 @@ from tempfile import TemporaryDirectory, TemporaryFile
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+
 from photoz_models.contract import IMAGE_BANDS, MAGNITUDE_BANDS
 from photoz_models.examples import Examples, save_examples
-
 from photoz_run.config import RunConfig
 from photoz_run.simulation.conditions import EXTINCTION_PER_EBV, Observation, observe
 from photoz_run.simulation.geometry import cell_of_tile

@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+
 from photoz_models.contract import SEEING, join_columns
 from photoz_models.examples import Examples, SetFacts
-
 from photoz_run.config import RunConfig
 from photoz_run.errors import BadDataError, context
 from photoz_run.records import Sources, StampRule, TileRef

@@ -1,0 +1,101 @@
+"""Documents: JSON files that are records, read and written in one way.
+
+A record is a frozen dataclass that inherits from `Record`. What is read is checked strictly: a text
+is no number, a list is no mapping, and a field that the record does not have is refused.
+"""
+
+import json
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from photoz_models.errors import DocumentError
+
+T = TypeVar("T")
+
+_UNKNOWN = ("unexpected_keyword_argument", "extra_forbidden")
+"""What pydantic calls a field that a record does not have."""
+
+_MISSING = ("missing", "missing_argument")
+"""What it calls a field that the document does not have."""
+
+_ADAPTERS: dict[type[Any], TypeAdapter[Any]] = {}
+"""Made once for each record: that takes longer than reading a document."""
+
+
+class Record:
+    """Base of the dataclasses that are documents, and of those within them."""
+
+    __pydantic_config__: ClassVar[Any] = {"extra": "forbid", "strict": True}
+
+
+def read_document(kind: type[T], path: Path) -> T:
+    """The document in ``path``, as a record of ``kind``.
+
+    Raises
+    ------
+    DocumentError
+        If the file cannot be read or does not fit; the message names the file and the field.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise DocumentError(f"{path} cannot be read: {error.strerror}") from error
+    return parse_document(kind, content, str(path))
+
+
+def parse_document(kind: type[T], content: str | bytes, where: str) -> T:
+    """The record of ``kind`` in JSON text; ``where`` names the document in messages.
+
+    A document of a newer version has a higher number in its field ``schema`` than ``kind.SCHEMA``.
+
+    Raises
+    ------
+    DocumentError
+        If it is no JSON or does not fit, with the field that does not.
+    """
+    try:
+        return _adapter(kind).validate_json(content)
+    except ValidationError as error:
+        raise DocumentError(f"{where}: {_problem(kind, error, content)}") from error
+
+
+def document_text(document: object) -> str:
+    """The document as JSON text, fields in the order of the record; NaN is refused."""
+    content = _adapter(type(document)).dump_python(document, mode="json")
+    return json.dumps(content, indent=1, allow_nan=False) + "\n"
+
+
+def _adapter(kind: type[T]) -> TypeAdapter[T]:
+    if kind not in _ADAPTERS:
+        _ADAPTERS[kind] = TypeAdapter(kind)
+    return _ADAPTERS[kind]
+
+
+def _problem(kind: type[Any], error: ValidationError, content: str | bytes) -> str:
+    newest = getattr(kind, "SCHEMA", None)
+    schema = _schema(content)
+    if newest is not None and schema > newest:
+        return (
+            f"written by a newer version of photoz-run (schema {schema}, this one reads"
+            f" {newest}); install that version"
+        )
+    first = error.errors(include_url=False)[0]
+    field = ".".join(str(part) for part in first["loc"])
+    if first["type"] in _UNKNOWN:
+        return f"field {field} is not known to this version of photoz-run"
+    if first["type"] in _MISSING:
+        return f"field {field} is missing"
+    if not field:
+        return f"is no document of photoz-run: {first['msg']}"
+    return f"field {field}: {first['msg']} (it is {first['input']!r:.60})"
+
+
+def _schema(content: str | bytes) -> int:
+    """The number in the field ``schema``, 0 without one."""
+    try:
+        schema = json.loads(content).get("schema")
+    except (ValueError, AttributeError):
+        return 0
+    return schema if isinstance(schema, int) else 0
