@@ -8,7 +8,7 @@ WORK=${WORK:-build/training}
 BIN=$BIN WORK=$WORK OUT="$WORK/hybrid.onnx" sh deploy/train-bundled.sh
 if ! [ -e "$WORK/test/structure.parquet" ]; then
     rm -rf "$WORK/test"
-    "$BIN/photoz" simulate "$WORK/test" --stamps --tiles 1200 --size 1000 --density 10 --release DR4.0 --seed 2027
+    "$BIN/photoz" simulate "$WORK/test" --stamps --tiles 1200 --size 1000 --density 10 --data-release DR4.0 --seed 2027
 fi
 for NETWORK in magnitudes4 magnitudes9 images hybrid-z; do
     case $NETWORK in

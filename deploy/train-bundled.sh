@@ -9,7 +9,7 @@ mkdir -p "$WORK"
 
 if ! [ -e "$WORK/set/structure.parquet" ]; then
     rm -rf "$WORK/set"
-    "$BIN/photoz" simulate "$WORK/set" --stamps --tiles 5000 --size 1250 --density 10 --release DR4.0 --seed 2026
+    "$BIN/photoz" simulate "$WORK/set" --stamps --tiles 5000 --size 1250 --density 10 --data-release DR4.0 --seed 2026
 fi
 "$BIN/photoz" train --set "$WORK/set" --network hybrid --epochs 10 --split tile --seed 1 \
     --checkpoints "$WORK/checkpoints" --loss-plot "$WORK/hybrid-loss.png" --version 4 --out "$OUT"

@@ -46,4 +46,4 @@ def dr5_tile(tmp_path_factory) -> Tile:
 
 @pytest.fixture(scope="session")
 def dr4_tile(tmp_path_factory) -> Tile:
-    return make_tile(tmp_path_factory.mktemp("dr4"), release="DR4.0")
+    return make_tile(tmp_path_factory.mktemp("dr4"), data_release="DR4.0")

@@ -18,7 +18,7 @@ BUNDLED_MODEL = "hybrid-sim"
 """The name that stands for the shipped bundle (trained on simulations: not for science)."""
 
 _RESULT_FIELDS = (
-    "release",
+    "data_release",
     "select",
     "formats",
     "keep",
@@ -91,7 +91,7 @@ class RunConfig(BaseModel):
     model: str = Field(
         default=BUNDLED_MODEL, description="a bundle's path, or the name of a shipped bundle"
     )
-    release: str | None = Field(
+    data_release: str | None = Field(
         default=None, description="DR4, DR4.0, DR5 ...; recognised from the names if absent"
     )
     select: str = Field(

@@ -28,10 +28,13 @@ class BandFiles:
 
 @dataclass(frozen=True)
 class TileRef:
-    """Where one tile lies; ``release`` is DR4 or DR5. Image bands are named as in the file names (DR5 has i and i2)."""
+    """Where one tile lies; ``data_release`` is DR4 or DR5.
+
+    Image bands are named as in the file names (DR5 has i and i2).
+    """
 
     tile: str
-    release: str
+    data_release: str
     catalogue: Path | None
     images: Mapping[str, BandFiles]
 

@@ -170,7 +170,7 @@ def open_tile(ref: TileRef, rule: StampRule, config: RunConfig) -> Iterator[Open
             table = MagnitudeTable(
                 config.magnitudes, config.magnitudes_by, config.magnitudes_radius
             )
-            suffixes = magnitude_suffixes(ref.release, rule.magnitude_bands, coadds.i_images)
+            suffixes = magnitude_suffixes(ref.data_release, rule.magnitude_bands, coadds.i_images)
             sources, counts = join_magnitudes(sources, table, suffixes, rule.magnitude_bands)
         outside = coadds.count_outside(sources)
         if outside > OUTSIDE_FRACTION * len(sources):

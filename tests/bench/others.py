@@ -64,7 +64,7 @@ def million_pairs(seed: int = 1) -> float:
 
 def rendered_galaxies_per_second() -> float:
     """Galaxies with r < 20.5 rendered in four bands per second, on as many pixels as their stamps have."""
-    settings = SimulationSettings(size=2000, density=20, release="DR4.0", seed=5)
+    settings = SimulationSettings(size=2000, density=20, data_release="DR4.0", seed=5)
     light = make_scene(settings, geometry.cell_of_tile(0, settings)).galaxy_light
     n = len(light.angle_N)
     column_N = np.full(n, 18.0) + 40.0 * np.arange(n)

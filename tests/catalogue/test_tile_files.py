@@ -150,7 +150,7 @@ def test_columns_carry_unit_ucd_and_description_in_both_formats(written):
 
 def test_no_card_is_continued_however_long_a_text(tmp_path):
     long = replace(RUN, model="it's " * 30, model_training="Größe " * 20)
-    ref = replace(REF, release="x" * 67)
+    ref = replace(REF, data_release="x" * 67)
     write_tile(table(), tmp_path, REF.tile, ("fits",), tile_provenance(long, ref, INPUTS))
     with (tmp_path / "KIDS_0.0_-31.2.fits").open("rb") as file:
         assert b"CONTINUE" not in file.read()

@@ -189,7 +189,7 @@ def test_nothing_but_clear_lines_is_said(spoiled):
 
 def test_a_mended_tile_is_measured_by_the_next_start(tmp_path, bundle, monkeypatch):
     folder, out = tmp_path / "data", tmp_path / "out"
-    tile = make_tile(folder, release="DR4.0")
+    tile = make_tile(folder, data_release="DR4.0")
     good = tile.image("g").read_bytes()
     truncate(tile.image("g"), 0.5)
     assert in_process(monkeypatch, options(folder, bundle, out)) == 3
@@ -239,8 +239,8 @@ WRONG = {
         ["--model", "nothing.onnx"],
         "model nothing.onnx: no such file, and no shipped model of this name",
     ),
-    "other release": (["--release", "DR5"], "DR5"),
-    "unknown release": (["--release", "DR9"], "release 'DR9' is not known"),
+    "other release": (["--data-release", "DR5"], "DR5"),
+    "unknown release": (["--data-release", "DR9"], "release 'DR9' is not known"),
     "formats": (["--formats", "parquet,csv"], "'csv'"),
     "formats without parquet": (["--formats", "fits"], "formats must include parquet"),
     "no workers": (["--workers", "0"], "workers: MIN:MAX needs MIN <= MAX and MAX of at least 1"),
@@ -390,7 +390,7 @@ def test_a_damaged_manifest_is_refused(arguments, tmp_path, monkeypatch, capsys)
 
 
 def test_json_of_a_run_with_quarantined_tiles_says_so(tmp_path, bundle, monkeypatch, capsys):
-    tile = make_tile(tmp_path / "data", release="DR4.0")
+    tile = make_tile(tmp_path / "data", data_release="DR4.0")
     truncate(tile.image("g"), 0.5)
     assert in_process(monkeypatch, options(tile.folder, bundle, tmp_path / "out", "--json")) == 3
     summary = json.loads(capsys.readouterr().out)

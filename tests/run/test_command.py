@@ -420,7 +420,7 @@ def test_help_is_there_at_once_and_names_every_option(monkeypatch):
     for option in (
         "--tiles",
         "--data",
-        "--release",
+        "--data-release",
         "--model",
         "--out",
         "--select",

@@ -86,7 +86,7 @@ class Run:
     """What a dispatcher made of it."""
 
     last: dict[str, TileOutcome]
-    released: list[str]
+    readmitted: list[str]
     avoided: set[str]
     """Hosts that were avoided at the end."""
     most_avoided: int
@@ -103,9 +103,9 @@ def measure(answers: Answers, tiles: list[str]) -> Run:
     tasks = [
         TileTask(TileRef(tile, "DR5", None, {}), config, Path("model"), None, 1) for tile in tiles
     ]
-    released: list[str] = []
-    dispatcher = Dispatcher(tasks, lambda _: None, released.append)
-    run = Run({}, released, set(), 0, Counter())
+    readmitted: list[str] = []
+    dispatcher = Dispatcher(tasks, lambda _: None, readmitted.append)
+    run = Run({}, readmitted, set(), 0, Counter())
     genuine = answers.submit
 
     def submit(*arguments, **options):
@@ -179,7 +179,7 @@ def test_without_bad_tiles_a_host_that_fails_everything_is_avoided_after_a_few(s
 def test_what_is_measured_again_is_no_longer_quarantined(survey):
     answers, tiles = survey
     run = measure(answers, tiles)
-    again = Counter(run.released)
+    again = Counter(run.readmitted)
     assert all(number == 1 for number in again.values())
     for tile in tiles:
         if run.last[tile].status is Status.DONE and any(
@@ -199,7 +199,7 @@ def test_a_few_tiles_that_only_a_failing_host_saw_get_a_second_opinion_at_the_en
     answers = Answers(["black", "sound"], {"black": "quarantine"}, set(), random.Random(1))
     run = measure(answers, names(2))
     assert {one.status for one in run.last.values()} == {Status.DONE}
-    assert len(run.released) == 1
+    assert len(run.readmitted) == 1
 
 
 def test_pauses_double_for_a_tile_and_for_the_worker_on_which_it_stumbles(monkeypatch):

@@ -113,7 +113,7 @@ def test_retry_releases_what_it_is_told_and_the_next_run_measures_it(
         make_tile(tmp_path / "data", name, products=("sci",))
     capsys.readouterr()
     photoz(monkeypatch, "retry", tmp_path / "out", "--tiles", BAD[0])
-    assert "1 of 2 quarantined tiles released" in capsys.readouterr().out
+    assert "1 of 2 quarantined tiles readmitted" in capsys.readouterr().out
     assert read_status(tmp_path / "out").tiles["PENDING"] == 1
     photoz(monkeypatch, "retry", tmp_path / "out")
     assert in_process(monkeypatch, arguments) == 0

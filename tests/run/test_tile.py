@@ -210,7 +210,7 @@ def padded(stamps_NCHW, magnitudes_NB, size):
 
 
 def test_a_source_without_pixels_or_magnitudes_keeps_its_row_without_redshift(model, tmp_path):
-    tile = make_tile(tmp_path / "data", release="DR4.0")
+    tile = make_tile(tmp_path / "data", data_release="DR4.0")
 
     def spoil(rows):
         rows["RAJ2000"][0] = 181.0
@@ -241,7 +241,7 @@ def test_a_redshift_at_the_end_of_the_range_is_said(dr5_tile, tmp_path):
 
 
 def test_beyond_a_domain_distance_of_one_it_is_extrapolation(model, tmp_path):
-    tile = make_tile(tmp_path / "data", release="DR4.0")
+    tile = make_tile(tmp_path / "data", data_release="DR4.0")
 
     def redden(rows):
         for row, distance in ((10, 1.1), (11, 0.9)):
@@ -256,7 +256,7 @@ def test_beyond_a_domain_distance_of_one_it_is_extrapolation(model, tmp_path):
 
 
 def test_a_missing_band_can_be_gone_without(model, tmp_path):
-    tile = make_tile(tmp_path / "data", release="DR4.0", bands=("u", "r", "i"))
+    tile = make_tile(tmp_path / "data", data_release="DR4.0", bands=("u", "r", "i"))
     with pytest.raises(BadDataError, match="the tile has no g coadd"):
         measure(tile, model, tmp_path / "out")
     rows, _ = measure(tile, model, tmp_path / "out", missing_band="flag")
@@ -270,7 +270,7 @@ def test_a_missing_band_can_be_gone_without(model, tmp_path):
 
 
 def test_a_kept_column_carries_unit_and_description_of_its_catalogue(model, tmp_path):
-    tile = make_tile(tmp_path / "data", release="DR4.0")
+    tile = make_tile(tmp_path / "data", data_release="DR4.0")
     with fits.open(tile.catalogue, mode="update") as hdus:
         number = hdus[1].columns.names.index("MAG_AUTO") + 1
         hdus[1].header[f"TUNIT{number}"] = "mag"
@@ -286,7 +286,7 @@ def test_a_kept_column_carries_unit_and_description_of_its_catalogue(model, tmp_
 
 
 def test_nothing_to_do_is_a_result(model, tmp_path):
-    tile = make_tile(tmp_path / "data", release="DR4.0")
+    tile = make_tile(tmp_path / "data", data_release="DR4.0")
     rows, result = measure(tile, model, tmp_path / "out", select="MAG_AUTO_CALIB < 2")
     assert (rows, result.rows_in, result.rows_out, dict(result.files)) == ({}, 0, 0, {})
     change_rows(tile.catalogue, lambda rows: rows[:0].copy())
@@ -315,7 +315,7 @@ def moved_away(rows):
 def test_pixels_and_catalogue_that_do_not_belong_together_are_refused(
     model, tmp_path, spoil, complaint
 ):
-    tile = make_tile(tmp_path / "data", release="DR4.0")
+    tile = make_tile(tmp_path / "data", data_release="DR4.0")
     spoil(tile)
     with pytest.raises(BadDataError, match=complaint):
         measure(tile, model, tmp_path / "out")

@@ -8,9 +8,9 @@ import pytest
 from astropy.io import fits
 
 from photoz_run.simulation import catalogue
+from photoz_run.survey.data_release import DR4, DR5, find_data_release
 from photoz_run.survey.discovery import find_tiles
 from photoz_run.survey.names import parse_file_name
-from photoz_run.survey.release import DR4, DR5, release_facts
 from support.simulation import write_tile
 
 
@@ -75,7 +75,7 @@ def test_dr5_has_two_sets_of_i_columns_and_one_extinction(small_dr5):
 def test_catalogue_header_and_coadds_agree_on_dmag(written, request):
     tile = request.getfixturevalue(written)
     header = fits.getheader(tile.catalogue)
-    for band in release_facts(tile.settings.release).image_bands:
+    for band in find_data_release(tile.settings.data_release).image_bands:
         assert header[f"DMAG_{band.upper()}"] == fits.getheader(tile.image(band, "sci"))["DMAG"]
 
 
@@ -124,7 +124,7 @@ def test_pixels_without_data_have_no_weight_and_bad_columns_are_flagged(tile_dr4
 
 
 def test_saturated_stars_are_flagged_and_have_halos(tmp_path):
-    tile = write_tile(tmp_path, 2, size=2000, density=1, release="DR4.0", seed=1)
+    tile = write_tile(tmp_path, 2, size=2000, density=1, data_release="DR4.0", seed=1)
     sci, msk = (fits.getdata(tile.image("r", product)) for product in ("sci", "msk"))
     saturated = (msk & 2) > 0
     assert saturated.sum() > 20
@@ -162,7 +162,7 @@ def test_a_strip_without_near_infrared_is_masked_in_the_bits_of_the_release(tmp_
                 index,
                 size=300,
                 density=1,
-                release=release,
+                data_release=release,
                 products=(),
             )
             table = tile.table
@@ -177,7 +177,13 @@ def test_the_trail_lies_where_the_mask_says(tmp_path):
     """Along the sources masked by hand runs a bright line; across it there is sky."""
     tiles = (
         write_tile(
-            tmp_path / str(seed), 0, size=2000, density=1, release="DR4.0", seed=seed, products=()
+            tmp_path / str(seed),
+            0,
+            size=2000,
+            density=1,
+            data_release="DR4.0",
+            seed=seed,
+            products=(),
         )
         for seed in range(1, 30)
     )
@@ -188,7 +194,7 @@ def test_the_trail_lies_where_the_mask_says(tmp_path):
     )
     seed = next(masked).settings.seed
     tile = write_tile(
-        tmp_path, 0, size=2000, density=1, release="DR4.0", seed=seed, products=("sci",)
+        tmp_path, 0, size=2000, density=1, data_release="DR4.0", seed=seed, products=("sci",)
     )
     manual = (tile.table["MASK"] & MANUAL) > 0
     x, y = tile.table["Xpos"][manual] - 1, tile.table["Ypos"][manual] - 1

@@ -147,7 +147,7 @@ def test_bright_stars_and_galaxies_are_told_apart(tile_dr4):
 
 
 def test_close_objects_become_one_source_with_the_light_of_both():
-    settings = SimulationSettings(size=600, density=100, release="DR4.0")
+    settings = SimulationSettings(size=600, density=100, data_release="DR4.0")
     cell = geometry.cell_of_tile(0, settings)
     everything = scene.make_scene(settings, cell)
     sources = photometry.measure(

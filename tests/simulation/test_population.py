@@ -8,7 +8,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 
 from photoz_run.simulation import cosmology, geometry
-from photoz_run.survey.release import DR4
+from photoz_run.survey.data_release import DR4
 from support.simulation import write_tile
 
 BANDS = DR4.magnitude_suffixes
@@ -27,7 +27,7 @@ def sample(tmp_path_factory):
     parts, area = [], 0.0
     for index in range(TILES):
         tile = write_tile(
-            folder, index, products=(), size=3000, density=DENSITY, release="DR4.0", seed=11
+            folder, index, products=(), size=3000, density=DENSITY, data_release="DR4.0", seed=11
         )
         table = tile.table
         total = table["MAG_AUTO"] + fits.getval(tile.catalogue, "DMAG_R") - table["EXTINCTION_r"]

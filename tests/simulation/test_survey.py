@@ -68,7 +68,7 @@ def test_truth_has_a_row_for_every_source_of_every_catalogue(survey):
 def test_spectroscopy_looks_like_gama(tmp_path):
     made = [
         write_tile(
-            tmp_path / str(k), k, products=(), size=2000, density=40, release="DR4.0", seed=9
+            tmp_path / str(k), k, products=(), size=2000, density=40, data_release="DR4.0", seed=9
         )
         for k in range(3)
     ]

@@ -22,12 +22,12 @@ class Written:
     made: SimulatedTile
 
     def image(self, band: str, product: str) -> Path:
-        return self.folder / image_name(self.settings.release, self.made.tile, band, product)
+        return self.folder / image_name(self.settings.data_release, self.made.tile, band, product)
 
     @property
     def catalogue(self) -> Path:
         return self.folder / catalogue_name(
-            self.settings.release, self.made.tile, self.settings.facts.band_list
+            self.settings.data_release, self.made.tile, self.settings.facts.band_list
         )
 
     @property

@@ -55,7 +55,7 @@ class Tile:
 
     folder: Path
     name: str
-    release: str
+    data_release: str
     compression: str
     id_N: NDArray[np.str_]
     ra_N: NDArray[np.float64]
@@ -67,11 +67,11 @@ class Tile:
 
     @property
     def stem(self) -> str:
-        return f"KiDS_{self.release}_{self.name.removeprefix('KIDS_')}"
+        return f"KiDS_{self.data_release}_{self.name.removeprefix('KIDS_')}"
 
     @property
     def catalogue(self) -> Path:
-        bands = "ugri1i2ZYJHKs" if self.release.startswith("DR5") else "ugriZYJHKs"
+        bands = "ugri1i2ZYJHKs" if self.data_release.startswith("DR5") else "ugriZYJHKs"
         return self.folder / f"{self.stem}_{bands}_cat.fits"
 
     def image(self, band: str, product: str = "sci") -> Path:
@@ -81,7 +81,7 @@ class Tile:
 def make_tile(
     folder: Path,
     name: str = "KIDS_180.0_-0.5",
-    release: str = "DR5.0",
+    data_release: str = "DR5.0",
     *,
     number: int = 40,
     seed: int = 1,
@@ -95,7 +95,7 @@ def make_tile(
     """Write a tile into ``folder``: coadds of ``bands`` with their products, and the catalogue."""
     folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(seed)
-    dr5 = release.startswith("DR5")
+    dr5 = data_release.startswith("DR5")
     ra0, dec0 = (float(part) for part in name.split("_")[1:])
     ra_N, dec_N = _positions(rng, ra0, dec0, number)
     magnitudes = _magnitudes(rng, number, dr5)
@@ -103,9 +103,11 @@ def make_tile(
         b: (a + rng.normal(0, 0.02, number)).astype(np.float32) for b, a in EXTINCTION.items()
     }
     id_N = np.array(
-        [f"KiDSDR{release[2]} J{name[5:].replace('_', ' ')}.{k:04d}" for k in range(number)]
+        [f"KiDSDR{data_release[2]} J{name[5:].replace('_', ' ')}.{k:04d}" for k in range(number)]
     )
-    tile = Tile(folder, name, release, compression, id_N, ra_N, dec_N, magnitudes, extinction, dmag)
+    tile = Tile(
+        folder, name, data_release, compression, id_N, ra_N, dec_N, magnitudes, extinction, dmag
+    )
     for band in bands or (("u", "g", "r", "i", "i2") if dr5 else OPTICAL):
         header = wcs_header(band, ra0, dec0, wcs, rotation) | {
             "DMAG": dmag[band],
@@ -316,7 +318,7 @@ def _paint(rng: np.random.Generator, tile: Tile, band: str, wcs: WCS) -> dict[st
     x_N, y_N = wcs.all_world2pix(tile.ra_N, tile.dec_N, 0)
     suffix = (
         band
-        if not tile.release.startswith("DR5") or band[0] != "i"
+        if not tile.data_release.startswith("DR5") or band[0] != "i"
         else {"i": "i1", "i2": "i2"}[band]
     )
     flux_N = 10 ** (-0.4 * (tile.magnitudes[suffix] - tile.dmag[band] + tile.extinction[band[0]]))

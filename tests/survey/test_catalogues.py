@@ -13,8 +13,8 @@ from photoz_run.errors import BadDataError, ConfigError
 from photoz_run.flags import decode
 from photoz_run.records import StampRule
 from photoz_run.survey.catalogues import count_rows, read_sources
+from photoz_run.survey.data_release import DR4, DR5
 from photoz_run.survey.discovery import find_tiles
-from photoz_run.survey.release import DR4, DR5
 from support.tiles import (
     NINE,
     Tile,
@@ -44,7 +44,7 @@ def tile(request, dr4_tile, dr5_tile) -> Tile:
 @pytest.fixture
 def own_tile(tmp_path) -> Tile:
     """A tile without coadds, to be spoiled."""
-    return make_tile(tmp_path, release="DR4.0", bands=("r",))
+    return make_tile(tmp_path, data_release="DR4.0", bands=("r",))
 
 
 def test_all_sources_come_once_in_order_of_position(tile):
@@ -60,7 +60,7 @@ def test_all_sources_come_once_in_order_of_position(tile):
 def test_magnitudes_are_those_of_the_release_with_codes_missing(tile):
     sources = read(tile)
     order = np.argsort(tile.dec_N, kind="stable")
-    expected_NB = catalogue_magnitudes(tile, SUFFIXES[tile.release])[order]
+    expected_NB = catalogue_magnitudes(tile, SUFFIXES[tile.data_release])[order]
     np.testing.assert_array_equal(sources.magnitudes_NB, expected_NB)
     assert np.isnan(expected_NB).sum() == 4
     for n in range(len(sources)):
@@ -73,7 +73,7 @@ def test_magnitudes_are_those_of_the_release_with_codes_missing(tile):
 
 
 def test_the_order_of_rows_in_the_file_does_not_matter(tile, tmp_path):
-    copy = make_tile(tmp_path, release=tile.release, bands=("r",))
+    copy = make_tile(tmp_path, release=tile.data_release, bands=("r",))
     change_rows(copy.catalogue, lambda rows: rows[::-1].copy())
     one, other = read(tile), read(copy)
     np.testing.assert_array_equal(one.id_N, other.id_N)
@@ -126,7 +126,7 @@ def test_each_condition_of_the_bright_sample_counts(own_tile, fault):
 
 def test_the_bright_sample_is_its_definition_written_out(tile):
     rows = fitsio.read(tile.catalogue, ext=1)
-    valid = np.isfinite(catalogue_magnitudes(tile, SUFFIXES[tile.release])).all(axis=1)
+    valid = np.isfinite(catalogue_magnitudes(tile, SUFFIXES[tile.data_release])).all(axis=1)
     total = rows["MAG_AUTO"] + tile.dmag["r"] - rows["EXTINCTION_r"]
     bright = (
         (total < 20)
@@ -157,7 +157,7 @@ def test_masked_bits_are_those_of_the_release():
 @pytest.mark.parametrize("k", range(15))
 def test_each_mask_bit_masks_as_its_release_says(tmp_path, k):
     for release, facts in (("DR4.0", DR4), ("DR5.0", DR5)):
-        tile = make_tile(tmp_path / release, release=release, bands=("r",), number=5)
+        tile = make_tile(tmp_path / release, data_release=release, bands=("r",), number=5)
 
         def spoil(rows):
             rows["MASK"] = 0

@@ -100,7 +100,7 @@ def test_the_distortions_of_these_tiles_matter(tmp_path):
 
 @pytest.mark.parametrize("compression", [".fz", ".gz"])
 def test_compressed_tiles_give_the_same_stamps(tmp_path, dr4_tile, compression):
-    packed = make_tile(tmp_path, release="DR4.0", compression=compression)
+    packed = make_tile(tmp_path, data_release="DR4.0", compression=compression)
     one, other = stamps_of(dr4_tile), stamps_of(packed)
     np.testing.assert_array_equal(one.flux_NCHW, other.flux_NCHW)
     np.testing.assert_array_equal(one.flags_N, other.flags_N)
@@ -189,7 +189,7 @@ def test_weight_and_flag_images_are_optional(tmp_path):
 
 @pytest.mark.parametrize("bad_value", [0.0, -1.0, np.nan])
 def test_weight_that_is_not_positive_makes_a_pixel_unusable(tmp_path, bad_value):
-    tile = make_tile(tmp_path, release="DR4.0", products=("sci", "wei"))
+    tile = make_tile(tmp_path, data_release="DR4.0", products=("sci", "wei"))
     set_pixels(tile.image("g", "wei"), lambda _: bad_value)
     found = stamps_of(tile)
     assert np.isnan(found.flux_NCHW[:, 1]).all()
@@ -371,7 +371,7 @@ SPOILED = {
 @pytest.mark.parametrize("fault", SPOILED)
 def test_a_spoiled_coadd_is_refused_by_name_and_reason(tmp_path, fault):
     spoil, complaint = SPOILED[fault]
-    tile = make_tile(tmp_path, release="DR4.0")
+    tile = make_tile(tmp_path, data_release="DR4.0")
     spoil(tile)
     with pytest.raises(BadDataError, match=complaint) as refused:
         stamps_of(tile)
@@ -379,7 +379,7 @@ def test_a_spoiled_coadd_is_refused_by_name_and_reason(tmp_path, fault):
 
 
 def test_dmag_stands_in_the_coadd_or_in_the_catalogue_or_is_refused(tmp_path):
-    tile = make_tile(tmp_path, release="DR4.0")
+    tile = make_tile(tmp_path, data_release="DR4.0")
     before = stamps_of(tile).flux_NCHW
     for band in ("u", "g", "r", "i"):
         set_cards(tile.image(band), DMAG=None)
@@ -405,7 +405,7 @@ def test_dmag_stands_in_the_coadd_or_in_the_catalogue_or_is_refused(tmp_path):
 
 
 def test_a_source_off_the_coadds_keeps_its_row_and_is_said_to_have_no_pixels(tmp_path):
-    tile = make_tile(tmp_path, release="DR4.0")
+    tile = make_tile(tmp_path, data_release="DR4.0")
 
     def move(rows):
         rows["RAJ2000"][:4] = [181.0, 0.0, 179.99, 180.0]
@@ -424,7 +424,7 @@ def test_a_source_off_the_coadds_keeps_its_row_and_is_said_to_have_no_pixels(tmp
 
 @pytest.mark.parametrize("kind", ["CD", "SIP", "TPV"])
 def test_no_place_far_off_is_projected_onto_the_image(tmp_path, kind):
-    tile = make_tile(tmp_path, release="DR4.0", wcs=kind)
+    tile = make_tile(tmp_path, data_release="DR4.0", wcs=kind)
     rng = np.random.default_rng(4)
     ra_N, dec_N = rng.uniform(0, 360, 500), np.degrees(np.arcsin(rng.uniform(-1, 1, 500)))
     near_ra_N, near_dec_N = 180 + rng.uniform(-3, 3, 500), -0.5 + rng.uniform(-3, 3, 500)
@@ -439,7 +439,7 @@ def test_no_place_far_off_is_projected_onto_the_image(tmp_path, kind):
 
 @pytest.mark.parametrize(("x", "y"), [(-3, 100), (FAR, 100), (100, -3), (100, FAR), (100, 100)])
 def test_a_source_counts_as_outside_just_beyond_every_edge(tmp_path, x, y):
-    tile = make_tile(tmp_path, release="DR4.0", number=5)
+    tile = make_tile(tmp_path, data_release="DR4.0", number=5)
     height, width = SHAPES["r"]
     place = (width + 2 if x == FAR else x, height + 2 if y == FAR else y)
     ra, dec = WCS(read_image(tile.image("r"))[1]).all_pix2world(*place, 0)

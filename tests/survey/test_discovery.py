@@ -27,7 +27,7 @@ def test_a_tile_is_put_together_from_its_files(tmp_path):
     )
     touch(tmp_path / "deep" / "er", *names, *dr5("180.0_-0.5", "ugri1i2ZYJHKs_cat.fits"))
     ref = find_tiles([tmp_path])["KIDS_180.0_-0.5"]
-    assert ref.release == "DR5"
+    assert ref.data_release == "DR5"
     assert ref.catalogue.name == "KiDS_DR5.0_180.0_-0.5_ugri1i2ZYJHKs_cat.fits"
     assert list(ref.images) == ["r", "i", "i2"]
     assert ref.images["r"].wei.name.endswith("r_wei.fits")
@@ -99,7 +99,7 @@ def test_the_release_wide_catalogue_and_the_detection_image_are_no_tile(tmp_path
 
 def test_two_releases_need_a_word_and_then_only_that_one_is_seen(tmp_path):
     touch(tmp_path, *dr5("180.0_-0.5", "r_sci.fits"), "KiDS_DR4.0_9.0_-31.2_r_sci.fits")
-    with pytest.raises(ConfigError, match="DR4 and DR5; say which with --release"):
+    with pytest.raises(ConfigError, match="DR4 and DR5; say which with --data-release"):
         find_tiles([tmp_path])
     assert list(find_tiles([tmp_path], "DR5")) == ["KIDS_180.0_-0.5"]
     assert list(find_tiles([tmp_path], "DR4")) == ["KIDS_9.0_-31.2"]

@@ -58,7 +58,7 @@ def test_a_table_of_magnitudes_becomes_a_bundle(tmp_path):
 
 
 def test_tiles_and_specz_become_a_kept_set_and_too_few_pairs_are_refused(tmp_path):
-    tile = make_tile(tmp_path / "survey", release="DR4.0", number=60)
+    tile = make_tile(tmp_path / "survey", data_release="DR4.0", number=60)
     with fitsio.FITS(tmp_path / "gama.fits", "rw") as fits:
         quality = np.where(np.arange(60) < 50, 4, 2).astype("i4")
         fits.write(

@@ -23,7 +23,7 @@ from photoz_run.training.least_noise import pixels_under
 from photoz_run.training.simulated import STRUCTURE_FILE, simulate_set, structure_table
 from support.galaxies import toy_examples
 
-SMALL = SimulationSettings(size=500, density=60, release="DR4.0", seed=8)
+SMALL = SimulationSettings(size=500, density=60, data_release="DR4.0", seed=8)
 
 app = typer.Typer()
 app.command()(simulate)
@@ -59,7 +59,7 @@ def test_the_bytes_do_not_depend_on_the_number_of_processes(folder, tmp_path):
         500,
         "--density",
         60,
-        "--release",
+        "--data-release",
         "DR4.0",
         "--seed",
         8,
@@ -81,7 +81,7 @@ def test_the_bytes_do_not_depend_on_the_number_of_processes(folder, tmp_path):
 def test_tiles_too_small_to_hold_a_galaxy_are_passed_over(tmp_path):
     with pytest.raises(BadDataError, match="no selected source has a spec-z"):
         simulate_set(
-            SimulationSettings(size=200, density=0.01, release="DR4.0"),
+            SimulationSettings(size=200, density=0.01, data_release="DR4.0"),
             2,
             tmp_path,
             1,

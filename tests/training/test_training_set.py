@@ -56,7 +56,7 @@ def test_the_seeing_of_the_coadds_stands_beside_the_magnitudes_where_a_header_kn
     np.testing.assert_array_equal(
         examples.magnitudes_NB[:, 9:], np.tile(expected_S, (len(examples), 1))
     )
-    silent = make_tile(tmp_path, release="DR4.0")
+    silent = make_tile(tmp_path, data_release="DR4.0")
     fits.delval(silent.image("g"), "PSF_FWHM")
     blind = built(silent, redshifts)
     assert blind.facts.magnitude_bands == (*NINE, "seeing_u", "seeing_r", "seeing_i")

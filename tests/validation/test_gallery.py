@@ -13,7 +13,7 @@ from support.validation import survey
 @pytest.fixture(scope="module")
 def tile(tmp_path_factory):
     folder = tmp_path_factory.mktemp("tile")
-    settings = SimulationSettings(size=400, density=30, release="DR4.0", seed=1)
+    settings = SimulationSettings(size=400, density=30, data_release="DR4.0", seed=1)
     return folder, simulate_tile(settings, 0, folder, products=("sci",))
 
 

@@ -21,8 +21,8 @@ from photoz_run.simulation.tile import SimulatedTile, simulate_tile
 from photoz_run.survey.names import image_name
 
 HERE = Path(__file__).parent
-SETTINGS = SimulationSettings(size=2400, density=10, release="DR4.0", seed=20)
-POPULATION = SimulationSettings(size=3000, density=30, release="DR4.0", seed=21)
+SETTINGS = SimulationSettings(size=2400, density=10, data_release="DR4.0", seed=20)
+POPULATION = SimulationSettings(size=3000, density=30, data_release="DR4.0", seed=21)
 RED, BLUE = "#b2182b", "#2166ac"
 
 

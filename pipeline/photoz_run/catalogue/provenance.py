@@ -50,7 +50,7 @@ def tile_provenance(run: Provenance, ref: TileRef, files: Sequence[InputFile]) -
     return {
         **{key: str(value) for key, value in asdict(run).items()},
         "tile": ref.tile,
-        "release": ref.release,
+        "release": ref.data_release,
         "inputs_digest": inputs_digest(files),
         "inputs": json.dumps([{"name": file.name, "bytes": file.bytes} for file in files]),
     }

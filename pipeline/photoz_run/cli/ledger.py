@@ -1,4 +1,4 @@
-"""``photoz status`` and ``photoz retry``: look at a run, and release its quarantined tiles."""
+"""``photoz status`` and ``photoz retry``: look at a run, and readmit its quarantined tiles."""
 
 import json
 from pathlib import Path
@@ -47,10 +47,10 @@ def retry(
     run: Annotated[Path, typer.Argument(help="Run directory.")],
     tiles: Annotated[
         list[str] | None,
-        typer.Option(help="Quarantined tiles to release (default: all).", metavar="SPEC..."),
+        typer.Option(help="Quarantined tiles to readmit (default: all).", metavar="SPEC..."),
     ] = None,
 ) -> None:
-    """Release quarantined tiles of the run in RUN; the next `photoz-run` measures them again.
+    """Readmit quarantined tiles of the run in RUN; the next `photoz-run` measures them again.
 
     Example: photoz retry my-run --tiles 'KIDS_18*'
     """
@@ -61,11 +61,11 @@ def retry(
     directory = RunDirectory(run)
     read_json(directory.manifest)
     bad = [tile for tile, one in directory.outcomes().items() if one.status is Status.QUARANTINED]
-    released = expand_tiles(tiles, bad) if tiles and bad else bad
-    for tile in released:
-        directory.release(tile)
+    readmitted = expand_tiles(tiles, bad) if tiles and bad else bad
+    for tile in readmitted:
+        directory.readmit(tile)
     typer.echo(
-        f"{len(released)} of {len(bad)} quarantined tiles released; start the run again to measure them"
+        f"{len(readmitted)} of {len(bad)} quarantined tiles readmitted; start the run again to measure them"
     )
 
 

@@ -35,7 +35,7 @@ def run(
         str | None,
         typer.Option(help="Model bundle: a path, or a shipped name (default: hybrid-sim)."),
     ] = None,
-    release: Annotated[
+    data_release: Annotated[
         str | None, typer.Option(help="DR4 or DR5 (default: from the file names).")
     ] = None,
     select: Annotated[
@@ -153,7 +153,7 @@ def run(
         "data": data or None,
         "out": out,
         "model": model,
-        "release": release,
+        "data_release": data_release,
         "select": select,
         "formats": formats.split(",") if formats else None,
         "keep": keep or None,

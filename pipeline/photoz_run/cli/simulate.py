@@ -13,7 +13,9 @@ def simulate(
     density: Annotated[
         float, typer.Option(help="Number of galaxies with r < 20.5 relative to the real sky.")
     ] = 20.0,
-    release: Annotated[str, typer.Option(help="File layout: DR4.0, DR4.1 or DR5.0.")] = "DR5.0",
+    data_release: Annotated[
+        str, typer.Option(help="File layout: DR4.0, DR4.1 or DR5.0.")
+    ] = "DR5.0",
     seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 1,
     full_size: Annotated[
         bool, typer.Option("--full-size", help="Real tiles: 18600 pixels, real density.")
@@ -41,7 +43,7 @@ def simulate(
 
     if full_size:
         size, density = FULL_SIZE, 1.0
-    settings = SimulationSettings(size=size, density=density, release=release, seed=seed)
+    settings = SimulationSettings(size=size, density=density, data_release=data_release, seed=seed)
     jobs = len(os.sched_getaffinity(0)) if jobs is None else jobs
     check(settings, tiles, out, jobs)
     console = Console()

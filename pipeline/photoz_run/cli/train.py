@@ -67,7 +67,7 @@ def train(
     select: Annotated[
         str, typer.Option(help="bright, all, or an expression over catalogue columns.")
     ] = "bright",
-    release: Annotated[
+    data_release: Annotated[
         str | None, typer.Option(help="DR4 or DR5 (default: from the file names).")
     ] = None,
     epochs: Annotated[int, typer.Option(min=1, help="Epochs at most.")] = 60,
@@ -133,7 +133,7 @@ def train(
             examples = _from_table(table, bands, z, simulated)
         else:
             assert specz is not None
-            examples = _from_survey(data or [], release, select, specz, (ra, dec, z, quality))
+            examples = _from_survey(data or [], data_release, select, specz, (ra, dec, z, quality))
         if keep_set is not None:
             save_examples(examples, keep_set)
         typer.echo(f"{len(examples):,} galaxies of {examples.facts.name}")
@@ -195,7 +195,7 @@ class EpochLines:
 
 def _from_survey(
     data: list[Path],
-    release: str | None,
+    data_release: str | None,
     select: str,
     specz: Path,
     columns: tuple[str, str, str, str | None],
@@ -219,11 +219,13 @@ def _from_survey(
         raise ConfigError("no survey: give --data DIR with the tiles that --specz covers")
     ra, dec, z, quality = columns
     sample = read_specz([SpecSettings(file=specz, ra=ra, dec=dec, z=z, quality=quality)])
-    tiles = list(find_tiles(data, release).values())
+    tiles = list(find_tiles(data, data_release).values())
     rule = training_rule(IMAGE_BANDS, MAGNITUDE_BANDS)
-    config = RunConfig(tiles=("all",), data=tuple(data), out=Path(), release=release, select=select)
+    config = RunConfig(
+        tiles=("all",), data=tuple(data), out=Path(), data_release=data_release, select=select
+    )
     simulated = any(is_simulated(ref) for ref in tiles)
-    facts = set_facts(f"{', '.join(sample.sources)} x {tiles[0].release}", simulated, rule)
+    facts = set_facts(f"{', '.join(sample.sources)} x {tiles[0].data_release}", simulated, rule)
     parts = []
     for part, _ in build_training_set(
         tiles, Redshifts(sample.ra_M, sample.dec_M, sample.z_M), rule, config, facts

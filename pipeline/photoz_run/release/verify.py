@@ -56,7 +56,7 @@ from photoz_run.release.proof.statements import (
 )
 from photoz_run.release.proof.streams import parquet_rows, partitions
 from photoz_run.release.provenance import SCHEMA
-from photoz_run.survey.release import release_facts
+from photoz_run.survey.data_release import find_data_release
 
 NEEDED = (
     "name",
@@ -256,7 +256,9 @@ def _copies(opened: Opened, fields: pa.Schema, stack: ExitStack) -> Iterator[_Be
 
 def _limits(opened: Opened, fields: pa.Schema) -> Limits:
     z_min, z_max = opened.made["model"]["redshift_range"]
-    bits = max(len(release_facts(release).mask_bits) for release in opened.made["input_releases"])
+    bits = max(
+        len(find_data_release(release).mask_bits) for release in opened.made["input_releases"]
+    )
     return Limits(
         z_min, z_max, bits, tuple(quantile_levels(fields)) if QUANTILES in fields.names else ()
     )

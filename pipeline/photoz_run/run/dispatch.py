@@ -55,7 +55,7 @@ class Running:
 class Dispatcher:
     """Hands out tasks to the workers of a client; `outcomes` yields how each tile ended.
 
-    ``say`` is told what an operator should know, ``release`` which quarantined tile is measured again. For
+    ``say`` is told what an operator should know, ``readmit`` which quarantined tile is measured again. For
     ``patience`` seconds a host that refuses is not taken for all: others may be about to start.
     """
 
@@ -63,7 +63,7 @@ class Dispatcher:
         self,
         tasks: Sequence[TileTask],
         say: Callable[[str], None],
-        release: Callable[[str], None],
+        readmit: Callable[[str], None],
         patience: float = 0.0,
     ) -> None:
         self._waiting = deque(tasks)
@@ -80,7 +80,7 @@ class Dispatcher:
         self._due: dict[str, float] = {}
         self._stumbles: Counter[str] = Counter()
         self.say = say
-        self._release = release
+        self._readmit = readmit
         self._patience = patience
         self._refused_since: float | None = None
 
@@ -186,7 +186,7 @@ class Dispatcher:
         for tile in self._hosts.judge(living, last):
             if tile in self._quarantined:
                 self._waiting.appendleft(self._quarantined.pop(tile))
-                self._release(tile)
+                self._readmit(tile)
         avoided = self._hosts.avoided(living)
         for host in sorted(avoided.keys() - self._avoided.keys()):
             self.say(f"host {host} gets no tiles for now: {avoided[host]}")

@@ -58,7 +58,7 @@ def measure(
 ) -> dict[str, TileOutcome]:
     """Measure every task on the workers of the run; how each tile ended."""
     directory = RunDirectory(config.out)
-    dispatcher = Dispatcher(tasks, progress.say, directory.release, patience(config.cluster))
+    dispatcher = Dispatcher(tasks, progress.say, directory.readmit, patience(config.cluster))
     outcomes: dict[str, TileOutcome] = {}
     done = Counter(rows=0, bytes=0)
     start = time.monotonic()

@@ -154,7 +154,7 @@ class RunDirectory:
         write_json(folder / name, asdict(outcome))
         (other / name).unlink(missing_ok=True)
 
-    def release(self, tile: str) -> None:
+    def readmit(self, tile: str) -> None:
         """Forget that ``tile`` is quarantined."""
         (self.quarantine / tile_group(tile) / f"{tile}.json").unlink(missing_ok=True)
 

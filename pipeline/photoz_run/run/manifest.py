@@ -49,7 +49,7 @@ def make_manifest(
             input_files([config.magnitudes] if config.magnitudes else [])
         ),
         "provider": model.provider,
-        "release": sorted({ref.release for ref in tiles.values()}),
+        "release": sorted({ref.data_release for ref in tiles.values()}),
         "tiles": sorted(tiles),
         "inputs_digests": {tile: inputs_digest(files) for tile, files in inputs.items()},
         "inputs": inputs,

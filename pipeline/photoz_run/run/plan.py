@@ -18,8 +18,8 @@ from photoz_run.records import TileRef
 from photoz_run.science.selection import names_in
 from photoz_run.survey.catalogues import DERIVED, column_names, read_sources
 from photoz_run.survey.coadds import tile_dmag
+from photoz_run.survey.data_release import I_EPOCH_IMAGES
 from photoz_run.survey.discovery import expand_tiles, find_tiles
-from photoz_run.survey.release import I_EPOCH_IMAGES
 from photoz_run.tile import pixel_policy, stamp_rule
 
 COLUMN_NAMES = {*schema.BY_NAME, QUANTILES}
@@ -40,7 +40,7 @@ class TilePlan:
 
 def find_run_tiles(config: RunConfig) -> dict[str, TileRef]:
     """The tiles of a run by name, in order of name; `ConfigError` if a name or a folder is wrong."""
-    known = find_tiles(config.data, config.release)
+    known = find_tiles(config.data, config.data_release)
     return {tile: known[tile] for tile in expand_tiles(config.tiles, known)}
 
 
@@ -151,7 +151,7 @@ def _lacks(ref: TileRef, contract: ModelContract) -> tuple[str, ...]:
         for name in _wanted(band, contract):
             files = ref.images.get(name)
             # DR4 has one epoch of i: the absence of a second is no lack.
-            if files is None and not (name == "i2" and ref.release == "DR4"):
+            if files is None and not (name == "i2" and ref.data_release == "DR4"):
                 lacks.append(f"{name} sci")
             elif files is not None:
                 lacks += [

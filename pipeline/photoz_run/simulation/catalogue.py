@@ -15,7 +15,7 @@ from photoz_run.simulation.geometry import Cell
 from photoz_run.simulation.photometry import FLOOR, STAR, Measured
 from photoz_run.simulation.scene import Scene
 from photoz_run.simulation.settings import SimulationSettings
-from photoz_run.survey.release import Release
+from photoz_run.survey.data_release import DataRelease
 
 Floats = NDArray[np.float64]
 Columns = dict[str, NDArray[Any]]
@@ -30,7 +30,7 @@ BRIGHT_HALO = 12.5
 """Magnitude of the stars whose halos count as bright."""
 
 
-def epoch_suffixes(facts: Release) -> dict[str, str]:
+def epoch_suffixes(facts: DataRelease) -> dict[str, str]:
     """Epoch of each GAaP column suffix of the release: u g r i Z ... or u g r i1 i2 Z ..."""
     return {suffix: {"i1": "i"}.get(suffix, suffix) for suffix in facts.magnitude_suffixes}
 
@@ -42,7 +42,7 @@ def dr4_columns() -> tuple[tuple[str, str], ...]:
     return tuple((row["column"], row["tform"]) for row in csv.DictReader(text.splitlines()))
 
 
-def release_columns(facts: Release) -> list[tuple[str, str]]:
+def release_columns(facts: DataRelease) -> list[tuple[str, str]]:
     """Name and format of every column; in DR5 each GAaP column of i becomes two, and colours use the nearer pass."""
     columns = list(dr4_columns())
     if facts.family == "DR4":
@@ -58,7 +58,7 @@ def release_columns(facts: Release) -> list[tuple[str, str]]:
     return renamed
 
 
-def source_ids(facts: Release, ra_N: Floats, dec_N: Floats) -> NDArray[np.str_]:
+def source_ids(facts: DataRelease, ra_N: Floats, dec_N: Floats) -> NDArray[np.str_]:
     """Identifiers like ``KiDSDR5 J083727.019+025147.11``."""
     milliseconds = np.round((ra_N % 360) / 15 * 3_600_000).astype(np.int64) % (24 * 3_600_000)
     hundredths = np.round(np.abs(dec_N) * 360_000).astype(np.int64)

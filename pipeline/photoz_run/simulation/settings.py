@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from photoz_run.errors import ConfigError
-from photoz_run.survey.release import Release, release_facts
+from photoz_run.survey.data_release import DataRelease, find_data_release
 
 FULL_SIZE = 18600
 """Pixels along a side of a real coadd, give or take the bands' own offsets."""
@@ -20,7 +20,7 @@ class SimulationSettings:
 
     size: int = 2500
     density: float = 20.0
-    release: str = "DR5.0"
+    data_release: str = "DR5.0"
     seed: int = 1
 
     def __post_init__(self) -> None:
@@ -34,12 +34,12 @@ class SimulationSettings:
             )
         if self.seed < 0:
             raise ConfigError(f"seed {self.seed} is negative; use 0 or more")
-        if self.release not in ("DR4.0", "DR4.1", "DR5.0"):
+        if self.data_release not in ("DR4.0", "DR4.1", "DR5.0"):
             raise ConfigError(
-                f"release {self.release!r} cannot be simulated; use DR4.0, DR4.1 or DR5.0"
+                f"data release {self.data_release!r} cannot be simulated; use DR4.0, DR4.1 or DR5.0"
             )
 
     @property
-    def facts(self) -> Release:
+    def facts(self) -> DataRelease:
         """Bands, column suffixes and MASK bits of the release."""
-        return release_facts(self.release)
+        return find_data_release(self.data_release)

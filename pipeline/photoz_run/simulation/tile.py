@@ -60,12 +60,12 @@ def simulate_tile(
     sources = take(sources, np.lexsort((sources.ra_N, sources.dec_N)))
     columns = catalogue.catalogue_columns(settings, cell, scene, sources, seen)
     folder.mkdir(parents=True, exist_ok=True)
-    target = folder / catalogue_name(settings.release, name, settings.facts.band_list)
+    target = folder / catalogue_name(settings.data_release, name, settings.facts.band_list)
     catalogue.catalogue_hdus(settings, columns, seen).writeto(target, overwrite=True)
     for band in settings.facts.image_bands if products else ():
         made = images.make_band(settings, cell, band, scene, seen[band])
         for product in products:
-            path = folder / image_name(settings.release, name, band, product)
+            path = folder / image_name(settings.data_release, name, band, product)
             write_image(
                 path, image_header(settings, cell, band, seen[band], product), made.strips(product)
             )

@@ -15,8 +15,8 @@ from photoz_run.flags import MAGNITUDE_BANDS
 from photoz_run.records import Sources, StampRule, TileRef
 from photoz_run.science.photometry import mean_magnitude, total_magnitude, valid_magnitudes
 from photoz_run.science.selection import names_in, select
+from photoz_run.survey.data_release import DataRelease, find_data_release
 from photoz_run.survey.reading import explained
-from photoz_run.survey.release import Release, release_facts
 
 MagnitudeSuffixes = Mapping[str, tuple[str, ...]]
 """Magnitude band -> suffixes of its columns (two where two epochs of i are averaged)."""
@@ -27,10 +27,10 @@ DERIVED = ("all", "bright", "masked", "MAG_AUTO_CALIB")
 
 
 def magnitude_suffixes(
-    release: str, bands: Sequence[str], i_images: Sequence[str]
+    data_release: str, bands: Sequence[str], i_images: Sequence[str]
 ) -> MagnitudeSuffixes:
     """The GAaP column suffixes of each band; in DR5 the i magnitudes are those of the i images used."""
-    facts = release_facts(release)
+    facts = find_data_release(data_release)
     return {
         band: tuple(dict.fromkeys(facts.magnitude_suffix(band, image) for image in i_images))
         if band == "i"
@@ -88,9 +88,9 @@ def read_sources(
     """
     if ref.catalogue is None:
         raise BadDataError("the tile has no catalogue (..._cat.fits)")
-    facts = release_facts(ref.release)
+    facts = find_data_release(ref.data_release)
     suffixes = magnitude_suffixes(
-        ref.release, rule.magnitude_bands if with_magnitudes else (), i_images
+        ref.data_release, rule.magnitude_bands if with_magnitudes else (), i_images
     )
     table = _read_columns(
         ref.catalogue, _wanted_columns(facts, rule, suffixes, i_images, selection, keep)
@@ -100,7 +100,7 @@ def read_sources(
     table["all"] = np.ones(n, bool)
     table["masked"] = (table["MASK"] & facts.mask_value()) != 0
     if "bright" in names_in(selection):
-        bright_suffixes = magnitude_suffixes(ref.release, MAGNITUDE_BANDS, i_images)
+        bright_suffixes = magnitude_suffixes(ref.data_release, MAGNITUDE_BANDS, i_images)
         table["bright"] = _is_bright(table, gaap_magnitudes(table, bright_suffixes))
     chosen = np.flatnonzero(select(selection, table, n))
     table = {name: values[chosen] for name, values in table.items()}
@@ -145,7 +145,7 @@ def magnitude_flags(magnitudes_NB: NDArray[np.float32], bands: Sequence[str]) ->
 
 
 def _wanted_columns(
-    facts: Release,
+    facts: DataRelease,
     rule: StampRule,
     suffixes: MagnitudeSuffixes,
     i_images: Sequence[str],

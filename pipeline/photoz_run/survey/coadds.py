@@ -18,8 +18,8 @@ from photoz_run.errors import BadDataError, context
 from photoz_run.records import BandFiles, Sources, StampRule, Stamps, TileRef
 from photoz_run.science.cutouts import stamp_start
 from photoz_run.science.photometry import calibrate
+from photoz_run.survey.data_release import I_EPOCH_IMAGES
 from photoz_run.survey.images import Image, image_header, open_image
-from photoz_run.survey.release import I_EPOCH_IMAGES
 
 CATALOGUE_DMAG_KEYS = ("DMAG_{BAND}", "DMAG_{band}", "DMAG_{band}_1")
 """Where DMAG may stand in a catalogue's primary header, if the coadd's own header lacks it."""

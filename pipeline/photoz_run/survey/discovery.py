@@ -9,14 +9,14 @@ from pathlib import Path
 
 from photoz_run.errors import ConfigError
 from photoz_run.records import BandFiles, TileRef
+from photoz_run.survey.data_release import find_data_release
 from photoz_run.survey.names import COMPRESSIONS, FileName, canonical_tile_name, parse_file_name
-from photoz_run.survey.release import release_facts
 
 _Part = tuple[str, str]
 _Rank = tuple[float, int, int]
 
 
-def find_tiles(data: Sequence[Path], release: str | None = None) -> dict[str, TileRef]:
+def find_tiles(data: Sequence[Path], data_release: str | None = None) -> dict[str, TileRef]:
     """Every tile with at least one file below the ``data`` folders, by name, in order of name.
 
     Where a file exists more than once, the newest release of the family wins (DR4.1 over DR4.0), then the plain file
@@ -26,14 +26,14 @@ def find_tiles(data: Sequence[Path], release: str | None = None) -> dict[str, Ti
     ----------
     data
         Folders, searched with their sub-folders.
-    release
+    data_release
         ``DR4`` or ``DR5`` (the newest of that family), or one exact release such as ``DR4.0``; recognised from the
         file names if ``None``.
 
     Raises
     ------
     ConfigError
-        If a folder does not exist, holds no KiDS file, or holds two families and ``release`` does not say which.
+        If a folder does not exist, holds no KiDS file, or holds two families and ``data_release`` does not say which.
     """
     found = [
         (name, path, order)
@@ -44,18 +44,22 @@ def find_tiles(data: Sequence[Path], release: str | None = None) -> dict[str, Ti
         raise ConfigError(
             f"no KiDS file (like KiDS_DR5.0_180.0_-0.5_r_sci.fits) below {_listed(data)}"
         )
-    family = _family(found, release)
-    exact = release if release and "." in release and release != "DR4.1" else None
+    family = _family(found, data_release)
+    exact = (
+        data_release if data_release and "." in data_release and data_release != "DR4.1" else None
+    )
     best: dict[str, dict[_Part, tuple[_Rank, Path]]] = defaultdict(dict)
     for name, path, order in found:
-        if release_facts(name.release).family != family or (exact and name.release != exact):
+        if find_data_release(name.data_release).family != family or (
+            exact and name.data_release != exact
+        ):
             continue
-        rank = (-float(name.release.removeprefix("DR")), _compression_rank(path), order)
+        rank = (-float(name.data_release.removeprefix("DR")), _compression_rank(path), order)
         part = (name.band, name.product)
         if part not in best[name.tile] or rank < best[name.tile][part][0]:
             best[name.tile][part] = (rank, path)
     if not best:
-        raise ConfigError(f"no file of release {release} below {_listed(data)}")
+        raise ConfigError(f"no file of data release {data_release} below {_listed(data)}")
     return {
         tile: _tile_ref(tile, family, {k: v[1] for k, v in best[tile].items()})
         for tile in sorted(best)
@@ -127,19 +131,19 @@ def _kids_files(folder: Path) -> Iterator[tuple[FileName, Path]]:
                 yield name, path
 
 
-def _family(found: Sequence[tuple[FileName, Path, int]], release: str | None) -> str:
-    if release:
-        return release_facts(release).family
-    families = sorted({release_facts(name.release).family for name, _, _ in found})
+def _family(found: Sequence[tuple[FileName, Path, int]], data_release: str | None) -> str:
+    if data_release:
+        return find_data_release(data_release).family
+    families = sorted({find_data_release(name.data_release).family for name, _, _ in found})
     if len(families) > 1:
         raise ConfigError(
-            f"the data folders hold files of {' and '.join(families)}; say which with --release"
+            f"the data folders hold files of {' and '.join(families)}; say which with --data-release"
         )
     return families[0]
 
 
 def _tile_ref(tile: str, family: str, files: Mapping[_Part, Path]) -> TileRef:
-    bands = [band for band in release_facts(family).image_bands if (band, "sci") in files]
+    bands = [band for band in find_data_release(family).image_bands if (band, "sci") in files]
     images = {
         b: BandFiles(files[b, "sci"], files.get((b, "wei")), files.get((b, "msk"))) for b in bands
     }

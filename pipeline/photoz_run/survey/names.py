@@ -14,7 +14,7 @@ from photoz_run.errors import ConfigError
 COMPRESSIONS = ("", ".fz", ".gz")
 
 _FILE = re.compile(
-    r"KiDS_DR(?P<release>[45]\.\d+)_(?P<ra>\d+\.\d)_(?P<dec>-?\d+\.\d)_(?P<rest>[A-Za-z0-9_]+)\.fits(?:\.fz|\.gz)?"
+    r"KiDS_DR(?P<data_release>[45]\.\d+)_(?P<ra>\d+\.\d)_(?P<dec>-?\d+\.\d)_(?P<rest>[A-Za-z0-9_]+)\.fits(?:\.fz|\.gz)?"
 )
 _IMAGE = re.compile(r"(?P<band>[a-z]\d?)_(?P<product>sci|wei|msk)")
 _CATALOGUE = re.compile(r"[A-Za-z0-9]+_cat")
@@ -26,7 +26,7 @@ _TILE_OTHER_SPELLING = re.compile(r"KIDS_(?P<ra>\d+p\d)_(?P<dec>m?\d+p\d)")
 class FileName:
     """What the name of a survey file says; ``band`` is empty for a catalogue."""
 
-    release: str
+    data_release: str
     tile: str
     product: str
     band: str = ""
@@ -37,11 +37,11 @@ def parse_file_name(path: Path) -> FileName | None:
     match = _FILE.fullmatch(path.name)
     if match is None:
         return None
-    release, tile = f"DR{match['release']}", tile_name(match["ra"], match["dec"])
+    data_release, tile = f"DR{match['data_release']}", tile_name(match["ra"], match["dec"])
     if image := _IMAGE.fullmatch(match["rest"]):
-        return FileName(release, tile, image["product"], image["band"])
+        return FileName(data_release, tile, image["product"], image["band"])
     if _CATALOGUE.fullmatch(match["rest"]):
-        return FileName(release, tile, "cat")
+        return FileName(data_release, tile, "cat")
     return None
 
 
@@ -70,11 +70,11 @@ def canonical_tile_name(name: str) -> str:
     )
 
 
-def image_name(release: str, tile: str, band: str, product: str, compression: str = "") -> str:
-    """The name of an image file, for instance ``KiDS_DR5.0_180.0_-0.5_i2_sci.fits``; ``release`` is ``DR5.0``."""
-    return f"KiDS_{release}_{tile.removeprefix('KIDS_')}_{band}_{product}.fits{compression}"
+def image_name(data_release: str, tile: str, band: str, product: str, compression: str = "") -> str:
+    """The name of an image file, for instance ``KiDS_DR5.0_180.0_-0.5_i2_sci.fits``; ``data_release`` is ``DR5.0``."""
+    return f"KiDS_{data_release}_{tile.removeprefix('KIDS_')}_{band}_{product}.fits{compression}"
 
 
-def catalogue_name(release: str, tile: str, band_list: str) -> str:
+def catalogue_name(data_release: str, tile: str, band_list: str) -> str:
     """The name of a tile's multi-band catalogue; ``band_list`` is ``ugriZYJHKs`` (DR4) or ``ugri1i2ZYJHKs`` (DR5)."""
-    return f"KiDS_{release}_{tile.removeprefix('KIDS_')}_{band_list}_cat.fits"
+    return f"KiDS_{data_release}_{tile.removeprefix('KIDS_')}_{band_list}_cat.fits"

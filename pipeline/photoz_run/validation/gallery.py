@@ -77,7 +77,7 @@ def survey_tiles(run: Path) -> dict[str, TileRef]:
         return {}
     try:
         config = load_config(run / "run.toml", {})
-        return find_tiles(config.data, config.release)
+        return find_tiles(config.data, config.data_release)
     except PhotozError:
         # The gallery is an ornament: a report is as valid where the images have gone.
         return {}

@@ -10,7 +10,7 @@ I_EPOCH_IMAGES = {"first": ("i",), "second": ("i2",), "better": ("i", "i2"), "me
 
 
 @dataclass(frozen=True)
-class Release:
+class DataRelease:
     """One family of KiDS releases (DR4 includes the re-issued DR4.1)."""
 
     family: str
@@ -45,7 +45,7 @@ _BRIGHT_EXCLUDED = (
     "outside the tile",
 )
 
-DR4 = Release(
+DR4 = DataRelease(
     family="DR4",
     band_list="ugriZYJHKs",
     image_bands=("u", "g", "r", "i"),
@@ -65,7 +65,7 @@ DR4 = Release(
     ),
     bright_excluded=_BRIGHT_EXCLUDED,
 )
-DR5 = Release(
+DR5 = DataRelease(
     family="DR5",
     band_list="ugri1i2ZYJHKs",
     image_bands=("u", "g", "r", "i", "i2"),
@@ -87,11 +87,17 @@ DR5 = Release(
 )
 
 
-def release_facts(release: str) -> Release:
-    """The facts of ``release`` (``DR4``, ``DR4.1``, ``DR5.0`` ...); `ConfigError` for a release that is not known."""
+def find_data_release(data_release: str) -> DataRelease:
+    """The facts of ``data_release`` (``DR4``, ``DR4.1``, ``DR5.0`` ...).
+
+    Raises
+    ------
+    ConfigError
+        If this data release is not known.
+    """
     for facts in (DR4, DR5):
-        if release == facts.family or release.startswith(f"{facts.family}."):
+        if data_release == facts.family or data_release.startswith(f"{facts.family}."):
             return facts
     raise ConfigError(
-        f"release {release!r} is not known; known are DR4, DR4.0, DR4.1, DR5 and DR5.0"
+        f"data release {data_release!r} is not known; known are DR4, DR4.0, DR4.1, DR5 and DR5.0"
     )
