@@ -73,7 +73,7 @@ def test_magnitudes_are_those_of_the_release_with_codes_missing(tile):
 
 
 def test_the_order_of_rows_in_the_file_does_not_matter(tile, tmp_path):
-    copy = make_tile(tmp_path, release=tile.data_release, bands=("r",))
+    copy = make_tile(tmp_path, data_release=tile.data_release, bands=("r",))
     change_rows(copy.catalogue, lambda rows: rows[::-1].copy())
     one, other = read(tile), read(copy)
     np.testing.assert_array_equal(one.id_N, other.id_N)
