@@ -17,12 +17,14 @@ class RecordCommit(BuildHookInterface):
         if version == "editable" or (package / "commit.txt").exists():
             return
         commit = runpy.run_path(str(package / "version.py"))["program_commit"]()
-        self.folder = tempfile.TemporaryDirectory()
-        recorded = Path(self.folder.name) / "commit.txt"
+        self._folder = tempfile.TemporaryDirectory()
+        recorded = Path(self._folder.name) / "commit.txt"
         recorded.write_text(commit + "\n")
-        build_data["force_include"][str(recorded)] = "photoz_run/commit.txt"
+        # A source distribution keeps the source root, a wheel does not.
+        folder = "pipeline/photoz_run" if self.target_name == "sdist" else "photoz_run"
+        build_data["force_include"][str(recorded)] = f"{folder}/commit.txt"
 
     def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:
         """Called after a build."""
         if hasattr(self, "folder"):
-            self.folder.cleanup()
+            self._folder.cleanup()
