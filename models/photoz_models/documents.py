@@ -81,6 +81,11 @@ def _problem(kind: type[Any], error: ValidationError, content: str | bytes) -> s
             f"written by a newer version of photoz-run (schema {schema}, this one reads"
             f" {newest}); install that version"
         )
+    if newest is not None and 0 < schema < newest:
+        return (
+            f"written by an older version of photoz-run (schema {schema}, this one reads"
+            f" {newest}); make it again"
+        )
     first = error.errors(include_url=False)[0]
     field = ".".join(str(part) for part in first["loc"])
     if first["type"] in _UNKNOWN:
@@ -93,9 +98,10 @@ def _problem(kind: type[Any], error: ValidationError, content: str | bytes) -> s
 
 
 def _schema(content: str | bytes) -> int:
-    """The number in the field ``schema``, 0 without one."""
+    """The number in the field ``schema`` (``schema_version`` in metrics.json), 0 without one."""
     try:
-        schema = json.loads(content).get("schema")
+        document = json.loads(content)
+        schema = document.get("schema", document.get("schema_version"))
     except (ValueError, AttributeError):
         return 0
     return schema if isinstance(schema, int) else 0

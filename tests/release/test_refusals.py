@@ -7,18 +7,22 @@ import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 from astropy.io import fits
 
+from photoz_models.documents import document_text
 from photoz_run.cli import extras
 from photoz_run.release import assemble
+from photoz_run.validation.document import EstimateRecord, GateRecord, write_metrics
 from support.bundles import closed_form_bundle
 from support.photoz import AGAIN, EMPTY, FIELD, OTHER, TILES, measure, photoz
 from support.runs import tile_file
 from support.tiles import make_tile, truncate
+from support.validation import validated
 
 BROKEN = "KIDS_99.0_-31.2"
 COMMAND = Path(sys.executable).with_name("photoz")
@@ -278,16 +282,15 @@ def test_the_validation_of_the_run_is_summed_up(copy, tmp_path, capsys):
     folder = copy / "validation"
     folder.mkdir()
     rows = sum(len(pq.read_table(path)) for path in copy.glob("tiles/*/*.parquet"))
-    metrics = {
-        "n": 1234,
-        "catalogue": {"rows": rows - 1},
-        "statistics": {
-            "smad": {"value": 0.0162, "low": 0.0158, "high": 0.0166},
-            "bias": {"value": None, "low": None, "high": None},
-        },
-        "gates": [{"gate": "smad_max", "passed": False}],
+    statistics = {
+        "smad": EstimateRecord(0.0162, 0.0158, 0.0166),
+        "bias": EstimateRecord(None, None, None),
     }
-    (folder / "metrics.json").write_text(json.dumps(metrics))
+    metrics = replace(
+        validated(n=1234, rows=rows - 1, statistics=statistics),
+        gates=[GateRecord("smad_max", "all objects", 0.0162, "<= 0.01", passed=False)],
+    )
+    write_metrics(metrics, folder / "metrics.json")
     assert photoz("release", copy, "--out", tmp_path / "out", "--quiet") == 0
     text = (tmp_path / "out" / "README.md").read_text()
     assert "| galaxies with a spectroscopic redshift | 1,234 |" in text
@@ -299,6 +302,13 @@ def test_the_validation_of_the_run_is_summed_up(copy, tmp_path, capsys):
     assert (
         "| `validation/metrics.json` of the run | cannot be read |"
         in (tmp_path / "again" / "README.md").read_text()
+    )
+    metrics_text = document_text(metrics).replace('"n": 1234', '"n": "1234"')
+    (folder / "metrics.json").write_text(metrics_text)
+    assert photoz("release", copy, "--out", tmp_path / "third", "--quiet") == 0
+    assert (
+        "| the reason | field n: Input should be a valid integer (it is '1234') |"
+        in (tmp_path / "third" / "README.md").read_text()
     )
 
 

@@ -34,8 +34,8 @@ def validate(
     statistics. Exit code 4 if a gate of the configuration fails.
     """
     from photoz_run.errors import BadDataError, ConfigError, ExitCode
+    from photoz_run.validation.document import metrics_of, write_metrics, write_parquet
     from photoz_run.validation.gates import evaluate
-    from photoz_run.validation.result import write_json, write_parquet
     from photoz_run.validation.settings import SpecSettings, load_settings
     from photoz_run.validation.summary import print_summary
     from photoz_run.validation.validate import validate as run
@@ -53,7 +53,7 @@ def validate(
         raise ConfigError(str(error)) from error
     outcomes = evaluate(result, settings.gates)
     _make(out)
-    write_json(result, outcomes, out / "metrics.json")
+    write_metrics(metrics_of(result, outcomes), out / "metrics.json")
     write_parquet(result, out / "metrics.parquet")
     if plots:
         from photoz_run.validation.gallery import gallery

@@ -1,7 +1,7 @@
 """The statistics of a set of pairs with their intervals, and of other redshift columns beside them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -72,7 +72,6 @@ class Group:
     centre: float = float("nan")
     low_edge: float = float("nan")
     high_edge: float = float("nan")
-    note: str = ""
 
     def __getitem__(self, statistic: str) -> Estimate:
         return self.estimates[statistic]
@@ -88,17 +87,6 @@ class Distribution:
     uniformity: calibration.Uniformity
     cde_loss: Estimate
     pinball_loss: Estimate
-
-    def as_dict(self) -> dict[str, Any]:
-        """The numbers without the PIT values, for JSON."""
-        tests = {"ks": self.uniformity.ks, "ks_p": self.uniformity.ks_p}
-        tests |= {"cvm": self.uniformity.cvm, "cvm_p": self.uniformity.cvm_p}
-        return {
-            "source": self.source,
-            "n": self.n,
-            "cde_loss": asdict(self.cde_loss),
-            "pinball_loss": asdict(self.pinball_loss),
-        } | tests
 
 
 def measured_columns(columns: Columns, weight: str = "", method: str = METHOD) -> list[str]:

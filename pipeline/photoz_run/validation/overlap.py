@@ -1,7 +1,6 @@
 """Repeatability: sources that were measured in two tiles."""
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -22,10 +21,6 @@ class Repeatability:
     median: float
     scatter: float
     pull: float
-
-    def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        return asdict(self)
 
 
 def repeatability(repeats: Columns) -> Repeatability:

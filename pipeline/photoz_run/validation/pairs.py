@@ -1,7 +1,7 @@
 """Pairing photo-z with spec-z by position: one pair per galaxy, every loss counted."""
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -44,10 +44,6 @@ class PairCounts:
     def completeness(self) -> float:
         """Fraction of the pairs that have a photo-z."""
         return (self.pairs - self.without_photoz) / self.pairs if self.pairs else float("nan")
-
-    def as_dict(self) -> dict[str, Any]:
-        """The counts and the completeness, for JSON."""
-        return {**asdict(self), "completeness": self.completeness}
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,360 @@
+"""The files for other programs: metrics.json, whose records stand here, and metrics.parquet.
+
+A number that could not be measured is None in a record and null in the files.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import isfinite
+from pathlib import Path
+from typing import ClassVar
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from photoz_models.documents import Record, document_text, read_document
+from photoz_run.validation.findings import Finding
+from photoz_run.validation.metrics import Distribution, Estimate, Group
+from photoz_run.validation.pairs import PairCounts
+from photoz_run.validation.result import Comparison, GateOutcome, Result
+
+
+@dataclass(frozen=True)
+class EstimateRecord(Record):
+    """A statistic and its 68% bootstrap interval."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True)
+class CatalogueRecord(Record):
+    """What was validated."""
+
+    path: str
+    rows: int
+    rows_with_repeated_id: int
+
+
+@dataclass(frozen=True)
+class SpecTableRecord(Record):
+    """The rows of one spec-z table: how many fail its cut, cannot be used, and were used."""
+
+    rows: int
+    poor: int
+    unusable: int
+    used: int
+
+
+@dataclass(frozen=True)
+class MatchRecord(Record):
+    """What became of the spec-z; the words are those of `pairs.PairCounts`."""
+
+    specz: int
+    in_footprint: int
+    matched: int
+    ambiguous: int
+    duplicates: int
+    conflicting: int
+    pairs: int
+    without_photoz: int
+    completeness: float | None
+
+
+@dataclass(frozen=True)
+class DistributionRecord(Record):
+    """Quality of the predicted distributions, and which quantiles it was computed from."""
+
+    source: str
+    n: int
+    cde_loss: EstimateRecord
+    pinball_loss: EstimateRecord
+    ks: float | None
+    ks_p: float | None
+    cvm: float | None
+    cvm_p: float | None
+
+
+@dataclass(frozen=True)
+class SpikeRecord(Record):
+    """The most significant excess of one bin of n(z_phot) over its neighbours."""
+
+    z: float | None
+    excess: float | None
+    significance: float | None
+
+
+@dataclass(frozen=True)
+class RedshiftDistributionRecord(Record):
+    """Structure of n(z_phot): its worst spike, and its correlation with the training redshifts."""
+
+    worst_spike: SpikeRecord
+    training_correlation: float | None
+    training_correlation_error: float | None
+
+
+@dataclass(frozen=True)
+class RepeatabilityRecord(Record):
+    """Differences of two measurements of one source; see `overlap.Repeatability`."""
+
+    n: int
+    median: float | None
+    scatter: float | None
+    pull: float | None
+
+
+@dataclass(frozen=True)
+class FindingRecord(Record):
+    """One bin that stands out, in numbers and in words."""
+
+    breakdown: str
+    label: str
+    n: int
+    kind: str
+    value: float | None
+    usual: float | None
+    significance: float | None
+    sentence: str
+
+
+@dataclass(frozen=True)
+class GateRecord(Record):
+    """One limit tested on one set of galaxies."""
+
+    gate: str
+    where: str
+    value: int | float | None
+    limit: str
+    passed: bool
+
+
+@dataclass(frozen=True)
+class ComparisonRecord(Record):
+    """Another redshift column on the galaxies that have both redshifts."""
+
+    n: int
+    statistics: dict[str, EstimateRecord]
+    z_phot_minus_other: dict[str, EstimateRecord]
+
+
+@dataclass(frozen=True)
+class BinRecord(Record):
+    """The galaxies of one bin of a breakdown; a category has no edges."""
+
+    bin: str
+    low_edge: float | None
+    high_edge: float | None
+    n: int
+    statistics: dict[str, EstimateRecord]
+
+
+@dataclass(frozen=True)
+class Metrics(Record):
+    """The content of metrics.json."""
+
+    SCHEMA: ClassVar[int] = 2
+
+    schema_version: int
+    catalogue: CatalogueRecord
+    specz: dict[str, SpecTableRecord]
+    match: MatchRecord
+    n: int
+    statistics: dict[str, EstimateRecord]
+    distribution: DistributionRecord | None
+    nz: RedshiftDistributionRecord
+    repeatability: RepeatabilityRecord
+    findings: list[FindingRecord]
+    notes: list[str]
+    gates: list[GateRecord]
+    passed: bool
+    comparisons: dict[str, ComparisonRecord]
+    breakdowns: dict[str, list[BinRecord]]
+
+
+def read_metrics(path: Path) -> Metrics:
+    """Read metrics.json.
+
+    Raises
+    ------
+    DocumentError
+        If the file cannot be read or does not fit; the message names the file and the field.
+    """
+    return read_document(Metrics, path)
+
+
+def write_metrics(metrics: Metrics, path: Path) -> None:
+    """Write metrics.json."""
+    path.write_text(document_text(metrics), encoding="utf-8")
+
+
+def metrics_of(result: Result, outcomes: Sequence[GateOutcome] = ()) -> Metrics:
+    """Gather a result and its gates in one document."""
+    return Metrics(
+        schema_version=Metrics.SCHEMA,
+        catalogue=CatalogueRecord(result.catalogue, result.rows, result.repeated),
+        specz={name: SpecTableRecord(**counts) for name, counts in result.specz.items()},
+        match=_match(result.counts),
+        n=result.overall.n,
+        statistics=_estimates(result.overall.estimates),
+        distribution=_distribution(result.distribution),
+        nz=_redshift_distribution(result),
+        repeatability=_repeatability(result),
+        findings=[_finding(finding) for finding in result.findings],
+        notes=list(result.notes),
+        gates=[_gate(outcome) for outcome in outcomes],
+        passed=all(outcome.passed for outcome in outcomes),
+        comparisons={
+            comparison.group.label: _comparison(comparison) for comparison in result.comparisons
+        },
+        breakdowns={
+            name: [_bin(group) for group in groups] for name, groups in result.breakdowns.items()
+        },
+    )
+
+
+def _measured(value: float) -> float | None:
+    """The number, or None where it could not be measured."""
+    return value if isfinite(value) else None
+
+
+def _estimate(estimate: Estimate) -> EstimateRecord:
+    return EstimateRecord(
+        value=_measured(estimate.value),
+        low=_measured(estimate.low),
+        high=_measured(estimate.high),
+    )
+
+
+def _estimates(estimates: Mapping[str, Estimate]) -> dict[str, EstimateRecord]:
+    return {name: _estimate(estimate) for name, estimate in estimates.items()}
+
+
+def _match(counts: PairCounts) -> MatchRecord:
+    return MatchRecord(
+        specz=counts.specz,
+        in_footprint=counts.in_footprint,
+        matched=counts.matched,
+        ambiguous=counts.ambiguous,
+        duplicates=counts.duplicates,
+        conflicting=counts.conflicting,
+        pairs=counts.pairs,
+        without_photoz=counts.without_photoz,
+        completeness=_measured(counts.completeness),
+    )
+
+
+def _distribution(distribution: Distribution | None) -> DistributionRecord | None:
+    if distribution is None:
+        return None
+    uniformity = distribution.uniformity
+    return DistributionRecord(
+        source=distribution.source,
+        n=distribution.n,
+        cde_loss=_estimate(distribution.cde_loss),
+        pinball_loss=_estimate(distribution.pinball_loss),
+        ks=_measured(uniformity.ks),
+        ks_p=_measured(uniformity.ks_p),
+        cvm=_measured(uniformity.cvm),
+        cvm_p=_measured(uniformity.cvm_p),
+    )
+
+
+def _redshift_distribution(result: Result) -> RedshiftDistributionRecord:
+    z, excess, significance = result.spikes.worst
+    correlation, error = result.imprint
+    return RedshiftDistributionRecord(
+        worst_spike=SpikeRecord(_measured(z), _measured(excess), _measured(significance)),
+        training_correlation=_measured(correlation),
+        training_correlation_error=_measured(error),
+    )
+
+
+def _repeatability(result: Result) -> RepeatabilityRecord:
+    repeatability = result.repeatability
+    return RepeatabilityRecord(
+        n=repeatability.n,
+        median=_measured(repeatability.median),
+        scatter=_measured(repeatability.scatter),
+        pull=_measured(repeatability.pull),
+    )
+
+
+def _finding(finding: Finding) -> FindingRecord:
+    return FindingRecord(
+        breakdown=finding.breakdown,
+        label=finding.label,
+        n=finding.n,
+        kind=finding.kind,
+        value=_measured(finding.value),
+        usual=_measured(finding.usual),
+        significance=_measured(finding.significance),
+        sentence=finding.sentence(),
+    )
+
+
+def _gate(outcome: GateOutcome) -> GateRecord:
+    return GateRecord(
+        gate=outcome.gate,
+        where=outcome.where,
+        value=_measured(outcome.value),
+        limit=outcome.limit,
+        passed=outcome.passed,
+    )
+
+
+def _comparison(comparison: Comparison) -> ComparisonRecord:
+    return ComparisonRecord(
+        n=comparison.group.n,
+        statistics=_estimates(comparison.group.estimates),
+        z_phot_minus_other=_estimates(comparison.paired),
+    )
+
+
+def _bin(group: Group) -> BinRecord:
+    return BinRecord(
+        bin=group.label,
+        low_edge=_measured(group.low_edge),
+        high_edge=_measured(group.high_edge),
+        n=group.n,
+        statistics=_estimates(group.estimates),
+    )
+
+
+TABLE_SCHEMA = pa.schema(
+    [
+        ("breakdown", pa.string()),
+        ("bin", pa.string()),
+        ("low_edge", pa.float64()),
+        ("high_edge", pa.float64()),
+        ("method", pa.string()),
+        ("n", pa.int64()),
+        ("statistic", pa.string()),
+        ("value", pa.float64()),
+        ("low_68", pa.float64()),
+        ("high_68", pa.float64()),
+    ]
+)
+"""The columns of metrics.parquet."""
+
+
+def write_parquet(result: Result, path: Path) -> None:
+    """Write metrics.parquet: one row per set of pairs and statistic, null for what is not measured."""
+    rows = []
+    for group in result.groups():
+        for name, estimate in group.estimates.items():
+            rows.append(
+                {
+                    "breakdown": group.breakdown,
+                    "bin": group.label,
+                    "low_edge": _measured(group.low_edge),
+                    "high_edge": _measured(group.high_edge),
+                    "method": group.method,
+                    "n": group.n,
+                    "statistic": name,
+                    "value": _measured(estimate.value),
+                    "low_68": _measured(estimate.low),
+                    "high_68": _measured(estimate.high),
+                }
+            )
+    pq.write_table(pa.Table.from_pylist(rows, schema=TABLE_SCHEMA), path)
