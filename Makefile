@@ -2,7 +2,9 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt
+INSTALL := $(BIN)/python -m pip install --constraint constraints.txt
+# Says what it does, and shows that it lives.
+PATIENTLY := sh deploy/setup/patiently.sh
 DEMO ?= demo
 # One thread per process: several processes share the cores.
 export OMP_NUM_THREADS ?= 1
@@ -16,27 +18,32 @@ help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
 
 $(VENV)/.installed: pyproject.toml constraints.txt
-	$(PYTHON) -m venv $(VENV)
-	$(INSTALL) --upgrade pip
-	$(INSTALL) --editable .
+	@$(PATIENTLY) "making a virtual environment in $(VENV)" $(PYTHON) -m venv $(VENV)
+	@$(PATIENTLY) "bringing its pip up to date" $(INSTALL) --upgrade pip
+	@$(PATIENTLY) "installing photoz-run and what it imports (a minute)" $(INSTALL) --editable .
 	@touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed
-	$(INSTALL) --editable '.[dev,train,docs]'
+	@$(PATIENTLY) "installing the packages for tests, training and documentation (two minutes)" \
+		$(INSTALL) --editable '.[dev,train,docs]'
 	@touch $@
+
+.PHONY: programs
+programs:
+	@sh deploy/setup/debian-packages.sh
 
 install: $(VENV)/.installed ## virtual environment with the program alone
 
 demo: $(VENV)/.installed ## simulate a survey, run it through the network, validate, release: two minutes
 	@BIN=$(BIN) DEMO=$(DEMO) sh deploy/demo.sh
 
-test: $(VENV)/.installed-dev ## all tests but those on SLURM
+test: $(VENV)/.installed-dev programs ## all tests but those on SLURM
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
-test-slurm: $(VENV)/.installed-dev ## tests on a real SLURM, started for them on this machine (apt-get install slurm-wlm munge)
+test-slurm: $(VENV)/.installed-dev programs ## tests on a real SLURM, started for them on this machine
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m slurm tests/slurm
 
-test-scale: $(VENV)/.installed-dev ## a run over 20,000 empty tiles: seconds and memory (some minutes)
+test-scale: $(VENV)/.installed-dev programs ## a run over 20,000 empty tiles: seconds and memory (some minutes)
 	$(BIN)/python -m pytest -m scale tests/scale
 
 check: $(VENV)/.installed-dev ## style, types, layers, documentation

@@ -8,6 +8,7 @@ from hypothesis import settings
 
 from photoz_models.session import PhotozModel
 from support.bundles import closed_form_bundle
+from support.programs import skipped_for_programs
 from support.tiles import Tile, make_tile
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -23,6 +24,22 @@ def pytest_runtest_makereport(item, call):
         report.outcome = "failed"
         report.longrepr = f"{item.nodeid}: skipped, which CI does not allow: {report.longrepr}"
     return report
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_terminal_summary(terminalreporter):
+    """Say after all else which programs tests were skipped for, and what installs them."""
+    yield
+    reports = [
+        report for kind in ("skipped", "failed") for report in terminalreporter.stats.get(kind, ())
+    ]
+    # A skip carries its place and reason; what CI makes of it, a text; a real failure neither.
+    reasons = [
+        str(report.longrepr) for report in reports if isinstance(report.longrepr, tuple | str)
+    ]
+    said = skipped_for_programs(reasons)
+    if said:
+        terminalreporter.write_line(said, yellow=True)
 
 
 @pytest.fixture(scope="session")

@@ -22,6 +22,7 @@ from photoz_run.catalogue.release_fits import write_release_fits
 from photoz_run.errors import BadDataError, ConfigError
 from photoz_run.flags import FLAGS
 from photoz_run.schema import COLUMNS, TABLES, TNULL
+from support.programs import needs
 from support.release_rows import (
     CONFIGURATION,
     EXTENSIONS,
@@ -58,6 +59,7 @@ def written(tmp_path_factory, rows) -> Path:
 
 
 def stilts(*words: str) -> str:
+    needs("stilts")
     done = subprocess.run(["stilts", *words], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -66,6 +68,7 @@ def stilts(*words: str) -> str:
 @pytest.mark.parametrize(("n", "kept"), [(0, True), (1, True), (2881, False)])
 def test_fitsverify_has_nothing_to_say(tmp_path, n, kept):
     path = write(tmp_path, release_rows(n, kept=kept), at_once=1000)
+    needs("fitsverify")
     said = subprocess.run(
         ["fitsverify", str(path)], capture_output=True, text=True, check=False
     ).stdout
@@ -80,6 +83,7 @@ def test_fitsverify_finds_a_changed_value(tmp_path, written):
     content[data + 40] ^= 1
     spoilt = tmp_path / "spoilt.fits"
     spoilt.write_bytes(content)
+    needs("fitsverify")
     said = subprocess.run(
         ["fitsverify", str(spoilt)], capture_output=True, text=True, check=False
     ).stdout

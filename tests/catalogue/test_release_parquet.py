@@ -19,6 +19,7 @@ from photoz_run.catalogue.release_parquet import write_release_parquet
 from photoz_run.errors import BadDataError, ConfigError
 from photoz_run.flags import FLAGS
 from photoz_run.schema import COLUMNS, DESCRIPTIONS
+from support.programs import needs
 from support.release_rows import LEVELS, RECORD, RUN, release_rows, release_schema
 
 N = 53
@@ -184,6 +185,7 @@ def lint(folder: Path, part: Path) -> votable.tree.VOTableFile:
     """The part's VOTable, of which votlint must say nothing."""
     path = folder / "columns.vot"
     path.write_bytes(pq.read_metadata(part).metadata[b"IVOA.VOTable-Parquet.content"])
+    needs("stilts")
     said = subprocess.run(
         ["stilts", "votlint", f"votable={path}"], capture_output=True, text=True, check=False
     )

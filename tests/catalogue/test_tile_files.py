@@ -26,6 +26,7 @@ from photoz_run.errors import OutputError, TransientError
 from photoz_run.flags import FLAGS, bit
 from photoz_run.records import Prediction, Sources, TileRef
 from photoz_run.schema import COLUMNS, Column
+from support.programs import needs
 
 LEVELS = (0.025, 0.16, 0.5, 0.84, 0.975)
 RUN = Provenance(
@@ -208,6 +209,7 @@ def test_parquet_is_compressed_with_zstd(written):
 def test_fitsverify_has_nothing_to_say(tmp_path, keep, rows):
     some = table(keep, quantiles=bool(keep)).slice(0, rows)
     write_tile(some, tmp_path, REF.tile, ("parquet", "fits"), tile_provenance(RUN, REF, INPUTS))
+    needs("fitsverify")
     said = subprocess.run(
         ["fitsverify", str(tmp_path / "KIDS_0.0_-31.2.fits")], capture_output=True, text=True
     )

@@ -14,6 +14,7 @@ from astropy.io import fits
 from astropy.wcs import WCS
 
 from photoz_run.flags import bit, decode
+from support.programs import needs
 from support.runs import command, options, tile_file
 
 LAYOUT = Path(__file__).parents[3] / "shared" / "real" / "lay_out_tile.py"
@@ -35,6 +36,7 @@ def runs(tmp_path_factory, bundle):
         if kind.endswith("packed"):
             shutil.copytree(found["DR5.0"][0], data)
             for path in sorted(data.glob("*_[ugri]_[sm]*.fits")):
+                needs("fpack")
                 subprocess.run(
                     ["fpack", "-g", "-q", "0", "-D", "-Y", str(path)],
                     check=True,
@@ -151,5 +153,6 @@ def test_packing_without_loss_changes_no_redshift(runs):
 @pytest.mark.parametrize("kind", KINDS)
 def test_fitsverify_has_nothing_to_say(runs, kind):
     path = tile_file(runs[kind][1], TILE, ".fits")
+    needs("fitsverify")
     said = subprocess.run(["fitsverify", str(path)], capture_output=True, text=True, check=False)
     assert "found 0 warning(s) and 0 error(s)" in said.stdout

@@ -1,6 +1,5 @@
 """The catalogue against the pixels, measured by programs that know nothing of the simulation."""
 
-import shutil
 import subprocess
 
 import numpy as np
@@ -11,6 +10,7 @@ from astropy.wcs import WCS
 
 from photoz_run.simulation import conditions, geometry, photometry, scene
 from photoz_run.simulation.settings import SimulationSettings
+from support.programs import needs
 
 PARAMETERS = "X_IMAGE\nY_IMAGE\nMAG_AUTO\nFLAGS\n"
 
@@ -25,7 +25,7 @@ def nearest(x, y, table):
 def extracted(tile_dr4, tmp_path_factory):
     """What source-extractor finds on the r coadd."""
     folder = tmp_path_factory.mktemp("extracted")
-    assert shutil.which("source-extractor"), "install source-extractor (Debian) to judge the pixels"
+    needs("source-extractor")
     (folder / "wanted.param").write_text(PARAMETERS)
     defaults = "/usr/share/source-extractor/default"
     settings = {

@@ -7,7 +7,6 @@ node daemons with two pretended GPUs each, on free ports of loopback. Nothing of
 import ctypes
 import getpass
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -20,18 +19,10 @@ from pathlib import Path
 
 import psutil
 
+from support.programs import SYSTEM_FOLDERS, needs
+
 NODES = ("n1", "n2")
-PROGRAMS = (
-    "munged",
-    "slurmctld",
-    "slurmd",
-    "sbatch",
-    "srun",
-    "squeue",
-    "scancel",
-    "scontrol",
-    "sinfo",
-)
+PROGRAMS = ("munged", "sbatch", "slurmctld", "slurmd")
 PR_SET_PDEATHSIG = 1
 PATIENCE = 90.0
 """Seconds within which whatever is waited for must happen, on a slow and busy machine too."""
@@ -98,7 +89,8 @@ class Slurm:
             for name, value in os.environ.items()
             if not name.startswith(("SLURM", "SBATCH"))
         }
-        return outside | {"SLURM_CONF": str(self.folder / "slurm.conf")}
+        path = f"{outside.get('PATH', os.defpath)}:{SYSTEM_FOLDERS}"
+        return outside | {"PATH": path, "SLURM_CONF": str(self.folder / "slurm.conf")}
 
     def ask(self, *command: str) -> str:
         """What a SLURM command prints; its complaint is an error."""
@@ -252,8 +244,7 @@ class Slurm:
 @contextmanager
 def two_nodes() -> Iterator[Slurm]:
     """A SLURM, from here to the end of the block."""
-    missing = [name for name in PROGRAMS if shutil.which(name) is None]
-    assert not missing, f"{', '.join(missing)} not found: apt-get install slurm-wlm munge"
+    needs(*PROGRAMS)
     # Not in pytest's folder: munged wants a path that everybody may enter, and a socket's path must be short.
     with ExitStack() as stack:
         folder = Path(

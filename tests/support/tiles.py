@@ -20,6 +20,8 @@ from astropy.nddata import Cutout2D
 from astropy.wcs import WCS
 from numpy.typing import NDArray
 
+from support.programs import needs
+
 COLUMNS_CSV = (
     Path(__file__).parents[2]
     / "pipeline"
@@ -131,6 +133,7 @@ def write_image(
         path.write_bytes(gzip.compress(plain.read_bytes(), 1, mtime=0))
         plain.unlink()
     elif path.suffix == ".fz":
+        needs("fpack")
         subprocess.run(
             ["fpack", "-g", "-q", "0", "-D", "-Y", str(plain)], check=True, capture_output=True
         )

@@ -15,6 +15,7 @@ from photoz_run.records import StampRule
 from photoz_run.survey.catalogues import count_rows, read_sources
 from photoz_run.survey.data_release import DR4, DR5
 from photoz_run.survey.discovery import find_tiles
+from support.programs import needs
 from support.tiles import (
     NINE,
     Tile,
@@ -354,6 +355,7 @@ def test_a_compressed_catalogue_is_read(own_tile, ending):
         packed.write_bytes(gzip.compress(own_tile.catalogue.read_bytes(), 1))
         own_tile.catalogue.unlink()
     else:
+        needs("fpack")
         subprocess.run(
             ["fpack", "-D", "-Y", str(own_tile.catalogue)], check=True, capture_output=True
         )

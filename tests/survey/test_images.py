@@ -12,6 +12,7 @@ from astropy.io import fits
 from photoz_run.errors import BadDataError, ConfigError, TransientError
 from photoz_run.science.cutouts import stamp_start
 from photoz_run.survey.images import open_image
+from support.programs import needs
 from support.tiles import cutout, truncate, write_image
 
 SIZE = 36
@@ -181,6 +182,7 @@ class TestPackedImage(ImageContract):
 
     def test_the_default_of_fpack_loses_less_than_its_noise_and_keeps_gaps(self, tmp_path):
         write_image(tmp_path / "image.fits", pixels())
+        needs("fpack")
         subprocess.run(["fpack", str(tmp_path / "image.fits")], check=True, capture_output=True)
         opened = open_image(tmp_path / "image.fits.fz")
         found = opened.rows(590, 610)

@@ -2,7 +2,6 @@
 
 import base64
 import re
-import shutil
 import subprocess
 from html.parser import HTMLParser
 from io import BytesIO
@@ -16,6 +15,7 @@ from typer.testing import CliRunner
 from photoz_run.cli.validate import validate
 from photoz_run.validation.metrics import Estimate
 from photoz_run.validation.rows import format_estimate
+from support.programs import needs
 from support.validation import gama, survey, write_fits, write_parquet, write_run
 
 PROBE = """<script>addEventListener("load", () => {
@@ -145,10 +145,8 @@ def test_a_handful_of_galaxies_makes_a_report(tmp_path, n):
     assert "nan" not in re.sub(r'src="[^"]+"', "", page)
 
 
-@pytest.mark.skipif(
-    shutil.which("chromium") is None, reason="needs chromium (apt-get install chromium)"
-)
 def test_a_browser_loads_every_image_without_an_error_at_1280_pixels(page, tmp_path):
+    needs("chromium")
     (tmp_path / "report.html").write_text(page.replace("</body>", PROBE + "</body>"))
     command = [
         "chromium",
