@@ -27,6 +27,7 @@ TOOLS = (
     "rm",
     "cat",
     "echo",
+    "true",
     "touch",
     "chmod",
 )
