@@ -12,7 +12,7 @@ from astropy.io import fits
 from photoz_run.errors import BadDataError, ConfigError
 from photoz_run.flags import decode
 from photoz_run.records import StampRule
-from photoz_run.survey.catalogues import count_rows, read_sources
+from photoz_run.survey.catalogues import column_names, count_rows, read_sources
 from photoz_run.survey.data_release import DR4, DR5
 from photoz_run.survey.discovery import find_tiles
 from support.programs import needs
@@ -364,3 +364,12 @@ def test_a_compressed_catalogue_is_read(own_tile, ending):
     after = read(own_tile, "bright")
     np.testing.assert_array_equal(before.id_N, after.id_N)
     np.testing.assert_array_equal(before.magnitudes_NB, after.magnitudes_NB)
+
+
+@pytest.mark.parametrize("folder", ["tiles[1]", "tiles$HOME", "a(b)+c", "!tiles", "~"])
+def test_a_catalogue_in_a_folder_with_signs_that_cfitsio_takes_for_commands(tmp_path, folder):
+    made = make_tile(tmp_path / "plain", data_release="DR4.0", products=("sci",))
+    tile = replace(made, folder=made.folder.rename(tmp_path / folder))
+    assert count_rows(tile.catalogue) == len(tile.id_N)
+    assert "MAG_AUTO" in column_names(tile.catalogue)
+    assert len(read(tile)) == len(tile.id_N)

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from photoz_run import flags
 from photoz_run.errors import BadDataError
 from photoz_run.flags import MAGNITUDE_BANDS
+from photoz_run.reading import cfitsio_name, explained
 from photoz_run.records import Sources, StampRule, TileRef
 from photoz_run.science.photometry import mean_magnitude, total_magnitude, valid_magnitudes
 from photoz_run.science.selection import names_in, select
 from photoz_run.survey.data_release import DataRelease, find_data_release
-from photoz_run.survey.reading import explained
 
 MagnitudeSuffixes = Mapping[str, tuple[str, ...]]
 """Magnitude band -> suffixes of its columns (two where two epochs of i are averaged)."""
@@ -51,7 +51,7 @@ def count_rows(path: Path) -> int:
 
 def column_names(path: Path) -> list[str]:
     """Names of a catalogue's columns, from its header."""
-    with explained(path), fitsio.FITS(str(path)) as hdus:
+    with explained(path), cfitsio_name(path) as name, fitsio.FITS(name) as hdus:
         return list(table_hdu(path, hdus).get_colnames())
 
 
@@ -175,7 +175,7 @@ def _wanted_columns(
 
 def _read_columns(path: Path, wanted: tuple[list[str], list[str]]) -> dict[str, NDArray[Any]]:
     needed, optional = wanted
-    with explained(path), fitsio.FITS(str(path)) as hdus:
+    with explained(path), cfitsio_name(path) as name, fitsio.FITS(name) as hdus:
         hdu = table_hdu(path, hdus)
         present = hdu.get_colnames()
         if missing := [name for name in needed if name not in present]:

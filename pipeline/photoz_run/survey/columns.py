@@ -8,9 +8,9 @@ import fitsio
 import numpy as np
 
 from photoz_run.errors import BadDataError
+from photoz_run.reading import cfitsio_name, explained
 from photoz_run.schema import Column
 from photoz_run.survey.catalogues import native, table_hdu
-from photoz_run.survey.reading import explained
 
 
 def column_facts(
@@ -25,7 +25,7 @@ def column_facts(
     BadDataError
         If the file cannot be read, lacks a column, or has lists in it.
     """
-    with explained(path), fitsio.FITS(str(path)) as hdus:
+    with explained(path), cfitsio_name(path) as name, fitsio.FITS(name) as hdus:
         hdu = table_hdu(path, hdus)
         header = hdu.read_header()
         numbers = _numbers(path, hdu.get_colnames(), names)
@@ -57,7 +57,7 @@ def read_values(
     BadDataError
         If the file cannot be read, or lacks a column.
     """
-    with explained(path), fitsio.FITS(str(path)) as hdus:
+    with explained(path), cfitsio_name(path) as name, fitsio.FITS(name) as hdus:
         hdu = table_hdu(path, hdus)
         header = hdu.read_header()
         numbers = _numbers(path, hdu.get_colnames(), names)

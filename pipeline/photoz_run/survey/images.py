@@ -25,8 +25,8 @@ from numpy.typing import NDArray
 from typing_extensions import override
 
 from photoz_run.errors import BadDataError, ConfigError
+from photoz_run.reading import explained
 from photoz_run.science.cutouts import cut_stamps
-from photoz_run.survey.reading import explained
 
 STRIP_ROWS = 512
 """Rows of a compressed image in memory at once (38 MB of a KiDS coadd)."""

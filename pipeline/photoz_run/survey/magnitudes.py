@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from photoz_run import flags
 from photoz_run.errors import BadDataError
+from photoz_run.reading import cfitsio_name, explained
 from photoz_run.records import Sources
 from photoz_run.science.matching import match_positions
 from photoz_run.survey.catalogues import (
@@ -23,7 +24,6 @@ from photoz_run.survey.catalogues import (
     native,
     table_hdu,
 )
-from photoz_run.survey.reading import explained
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ def _read_parquet(
 def _read_fits(
     table: MagnitudeTable, needed: Sequence[str], optional: Sequence[str], sources: Sources
 ) -> dict[str, NDArray[Any]]:
-    with fitsio.FITS(str(table.path)) as hdus:
+    with cfitsio_name(table.path) as name, fitsio.FITS(name) as hdus:
         hdu = table_hdu(table.path, hdus)
         columns = _columns(table.path, needed, optional, hdu.get_colnames())
         if table.by == "id":

@@ -2,6 +2,7 @@
 
 import errno
 import gzip
+import os
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -63,3 +64,17 @@ def _unreadable(path: Path, error: Exception) -> str:
 def _last_line(error: Exception) -> str:
     lines = str(error).strip().splitlines()
     return lines[-1].strip() if lines else type(error).__name__
+
+
+@contextmanager
+def cfitsio_name(path: Path) -> Iterator[str]:
+    """A name under which cfitsio opens exactly this file.
+
+    cfitsio reads ``[ ] ( ) + $ ~`` and a leading ``!`` in a name as commands of its own. It never sees
+    the real path here, only the number under which the file is open already.
+    """
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        yield f"/proc/self/fd/{descriptor}" if Path("/proc/self/fd").is_dir() else str(path)
+    finally:
+        os.close(descriptor)
