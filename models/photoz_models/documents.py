@@ -48,17 +48,19 @@ def read_document(kind: type[T], path: Path) -> T:
 def parse_document(kind: type[T], content: str | bytes, where: str) -> T:
     """The record of ``kind`` in JSON text; ``where`` names the document in messages.
 
-    A document of a newer version has a higher number in its field ``schema`` than ``kind.SCHEMA``.
+    A record with ``SCHEMA`` is read only from a document whose field ``schema`` is that number.
+    ``kind.REMEDY`` says what to do with a document of an earlier version.
 
     Raises
     ------
     DocumentError
         If it is no JSON or does not fit, with the field that does not.
     """
+    _check_schema(kind, content, where)
     try:
         return _adapter(kind).validate_json(content)
     except ValidationError as error:
-        raise DocumentError(f"{where}: {_problem(kind, error, content)}") from error
+        raise DocumentError(f"{where}: {_problem(error)}") from error
 
 
 def document_text(document: object) -> str:
@@ -73,19 +75,21 @@ def _adapter(kind: type[T]) -> TypeAdapter[T]:
     return _ADAPTERS[kind]
 
 
-def _problem(kind: type[Any], error: ValidationError, content: str | bytes) -> str:
-    newest = getattr(kind, "SCHEMA", None)
+def _check_schema(kind: type[Any], content: str | bytes, where: str) -> None:
+    known = getattr(kind, "SCHEMA", None)
     schema = _schema(content)
-    if newest is not None and schema > newest:
-        return (
-            f"written by a newer version of photoz-run (schema {schema}, this one reads"
-            f" {newest}); install that version"
-        )
-    if newest is not None and 0 < schema < newest:
-        return (
-            f"written by an older version of photoz-run (schema {schema}, this one reads"
-            f" {newest}); make it again"
-        )
+    if known is None or schema in (0, known):
+        return
+    numbers = f"(schema {schema}, this one reads {known})"
+    if schema > known:
+        problem = f"written by a newer version of photoz-run {numbers}; install that version"
+    else:
+        remedy = getattr(kind, "REMEDY", "make it again")
+        problem = f"written by an earlier version of photoz-run {numbers}; {remedy}"
+    raise DocumentError(f"{where}: {problem}")
+
+
+def _problem(error: ValidationError) -> str:
     first = error.errors(include_url=False)[0]
     field = ".".join(str(part) for part in first["loc"])
     if first["type"] in _UNKNOWN:

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-MAGNITUDE_BANDS = ("u", "g", "r", "i", "Z", "Y", "J", "H", "Ks")
-"""The nine bands in the order of their ``MAG_*_MISSING`` bits; the one place where this order is written."""
+from photoz_models.contract import MAGNITUDE_BANDS
 
 USER_BITS = range(24, 31)
 

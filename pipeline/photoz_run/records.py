@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from photoz_models.documents import Record
+
 
 @dataclass(frozen=True)
 class BandFiles:
@@ -137,38 +139,55 @@ class Status(StrEnum):
 
 
 @dataclass(frozen=True)
-class Failure:
-    """One try of a tile that came to nothing, and the host on which it happened."""
+class Failure(Record):
+    """A try of a tile that failed, and the host on which it ran."""
 
     host: str
     error: str
+    """Class of the failure."""
     reason: str
 
 
-@dataclass(frozen=True)
-class TileOutcome:
-    """All that travels back from a worker, about 1 kB, and what the ledger stores as the commit mark of a tile."""
+@dataclass(frozen=True, kw_only=True)
+class TileResult(Record):
+    """What was measured in a tile."""
 
-    tile: str
-    status: Status
-    inputs_digest: str
-    run_digest: str
     catalogue_rows: int | None = None
-    """Rows of the tile's catalogue before the selection; ``None`` where it could not be read."""
+    """Rows of the tile's catalogue before the selection; ``None`` where nobody could count."""
     rows_in: int = 0
     rows_out: int = 0
     flag_counts: Mapping[str, int] = field(default_factory=dict)
     counts: Mapping[str, int] = field(default_factory=dict)
     """Matched, unmatched and ambiguous magnitudes."""
     zero_points: Mapping[str, float] = field(default_factory=dict)
-    """Median of stamp minus catalogue magnitude by image band: a check that pixels and catalogue belong together."""
+    """Median of stamp minus catalogue magnitude by image band.
+
+    It checks that pixels and catalogue belong together.
+    """
     seeing: Mapping[str, float] = field(default_factory=dict)
     """FWHM of the PSF (arcsec) by image, where the coadds' headers have it."""
     footprint: tuple[tuple[float, float], ...] = ()
-    """Corners (RA and Dec, deg) of the r coadd, or of the first image there is: the area that was searched."""
+    """Corners (RA and Dec, deg) of the r coadd, or of the first image there is.
+
+    They bound the area that was searched.
+    """
     files: Mapping[str, str] = field(default_factory=dict)
     """sha256 of each output file by its name."""
     seconds: Mapping[str, float] = field(default_factory=dict)
+    """Seconds spent in each step."""
+
+
+@dataclass(frozen=True)
+class TileOutcome(TileResult):
+    """How a tile ended: about 1 kB that a worker sends back and the ledger keeps.
+
+    The ledger writes it last, as the commit mark of the tile.
+    """
+
+    tile: str
+    status: Status
+    inputs_digest: str
+    run_digest: str
     input_bytes: int = 0
     host: str = ""
     provider: str = ""

@@ -1,10 +1,10 @@
 """One tile: read, cut, join, predict, write. Everything that happens to a source happens here, in this order."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -19,7 +19,7 @@ from photoz_run.catalogue.table import tile_table
 from photoz_run.catalogue.tile_files import write_tile
 from photoz_run.config import RunConfig
 from photoz_run.errors import BadDataError
-from photoz_run.records import Prediction, Sources, StampRule, Stamps, TileRef
+from photoz_run.records import Prediction, Sources, StampRule, Stamps, TileRef, TileResult
 from photoz_run.science.zero_point import LARGEST_OFFSET, aperture_magnitudes, offset
 from photoz_run.survey.catalogues import count_rows, magnitude_suffixes, read_sources
 from photoz_run.survey.coadds import PixelPolicy, TileCoadds, cut_batch, open_coadds, tile_dmag
@@ -33,22 +33,6 @@ BATCH = 256
 
 OUTSIDE_FRACTION = 0.5
 """A tile with more of its sources off its coadds than this has the catalogue of another field."""
-
-
-@dataclass(frozen=True)
-class TileResult:
-    """What `process_tile` found; each field goes into the tile's outcome under the same name."""
-
-    catalogue_rows: int = 0
-    rows_in: int = 0
-    rows_out: int = 0
-    files: Mapping[str, str] = field(default_factory=dict)
-    flag_counts: Mapping[str, int] = field(default_factory=dict)
-    counts: Mapping[str, int] = field(default_factory=dict)
-    zero_points: Mapping[str, float] = field(default_factory=dict)
-    seeing: Mapping[str, float] = field(default_factory=dict)
-    footprint: tuple[tuple[float, float], ...] = ()
-    seconds: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -74,7 +58,7 @@ def process_tile(
     model: PhotozModel,
     folder: Path,
     run: Provenance,
-    inputs: list[InputFile],
+    inputs: Sequence[InputFile],
     say: Callable[[str], None] = lambda _: None,
 ) -> TileResult:
     """Measure the redshift of every selected source of one tile and write its files into ``folder``.
@@ -88,14 +72,14 @@ def process_tile(
     """
     catalogue_rows = 0 if ref.catalogue is None else count_rows(ref.catalogue)
     if ref.catalogue is not None and catalogue_rows == 0:
-        return TileResult()
+        return TileResult(catalogue_rows=0)
     clock = Stopwatch(say)
     rule = stamp_rule(model.contract)
     with ExitStack() as stack:
         with clock.step("read"):
             tile = stack.enter_context(open_tile(ref, rule, config))
         if len(tile.sources) == 0:
-            return TileResult(catalogue_rows, footprint=tile.coadds.footprint)
+            return TileResult(catalogue_rows=catalogue_rows, footprint=tile.coadds.footprint)
         parts, magnitudes_NC = [], []
         for sources, stamps in ahead(clock.steps("cut", tile.batches())):
             with clock.step("infer"):

@@ -1,7 +1,9 @@
-"""Which code this is: the git commit it was started or built from."""
+"""Which code this is: the commit it was started or built from, and the packages beside it."""
 
 import subprocess
+from collections.abc import Iterable
 from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -20,6 +22,17 @@ def program_commit() -> str:
     ``unknown``.
     """
     return _checkout() or _recorded() or "unknown"
+
+
+def package_versions(packages: Iterable[str]) -> dict[str, str]:
+    """Version of each of ``packages`` that is installed, by its name."""
+    versions = {}
+    for package in packages:
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return versions
 
 
 def _checkout() -> str:

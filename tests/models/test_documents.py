@@ -60,6 +60,11 @@ def test_what_is_written_is_read_back(whole):
             '{"name": "a", "rows": 1, "new": 1, "schema": 3}',
             "written by a newer version of photoz-run (schema 3",
         ),
+        (
+            '{"name": "a", "rows": 1, "schema": 1}',
+            "written by an earlier version of photoz-run (schema 1, this one reads 2); make it",
+        ),
+        ('{"name": "a", "rows": 1, "schema": 3}', "written by a newer version of photoz-run"),
         ("[1]", "is no document of photoz-run"),
         ("{", "is no document of photoz-run: Invalid JSON"),
         ("\x00", "is no document of photoz-run: Invalid JSON"),

@@ -193,7 +193,7 @@ def test_a_sum_that_does_not_close_is_an_error(tmp_path, record, message):
 
 def test_tiles_with_other_columns_are_refused(tmp_path):
     run = MadeUpRun(tmp_path / "run", ["KIDS_10.0_0.0", "KIDS_11.0_0.0"])
-    for k, tile in enumerate(run.manifest["tiles"]):
+    for k, tile in enumerate(run.manifest.tiles):
         table = tile_rows(tile, [f"s{k}"], np.array([10.0 + k]), np.zeros(1))
         kept = pa.array([1], pa.int16() if k else pa.int32())
         run.add(tile, table.append_column("FLAG_KEPT", kept))

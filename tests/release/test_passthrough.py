@@ -1,8 +1,8 @@
 """`--keep` at release time: columns of the input catalogues come to their sources, or nothing comes."""
 
-import json
 import os
 import shutil
+from dataclasses import replace
 
 import fitsio
 import numpy as np
@@ -11,8 +11,10 @@ import pyarrow.parquet as pq
 import pytest
 from astropy.io import fits
 
+from photoz_run.catalogue.provenance import input_files
 from photoz_run.errors import ConfigError
 from photoz_run.release.passthrough import pass_through
+from photoz_run.run.ledger import RunDirectory
 from support.runs import in_process, options, tile_file
 from support.tiles import change_rows, make_tile
 
@@ -51,7 +53,7 @@ def describe(catalogue):
 
 
 def manifest_of(folder):
-    return json.loads((folder / "run" / "manifest.json").read_text())
+    return RunDirectory(folder / "run").read_manifest()
 
 
 def rows_of(folder, tile) -> pa.Table:
@@ -126,10 +128,9 @@ def spoil_quietly(folder, tile, change):
     catalogue = catalogue_of(folder, tile)
     change_rows(catalogue, change)
     manifest = manifest_of(folder)
-    for file in manifest["inputs"][tile]:
-        if file["name"] == catalogue.name:
-            file |= {"bytes": catalogue.stat().st_size, "modified_ns": catalogue.stat().st_mtime_ns}
-    return manifest
+    (now,) = input_files([catalogue])
+    files = tuple(now if file.name == now.name else file for file in manifest.inputs[tile])
+    return replace(manifest, inputs={**manifest.inputs, tile: files})
 
 
 def test_a_source_that_the_catalogue_does_not_hold_is_refused(again):

@@ -54,9 +54,16 @@ def test_a_folder_that_is_no_run(tmp_path, capsys):
 
 def test_a_manifest_that_cannot_be_read(copy, capsys):
     (copy / "manifest.json").write_text("{")
-    assert "manifest.json cannot be read" in refused(capsys, copy)
+    assert "manifest.json: is no document of photoz-run: Invalid JSON" in refused(capsys, copy)
     (copy / "manifest.json").write_text('{"schema": 99}')
-    assert "schema 99 is not known to this version" in refused(capsys, copy)
+    assert "a newer version of photoz-run (schema 99, this one reads 2)" in refused(capsys, copy)
+
+
+def test_a_record_of_a_tile_that_does_not_fit(copy, capsys):
+    mark = next((copy / "tiles").glob("*/*.json"))
+    mark.write_text(json.dumps(json.loads(mark.read_text()) | {"rows_out": "5"}))
+    said = refused(capsys, copy)
+    assert f"{mark}: field rows_out: Input should be a valid integer (it is '5')" in said
 
 
 def test_a_folder_that_exists(run, tmp_path, capsys):

@@ -3,6 +3,8 @@
 import json
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 from onnx import numpy_helper
 
+from photoz_run.run.status import read_status
 from support.bundles import closed_form_bundle
-from support.runs import command, in_process, options, outcome, tile_file
+from support.runs import command, contents, in_process, options, outcome, tile_file
 from support.tiles import (
     Tile,
     change_rows,
@@ -386,7 +389,60 @@ def test_a_damaged_manifest_is_refused(arguments, tmp_path, monkeypatch, capsys)
     assert in_process(monkeypatch, arguments) == 0
     capsys.readouterr()
     (tmp_path / "out" / "manifest.json").write_text('{"schema": 1')
-    assert "manifest.json cannot be read" in refused(monkeypatch, capsys, arguments)
+    said = refused(monkeypatch, capsys, arguments)
+    assert "manifest.json: is no document of photoz-run: Invalid JSON" in said
+
+
+@pytest.mark.parametrize("command", [["status"], ["retry"], ["release", "--out", "released"]])
+def test_a_run_of_an_earlier_version_is_refused_in_one_line(
+    command, arguments, tmp_path, monkeypatch, capsys
+):
+    assert in_process(monkeypatch, arguments) == 0
+    path = tmp_path / "out" / "manifest.json"
+    manifest = json.loads(path.read_text())
+    manifest["release"] = manifest.pop("data_releases")
+    path.write_text(json.dumps(manifest | {"schema": 1}))
+    problem = (
+        f"{path}: written by an earlier version of photoz-run (schema 1, this one reads 2);"
+        " use that version, or start over with --restart"
+    )
+    capsys.readouterr()
+    assert refused(monkeypatch, capsys, arguments).splitlines()[-1] == f"photoz-run: {problem}"
+    name, *rest = command
+    said = subprocess.run(
+        [str(Path(sys.executable).with_name("photoz")), name, str(tmp_path / "out"), *rest],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+    )
+    assert (said.returncode, said.stderr) == (2, f"photoz: {problem}\n")
+    assert in_process(monkeypatch, [*arguments, "--restart"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "problem"),
+    [
+        ("rows_out", "5", "field rows_out: Input should be a valid integer (it is '5')"),
+        ("files", [1, 2], "field files: Input should be an object (it is [1, 2])"),
+        ("earlier", [{"host": "n1"}], "field earlier.0.error is missing"),
+        ("unheard_of", 1, "field unheard_of is not known to this version of photoz-run"),
+    ],
+)
+def test_an_outcome_that_does_not_fit_is_told_and_the_tile_measured_anew(
+    field, value, problem, arguments, tmp_path, monkeypatch, capsys
+):
+    assert in_process(monkeypatch, arguments) == 0
+    whole = contents(tmp_path / "out")
+    mark = next((tmp_path / "out" / "tiles").glob("*/*.json"))
+    mark.write_text(json.dumps(json.loads(mark.read_text()) | {field: value}))
+    problem = f"1 records of tiles cannot be used: {mark}: {problem}"
+    status = read_status(tmp_path / "out")
+    assert (status.tiles["PENDING"], status.problems) == (1, (problem.partition(": ")[2],))
+    capsys.readouterr()
+    assert in_process(monkeypatch, arguments) == 0
+    assert f"{problem}; their tiles are measured anew" in capsys.readouterr().err
+    assert contents(tmp_path / "out") == whole
 
 
 def test_json_of_a_run_with_quarantined_tiles_says_so(tmp_path, bundle, monkeypatch, capsys):

@@ -24,7 +24,7 @@ from photoz_run.records import Status
 from photoz_run.run import driver
 from photoz_run.run.cluster import SETTINGS, TLS_FILES, existing_client
 from photoz_run.run.ledger import RunDirectory
-from photoz_run.run.manifest import make_manifest, make_provenance
+from photoz_run.run.manifest import make_manifest
 from photoz_run.run.plan import find_run_tiles
 from photoz_run.run.progress import Progress
 from photoz_run.run.summary import RunSummary
@@ -210,7 +210,7 @@ def test_what_travels_is_small(dr5_tile, bundle, model, tmp_path, monkeypatch):
     config = config_of(dr5_tile.folder, bundle, tmp_path / "out", tiles=[dr5_tile.name])
     refs = find_run_tiles(config)
     named = config.model_copy(update={"tiles": (*many, dr5_tile.name)})
-    provenance = make_provenance(make_manifest(config, refs, model))
+    provenance = make_manifest(config, refs, model).provenance
     (task,) = make_tasks(list(refs.values()), named, bundle, provenance, 2)
     assert len(task.ref.paths()) == 16
     assert len(pickle.dumps(task)) < 8192

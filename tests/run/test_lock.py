@@ -17,7 +17,7 @@ import pytest
 
 from photoz_run.errors import ConfigError, InterruptedRunError
 from photoz_run.run import lock, worker
-from photoz_run.run.lock import RunLock, find_holder, holders, lock_name
+from photoz_run.run.lock import RunLock, WorkState, find_holder, holders, lock_name
 from support.runs import command, contents, in_process, options, start_command
 
 ALL = (1, 1)
@@ -54,7 +54,7 @@ def record(**changes) -> dict:
         "pid": me.pid,
         "process_started": started,
     }
-    return fields | {"started": "2026-11-23T00:00:00+00:00"} | changes
+    return fields | changes
 
 
 def leave(folder: Path, share: tuple[int, int] = ALL, age: float = 0.0, **changes) -> Path:
@@ -254,10 +254,19 @@ def test_the_heartbeat_tells_the_state_and_is_never_half_written(folder, quick):
         path = folder / "driver.json"
         assert find_holder(path).record.pid == os.getpid()
         begun = path.stat().st_mtime_ns
-        mine.tell({"finished": 3, "running": ["KIDS_180.0_-0.5"]})
+        state = WorkState(
+            seconds=1.0,
+            finished=3,
+            rows=0,
+            bytes=0,
+            workers=1,
+            running=("KIDS_180.0_-0.5",),
+            failed=(),
+        )
+        mine.tell(state)
         while path.stat().st_mtime_ns == begun:
             assert json.loads(path.read_text())["host"] == socket.gethostname()
-        assert find_holder(path).record.state == {"finished": 3, "running": ["KIDS_180.0_-0.5"]}
+        assert find_holder(path).record.state == state
         mine.check()
     assert not list(folder.iterdir())
 

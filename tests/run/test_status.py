@@ -3,13 +3,14 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from photoz_run.cli.photoz import main
 from photoz_run.records import Failure, Status, TileOutcome
-from photoz_run.run.lock import RunLock
+from photoz_run.run.lock import RunLock, WorkState
 from photoz_run.run.status import HostCount, count_hosts, group_failures, plain_reason, read_status
 from support.runs import in_process, options
 from support.tiles import make_tile
@@ -63,9 +64,17 @@ def test_a_working_run_says_who_works_how_fast_and_how_long_it_takes(arguments, 
     out = tmp_path / "out"
     for tile in GOOD:
         next((out / "tiles").rglob(f"{tile}.json")).unlink()
-    state = {"seconds": 30.0, "finished": 2, "rows": 600, "bytes": 6_000_000, "workers": 3}
+    state = WorkState(
+        seconds=30.0,
+        finished=2,
+        rows=600,
+        bytes=6_000_000,
+        workers=3,
+        running=(GOOD[0],),
+        failed=(GOOD[1],),
+    )
     with RunLock(out / "locks", (1, 1)) as lock:
-        lock.tell(state | {"running": [GOOD[0]], "failed": [GOOD[1]]})
+        lock.tell(state)
         lock.write()
         status = read_status(out)
     assert status.tiles == {
@@ -81,7 +90,7 @@ def test_a_working_run_says_who_works_how_fast_and_how_long_it_takes(arguments, 
     assert status.galaxies_per_second == pytest.approx(20)
     assert status.bytes_per_second == pytest.approx(200_000)
     assert status.seconds_left == pytest.approx(2 / (2 / 30))
-    assert [holder.name for holder in status.working] == ["driver"]
+    assert [process.lock for process in status.working] == ["driver"]
     assert read_status(out).working == ()
 
 
@@ -89,10 +98,12 @@ def test_shards_add_up(arguments, tmp_path):
     out = tmp_path / "out"
     for tile in GOOD:
         next((out / "tiles").rglob(f"{tile}.json")).unlink()
-    state = {"finished": 2, "rows": 600, "bytes": 0, "workers": 1, "failed": []}
+    state = WorkState(
+        seconds=10.0, finished=2, rows=600, bytes=0, workers=1, running=(GOOD[0],), failed=()
+    )
     with RunLock(out / "locks", (1, 2)) as one, RunLock(out / "locks", (2, 2)) as two:
-        one.tell(state | {"seconds": 10.0, "running": [GOOD[0]]})
-        two.tell(state | {"seconds": 40.0, "running": [GOOD[1]]})
+        one.tell(state)
+        two.tell(replace(state, seconds=40.0, running=(GOOD[1],)))
         one.write()
         two.write()
         status = read_status(out)
@@ -124,7 +135,7 @@ def test_no_run_directory_is_one_line(tmp_path):
     command = [str(Path(sys.executable).with_name("photoz")), "status", str(tmp_path)]
     said = subprocess.run(command, capture_output=True, text=True, check=False)
     assert said.returncode == 2
-    assert said.stderr.strip().endswith("is this a run directory?")
+    assert said.stderr.strip().endswith("give the --out of photoz-run")
     assert len(said.stderr.splitlines()) == 1
 
 

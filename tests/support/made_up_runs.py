@@ -9,12 +9,13 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from photoz_run import flags
-from photoz_run.catalogue.provenance import InputFile, Provenance, inputs_digest, tile_provenance
+from photoz_run.catalogue.provenance import InputFile, inputs_digest, tile_provenance
 from photoz_run.catalogue.table import dictionary_schema
 from photoz_run.catalogue.tile_files import write_tile
 from photoz_run.config import RunConfig
 from photoz_run.records import Status, TileOutcome, TileRef
-from photoz_run.run.ledger import MANIFEST_SCHEMA, RunDirectory, make_folder, run_digest, write_json
+from photoz_run.run.ledger import RunDirectory, make_folder, write_document
+from photoz_run.run.manifest import RunManifest
 from photoz_run.schema import QUANTILES
 
 EXCLUDED = 7
@@ -28,39 +29,29 @@ class MadeUpRun:
         self.directory = RunDirectory(path)
         path.mkdir(parents=True)
         config = RunConfig(tiles=("all",), data=(path.parent / "data",), out=path, select="all")
-        self.inputs = {tile: [InputFile(f"{tile}_cat.fits", 1000, 1)] for tile in tiles}
-        self.manifest = {
-            "schema": MANIFEST_SCHEMA,
-            "program": "photoz-run",
-            "version": "1.2.3",
-            "commit": "0123456789ab",
-            "packages": {"numpy": "2.0"},
-            "config": config.model_dump(mode="json"),
-            "config_digest": config.digest(),
-            "model": "made-up",
-            "model_version": "1",
-            "model_digest": "ab" * 32,
-            "redshift_range": [0.0, 1.0],
-            "magnitudes_digest": "cd" * 32,
-            "release": ["DR5"],
-            "tiles": sorted(tiles),
-            "inputs": self.inputs,
-            "inputs_digests": {tile: inputs_digest(files) for tile, files in self.inputs.items()},
-        }
-        write_json(self.directory.manifest, self.manifest)
-        self.provenance = Provenance(
-            program="photoz-run",
+        self.inputs = {tile: (InputFile(f"{tile}_cat.fits", 1000, 1),) for tile in tiles}
+        self.manifest = RunManifest(
             version="1.2.3",
             commit="0123456789ab",
-            packages="numpy 2.0",
-            run_digest=run_digest(self.manifest),
+            python="3.11.0",
+            packages={"numpy": "2.0"},
+            config=config,
             config_digest=config.digest(),
             model="made-up",
             model_version="1",
             model_digest="ab" * 32,
             model_training="none",
             simulated_training=simulated,
+            redshift_range=(0.0, 1.0),
+            magnitudes_digest="cd" * 32,
+            provider="cpu",
+            data_releases=("DR5",),
+            tiles=tuple(sorted(tiles)),
+            inputs=self.inputs,
+            inputs_digests={tile: inputs_digest(files) for tile, files in self.inputs.items()},
         )
+        write_document(self.directory.manifest, self.manifest)
+        self.provenance = self.manifest.provenance
 
     @property
     def path(self) -> Path:

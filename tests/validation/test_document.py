@@ -93,7 +93,7 @@ def test_what_does_not_fit_is_refused_by_its_field(tmp_path, field, value, messa
     ("schema", "message"),
     [
         (3, "written by a newer version of photoz-run (schema 3, this one reads 2); install"),
-        (1, "written by an older version of photoz-run (schema 1, this one reads 2); make it"),
+        (1, "written by an earlier version of photoz-run (schema 1, this one reads 2); make it"),
     ],
 )
 def test_other_versions_are_told_as_such(tmp_path, schema, message):

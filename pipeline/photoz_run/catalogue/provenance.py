@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from photoz_models.documents import Record
 from photoz_run.records import TileRef
 
 
 @dataclass(frozen=True)
-class InputFile:
-    """An input file as it was found: name, size and modification time say whether it is still the same."""
+class InputFile(Record):
+    """An input file: name, size and modification time tell whether it has changed."""
 
     name: str
     bytes: int
@@ -19,7 +20,7 @@ class InputFile:
 
 
 @dataclass(frozen=True)
-class Provenance:
+class Provenance(Record):
     """The part of a tile file's provenance that is common to a run."""
 
     program: str
@@ -35,9 +36,9 @@ class Provenance:
     simulated_training: bool
 
 
-def input_files(paths: Sequence[Path]) -> list[InputFile]:
+def input_files(paths: Sequence[Path]) -> tuple[InputFile, ...]:
     """The files as they are now, in the order given; missing ones have size -1."""
-    return [_input_file(path) for path in paths]
+    return tuple(_input_file(path) for path in paths)
 
 
 def inputs_digest(files: Sequence[InputFile]) -> str:

@@ -85,6 +85,12 @@ def sync_and_digest(path: Path) -> str:
     """Bring ``path`` to the disk and return its sha256."""
     with path.open("rb") as file:
         os.fsync(file.fileno())
+    return file_digest(path)
+
+
+def file_digest(path: Path) -> str:
+    """sha256 of a file; `OSError` if it cannot be read."""
+    with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

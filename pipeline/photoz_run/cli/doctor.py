@@ -1,7 +1,7 @@
 """``photoz doctor``: whether a run can work on this machine, in this environment, in this job."""
 
-import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -10,7 +10,7 @@ import typer
 from photoz_run.errors import ExitCode
 
 if TYPE_CHECKING:
-    from photoz_run.run.doctor import Finding
+    from photoz_run.run.doctor import Diagnosis
 
 STYLES = {"ok": "green", "warn": "yellow", "bad": "bold red"}
 
@@ -29,16 +29,13 @@ def doctor(
 
     Exit status: 0 if it can, 2 if something is bad; every finding that is not ok says what to do.
     """
-    from dataclasses import asdict
+    from photoz_models.documents import document_text
+    from photoz_run.run.doctor import DoctorReport, Verdict, examine
 
-    from photoz_run.run.doctor import Verdict, examine
-
-    findings = list(examine(provider, scratch, os.environ))
-    bad = sum(one.verdict is Verdict.BAD for one in findings)
+    findings = tuple(examine(provider, scratch, os.environ))
+    bad = sum(diagnosis.verdict is Verdict.BAD for diagnosis in findings)
     if as_json:
-        typer.echo(
-            json.dumps({"usable": not bad, "findings": [asdict(one) for one in findings]}, indent=1)
-        )
+        typer.echo(document_text(DoctorReport(not bad, findings)), nl=False)
     else:
         _print(findings)
         typer.echo(
@@ -47,14 +44,15 @@ def doctor(
     raise typer.Exit(int(ExitCode.USAGE if bad else ExitCode.DONE))
 
 
-def _print(findings: "list[Finding]") -> None:
+def _print(findings: "Sequence[Diagnosis]") -> None:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     table = Table.grid(padding=(0, 2, 0, 0))
-    for one in findings:
-        table.add_row(Text(one.verdict, STYLES[one.verdict]), one.name, Text(one.value))
-        if one.remedy:
-            table.add_row("", "", Text(one.remedy, "bold"))
+    for diagnosis in findings:
+        verdict = Text(diagnosis.verdict, STYLES[diagnosis.verdict])
+        table.add_row(verdict, diagnosis.name, Text(diagnosis.value))
+        if diagnosis.remedy:
+            table.add_row("", "", Text(diagnosis.remedy, "bold"))
     Console(highlight=False).print(table)

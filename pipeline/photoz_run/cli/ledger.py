@@ -1,6 +1,5 @@
 """``photoz status`` and ``photoz retry``: look at a run, and readmit its quarantined tiles."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -25,11 +24,12 @@ def status(
 
     Example: photoz status my-run
     """
+    from photoz_models.documents import document_text
     from photoz_run.run.status import read_status
 
     found = read_status(run)
     if as_json:
-        typer.echo(json.dumps(found.as_dict(), indent=1))
+        typer.echo(document_text(found), nl=False)
         return
     from rich.console import Console
 
@@ -38,6 +38,8 @@ def status(
     console.print(
         f"{found.run}: {found.total:,} tiles ({said}), {found.rows:,} rows, model {found.model}"
     )
+    for problem in found.problems:
+        console.print(f"  {problem}", style="red")
     _print_work(console, found)
     _print_hosts(console, found)
     _print_failures(console, found)
@@ -55,12 +57,17 @@ def retry(
     Example: photoz retry my-run --tiles 'KIDS_18*'
     """
     from photoz_run.records import Status
-    from photoz_run.run.ledger import RunDirectory, read_json
+    from photoz_run.run.ledger import RunDirectory
     from photoz_run.survey.discovery import expand_tiles
 
     directory = RunDirectory(run)
-    read_json(directory.manifest)
-    bad = [tile for tile, one in directory.outcomes().items() if one.status is Status.QUARANTINED]
+    directory.read_manifest()
+    recorded = directory.usable_outcomes()
+    if recorded.problem:
+        typer.echo(f"{recorded.problem}; the next run measures their tiles anew", err=True)
+    bad = [
+        tile for tile, outcome in recorded.by_tile.items() if outcome.status is Status.QUARANTINED
+    ]
     readmitted = expand_tiles(tiles, bad) if tiles and bad else bad
     for tile in readmitted:
         directory.readmit(tile)
@@ -70,8 +77,8 @@ def retry(
 
 
 def _print_work(console: "Console", found: "RunStatus") -> None:
-    for holder in found.working:
-        console.print(f"  {holder.name}: {holder}")
+    for process in found.working:
+        console.print(f"  {process.lock}: {process}")
     if not found.working:
         missing = found.tiles["PENDING"]
         console.print(

@@ -1,6 +1,5 @@
 """``photoz-run``, also ``photoz run``: tiles in, photo-z catalogue out."""
 
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -171,12 +170,13 @@ def run(
         _dry_run(load_config(config, given, {"out": Path()}), as_json)
         return
     settings = load_config(config, given)
+    from photoz_models.documents import document_text
     from photoz_run.run.driver import run as run_tiles
     from photoz_run.run.progress import Progress
 
     summary = run_tiles(settings, Progress(quiet=as_json), restart)
     if as_json:
-        print(json.dumps(summary.as_dict(), indent=1))
+        print(document_text(summary.document), end="")
     else:
         _print_summary(summary)
     raise typer.Exit(int(summary.exit_code))
@@ -190,9 +190,15 @@ def main() -> None:
 
 
 def _dry_run(settings: "RunConfig", as_json: bool) -> None:
-    from dataclasses import asdict
-
-    from photoz_run.run.plan import check_tiles, dry_run, find_run_tiles, load_model, model_path
+    from photoz_models.documents import document_text
+    from photoz_run.run.plan import (
+        DryRun,
+        check_tiles,
+        dry_run,
+        find_run_tiles,
+        load_model,
+        model_path,
+    )
 
     tiles = find_run_tiles(settings)
     check_tiles(tiles, settings)
@@ -200,9 +206,7 @@ def _dry_run(settings: "RunConfig", as_json: bool) -> None:
     plans = dry_run(tiles, settings, model.contract)
     script = _job_script(settings)
     if as_json:
-        print(
-            json.dumps({"tiles": [asdict(plan) for plan in plans], "job_script": script}, indent=1)
-        )
+        print(document_text(DryRun(tuple(plans), script)), end="")
         return
     _print_plans(plans)
     if script:
@@ -250,11 +254,12 @@ def _print_summary(summary: "RunSummary") -> None:
     console.print(
         f"{len(summary.outcomes)} tiles ({said}), {summary.rows:,} rows in {summary.seconds:.1f} s"
     )
-    for failure in summary.as_dict()["quarantined"].values():
-        console.print(f"  quarantined {failure['reason']}", style="red")
-    for name, number in summary.as_dict()["counts"].items():
+    document = summary.document
+    for failure in document.quarantined.values():
+        console.print(f"  quarantined {failure.reason}", style="red")
+    for name, number in document.counts.items():
         console.print(f"  {name.replace('_', ' ')}: {number:,}")
-    for name, number in sorted(summary.as_dict()["flags"].items(), key=lambda item: -item[1]):
+    for name, number in sorted(document.flags.items(), key=lambda item: -item[1]):
         console.print(f"  flag {name:<22}{number:>10,}  {number / max(summary.rows, 1):6.1%}")
     console.print(f"catalogue: {summary.out / 'tiles'}")
 

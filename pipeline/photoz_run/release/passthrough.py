@@ -1,18 +1,18 @@
 """Columns of the input catalogues that the run did not carry, read again for the release: ``photoz release --keep``."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from photoz_run.catalogue.provenance import input_files
+from photoz_run.catalogue.provenance import InputFile, input_files
 from photoz_run.catalogue.table import further_column
 from photoz_run.errors import ConfigError
+from photoz_run.run.manifest import RunManifest
 from photoz_run.schema import Column
 from photoz_run.survey.catalogues import column_names
 from photoz_run.survey.columns import column_facts, read_values
@@ -63,7 +63,7 @@ class PassThrough:
 
 
 def pass_through(
-    manifest: Mapping[str, Any], tiles: Sequence[str], keep: Sequence[str], taken: Sequence[str]
+    manifest: RunManifest, tiles: Sequence[str], keep: Sequence[str], taken: Sequence[str]
 ) -> PassThrough:
     """Find the catalogues of ``tiles`` through the run's settings, and the columns ``keep`` in them.
 
@@ -86,8 +86,8 @@ def pass_through(
         If a catalogue cannot be read, or a column holds lists.
     """
     refuse_taken("--keep", keep, taken, "leave it out, it is carried already")
-    data = [Path(folder) for folder in manifest["config"]["data"]]
-    known = find_tiles(data, manifest["config"]["release"])
+    data = manifest.config.data
+    known = find_tiles(data, manifest.config.data_release)
     catalogues = {tile: known[tile].catalogue if tile in known else None for tile in tiles}
     found = {tile: path for tile, path in catalogues.items() if path is not None}
     if lost := sorted(set(catalogues) - set(found)):
@@ -96,7 +96,7 @@ def pass_through(
             f" is {lost[0]}; put it back, or leave --keep out"
         )
     for tile, path in found.items():
-        _refuse_changed(tile, path, manifest["inputs"][tile])
+        _refuse_changed(tile, path, manifest.inputs[tile])
     first = next(iter(found.values()))
     _refuse_unknown(first, keep)
     return PassThrough(found, column_facts(first, keep))
@@ -119,9 +119,9 @@ def refuse_taken(option: str, names: Sequence[str], taken: Sequence[str], remedy
         present[name.lower()] = name
 
 
-def _refuse_changed(tile: str, path: Path, inputs: Sequence[Mapping[str, Any]]) -> None:
-    recorded = {file["name"]: file for file in inputs}
-    if asdict(input_files([path])[0]) != recorded.get(path.name):
+def _refuse_changed(tile: str, path: Path, inputs: Sequence[InputFile]) -> None:
+    recorded = {file.name: file for file in inputs}
+    if input_files([path])[0] != recorded.get(path.name):
         raise ConfigError(
             f"{path}: the catalogue of {tile} has changed since it was measured (another name, size or time); restore"
             " it, or measure the tile again"

@@ -1,12 +1,11 @@
 """How a release was made: all of it in ``provenance.json``, what every tile came from in a table of the FITS file."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow as pa
-import tomli_w
 
 from photoz_run import __version__
 from photoz_run.catalogue.arrow_fields import about
@@ -30,7 +29,7 @@ def make_record(run: FinishedRun, found: Scan, options: ReleaseOptions) -> Relea
         program=f"photoz-run {__version__}",
         commit=program_commit(),
         date=_date(),
-        input_releases=tuple(run.manifest["release"]),
+        input_releases=run.manifest.data_releases,
         tiles=len(run.done),
         missing=run.pending,
         quarantined=tuple(run.quarantined),
@@ -65,7 +64,7 @@ def provenance(
             "digest": made.model_digest,
             "training": made.model_training,
             "simulated_training": made.simulated_training,
-            "redshift_range": run.manifest.get("redshift_range"),
+            "redshift_range": list(run.manifest.redshift_range),
         },
         "run": {
             "program": f"{made.program} {made.version}",
@@ -73,7 +72,7 @@ def provenance(
             "packages": list(found.packages),
             "run_digest": made.run_digest,
             "config_digest": made.config_digest,
-            "config": run.manifest["config"],
+            "config": run.manifest.config.model_dump(mode="json"),
         },
         "options": _options(options),
         "duplicates": {
@@ -92,7 +91,7 @@ def provenance(
 
 def tile_rows(run: FinishedRun, found: Scan, accounts: Mapping[str, TileAccount]) -> pa.Table:
     """The table ``provenance`` of the dictionary: a row for each input file of each tile of the run."""
-    release = ",".join(run.manifest["release"])
+    release = ",".join(run.manifest.data_releases)
     rows = []
     for tile in sorted(accounts):
         sources = _sources_of(run, found, tile)
@@ -115,7 +114,7 @@ def texts(run: FinishedRun, found: Scan, accounts: Mapping[str, TileAccount]) ->
     sums = totals(accounts.values())
     return text_rows(
         [
-            ("configuration", tomli_w.dumps(_without_none(run.manifest["config"]))),
+            ("configuration", run.manifest.config.resolved_toml()),
             ("packages", "\n".join(line for text in found.packages for line in text.split(", "))),
             ("duplicates", RULE.replace("; ", "\n")),
             ("accounting", "\n".join(f"{name} {number}" for name, number in sums.items())),
@@ -127,15 +126,6 @@ def _date() -> str:
     epoch = os.environ.get("SOURCE_DATE_EPOCH")
     moment = datetime.fromtimestamp(int(epoch), UTC) if epoch else datetime.now(UTC)
     return moment.strftime("%Y-%m-%dT%H:%M:%S")
-
-
-def _without_none(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings that have a value, at all levels: TOML has no null."""
-    return {
-        key: _without_none(value) if isinstance(value, Mapping) else value
-        for key, value in config.items()
-        if value is not None
-    }
 
 
 def _options(options: ReleaseOptions) -> dict[str, Any]:
@@ -161,14 +151,11 @@ def _column(field: pa.Field) -> dict[str, Any]:
 def _sources_of(run: FinishedRun, found: Scan, tile: str) -> dict[str, Any]:
     """Input files of a tile as its file names them, or as the run was planned, and digests."""
     recorded = run.done.get(tile) or run.idle.get(tile) or run.quarantined.get(tile)
-    planned: Sequence[Mapping[str, Any]] = run.manifest["inputs"][tile]
     inputs = found.inputs.get(tile) or [
-        {"name": file["name"], "bytes": file["bytes"]} for file in planned
+        {"name": file.name, "bytes": file.bytes} for file in run.manifest.inputs[tile]
     ]
     return {
         "inputs": inputs,
-        "inputs_digest": recorded.inputs_digest
-        if recorded
-        else run.manifest["inputs_digests"][tile],
+        "inputs_digest": recorded.inputs_digest if recorded else run.manifest.inputs_digests[tile],
         "tile_file_sha256": recorded.files.get(f"{tile}.parquet", "") if recorded else "",
     }

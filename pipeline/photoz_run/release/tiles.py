@@ -10,11 +10,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from photoz_run.catalogue.provenance import InputFile, Provenance
+from photoz_run.catalogue.provenance import Provenance
 from photoz_run.catalogue.tile_files import PROVENANCE_KEY
 from photoz_run.errors import ConfigError
 from photoz_run.records import Status, TileOutcome
-from photoz_run.run.ledger import MANIFEST_SCHEMA, RunDirectory, read_json, run_digest
+from photoz_run.run.ledger import RunDirectory
+from photoz_run.run.manifest import RunManifest
 
 SHOWN = 5
 """Tiles named in a message; there may be hundreds."""
@@ -26,7 +27,7 @@ class FinishedRun:
     """A run directory as a release reads it; tiles in order of name."""
 
     directory: RunDirectory
-    manifest: Mapping[str, Any]
+    manifest: RunManifest
     done: Mapping[str, TileOutcome]
     idle: Mapping[str, TileOutcome]
     """Tiles in which nothing was selected."""
@@ -44,10 +45,6 @@ class FinishedRun:
         """Why each tile that a complete release would have is not in this one."""
         reasons = {tile: outcome.reason for tile, outcome in self.quarantined.items()}
         return reasons | dict.fromkeys(self.pending, "not measured")
-
-    def inputs(self, tile: str) -> list[InputFile]:
-        """The input files of a tile as they were when the run was planned."""
-        return [InputFile(**file) for file in self.manifest["inputs"][tile]]
 
     def read(self, tile: str, columns: Sequence[str] | None = None) -> pa.Table:
         """The rows of a finished tile.
@@ -77,15 +74,7 @@ def open_run(path: Path, partial: bool) -> FinishedRun:
         If it is no run directory, holds tiles of another run, lacks tiles (unless ``partial``), or has no rows.
     """
     directory = RunDirectory(path)
-    if not directory.manifest.is_file():
-        raise ConfigError(
-            f"{path} is not a run directory: it has no manifest.json; give the --out of photoz-run"
-        )
-    manifest = read_json(directory.manifest)
-    if manifest.get("schema") != MANIFEST_SCHEMA:
-        raise ConfigError(
-            f"{directory.manifest}: schema {manifest.get('schema')!r} is not known to this version"
-        )
+    manifest = directory.read_manifest()
     outcomes = directory.outcomes()
     _refuse_mixtures(path, manifest, outcomes)
     by_status = {
@@ -98,7 +87,7 @@ def open_run(path: Path, partial: bool) -> FinishedRun:
         by_status[Status.DONE],
         by_status[Status.NO_WORK],
         by_status[Status.QUARANTINED],
-        tuple(tile for tile in manifest["tiles"] if tile not in outcomes),
+        tuple(tile for tile in manifest.tiles if tile not in outcomes),
     )
     if run.missing and not partial:
         raise ConfigError(
@@ -125,7 +114,7 @@ def file_provenance(
         for key, value in (table.schema.metadata or {}).items()
     }
     lacking = [field.name for field in fields(Provenance) if field.name not in texts]
-    if lacking or texts["run_digest"] != run_digest(run.manifest):
+    if lacking or texts["run_digest"] != run.manifest.run_digest:
         raise ConfigError(
             f"{tile}: its file was made with another version, model or configuration than the run's; {AGAIN}"
         )
@@ -137,16 +126,16 @@ def file_provenance(
 
 
 def _refuse_mixtures(
-    path: Path, manifest: Mapping[str, Any], outcomes: Mapping[str, TileOutcome]
+    path: Path, manifest: RunManifest, outcomes: Mapping[str, TileOutcome]
 ) -> None:
-    digest = run_digest(manifest)
+    digest = manifest.run_digest
     others = [tile for tile, one in outcomes.items() if one.run_digest != digest]
     if others:
         raise ConfigError(
             f"{path} holds tiles of two runs: {_named(others)} measured with another version, model or configuration"
             " than manifest.json says; remove their files, or start the run over with --restart"
         )
-    strangers = sorted(set(outcomes) - set(manifest["tiles"]))
+    strangers = sorted(set(outcomes) - set(manifest.tiles))
     if strangers:
         raise ConfigError(
             f"{path} holds tiles that are not of this run: {_named(strangers)}; remove their files"

@@ -98,13 +98,15 @@ class Dispatcher:
         """Let `outcomes` end with an error; called where workers are started."""
         self._trouble = error
 
-    def state(self) -> dict[str, Any]:
-        """Workers and tiles as they are now, for those who watch the run."""
-        return {
-            "workers": self.workers,
-            "running": [running.task.ref.tile for running in self._running.values()],
-            "failed": [task.ref.tile for task in self._waiting if task.earlier],
-        }
+    @property
+    def running(self) -> tuple[str, ...]:
+        """Tiles that are with workers."""
+        return tuple(running.task.ref.tile for running in self._running.values())
+
+    @property
+    def failed(self) -> tuple[str, ...]:
+        """Tiles that wait for another try."""
+        return tuple(task.ref.tile for task in self._waiting if task.earlier)
 
     def outcomes(self, client: Client, beat: Callable[[], None]) -> Iterator[TileOutcome]:
         """How each tile ended, as they come; ``beat`` is called about every second.

@@ -5,10 +5,10 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from shutil import which
 
+from photoz_models.documents import Record
 from photoz_models.errors import BundleError
 from photoz_models.session import Provider, available_threads, check_runtime
 from photoz_run import __version__
@@ -17,7 +17,7 @@ from photoz_run.errors import PhotozError
 from photoz_run.run import machine, trials
 from photoz_run.run.offline import keep_caches_local
 from photoz_run.run.plan import load_model, model_path
-from photoz_run.version import program_commit
+from photoz_run.version import package_versions, program_commit
 
 SHOWN = (
     "numpy",
@@ -53,7 +53,7 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True)
-class Finding:
+class Diagnosis(Record):
     """One thing looked at, and what to do about it unless it is ok."""
 
     name: str
@@ -62,12 +62,21 @@ class Finding:
     remedy: str = ""
 
 
+@dataclass(frozen=True)
+class DoctorReport(Record):
+    """What ``photoz doctor --json`` says."""
+
+    usable: bool
+    """Whether a run can work here: nothing is bad."""
+    findings: tuple[Diagnosis, ...]
+
+
 def examine(
     provider: Provider, scratch: Path | None, environment: Mapping[str, str]
-) -> Iterator[Finding]:
+) -> Iterator[Diagnosis]:
     """All findings, each as soon as it is known; takes a few seconds."""
     gpus, job, threads = trials.gpus(), machine.batch_job(environment), available_threads()
-    checks: tuple[Callable[[], Finding], ...] = (
+    checks: tuple[Callable[[], Diagnosis], ...] = (
         program,
         packages,
         runtime,
@@ -87,47 +96,47 @@ def examine(
     return (check() for check in checks)
 
 
-def program() -> Finding:
+def program() -> Diagnosis:
     """Version and commit of the program, and where it runs."""
     python = f"Python {platform.python_version()}"
-    return Finding(
+    return Diagnosis(
         "program",
         f"photoz-run {__version__}, commit {program_commit()}, {python} on {platform.node()}",
     )
 
 
-def packages() -> Finding:
+def packages() -> Diagnosis:
     """Versions of the packages that decide how a run works."""
-    found = {name: _version(name) for name in (*SHOWN, *RUNTIMES)}
-    value = " ".join(f"{name}=={number}" for name, number in found.items() if number)
-    if lacking := [name for name in SHOWN if not found[name]]:
-        return Finding(
+    versions = package_versions((*SHOWN, *RUNTIMES))
+    value = " ".join(f"{name}=={number}" for name, number in versions.items())
+    if lacking := [name for name in SHOWN if name not in versions]:
+        return Diagnosis(
             "packages",
             value,
             Verdict.BAD,
             f"{' and '.join(lacking)} missing: install photoz-run again",
         )
-    return Finding("packages", value)
+    return Diagnosis("packages", value)
 
 
-def runtime() -> Finding:
+def runtime() -> Diagnosis:
     """Whether there is one ONNX Runtime; of two, nobody knows which would run."""
     try:
         check_runtime()
     except BundleError as error:
-        return Finding("runtime", "two of them", Verdict.BAD, str(error))
-    return Finding(
+        return Diagnosis("runtime", "two of them", Verdict.BAD, str(error))
+    return Diagnosis(
         "runtime",
-        f"{' '.join(name for name in RUNTIMES if _version(name))}, and no second one beside it",
+        f"{' '.join(package_versions(RUNTIMES))}, and no second one beside it",
     )
 
 
-def model(provider: Provider, gpus: list[trials.Gpu]) -> Finding:
+def model(provider: Provider, gpus: list[trials.Gpu]) -> Diagnosis:
     """Load the shipped bundle, and say which provider really ran it."""
     try:
         loaded = load_model(model_path(BUNDLED_MODEL), provider, allow_fallback=False)
     except PhotozError as error:
-        return Finding(
+        return Diagnosis(
             "model",
             str(error),
             Verdict.BAD,
@@ -135,148 +144,148 @@ def model(provider: Provider, gpus: list[trials.Gpu]) -> Finding:
         )
     value = f"{BUNDLED_MODEL} runs on {loaded.provider} and gives its golden values"
     if provider == "auto" and loaded.provider == "cpu" and gpus:
-        return Finding("model", f"{value}, but there is a GPU", Verdict.WARN, _cuda_remedy(gpus))
-    return Finding("model", value)
+        return Diagnosis("model", f"{value}, but there is a GPU", Verdict.WARN, _cuda_remedy(gpus))
+    return Diagnosis("model", value)
 
 
-def gpu(gpus: list[trials.Gpu], provider: Provider) -> Finding:
+def gpu(gpus: list[trials.Gpu], provider: Provider) -> Diagnosis:
     """The GPUs that the driver shows, and whether it is new enough for this ONNX Runtime."""
     needed = Verdict.BAD if provider == "cuda" else Verdict.WARN
     if not gpus:
         verdict = needed if provider == "cuda" else Verdict.OK
-        return Finding("GPU", "none", verdict, _cuda_remedy(gpus) if provider == "cuda" else "")
+        return Diagnosis("GPU", "none", verdict, _cuda_remedy(gpus) if provider == "cuda" else "")
     value = "; ".join(f"{one.name}, {_size(one.bytes)}, driver {one.driver}" for one in gpus)
     if (built := trials.cuda_version()) and built > _cuda(gpus):
-        return Finding("GPU", f"{value}: too old for CUDA {built}", needed, _cuda_remedy(gpus))
-    return Finding("GPU", value)
+        return Diagnosis("GPU", f"{value}: too old for CUDA {built}", needed, _cuda_remedy(gpus))
+    return Diagnosis("GPU", value)
 
 
-def cores(affinity: int, quota: float | None, job: machine.Job | None) -> Finding:
+def cores(affinity: int, quota: float | None, job: machine.Job | None) -> Diagnosis:
     """Cores that the scheduler of this machine lets the process use, and the threads that follow."""
     value = (
         f"{affinity} of {machine.cpu_count()}, so a run here starts {affinity} workers of 1 thread"
     )
     if job and job.cores and job.cores < affinity:
         remedy = f"cores are not bound to jobs here: give --workers {job.cores}"
-        return Finding(
+        return Diagnosis(
             "cores", f"{value}; {job.system} gave this job {job.cores}", Verdict.WARN, remedy
         )
     if quota and quota < affinity:
         remedy = f"the time quota throttles more than that: give --workers {max(1, int(quota))}"
-        return Finding(
+        return Diagnosis(
             "cores", f"{value}; the control group allows {quota:g}", Verdict.WARN, remedy
         )
-    return Finding("cores", value)
+    return Diagnosis("cores", value)
 
 
-def memory(limit: machine.Limit, free: int, workers: int) -> Finding:
+def memory(limit: machine.Limit, free: int, workers: int) -> Diagnosis:
     """Memory that this process and its workers may use together."""
     value = f"{_size(limit.bytes)} ({limit.source}), {_size(free)} of the machine's are free"
     enough = limit.bytes // WORKER_BYTES
     if enough >= workers:
-        return Finding("memory", value)
+        return Diagnosis("memory", value)
     remedy = f"a worker needs {_size(WORKER_BYTES)}: "
     if enough:
-        return Finding(
+        return Diagnosis(
             "memory",
             value,
             Verdict.WARN,
             f"{remedy}give --workers {enough}, or ask for more memory",
         )
-    return Finding("memory", value, Verdict.BAD, f"{remedy}ask for more memory")
+    return Diagnosis("memory", value, Verdict.BAD, f"{remedy}ask for more memory")
 
 
-def address_space(limit: int | None) -> Finding:
+def address_space(limit: int | None) -> Diagnosis:
     """``ulimit -v``, which some batch systems set from the memory asked for; mapped coadds count in it."""
     if limit is None or limit >= MAPPED_BYTES:
-        return Finding("address space", "unlimited" if limit is None else _size(limit))
+        return Diagnosis("address space", "unlimited" if limit is None else _size(limit))
     remedy = f"mapped coadds count: a full-size tile needs {_size(MAPPED_BYTES)}; ulimit -v unlimited, or ask for more"
-    return Finding("address space", _size(limit), Verdict.BAD, remedy)
+    return Diagnosis("address space", _size(limit), Verdict.BAD, remedy)
 
 
-def open_files(soft: int, hard: int) -> Finding:
+def open_files(soft: int, hard: int) -> Diagnosis:
     """``ulimit -n``, and for how many workers it will do."""
     beside, elsewhere = (max(0, soft - FILES_OWN) // each for each in (FILES_LOCAL, FILES_REMOTE))
     value = f"{soft} at once: enough for {beside} workers here, or {elsewhere} on other machines"
     if soft >= FEW_FILES:
-        return Finding("open files", value)
+        return Diagnosis("open files", value)
     remedy = f"ulimit -n {hard}" if hard > soft else "more must be allowed by the administrators"
-    return Finding("open files", value, Verdict.WARN, remedy)
+    return Diagnosis("open files", value, Verdict.WARN, remedy)
 
 
-def scratch_folder(folder: Path) -> Finding:
+def scratch_folder(folder: Path) -> Diagnosis:
     """Write a file on scratch and read it again; say how much is free, and whether it is local to this machine."""
     choose = "choose a folder on a disk of this machine with TMPDIR, and scratch in the TOML file"
     try:
         free = trials.write_and_read(folder)
     except OSError as error:
-        return Finding("scratch", f"{folder}: {error.strerror or error}", Verdict.BAD, choose)
+        return Diagnosis("scratch", f"{folder}: {error.strerror or error}", Verdict.BAD, choose)
     system = machine.file_system(folder.resolve())
     value = f"{folder} ({system.kind}, {system.place}), {_size(free)} free"
     if system.place == "network":
-        return Finding("scratch", value, Verdict.WARN, f"it lies on another machine: {choose}")
+        return Diagnosis("scratch", value, Verdict.WARN, f"it lies on another machine: {choose}")
     if system.place == "memory":
-        return Finding(
+        return Diagnosis(
             "scratch", value, Verdict.WARN, f"what lies there counts as your memory: {choose}"
         )
     if free < UNPACKED_BYTES:
-        return Finding(
+        return Diagnosis(
             "scratch",
             value,
             Verdict.WARN,
             f"a tile of .gz images needs {_size(UNPACKED_BYTES)} a worker",
         )
-    return Finding("scratch", value)
+    return Diagnosis("scratch", value)
 
 
-def caches() -> Finding:
+def caches() -> Diagnosis:
     """Where libraries keep their caches."""
-    return Finding("caches", f"{keep_caches_local()}, not the home folder")
+    return Diagnosis("caches", f"{keep_caches_local()}, not the home folder")
 
 
-def downloads() -> Finding:
+def downloads() -> Diagnosis:
     """Whether anything would be fetched or reported at run time."""
     if found := trials.network_uses():
-        return Finding(
+        return Diagnosis(
             "downloads", f"{' and '.join(found)}", Verdict.WARN, "export ORT_DISABLE_TELEMETRY=1"
         )
-    return Finding(
+    return Diagnosis(
         "downloads", "none: astropy keeps its installed tables, ONNX Runtime reports nothing"
     )
 
 
-def batch(job: machine.Job | None) -> Finding:
+def batch(job: machine.Job | None) -> Diagnosis:
     """The batch job, the time it has left, and whether it could submit others."""
     commands = [name for name in machine.SUBMIT if which(name)]
     submit = f"{' and '.join(commands)} found" if commands else "no command to submit jobs"
     if job is None:
-        return Finding("batch job", f"none; {submit}")
+        return Diagnosis("batch job", f"none; {submit}")
     value = f"{job.system} {job.name}, {_duration(job.seconds_left)}; {submit}"
     if commands:
-        return Finding("batch job", value)
+        return Diagnosis("batch job", value)
     remedy = (
         "a driver cannot start workers from here: use --cluster local, or a job array with --shard"
     )
-    return Finding("batch job", value, Verdict.WARN, remedy)
+    return Diagnosis("batch job", value, Verdict.WARN, remedy)
 
 
-def network(address: str, interfaces: Mapping[str, str]) -> Finding:
+def network(address: str, interfaces: Mapping[str, str]) -> Diagnosis:
     """The address at which workers on other machines would look for the scheduler."""
     listed = ", ".join(f"{name} {one}" for name, one in interfaces.items())
     if address.startswith("127.") and interfaces:
         remedy = f"workers elsewhere could not find it: set interface in [cluster] to one of {', '.join(interfaces)}"
-        return Finding("network", f"{address}; interfaces {listed}", Verdict.WARN, remedy)
-    return Finding("network", f"{address}; interfaces {listed or 'none but loopback'}")
+        return Diagnosis("network", f"{address}; interfaces {listed}", Verdict.WARN, remedy)
+    return Diagnosis("network", f"{address}; interfaces {listed or 'none but loopback'}")
 
 
-def worker() -> Finding:
+def worker() -> Diagnosis:
     """Start a scheduler and a worker process on loopback, over TLS, and let it answer."""
     try:
         seconds = trials.worker_answers()
     except (OSError, RuntimeError, TimeoutError) as error:
         remedy = "a firewall on loopback, or no more processes (ulimit -u)?"
-        return Finding("Dask", f"no answer over TLS: {error}", Verdict.BAD, remedy)
-    return Finding(
+        return Diagnosis("Dask", f"no answer over TLS: {error}", Verdict.BAD, remedy)
+    return Diagnosis(
         "Dask", f"a worker answered over TLS on loopback, {seconds:.1f} s with its start"
     )
 
@@ -300,13 +309,6 @@ def _cuda(gpus: list[trials.Gpu]) -> int:
     return max(
         (cuda for cuda, oldest in CUDA_DRIVERS.items() if gpus[0].driver >= oldest), default=0
     )
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
 
 
 def _size(number: int) -> str:

@@ -9,9 +9,9 @@ from photoz_run.records import TileOutcome
 from photoz_run.run.cluster import open_client, patience, sharing
 from photoz_run.run.dispatch import Dispatcher
 from photoz_run.run.interruption import interruptible
-from photoz_run.run.ledger import RunDirectory, run_digest, write_json
-from photoz_run.run.lock import RunLock
-from photoz_run.run.manifest import make_manifest, make_provenance
+from photoz_run.run.ledger import RunDirectory, write_document
+from photoz_run.run.lock import RunLock, WorkState
+from photoz_run.run.manifest import make_manifest
 from photoz_run.run.plan import check_tiles, find_run_tiles, load_model, model_path
 from photoz_run.run.progress import Progress
 from photoz_run.run.summary import RunSummary
@@ -38,18 +38,17 @@ def run(config: RunConfig, progress: Progress, restart: bool = False) -> RunSumm
     directory = RunDirectory(config.out)
     directory.prepare(restart, config.share)
     with RunLock(directory.locks, config.share, progress.say) as lock:
-        directory.open(manifest, config.resolved_toml(), restart)
+        directory.open(manifest, restart)
         number, of = config.share
         mine = dict(list(tiles.items())[number - 1 :: of])
-        settled = directory.settled(mine, run_digest(manifest))
+        settled = directory.settled(mine, manifest.run_digest, progress.say)
         pending = [ref for tile, ref in mine.items() if tile not in settled]
-        tasks = make_tasks(
-            pending, config, path, make_provenance(manifest), sharing(config, len(pending))
-        )
+        processes = sharing(config, len(pending))
+        tasks = make_tasks(pending, config, path, manifest.provenance, processes)
         with progress.of(len(mine), settled):
             measured = measure(tasks, config, lock, progress) if tasks else {}
         summary = RunSummary(config.out, settled | measured, len(settled), time.monotonic() - start)
-        write_json(config.out / f"summary{config.share_name}.json", summary.as_dict())
+        write_document(config.out / f"summary{config.share_name}.json", summary.document)
     return summary
 
 
@@ -67,12 +66,15 @@ def measure(
         lock.check()
         progress.beat(dispatcher.workers)
         lock.tell(
-            {
-                "seconds": time.monotonic() - start,
-                "finished": len(outcomes),
-                **done,
-                **dispatcher.state(),
-            }
+            WorkState(
+                seconds=time.monotonic() - start,
+                finished=len(outcomes),
+                rows=done["rows"],
+                bytes=done["bytes"],
+                workers=dispatcher.workers,
+                running=dispatcher.running,
+                failed=dispatcher.failed,
+            )
         )
 
     with open_client(config, dispatcher) as client:

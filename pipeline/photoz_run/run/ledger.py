@@ -5,29 +5,39 @@
 ``tiles/<group>/<tile>.json`` is written last and is the commit mark of a tile.
 """
 
-import hashlib
-import json
 import os
 import shutil
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from photoz_run.catalogue.provenance import InputFile, input_files, inputs_digest
-from photoz_run.catalogue.tile_files import beside_name, sync_folder
-from photoz_run.config import RunConfig
+from photoz_models.documents import Record, document_text, read_document
+from photoz_models.errors import DocumentError
+from photoz_run.catalogue.provenance import input_files, inputs_digest
+from photoz_run.catalogue.tile_files import beside_name, file_digest, sync_folder
 from photoz_run.errors import ConfigError, OutputError
-from photoz_run.records import Failure, Status, TileOutcome, TileRef, tile_group
+from photoz_run.records import Status, TileOutcome, TileRef, tile_group
+from photoz_run.run.manifest import RunManifest
 
-MANIFEST_SCHEMA = 1
 LEFTOVER_SECONDS = 86400.0
 """Age from which a half-written file is nobody's: no tile takes a day to write."""
 
-COMPARED = ("version", "commit", "config_digest", "model_digest", "magnitudes_digest", "tiles")
-"""What must not change between the start of a run and its resumption."""
+
+@dataclass(frozen=True)
+class Outcomes:
+    """The records in a run directory that could be read, by tile, and what is wrong with others."""
+
+    by_tile: Mapping[str, TileOutcome]
+    problems: tuple[str, ...] = ()
+
+    @property
+    def problem(self) -> str:
+        """One line for all problems; empty without any."""
+        if not self.problems:
+            return ""
+        return f"{len(self.problems)} records of tiles cannot be used: {self.problems[0]}"
 
 
 @dataclass(frozen=True)
@@ -92,7 +102,7 @@ class RunDirectory:
                 f"run directory {self.path} cannot be written: {error.strerror}"
             ) from error
 
-    def open(self, manifest: Mapping[str, Any], resolved_toml: str, restart: bool) -> None:
+    def open(self, manifest: RunManifest, restart: bool) -> None:
         """Start a run here, or resume it if ``manifest`` is of the same run.
 
         Raises
@@ -103,11 +113,12 @@ class RunDirectory:
         try:
             if restart:
                 self._clear()
-            # Of several shards that start at once, one writes the manifest and the others compare theirs with it.
-            if self.manifest.exists() or not write_json(self.manifest, manifest, replace=False):
-                self._compare(read_json(self.manifest), manifest)
+            # Of several shards that start at once, one writes the manifest.
+            # The others compare theirs with it.
+            if self.manifest.exists() or not self._write_manifest(manifest):
+                self._compare(manifest)
             if not (self.path / "run.toml").exists():
-                write_text(self.path / "run.toml", resolved_toml)
+                write_text(self.path / "run.toml", manifest.config.resolved_toml())
             for folder in (self.tiles, self.quarantine):
                 folder.mkdir(exist_ok=True)
             self._remove_leftovers()
@@ -125,13 +136,28 @@ class RunDirectory:
                 if time.time() - leftover.stat().st_mtime > LEFTOVER_SECONDS:
                     leftover.unlink()
 
-    def _compare(self, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
-        differences = [
-            part
-            for key in COMPARED
-            if old.get(key) != new[key]
-            for part in _differences(key, old, new)
-        ]
+    def read_manifest(self) -> RunManifest:
+        """The manifest of the run.
+
+        Raises
+        ------
+        ConfigError
+            If the folder has none.
+        DocumentError
+            If it cannot be read, or another version wrote it.
+        """
+        if not self.manifest.is_file():
+            raise ConfigError(
+                f"{self.path} is not a run directory: it has no manifest.json;"
+                " give the --out of photoz-run"
+            )
+        return read_document(RunManifest, self.manifest)
+
+    def _write_manifest(self, manifest: RunManifest) -> bool:
+        return write_text(self.manifest, document_text(manifest), replace=False)
+
+    def _compare(self, manifest: RunManifest) -> None:
+        differences = self.read_manifest().differences(manifest)
         if differences:
             raise ConfigError(
                 f"{self.path} holds a run with another setting: {'; '.join(differences)}."
@@ -151,7 +177,7 @@ class RunDirectory:
         folder, other = (self.tiles, self.quarantine) if good else (self.quarantine, self.tiles)
         name = f"{tile_group(outcome.tile)}/{outcome.tile}.json"
         make_folder((folder / name).parent)
-        write_json(folder / name, asdict(outcome))
+        write_document(folder / name, outcome)
         (other / name).unlink(missing_ok=True)
 
     def readmit(self, tile: str) -> None:
@@ -159,27 +185,57 @@ class RunDirectory:
         (self.quarantine / tile_group(tile) / f"{tile}.json").unlink(missing_ok=True)
 
     def outcomes(self) -> dict[str, TileOutcome]:
-        """Every recorded outcome by tile; unreadable records count as absent."""
-        found = {}
-        for folder in (self.quarantine, self.tiles):
-            for path in sorted(folder.glob("*/*.json")):
-                outcome = _read_outcome(path)
-                if outcome is not None:
-                    found[outcome.tile] = outcome
-        return found
+        """Every recorded outcome by tile.
 
-    def settled(self, tiles: Mapping[str, TileRef], run_digest: str) -> dict[str, TileOutcome]:
-        """The outcomes that a resumed run can trust: of this run, of unchanged inputs, with intact files.
+        Raises
+        ------
+        DocumentError
+            If a record cannot be read or does not fit; the message names file and field.
+        """
+        return {
+            outcome.tile: outcome
+            for outcome in (read_document(TileOutcome, path) for path in self._records())
+        }
 
-        A quarantined tile stays so until its inputs change.
+    def usable_outcomes(self) -> Outcomes:
+        """Every recorded outcome that can be read, and what is wrong with the others."""
+        outcomes, problems = {}, []
+        for path in self._records():
+            try:
+                outcome = read_document(TileOutcome, path)
+            except DocumentError as error:
+                if path.exists():  # other shards come and go
+                    problems.append(str(error))
+                continue
+            outcomes[outcome.tile] = outcome
+        return Outcomes(outcomes, tuple(problems))
+
+    def _records(self) -> list[Path]:
+        """Files of all outcomes; the mark of a good tile comes after its quarantine record."""
+        folders = (self.quarantine, self.tiles)
+        return [path for folder in folders for path in sorted(folder.glob("*/*.json"))]
+
+    def settled(
+        self,
+        tiles: Mapping[str, TileRef],
+        run_digest: str,
+        say: Callable[[str], None] = lambda _: None,
+    ) -> dict[str, TileOutcome]:
+        """The outcomes of ``tiles`` that a resumed run can trust.
+
+        They are of this run, of unchanged inputs, and their files are intact. A quarantined tile
+        stays so until its inputs change. ``say`` is told of records that cannot be read.
 
         Raises
         ------
         ConfigError
             If inputs of a finished tile have changed since.
         """
+        recorded = self.usable_outcomes()
+        if recorded.problem:
+            say(f"{recorded.problem}; their tiles are measured anew")
         settled, changed = {}, []
-        for tile, outcome in self.outcomes().items():
+        for tile, outcome in recorded.by_tile.items():
             if tile not in tiles or outcome.run_digest != run_digest or not self._intact(outcome):
                 continue
             if outcome.inputs_digest == inputs_digest(input_files(tiles[tile].paths())):
@@ -188,36 +244,20 @@ class RunDirectory:
                 changed.append(tile)
         if changed:
             raise ConfigError(
-                f"input files of {len(changed)} finished tiles have changed since they were measured, the first is"
-                f" {changed[0]}; restore them, choose another --out, or start over with --restart"
+                f"input files of {len(changed)} finished tiles have changed since they were"
+                f" measured, the first is {changed[0]}; restore them, choose another --out,"
+                " or start over with --restart"
             )
         return settled
 
     def _intact(self, outcome: TileOutcome) -> bool:
-        return all(
-            file_digest(self.tile_folder(outcome.tile) / name) == digest
-            for name, digest in outcome.files.items()
-        )
-
-
-def run_digest(manifest: Mapping[str, Any]) -> str:
-    """sha256 over what makes two runs give the same tile files: version, settings, model."""
-    chosen = {key: manifest[key] for key in COMPARED if key != "tiles"}
-    return hashlib.sha256(json.dumps(chosen, sort_keys=True).encode()).hexdigest()
-
-
-def input_list(tiles: Mapping[str, TileRef]) -> dict[str, list[InputFile]]:
-    """Name, size and modification time of every input file, by tile."""
-    return {tile: input_files(ref.paths()) for tile, ref in tiles.items()}
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object from a file of the run directory; `ConfigError` if it cannot be read."""
-    try:
-        content: dict[str, Any] = json.loads(path.read_text())
-    except (OSError, json.JSONDecodeError) as error:
-        raise ConfigError(f"{path} cannot be read ({error}); is this a run directory?") from error
-    return content
+        folder = self.tile_folder(outcome.tile)
+        try:
+            return all(
+                file_digest(folder / name) == digest for name, digest in outcome.files.items()
+            )
+        except OSError:
+            return False
 
 
 def make_folder(path: Path) -> None:
@@ -230,9 +270,9 @@ def make_folder(path: Path) -> None:
         ) from error
 
 
-def write_json(path: Path, content: Mapping[str, Any], replace: bool = True) -> bool:
-    """Write JSON so that a reader finds the old file or the new one, never a part."""
-    return write_text(path, json.dumps(content, indent=1, default=_plain) + "\n", replace)
+def write_document(path: Path, document: Record) -> None:
+    """Write a record so that a reader finds the old file or the new one, never a part."""
+    write_text(path, document_text(document))
 
 
 def write_text(path: Path, text: str, replace: bool = True) -> bool:
@@ -264,44 +304,3 @@ def write_text(path: Path, text: str, replace: bool = True) -> bool:
             f"{path}: cannot be written ({error.strerror}); free space or check permissions"
         ) from error
     return True
-
-
-def file_digest(path: Path) -> str | None:
-    """sha256 of a file, ``None`` if it cannot be read."""
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:
-        return None
-
-
-def _read_outcome(path: Path) -> TileOutcome | None:
-    try:
-        fields = json.loads(path.read_text())
-        earlier = tuple(Failure(**failure) for failure in fields.get("earlier", ()))
-        footprint = tuple((ra, dec) for ra, dec in fields.get("footprint", ()))
-        typed = {"status": Status(fields["status"]), "earlier": earlier, "footprint": footprint}
-        return TileOutcome(**fields | typed)
-    except (OSError, ValueError, TypeError, KeyError):
-        return None
-
-
-def _differences(key: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """What changed under ``key`` of two manifests, in words."""
-    if key == "config_digest":
-        was, now = old.get("config", {}), new["config"]
-        fields = [name for name in RunConfig.result_fields() if was.get(name) != now[name]]
-        return [f"{name} was {was.get(name)!r}, now {now[name]!r}" for name in fields]
-    if key == "tiles":
-        gone, come = (
-            sorted(set(old.get("tiles", [])) - set(new["tiles"])),
-            sorted(set(new["tiles"]) - set(old.get("tiles", []))),
-        )
-        parts = (("added", come), ("gone", gone))
-        return [f"{len(names)} tiles {verb} ({names[0]} ...)" for verb, names in parts if names]
-    return [f"{key} was {old.get(key)!s:.12}, now {new[key]!s:.12}"]
-
-
-def _plain(value: Any) -> Any:
-    converters: dict[type, Callable[[Any], Any]] = {InputFile: asdict, Path: str}
-    return converters[type(value)](value)

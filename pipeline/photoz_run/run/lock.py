@@ -7,24 +7,25 @@ gone, or when it has given no sign of life for `STALE_SECONDS`; it is then taken
 clock that stamps files here, and where that may differ from another host's, the lock is watched before it is taken.
 """
 
-import json
 import os
 import socket
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from types import TracebackType
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 
 import psutil
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field
 
+from photoz_models.documents import Record, document_text, read_document
+from photoz_models.errors import DocumentError
 from photoz_run.errors import ConfigError, InterruptedRunError, OutputError
 
 BEAT_SECONDS = 15.0
@@ -35,25 +36,39 @@ LOOK_SECONDS = 0.5
 """How often a lock that may be stale is looked at."""
 
 
-@dataclass(frozen=True)
-class LockRecord:
-    """What a lock file says; ``state`` is what the driver tells of its progress.
+@dataclass(frozen=True, kw_only=True)
+class WorkState(Record):
+    """How far the process that holds a lock has come since it started."""
 
-    ``boot`` tells machines of one name apart, and one machine from itself before a reboot; ``process_started`` is in
-    seconds since then, which no setting of the clock changes.
-    """
+    seconds: float
+    finished: int
+    """Tiles."""
+    rows: int
+    bytes: int
+    """Read for the rows."""
+    workers: int
+    running: tuple[str, ...]
+    """Tiles that are with workers."""
+    failed: tuple[str, ...]
+    """Tiles that wait for another try."""
+
+
+@dataclass(frozen=True)
+class LockRecord(Record):
+    """What a lock file says."""
 
     key: Annotated[str, Field(pattern=r"^\w+$")]
+    """Of this hold alone."""
     host: str
     boot: str
+    """Tells machines of one name apart, and a machine from itself before a reboot."""
     pid: int
     process_started: float
-    started: str
-    state: Mapping[str, Any] = field(default_factory=dict)
+    """Seconds since the machine was booted, which no setting of the clock changes."""
+    state: WorkState | None = None
 
 
-_RECORD = TypeAdapter(LockRecord)
-UNREADABLE = LockRecord("unreadable", "", "", 0, 0.0, "")
+UNREADABLE = LockRecord("unreadable", "", "", 0, 0.0)
 """Stands for what an empty or damaged lock file said: after a crash of a machine its holder may still live."""
 
 
@@ -98,7 +113,7 @@ class RunLock:
         self._folder = folder
         self._share = share
         self._say = say
-        self._state: Mapping[str, Any] = {}
+        self._state: WorkState | None = None
         self._path = folder / lock_name(share)
         self._record = _own_record()
         self._ended = threading.Event()
@@ -133,7 +148,7 @@ class RunLock:
             with suppress(OSError):
                 self._path.unlink(missing_ok=True)
 
-    def tell(self, state: Mapping[str, Any]) -> None:
+    def tell(self, state: WorkState) -> None:
         """What the next heartbeat says of the work."""
         self._state = state
 
@@ -246,7 +261,7 @@ class RunLock:
     def _written(self) -> Path:
         """A new file with this lock, under a name that means nothing."""
         path = self._folder / f".{uuid.uuid4().hex}.lock"
-        path.write_text(json.dumps(asdict(self._record) | {"state": self._state}))
+        path.write_text(document_text(replace(self._record, state=self._state)))
         return path
 
     def _beat(self) -> None:
@@ -307,9 +322,8 @@ def _clock(folder: Path) -> float:
 
 def _own_record() -> LockRecord:
     me = psutil.Process()
-    now = datetime.now(UTC).isoformat(timespec="seconds")
     return LockRecord(
-        uuid.uuid4().hex, socket.gethostname(), _boot(), me.pid, _seconds_after_boot(me), now
+        uuid.uuid4().hex, socket.gethostname(), _boot(), me.pid, _seconds_after_boot(me)
     )
 
 
@@ -340,8 +354,6 @@ def _runs_here(record: LockRecord) -> bool:
 def _read(path: Path) -> LockRecord | None:
     """What a lock file says, `UNREADABLE` if it says nothing, ``None`` if there is none."""
     try:
-        return _RECORD.validate_json(path.read_bytes())
-    except FileNotFoundError:
-        return None
-    except (OSError, ValidationError):
-        return UNREADABLE
+        return read_document(LockRecord, path)
+    except DocumentError as error:
+        return None if isinstance(error.__cause__, FileNotFoundError) else UNREADABLE

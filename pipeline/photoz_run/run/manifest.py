@@ -1,17 +1,19 @@
 """What a run is: enough to repeat it, and to tell it from another."""
 
+import hashlib
+import json
 import platform
 from collections.abc import Mapping
-from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from dataclasses import dataclass
+from typing import ClassVar
 
+from photoz_models.documents import Record
 from photoz_models.session import PhotozModel
 from photoz_run import __version__
-from photoz_run.catalogue.provenance import Provenance, input_files, inputs_digest
+from photoz_run.catalogue.provenance import InputFile, Provenance, input_files, inputs_digest
 from photoz_run.config import RunConfig
 from photoz_run.records import TileRef
-from photoz_run.run.ledger import MANIFEST_SCHEMA, input_list, run_digest
-from photoz_run.version import program_commit
+from photoz_run.version import package_versions, program_commit
 
 PACKAGES = (
     "numpy",
@@ -24,60 +26,124 @@ PACKAGES = (
     "onnxruntime",
 )
 
+DECISIVE = ("version", "commit", "config_digest", "model_digest", "magnitudes_digest")
+"""Fields that must be equal for two runs to give the same tile files."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunManifest(Record):
+    """What a run was planned to be: program, settings, model, tiles and every input file."""
+
+    SCHEMA: ClassVar[int] = 2
+    REMEDY: ClassVar[str] = "use that version, or start over with --restart"
+
+    schema: int = SCHEMA
+    program: str = "photoz-run"
+    version: str
+    commit: str
+    python: str
+    packages: Mapping[str, str]
+    """Version by name of package."""
+    config: RunConfig
+    config_digest: str
+    model: str
+    model_version: str
+    model_digest: str
+    model_training: str
+    """Name of the training set."""
+    simulated_training: bool
+    redshift_range: tuple[float, float]
+    magnitudes_digest: str
+    """Digest of the external table of magnitudes; of nothing, without one."""
+    provider: str
+    data_releases: tuple[str, ...]
+    """KiDS data releases of the tiles."""
+    tiles: tuple[str, ...]
+    """Names in order."""
+    inputs_digests: Mapping[str, str]
+    """By tile."""
+    inputs: Mapping[str, tuple[InputFile, ...]]
+    """By tile."""
+
+    @property
+    def run_digest(self) -> str:
+        """sha256 over what makes two runs give the same tile files."""
+        chosen = {name: getattr(self, name) for name in DECISIVE}
+        return hashlib.sha256(json.dumps(chosen, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def provenance(self) -> Provenance:
+        """The part of the manifest that every tile file carries."""
+        packages = (f"{name} {version}" for name, version in self.packages.items())
+        return Provenance(
+            program=self.program,
+            version=self.version,
+            commit=self.commit,
+            packages=", ".join(packages),
+            run_digest=self.run_digest,
+            config_digest=self.config_digest,
+            model=self.model,
+            model_version=self.model_version,
+            model_digest=self.model_digest,
+            model_training=self.model_training,
+            simulated_training=self.simulated_training,
+        )
+
+    def differences(self, new: "RunManifest") -> list[str]:
+        """What of ``new`` would make another run of this one, in words."""
+        words = []
+        for name in DECISIVE:
+            before, after = getattr(self, name), getattr(new, name)
+            if before == after:
+                continue
+            if name == "config_digest":
+                words += _changed_settings(self.config, new.config)
+            else:
+                words.append(f"{name} was {before:.12}, now {after:.12}")
+        return words + _changed_tiles(self.tiles, new.tiles)
+
 
 def make_manifest(
     config: RunConfig, tiles: Mapping[str, TileRef], model: PhotozModel
-) -> dict[str, Any]:
+) -> RunManifest:
     """The manifest of a run over ``tiles``; looks at every input file."""
-    inputs = input_list(tiles)
-    return {
-        "schema": MANIFEST_SCHEMA,
-        "program": "photoz-run",
-        "version": __version__,
-        "commit": program_commit(),
-        "python": platform.python_version(),
-        "packages": {name: found for name in PACKAGES if (found := _version(name))},
-        "config": config.model_dump(mode="json"),
-        "config_digest": config.digest(),
-        "model": model.contract.name,
-        "model_version": model.contract.version,
-        "model_digest": model.digest,
-        "model_training": model.contract.training.set_name,
-        "simulated_training": model.contract.training.simulated,
-        "redshift_range": [model.contract.z_min, model.contract.z_max],
-        "magnitudes_digest": inputs_digest(
-            input_files([config.magnitudes] if config.magnitudes else [])
-        ),
-        "provider": model.provider,
-        "release": sorted({ref.data_release for ref in tiles.values()}),
-        "tiles": sorted(tiles),
-        "inputs_digests": {tile: inputs_digest(files) for tile, files in inputs.items()},
-        "inputs": inputs,
-    }
-
-
-def make_provenance(manifest: Mapping[str, Any]) -> Provenance:
-    """The part of it that every tile file carries."""
-    same = (
-        "program",
-        "version",
-        "commit",
-        "config_digest",
-        "model",
-        "model_version",
-        "model_digest",
-        "model_training",
-    )
-    return Provenance(
-        **{key: manifest[key] for key in same},
-        packages=", ".join(f"{name} {found}" for name, found in manifest["packages"].items()),
-        run_digest=run_digest(manifest),
-        simulated_training=manifest["simulated_training"],
+    inputs = {tile: input_files(ref.paths()) for tile, ref in tiles.items()}
+    magnitudes = input_files([config.magnitudes] if config.magnitudes else [])
+    contract = model.contract
+    return RunManifest(
+        version=__version__,
+        commit=program_commit(),
+        python=platform.python_version(),
+        packages=package_versions(PACKAGES),
+        config=config,
+        config_digest=config.digest(),
+        model=contract.name,
+        model_version=contract.version,
+        model_digest=model.digest,
+        model_training=contract.training.set_name,
+        simulated_training=contract.training.simulated,
+        redshift_range=(contract.z_min, contract.z_max),
+        magnitudes_digest=inputs_digest(magnitudes),
+        provider=model.provider,
+        data_releases=tuple(sorted({ref.data_release for ref in tiles.values()})),
+        tiles=tuple(sorted(tiles)),
+        inputs_digests={tile: inputs_digest(files) for tile, files in inputs.items()},
+        inputs=inputs,
     )
 
 
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
+def _changed_settings(before: RunConfig, after: RunConfig) -> list[str]:
+    old, new = before.model_dump(mode="json"), after.model_dump(mode="json")
+    return [
+        f"{name} was {old[name]!r}, now {new[name]!r}"
+        for name in RunConfig.result_fields()
+        if old[name] != new[name]
+    ]
+
+
+def _changed_tiles(before: tuple[str, ...], after: tuple[str, ...]) -> list[str]:
+    changes = (
+        ("added", sorted(set(after) - set(before))),
+        ("gone", sorted(set(before) - set(after))),
+    )
+    return [f"{len(names)} tiles {verb} ({names[0]} ...)" for verb, names in changes if names]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from photoz_models import BUNDLED
 from photoz_models.contract import ModelContract
+from photoz_models.documents import Record
 from photoz_models.errors import BundleError
 from photoz_models.session import PhotozModel, Provider
 from photoz_run import schema
@@ -28,14 +29,26 @@ READERS = 4
 
 
 @dataclass(frozen=True)
-class TilePlan:
-    """One line of a dry run: what a tile lacks, the bytes that will be read, the rows that will be written."""
+class TilePlan(Record):
+    """One tile of a dry run."""
 
     tile: str
     lacks: tuple[str, ...]
+    """Files that it has not."""
     bytes: int
+    """To be read."""
     rows: int | None
+    """To be written; ``None`` where that cannot be told."""
     problem: str = ""
+
+
+@dataclass(frozen=True)
+class DryRun(Record):
+    """What ``photoz-run --dry-run --json`` says."""
+
+    tiles: tuple[TilePlan, ...]
+    job_script: str | None
+    """Script of a worker job, if workers are jobs."""
 
 
 def find_run_tiles(config: RunConfig) -> dict[str, TileRef]:

@@ -1,15 +1,15 @@
-"""How far a run is, read from its directory alone: marks, quarantine records and the locks of those who work on it."""
+"""How far a run is, read from its directory alone: outcomes of tiles, and locks of its processes."""
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from photoz_models.documents import Record
 from photoz_run.records import Status, TileOutcome
-from photoz_run.run.ledger import RunDirectory, read_json, run_digest
-from photoz_run.run.lock import Holder, holders
+from photoz_run.run.ledger import RunDirectory
+from photoz_run.run.lock import Holder, WorkState, holders
 from photoz_run.run.summary import total
 
 EXAMPLES = 5
@@ -17,7 +17,7 @@ EXAMPLES = 5
 
 
 @dataclass(frozen=True)
-class FailureGroup:
+class FailureGroup(Record):
     """Quarantined tiles with the same reason but for names and numbers."""
 
     error: str
@@ -26,7 +26,7 @@ class FailureGroup:
 
 
 @dataclass(frozen=True)
-class HostCount:
+class HostCount(Record):
     """Tries of tiles on one host: those that ended well, and those that did not."""
 
     good: int
@@ -34,49 +34,73 @@ class HostCount:
 
 
 @dataclass(frozen=True)
-class RunStatus:
-    """How far a run is. Rates are those of the processes that work on it now; ``None`` where there are none."""
+class WorkingProcess(Record):
+    """A driver, or a share of a run, that works now."""
+
+    host: str
+    pid: int
+    lock: str
+    """Name of its lock: ``driver``, ``shard-3-of-32`` ..."""
+    seconds_since_beat: float
+
+    @classmethod
+    def of(cls, holder: Holder) -> "WorkingProcess":
+        """The process that holds a lock."""
+        record = holder.record
+        return cls(record.host, record.pid, holder.name, round(holder.age, 1))
+
+    def __str__(self) -> str:
+        seconds = max(0, self.seconds_since_beat)
+        return f"process {self.pid} on {self.host} (last sign of life {seconds:.0f} s ago)"
+
+
+@dataclass(frozen=True)
+class Rates:
+    """What the processes that work now do in a second, together, and how much they have done."""
+
+    tiles: float
+    rows: float
+    bytes: float
+
+    @classmethod
+    def of(cls, states: Sequence[WorkState]) -> "Rates | None":
+        """The sum over processes that work side by side; ``None`` before any has finished a tile."""
+        timed = [state for state in states if state.seconds]
+        if not any(state.finished for state in timed):
+            return None
+        return cls(
+            sum(state.finished / state.seconds for state in timed),
+            sum(state.rows / state.seconds for state in timed),
+            sum(state.bytes / state.seconds for state in timed),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunStatus(Record):
+    """How far a run is. Rates are ``None`` where nobody works on it."""
 
     run: str
     model: str
     tiles: Mapping[str, int]
     rows: int
     flags: Mapping[str, int]
-    working: tuple[Holder, ...]
     workers: int
     tiles_per_hour: float | None
     galaxies_per_second: float | None
     bytes_per_second: float | None
     seconds_left: float | None
+    quarantined: Mapping[str, str]
+    """Reason by tile."""
+    working: tuple[WorkingProcess, ...]
     hosts: Mapping[str, HostCount]
     failures: tuple[FailureGroup, ...]
-    quarantined: Mapping[str, str]
+    problems: tuple[str, ...]
+    """Records of tiles that cannot be used; such tiles count as PENDING."""
 
     @property
     def total(self) -> int:
         """Tiles of the run."""
         return sum(self.tiles.values())
-
-    def as_dict(self) -> dict[str, Any]:
-        """The status for ``--json``."""
-        plain = {
-            key: value
-            for key, value in vars(self).items()
-            if key not in ("working", "hosts", "failures")
-        }
-        return plain | {
-            "working": [
-                {
-                    "host": one.record.host,
-                    "pid": one.record.pid,
-                    "as": one.name,
-                    "seconds_since_beat": round(one.age, 1),
-                }
-                for one in self.working
-            ],
-            "hosts": {name: vars(count) for name, count in self.hosts.items()},
-            "failures": [vars(group) for group in self.failures],
-        }
 
 
 def read_status(path: Path) -> RunStatus:
@@ -84,47 +108,39 @@ def read_status(path: Path) -> RunStatus:
 
     Raises
     ------
-    ConfigError
-        If it is no run directory.
+    ConfigError, DocumentError
+        If it is no run directory, or one of another version.
     """
     directory = RunDirectory(path)
-    manifest = read_json(directory.manifest)
-    wanted = set(manifest["tiles"])
-    digest = run_digest(manifest)
+    manifest = directory.read_manifest()
+    recorded = directory.usable_outcomes()
     outcomes = {
-        t: o for t, o in directory.outcomes().items() if t in wanted and o.run_digest == digest
+        tile: outcome
+        for tile, outcome in recorded.by_tile.items()
+        if tile in manifest.inputs and outcome.run_digest == manifest.run_digest
     }
-    working = tuple(holder for holder in holders(directory.locks) if holder.alive)
+    bad = [o for o in outcomes.values() if o.status is Status.QUARANTINED]
+    working = [holder for holder in holders(directory.locks) if holder.alive]
     states = [holder.record.state for holder in working if holder.record.state]
-    tiles = _count(wanted, outcomes, states)
-    finished, seconds = (sum(state[key] for state in states) for key in ("finished", "seconds"))
-    # Shards work side by side: their rates add up, their times do not.
-    rates = {
-        key: sum(s[key] / s["seconds"] for s in states if s["seconds"])
-        for key in ("finished", "rows", "bytes")
-    }
-    known = bool(states and finished and seconds)
+    tiles = _count(manifest.tiles, outcomes, states)
     left = sum(tiles[name] for name in ("RUNNING", "FAILED", "PENDING"))
-    bad = {
-        tile: outcome.reason
-        for tile, outcome in outcomes.items()
-        if outcome.status is Status.QUARANTINED
-    }
+    rates = Rates.of(states)
     return RunStatus(
         run=str(path),
-        model=manifest["model"],
+        model=manifest.model,
         tiles=tiles,
         rows=sum(outcome.rows_out for outcome in outcomes.values()),
         flags=total(outcome.flag_counts for outcome in outcomes.values()),
-        working=working,
-        workers=sum(state["workers"] for state in states),
-        tiles_per_hour=rates["finished"] * 3600 if known else None,
-        galaxies_per_second=rates["rows"] if known else None,
-        bytes_per_second=rates["bytes"] if known else None,
-        seconds_left=left / rates["finished"] if known else None,
+        workers=sum(state.workers for state in states),
+        tiles_per_hour=rates.tiles * 3600 if rates else None,
+        galaxies_per_second=rates.rows if rates else None,
+        bytes_per_second=rates.bytes if rates else None,
+        seconds_left=left / rates.tiles if rates else None,
+        quarantined={outcome.tile: outcome.reason for outcome in bad},
+        working=tuple(WorkingProcess.of(holder) for holder in working),
         hosts=count_hosts(outcomes.values()),
-        failures=group_failures([o for o in outcomes.values() if o.status is Status.QUARANTINED]),
-        quarantined=bad,
+        failures=group_failures(bad),
+        problems=recorded.problems,
     )
 
 
@@ -161,15 +177,13 @@ def plain_reason(reason: str, tile: str) -> str:
 
 
 def _count(
-    wanted: Collection[str],
-    outcomes: Mapping[str, TileOutcome],
-    states: Iterable[Mapping[str, Any]],
+    wanted: Collection[str], outcomes: Mapping[str, TileOutcome], states: Sequence[WorkState]
 ) -> dict[str, int]:
-    counts = {status.value: sum(o.status is status for o in outcomes.values()) for status in Status}
-    states = list(states)
-    for name, key in (("RUNNING", "running"), ("FAILED", "failed")):
-        counts[name] = sum(
-            tile in wanted and tile not in outcomes for state in states for tile in state[key]
-        )
+    """Tiles by status; RUNNING and FAILED are those that the working processes tell of."""
+    open_tiles = set(wanted) - outcomes.keys()
+    counts = {status.value: 0 for status in Status}
+    counts |= Counter(outcome.status.value for outcome in outcomes.values())
+    counts["RUNNING"] = sum(tile in open_tiles for state in states for tile in state.running)
+    counts["FAILED"] = sum(tile in open_tiles for state in states for tile in state.failed)
     counts["PENDING"] = len(wanted) - sum(counts.values())
     return counts

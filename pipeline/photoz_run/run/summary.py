@@ -3,10 +3,40 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
+from photoz_models.documents import Record
 from photoz_run.errors import ExitCode
 from photoz_run.records import Status, TileOutcome
+
+
+@dataclass(frozen=True)
+class Reason(Record):
+    """Why a tile is quarantined."""
+
+    error: str
+    """Class of the failure."""
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class SummaryDocument(Record):
+    """What ``summary.json`` and ``photoz-run --json`` say."""
+
+    out: str
+    tiles: Mapping[str, int]
+    """By status."""
+    resumed: int
+    """Tiles that were settled before."""
+    rows: int
+    seconds: float
+    flags: Mapping[str, int]
+    """Sources by flag."""
+    counts: Mapping[str, int]
+    """Matched, unmatched and ambiguous magnitudes."""
+    providers: tuple[str, ...]
+    quarantined: Mapping[str, Reason]
+    """By tile."""
+    exit_code: int
 
 
 @dataclass(frozen=True)
@@ -32,27 +62,32 @@ class RunSummary:
         """0 if every tile is done or has nothing to do, 3 if some are quarantined."""
         return ExitCode.QUARANTINED if self.count(Status.QUARANTINED) else ExitCode.DONE
 
-    def as_dict(self) -> dict[str, Any]:
-        """The summary for ``--json`` and ``summary.json``."""
-        bad = [o for o in self.outcomes.values() if o.status is Status.QUARANTINED]
-        return {
-            "out": str(self.out),
-            "tiles": {status.value: self.count(status) for status in Status},
-            "resumed": self.resumed,
-            "rows": self.rows,
-            "seconds": round(self.seconds, 2),
-            "flags": total(outcome.flag_counts for outcome in self.outcomes.values()),
-            "counts": total(outcome.counts for outcome in self.outcomes.values()),
-            "providers": sorted({o.provider for o in self.outcomes.values() if o.provider}),
-            "quarantined": {o.tile: {"error": o.error, "reason": o.reason} for o in bad},
-            "exit_code": int(self.exit_code),
-        }
+    @property
+    def document(self) -> SummaryDocument:
+        """The summary as it is written."""
+        outcomes = self.outcomes.values()
+        return SummaryDocument(
+            out=str(self.out),
+            tiles={status.value: self.count(status) for status in Status},
+            resumed=self.resumed,
+            rows=self.rows,
+            seconds=round(self.seconds, 2),
+            flags=total(outcome.flag_counts for outcome in outcomes),
+            counts=total(outcome.counts for outcome in outcomes),
+            providers=tuple(sorted({outcome.provider for outcome in outcomes} - {""})),
+            quarantined={
+                outcome.tile: Reason(outcome.error, outcome.reason)
+                for outcome in outcomes
+                if outcome.status is Status.QUARANTINED
+            },
+            exit_code=int(self.exit_code),
+        )
 
 
-def total(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
+def total(tables: Iterable[Mapping[str, int]]) -> dict[str, int]:
     """The sum of several tables of counts."""
     sums: dict[str, int] = {}
-    for one in counts:
-        for name, number in one.items():
+    for table in tables:
+        for name, number in table.items():
             sums[name] = sums.get(name, 0) + number
     return sums

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import traceback
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -26,13 +26,13 @@ from photoz_run.errors import (
     TransientError,
     context,
 )
-from photoz_run.records import Failure, Status, TileOutcome, TileRef
+from photoz_run.records import Failure, Status, TileOutcome, TileRef, TileResult
 from photoz_run.run.ledger import RunDirectory, make_folder
 from photoz_run.run.offline import keep_caches_local
 from photoz_run.run.plan import load_model
 from photoz_run.run.tile_log import TileLog, node_name, now
 from photoz_run.survey.catalogues import count_rows
-from photoz_run.tile import TileResult, process_tile
+from photoz_run.tile import process_tile
 from photoz_run.version import program_commit
 
 LOST_WORKER = "LostWorker"
@@ -262,9 +262,7 @@ def _load(path: Path, provider: Provider, allow_fallback: bool, threads: int) ->
 def _good(blank: TileOutcome, result: TileResult) -> TileOutcome:
     if result.rows_in != result.rows_out:
         raise AssertionError(f"{result.rows_in} sources in, {result.rows_out} rows out")
-    return replace(
-        blank, status=Status.DONE if result.rows_in else Status.NO_WORK, **asdict(result)
-    )
+    return replace(blank, status=Status.DONE if result.rows_in else Status.NO_WORK, **vars(result))
 
 
 def _bad(blank: TileOutcome, error: Exception, status: Status) -> TileOutcome:

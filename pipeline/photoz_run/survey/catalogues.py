@@ -9,9 +9,9 @@ import numpy as np
 from astropy.io import fits
 from numpy.typing import NDArray
 
+from photoz_models.contract import MAGNITUDE_BANDS
 from photoz_run import flags
 from photoz_run.errors import BadDataError
-from photoz_run.flags import MAGNITUDE_BANDS
 from photoz_run.reading import cfitsio_name, explained
 from photoz_run.records import Sources, StampRule, TileRef
 from photoz_run.science.photometry import mean_magnitude, total_magnitude, valid_magnitudes

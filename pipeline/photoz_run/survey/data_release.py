@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
+from photoz_models.contract import MAGNITUDE_BANDS
 from photoz_run.errors import ConfigError
-from photoz_run.flags import MAGNITUDE_BANDS
 
 I_EPOCH_IMAGES = {"first": ("i",), "second": ("i2",), "better": ("i", "i2"), "mean": ("i", "i2")}
 """Which images each policy for i wants (``better`` takes one of its two, ``mean`` averages them)."""
