@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from photoz_run.flags import FLAGS, MAGNITUDE_BANDS, USER_BITS, bit, count, decode, mark
+from photoz_models.stamp_rule import MAGNITUDE_BANDS
+from photoz_run.flags import FLAGS, USER_BITS, bit, count, decode, mark
 
 
 def test_bits_are_counted_through_once_and_leave_the_users_alone():

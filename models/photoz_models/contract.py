@@ -2,23 +2,21 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from photoz_models.errors import BundleError
 from photoz_models.golden import Golden
+from photoz_models.stamp_rule import StampRule
 
 METADATA_KEY = "photoz_contract"
 
 STAMPS = "stamps"
 MAGNITUDES = "magnitudes"
-SEEING = "seeing_"
-"""Prefix of the columns beside the magnitudes that hold the seeing of a band's coadd: FWHM in arcsec."""
+"""Names of the graph's inputs; ``magnitudes`` is the whole table, with its columns of seeing."""
 OUTPUTS = ("z_phot", "z_quantiles", "domain_distance")
 
-MAGNITUDE_BANDS = ("u", "g", "r", "i", "Z", "Y", "J", "H", "Ks")
-IMAGE_BANDS = ("u", "g", "r", "i")
 QUANTILE_LEVELS = (
     *(0.01, 0.025, 0.05, 0.1, 0.16, 0.2, 0.25, 0.3, 0.35, 0.4),
     0.5,
@@ -32,13 +30,19 @@ class _Record(BaseModel):
 
 
 class Domain(_Record):
-    """What ``domain_distance`` means, and the training set's limits."""
+    """What ``domain_distance`` means."""
 
     meaning: str
     fraction_inside: Annotated[float, Field(gt=0, le=1)] | None
     """Share of the training set with a distance of at most 1, where it is known."""
-    magnitude_limits: Mapping[str, tuple[float, float]]
-    """Central 99.8% of the training set, by band."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_earlier_versions(cls, fields: Any) -> Any:
+        # Bundles of earlier versions carry limits of the magnitudes, which nothing reads.
+        if isinstance(fields, dict):
+            return {name: value for name, value in fields.items() if name != "magnitude_limits"}
+        return fields
 
 
 class Training(_Record):
@@ -57,23 +61,18 @@ class Training(_Record):
     split: Literal["galaxy", "tile", "none"] = "none"
 
 
-class ModelContract(_Record):
+class ModelContract(StampRule):
     """All that a program must know to feed a bundle and to read its answer.
+
+    A contract is the rule of its stamps; what that demands stands in the fields of `StampRule`.
+    A bundle without a column in its table has no ``magnitudes`` input.
 
     Attributes
     ----------
-    image_bands, magnitude_bands
-        Order of the channels. A bundle without image bands has no ``stamps`` input, and one without magnitude
-        bands no ``magnitudes``.
-    seeing_bands
-        Image bands whose seeing (FWHM of the tile's coadd, arcsec; NaN where unknown) stands after the magnitudes in
-        the ``magnitudes`` input.
-    i_epoch
-        Which i coadd is wanted where there are two (DR5).
-    stamp_size, pixel_scale, centring
-        Pixels (even), arcsec, and the first pixel of a stamp for a source at 0-based pixel x.
-    dmag_applied, extinction_corrected
-        Whether pixels are multiplied by 10^(-0.4 DMAG) and by 10^(0.4 A_x) before they enter the graph.
+    centring
+        The first pixel of a stamp for a source at 0-based pixel x.
+    quantile_levels
+        Levels of the quantiles Q, increasing.
     """
 
     schema_version: Literal[1] = 1
@@ -82,16 +81,8 @@ class ModelContract(_Record):
     network: str
     multiply_adds: int
     opset: int
-    image_bands: tuple[str, ...]
-    i_epoch: Literal["first", "second", "better", "mean"] = "first"
-    magnitude_bands: tuple[str, ...]
-    seeing_bands: tuple[str, ...] = ()
-    stamp_size: Annotated[int, Field(gt=0, multiple_of=2)]
-    pixel_scale: Annotated[float, Field(gt=0)]
     centring: Literal["ceil(x - size/2)"] = "ceil(x - size/2)"
     flux_unit: Literal["maggies"] = "maggies"
-    dmag_applied: bool
-    extinction_corrected: bool
     quantile_levels: tuple[float, ...]
     z_min: float
     z_max: float
@@ -104,55 +95,24 @@ class ModelContract(_Record):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         levels = self.quantile_levels
-        if (
-            not levels
-            or any(not 0 < level < 1 for level in levels)
-            or sorted(set(levels)) != list(levels)
-        ):
+        within = all(0 < level < 1 for level in levels)
+        increasing = sorted(set(levels)) == list(levels)
+        if not (levels and within and increasing):
             raise ValueError("quantile_levels must increase within (0, 1)")
         if self.z_max <= self.z_min:
             raise ValueError("z_max must lie above z_min")
         if not self.image_bands and not self.magnitude_bands:
             raise ValueError("there is neither an image band nor a magnitude band")
-        for bands in (self.image_bands, self.magnitude_bands, self.seeing_bands):
-            if len(set(bands)) != len(bands):
-                raise ValueError("a band is named twice")
-        if strange := set(self.seeing_bands) - set(self.image_bands):
-            raise ValueError(f"seeing_bands: {', '.join(sorted(strange))} is no image band")
         return self
 
-    def stamp_shape(self) -> tuple[int, int, int]:
-        """Channels, height and width of one stamp."""
-        return len(self.image_bands), self.stamp_size, self.stamp_size
-
-    @property
-    def table_columns(self) -> tuple[str, ...]:
-        """Columns of the ``magnitudes`` input: bands, then the seeing."""
-        return join_columns(self.magnitude_bands, self.seeing_bands)
-
     def input_shapes(self) -> dict[str, tuple[int, ...]]:
-        """Shape of each input of the graph for one source; an input without any band is not there."""
+        """Shape of each input of the graph for one source; an empty input is not there."""
         shapes: dict[str, tuple[int, ...]] = {}
         if self.image_bands:
             shapes[STAMPS] = self.stamp_shape()
         if self.table_columns:
             shapes[MAGNITUDES] = (len(self.table_columns),)
         return shapes
-
-
-def join_columns(
-    magnitude_bands: tuple[str, ...], seeing_bands: tuple[str, ...]
-) -> tuple[str, ...]:
-    """Names of the columns of a ``magnitudes`` input: bands, then the seeing."""
-    return (*magnitude_bands, *(SEEING + band for band in seeing_bands))
-
-
-def split_columns(columns: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Magnitude bands and seeing bands of `join_columns`."""
-    magnitude_bands = tuple(name for name in columns if not name.startswith(SEEING))
-    return magnitude_bands, tuple(
-        name.removeprefix(SEEING) for name in columns if name.startswith(SEEING)
-    )
 
 
 def parse_contract(metadata: Mapping[str, str], where: str) -> ModelContract:

@@ -58,7 +58,7 @@ def parse_document(kind: type[T], content: str | bytes, where: str) -> T:
     """
     _check_schema(kind, content, where)
     try:
-        return _adapter(kind).validate_json(content)
+        return _adapter(kind).validate_json(content, strict=True)
     except ValidationError as error:
         raise DocumentError(f"{where}: {_problem(error)}") from error
 

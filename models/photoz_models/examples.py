@@ -1,15 +1,15 @@
-"""Labelled galaxies: the arrays that networks are trained on, their file form, and how they are split."""
+"""Labelled galaxies: the arrays that networks are trained on, and how they are split."""
 
 import hashlib
-import json
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from photoz_models.documents import Record
 from photoz_models.errors import TrainingError
+from photoz_models.stamp_rule import StampRule
 
 SplitName = Literal["galaxy", "tile"]
 
@@ -19,38 +19,67 @@ SHARES = (0.70, 0.15, 0.15)
 FEWEST = 1000
 """A set smaller than this is refused: a network would learn it by heart."""
 
-ARRAYS = ("stamps_NCHW", "magnitudes_NB", "z_N", "tile_N")
+ARRAYS = ("stamps_NCHW", "table_NT", "z_N", "tile_N")
 
 
 @dataclass(frozen=True)
-class SetFacts:
-    """What the arrays of a training set mean.
-
-    After the bands of ``magnitudes_NB`` may come columns ``seeing_<band>``: FWHM of the tile's coadd in arcsec.
-    """
+class SetFacts(Record):
+    """What the arrays of a training set mean."""
 
     name: str
     simulated: bool
-    image_bands: tuple[str, ...]
-    magnitude_bands: tuple[str, ...]
-    pixel_scale: float
-    dmag_applied: bool
-    extinction_corrected: bool
-    i_epoch: str = "first"
+    rule: StampRule
+    further_columns: tuple[str, ...] = ()
+    """Columns of the table after those of the rule: what only a simulation knows."""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the T columns of the table, in order."""
+        return (*self.rule.table_columns, *self.further_columns)
+
+    def narrowed(self, image_bands: tuple[str, ...], columns: tuple[str, ...]) -> "SetFacts":
+        """The facts of the same galaxies with only these image bands and these columns."""
+        further = tuple(name for name in columns if name in self.further_columns)
+        rule = self.rule.narrowed(image_bands, columns)
+        return replace(self, rule=rule, further_columns=further)
 
 
 @dataclass(frozen=True)
 class Examples:
-    """Stamps in maggies (NaN = unusable), magnitudes (NaN = missing), true redshifts, and the tile of each galaxy."""
+    """Labelled galaxies.
+
+    Attributes
+    ----------
+    stamps_NCHW
+        Maggies; NaN where a pixel cannot be used.
+    table_NT
+        The numbers beside the stamps, one column for each of ``facts.columns``: magnitudes (AB),
+        seeing (arcsec), further ones. NaN where missing.
+    z_N
+        True redshifts.
+    tile_N
+        The tile of each galaxy.
+    """
 
     facts: SetFacts
     stamps_NCHW: NDArray[np.float32]
-    magnitudes_NB: NDArray[np.float32]
+    table_NT: NDArray[np.float32]
     z_N: NDArray[np.float32]
     tile_N: NDArray[np.str_]
 
     def __len__(self) -> int:
         return len(self.z_N)
+
+    @property
+    def magnitudes_NB(self) -> NDArray[np.float32]:
+        """The magnitudes of the table, a view."""
+        return self.table_NT[:, : len(self.facts.rule.magnitude_bands)]
+
+    @property
+    def seeing_NS(self) -> NDArray[np.float32]:
+        """The seeing in the table, a view."""
+        first = len(self.facts.rule.magnitude_bands)
+        return self.table_NT[:, first : first + len(self.facts.rule.seeing_bands)]
 
     def digest(self) -> str:
         """sha256 over all arrays."""
@@ -59,38 +88,31 @@ class Examples:
             digest.update(np.ascontiguousarray(getattr(self, name)).data)
         return digest.hexdigest()
 
-    def in_bands(
-        self, image_bands: tuple[str, ...], magnitude_bands: tuple[str, ...]
-    ) -> "Examples":
-        """The same galaxies with only these bands, in this order.
+    def narrowed(self, image_bands: tuple[str, ...], columns: tuple[str, ...]) -> "Examples":
+        """The same galaxies with only these image bands and columns of the table.
+
+        The bands keep the order asked for; the columns are magnitudes, then seeing, then others.
 
         Raises
         ------
         TrainingError
-            If the set lacks a band.
+            If the set lacks a band or a column.
         """
         facts = self.facts
-        lacking = (set(image_bands) - set(facts.image_bands)) | (
-            set(magnitude_bands) - set(facts.magnitude_bands)
-        )
+        lacking = set(image_bands) - set(facts.rule.image_bands)
+        lacking |= set(columns) - set(facts.columns)
         if lacking:
-            raise TrainingError(
-                f"training set {facts.name} has no band {', '.join(sorted(lacking))}"
-            )
-        if image_bands == facts.image_bands and magnitude_bands == facts.magnitude_bands:
+            names = ", ".join(sorted(lacking))
+            raise TrainingError(f"training set {facts.name} has no band {names}")
+        if image_bands == facts.rule.image_bands and columns == facts.columns:
             return self
         stamps_NCHW = self.stamps_NCHW
-        if image_bands != facts.image_bands:
-            stamps_NCHW = stamps_NCHW[:, [facts.image_bands.index(band) for band in image_bands]]
-        return Examples(
-            SetFacts(
-                **{**asdict(facts), "image_bands": image_bands, "magnitude_bands": magnitude_bands}
-            ),
-            stamps_NCHW,
-            self.magnitudes_NB[:, [facts.magnitude_bands.index(band) for band in magnitude_bands]],
-            self.z_N,
-            self.tile_N,
-        )
+        if image_bands != facts.rule.image_bands:
+            channels = [facts.rule.image_bands.index(band) for band in image_bands]
+            stamps_NCHW = stamps_NCHW[:, channels]
+        kept = facts.narrowed(image_bands, columns)
+        places = [facts.columns.index(name) for name in kept.columns]
+        return Examples(kept, stamps_NCHW, self.table_NT[:, places], self.z_N, self.tile_N)
 
 
 @dataclass(frozen=True)
@@ -103,85 +125,41 @@ class Split:
 
 
 def split_examples(examples: Examples, seed: int, by: SplitName) -> Split:
-    """Split 70 : 15 : 15 at random, by galaxy or by whole tiles (so that no test tile was ever trained on).
+    """Split 70 : 15 : 15 at random, by galaxy or by whole tiles.
+
+    By tile, no galaxy of a test tile is ever trained on.
 
     Raises
     ------
     TrainingError
-        If the set is too small, holds NaN redshifts, or has fewer than three tiles for a split by tile.
+        If the set is too small, holds NaN redshifts, or has too few tiles for a split by tile.
     """
     _check(examples)
-    unit_N = (
-        np.arange(len(examples))
-        if by == "galaxy"
-        else np.unique(examples.tile_N, return_inverse=True)[1]
-    )
+    name = examples.facts.name
+    unit_N = np.arange(len(examples))
+    if by == "tile":
+        unit_N = np.unique(examples.tile_N, return_inverse=True)[1]
     n_units = int(unit_N.max()) + 1
     if n_units < 3:
-        raise TrainingError(
-            f"training set {examples.facts.name} has {n_units} tiles; a split by tile needs three"
-        )
+        raise TrainingError(f"training set {name} has {n_units} tiles; a split by tile needs three")
     order = np.random.default_rng(seed).permutation(n_units)
-    shares = np.bincount(unit_N, minlength=n_units)[order].cumsum() / len(examples)
-    part_U = np.empty(n_units, dtype=np.int64)
+    size_U = np.bincount(unit_N, minlength=n_units)[order]
+    share_U = size_U.cumsum() / len(examples)
     # The middle of a unit decides, so that each part gets at least its share of large tiles.
-    part_U[order] = np.searchsorted(
-        np.cumsum(SHARES[:2]), shares - 0.5 * np.bincount(unit_N)[order] / len(examples)
-    )
+    middle_U = share_U - 0.5 * size_U / len(examples)
+    part_U = np.empty(n_units, dtype=np.int64)
+    part_U[order] = np.searchsorted(np.cumsum(SHARES[:2]), middle_U)
     parts = [np.flatnonzero(part_U[unit_N] == part) for part in range(3)]
     if any(len(part) == 0 for part in parts):
         raise TrainingError(
-            f"training set {examples.facts.name}: a part of the split by {by} is empty; use more tiles"
+            f"training set {name}: a part of the split by {by} is empty; use more tiles"
         )
     return Split(*parts)
 
 
-def save_examples(examples: Examples, folder: Path) -> None:
-    """Write the set as plain .npy files and ``set.json``, which is written last."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in ARRAYS:
-        np.save(folder / f"{name}.npy", getattr(examples, name))
-    about = {"number": len(examples), "digest": examples.digest(), **asdict(examples.facts)}
-    (folder / "set.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
-
-
-def load_examples(folder: Path) -> Examples:
-    """Read a set written by `save_examples`; the stamps stay on disk and are mapped.
-
-    Raises
-    ------
-    TrainingError
-        If it is absent, truncated, or not what it was when it was written.
-    """
-    try:
-        about = json.loads((folder / "set.json").read_text(encoding="utf-8"))
-        arrays = {
-            name: np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
-            for name in ARRAYS
-        }
-    except FileNotFoundError as error:
-        raise TrainingError(
-            f"{folder}: no complete training set here: {Path(error.filename).name} is missing"
-        ) from error
-    except (ValueError, EOFError) as error:
-        raise TrainingError(
-            f"{folder}: the training set is truncated or damaged: {error}"
-        ) from error
-    number, digest = about.pop("number"), about.pop("digest")
-    about["image_bands"], about["magnitude_bands"] = (
-        tuple(about["image_bands"]),
-        tuple(about["magnitude_bands"]),
-    )
-    examples = Examples(SetFacts(**about), **arrays)
-    if any(len(array) != number for array in arrays.values()) or examples.digest() != digest:
-        raise TrainingError(
-            f"{folder}: the arrays are not those that set.json describes; build the set again"
-        )
-    return examples
-
-
 def _check(examples: Examples) -> None:
-    name, bad = examples.facts.name, int(np.count_nonzero(~np.isfinite(examples.z_N)))
+    name = examples.facts.name
+    bad = int(np.count_nonzero(~np.isfinite(examples.z_N)))
     if len(examples) < FEWEST:
         raise TrainingError(
             f"training set {name} has {len(examples)} galaxies; at least {FEWEST} are needed"

@@ -23,18 +23,20 @@ from photoz_models.contract import (
     Domain,
     ModelContract,
     Training,
-    split_columns,
     write_contract,
 )
 from photoz_models.errors import BundleError
 from photoz_models.examples import Examples, Split, SplitName
-from photoz_models.golden import Golden, Outputs, golden_inputs, record
+from photoz_models.golden import Golden, Inputs, Outputs, golden_inputs, record
 from photoz_models.network import PhotozNetwork, multiply_adds
+from photoz_models.stamp_rule import StampRule
 from photoz_models.training import FRACTION_INSIDE, evaluate
 
 OPSET = 18
 GOLDEN_SEED = 1609
 GOLDEN_NUMBER = 12
+EXPORT_NUMBER = 3
+"""Sources in the batch with which the graph is traced."""
 LARGEST_DIFFERENCE = 1e-5
 """Between torch and ONNX Runtime, in redshift."""
 
@@ -103,7 +105,7 @@ def seal(networks: Sequence[PhotozNetwork], examples: Examples, split: Split) ->
     errors, so that it takes the tiles of both parts to measure it. Redshift limits are 0 and just beyond the set.
     """
     architecture = networks[0].architecture
-    examples = examples.in_bands(architecture.image_bands, architecture.magnitude_bands)
+    examples = examples.narrowed(architecture.image_bands, architecture.columns)
     rows_N = np.concatenate([split.validation_N, split.train_N])
     members = [evaluate(network, examples, rows_N) for network in networks]
     z_N, quantiles_NQ = (np.mean([member[k] for member in members], axis=0) for k in (0, 1))
@@ -130,39 +132,35 @@ def export(
     BundleError
         If ONNX Runtime does not give what torch gives, within 1e-5.
     """
-    golden, outputs = _golden(sealed)
-    contract = _contract(sealed, examples, split, label, test_metrics, golden)
+    architecture = sealed.architecture
+    rule = examples.facts.rule.narrowed(architecture.image_bands, architecture.columns)
+    inputs = _golden_inputs(rule, GOLDEN_NUMBER)
+    outputs = _outputs(sealed, inputs)
+    golden = record(GOLDEN_SEED, outputs)
+    contract = _contract(sealed, rule, examples, split, label, test_metrics, golden)
     with tempfile.TemporaryDirectory(dir=out.parent) as scratch:
-        graph = Path(scratch) / "graph.onnx"
-        _to_onnx(sealed, graph)
-        _compare(graph, sealed, outputs)
-        write_contract(graph, contract, Path(scratch) / "sealed.onnx")
-        (Path(scratch) / "sealed.onnx").replace(out)
+        graph, finished = Path(scratch) / "graph.onnx", Path(scratch) / "sealed.onnx"
+        _to_onnx(sealed, _golden_inputs(rule, EXPORT_NUMBER), graph)
+        _compare(graph, inputs, outputs)
+        write_contract(graph, contract, finished)
+        finished.replace(out)
     return contract
 
 
-def _sizes(sealed: SealedNetwork) -> tuple[int, int, int, int]:
-    architecture = sealed.architecture
-    magnitude_bands, seeing_bands = split_columns(architecture.magnitude_bands)
-    return (
-        len(architecture.image_bands),
-        len(magnitude_bands),
-        architecture.stamp_size,
-        len(seeing_bands),
-    )
+def _golden_inputs(rule: StampRule, number: int) -> Inputs:
+    n_bands = len(rule.image_bands), len(rule.magnitude_bands)
+    n_seeing = len(rule.seeing_bands)
+    return golden_inputs(GOLDEN_SEED, number, *n_bands, rule.stamp_size, n_seeing)
 
 
-def _golden(sealed: SealedNetwork) -> tuple[Golden, Outputs]:
-    inputs = golden_inputs(GOLDEN_SEED, GOLDEN_NUMBER, *_sizes(sealed))
+def _outputs(sealed: SealedNetwork, inputs: Inputs) -> Outputs:
+    tensors = [torch.as_tensor(array) for array in inputs]
     with torch.inference_mode():
-        z_N, quantiles_NQ, distance_N = (
-            part.numpy() for part in sealed(*(torch.as_tensor(part) for part in inputs))
-        )
-    return record(GOLDEN_SEED, (z_N, quantiles_NQ, distance_N)), (z_N, quantiles_NQ, distance_N)
+        z_N, quantiles_NQ, distance_N = (output.numpy() for output in sealed(*tensors))
+    return z_N, quantiles_NQ, distance_N
 
 
-def _to_onnx(sealed: SealedNetwork, graph: Path) -> None:
-    inputs = golden_inputs(GOLDEN_SEED, 3, *_sizes(sealed))
+def _to_onnx(sealed: SealedNetwork, inputs: Inputs, graph: Path) -> None:
     batch = torch.export.Dim("N")
     # The exporter's remarks on itself (torchvision absent, axis names merged) are not for the user.
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
@@ -210,27 +208,26 @@ def _forget_sources(model: Any) -> None:
         value.ClearField("metadata_props")
 
 
-def _compare(graph: Path, sealed: SealedNetwork, outputs: Outputs) -> None:
+def _compare(graph: Path, inputs: Inputs, outputs: Outputs) -> None:
     import onnxruntime
 
     session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
-    inputs = dict(
-        zip(
-            (STAMPS, MAGNITUDES),
-            golden_inputs(GOLDEN_SEED, GOLDEN_NUMBER, *_sizes(sealed)),
-            strict=True,
-        )
-    )
-    found = session.run(
-        list(OUTPUTS), {node.name: inputs[node.name] for node in session.get_inputs()}
-    )
-    worst = max(float(np.max(np.abs(a - b))) for a, b in zip(found[:2], outputs[:2], strict=True))
+    arrays = dict(zip((STAMPS, MAGNITUDES), inputs, strict=True))
+    feeds = {node.name: arrays[node.name] for node in session.get_inputs()}
+    answers = session.run(list(OUTPUTS), feeds)
+    # The domain distance has a unit of its own and is left to the golden values.
+    differences = [
+        float(np.max(np.abs(answer - expected)))
+        for answer, expected in zip(answers[:2], outputs[:2], strict=True)
+    ]
+    worst = max(differences)
     if not worst <= LARGEST_DIFFERENCE:
         raise BundleError(f"ONNX Runtime differs from torch by {worst:.2g} in redshift")
 
 
 def _contract(
     sealed: SealedNetwork,
+    rule: StampRule,
     examples: Examples,
     split: Split,
     label: Label,
@@ -238,46 +235,28 @@ def _contract(
     golden: Golden,
 ) -> ModelContract:
     networks = [network for network in sealed.networks if isinstance(network, PhotozNetwork)]
-    architecture, facts = sealed.architecture, examples.facts
-    magnitude_bands, seeing_bands = split_columns(architecture.magnitude_bands)
-    magnitudes_NB = examples.in_bands((), magnitude_bands).magnitudes_NB[split.train_N]
-    known = (
-        "magnitudes, aperture fluxes and seeing"
-        if seeing_bands
-        else "magnitudes and aperture fluxes"
-    )
-    limits_2B = np.nanquantile(magnitudes_NB, [0.001, 0.999], axis=0)
+    name, number = sealed.architecture.name, len(networks)
+    known = "magnitudes and aperture fluxes"
+    if rule.seeing_bands:
+        known = "magnitudes, aperture fluxes and seeing"
     return ModelContract(
+        **dict(rule),
         name=label.name,
         version=label.version,
-        network=architecture.name
-        if len(networks) == 1
-        else f"{len(networks)} x {architecture.name}",
+        network=name if number == 1 else f"{number} x {name}",
         multiply_adds=sum(multiply_adds(network) for network in networks),
         opset=OPSET,
-        image_bands=architecture.image_bands,
-        i_epoch=facts.i_epoch,  # type: ignore[arg-type]
-        magnitude_bands=magnitude_bands,
-        seeing_bands=seeing_bands,
-        stamp_size=architecture.stamp_size,
-        pixel_scale=facts.pixel_scale,
-        dmag_applied=facts.dmag_applied,
-        extinction_corrected=facts.extinction_corrected,
         quantile_levels=QUANTILE_LEVELS,
         z_min=sealed.z_range[0],
         z_max=sealed.z_range[1],
         domain=Domain(
             meaning=f"Mahalanobis distance of the known {known} from the training set",
             fraction_inside=FRACTION_INSIDE,
-            magnitude_limits={
-                band: (round(float(low), 3), round(float(high), 3))
-                for band, low, high in zip(magnitude_bands, *limits_2B, strict=True)
-            },
         ),
         training=Training(
-            set_name=facts.name,
+            set_name=examples.facts.name,
             digest=examples.digest(),
-            simulated=facts.simulated,
+            simulated=examples.facts.simulated,
             number=len(split.train_N),
             date=label.date,
             commit=label.commit,

@@ -8,6 +8,9 @@ from pydantic import BaseModel, ConfigDict
 
 from photoz_models.errors import BundleError
 
+Inputs = tuple[NDArray[np.float32], NDArray[np.float32]]
+"""stamps_NCHW, table_NT."""
+
 Outputs = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]
 """z_N, quantiles_NQ, domain_distance_N."""
 
@@ -42,13 +45,13 @@ def golden_inputs(
     n_magnitude_bands: int,
     stamp_size: int,
     n_seeing_bands: int = 0,
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+) -> Inputs:
     """Round galaxies on sky noise with magnitudes, every third with a gap: recipe ``galaxies-v1``.
 
     Returns
     -------
     stamps_NCHW : float32, maggies
-    magnitudes_NB : float32, AB; then 0.5 to 1.2 arcsec of seeing for each of ``n_seeing_bands``
+    table_NT : float32, AB magnitudes, then 0.5 to 1.2 arcsec of seeing for each of ``n_seeing_bands``
         Of rows 1, 4, 7, ... one magnitude, and of rows 2, 5, 8, ... one magnitude, one image band and the
         right-hand columns of another band are NaN.
     """
@@ -70,9 +73,9 @@ def golden_inputs(
     seeing_NS = 0.5 + 0.7 * uniform(seed + 1, number * n_seeing_bands).reshape(
         number, n_seeing_bands
     )
-    table_NB = np.hstack([magnitudes_NB, seeing_NS])
-    _put_gaps(stamps_NCHW, table_NB)
-    return stamps_NCHW.astype(np.float32), table_NB.astype(np.float32)
+    table_NT = np.hstack([magnitudes_NB, seeing_NS])
+    _put_gaps(stamps_NCHW, table_NT)
+    return stamps_NCHW.astype(np.float32), table_NT.astype(np.float32)
 
 
 def _spectrum(
@@ -85,13 +88,13 @@ def _spectrum(
     return spectrum_NB
 
 
-def _put_gaps(stamps_NCHW: NDArray[np.float64], magnitudes_NB: NDArray[np.float64]) -> None:
+def _put_gaps(stamps_NCHW: NDArray[np.float64], table_NT: NDArray[np.float64]) -> None:
     number, n_image_bands = stamps_NCHW.shape[:2]
     for row in range(number):
         if row % 3 == 0:
             continue
-        if magnitudes_NB.shape[1]:
-            magnitudes_NB[row, row % magnitudes_NB.shape[1]] = np.nan
+        if table_NT.shape[1]:
+            table_NT[row, row % table_NT.shape[1]] = np.nan
         if row % 3 == 2 and n_image_bands:
             stamps_NCHW[row, row % n_image_bands] = np.nan
             stamps_NCHW[row, (row + 1) % n_image_bands, :, -stamps_NCHW.shape[3] // 3 :] = np.nan

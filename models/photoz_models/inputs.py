@@ -190,17 +190,17 @@ class Features(nn.Module):
     growth_deviation_G: Tensor
 
     def __init__(
-        self, n_image_bands: int, n_magnitude_bands: int, stamp_size: int, with_growth: bool = True
+        self, n_image_bands: int, n_columns: int, stamp_size: int, with_growth: bool = True
     ):
         super().__init__()
-        self.n_image_bands, self.n_magnitude_bands = n_image_bands, n_magnitude_bands
+        self.n_image_bands, self.n_columns = n_image_bands, n_columns
         self.with_growth = with_growth and n_image_bands > 0
         self.stretch = Stretch(n_image_bands, stamp_size)
-        self.completion = Completion(n_image_bands + n_magnitude_bands)
+        self.completion = Completion(n_image_bands + n_columns)
         n_growth = n_image_bands * FURTHER
         self.register_buffer("growth_mean_G", torch.zeros(n_growth))
         self.register_buffer("growth_deviation_G", torch.ones(n_growth))
-        self.n_table = 3 * (n_image_bands + n_magnitude_bands) + n_growth * self.with_growth
+        self.n_table = 3 * (n_image_bands + n_columns) + n_growth * self.with_growth
 
     def set_scales(self, scales: Scales) -> None:
         """Take the constants of the training set."""
@@ -209,27 +209,25 @@ class Features(nn.Module):
         self.growth_mean_G.copy_(torch.as_tensor(scales.growth_mean_G))
         self.growth_deviation_G.copy_(torch.as_tensor(scales.growth_deviation_G))
 
-    def forward(self, stamps_NCHW: Tensor, magnitudes_NB: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, stamps_NCHW: Tensor, table_NT: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Stretched stamps NCHW, table features (completed, whitened, missing, growth) and domain distance N."""
-        stretched_NCHW, features_NF, growth_NG, known_NF = self.summary(stamps_NCHW, magnitudes_NB)
+        stretched_NCHW, features_NF, growth_NG, known_NF = self.summary(stamps_NCHW, table_NT)
         completed_NF, whitened_NF, distance_N = self.completion(features_NF, known_NF)
         table_NF = torch.cat([completed_NF, whitened_NF, 1.0 - known_NF], dim=1)
         if self.with_growth:
             standard_NG = (growth_NG - self.growth_mean_G) / self.growth_deviation_G
-            known_NG = torch.repeat_interleave(
-                known_NF[:, self.n_magnitude_bands :], FURTHER, dim=1
-            )
+            known_NG = torch.repeat_interleave(known_NF[:, self.n_columns :], FURTHER, dim=1)
             table_NF = torch.cat([table_NF, (standard_NG * known_NG).clamp(-FAR, FAR)], dim=1)
         return stretched_NCHW, table_NF, distance_N
 
     def summary(
-        self, stamps_NCHW: Tensor, magnitudes_NB: Tensor
+        self, stamps_NCHW: Tensor, table_NT: Tensor
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Stretched stamps NCHW, features NF before completion (0 where unknown), growth NG, and what is known NF."""
-        good_NB = torch.abs(magnitudes_NB) < FAINTEST
+        good_NT = torch.abs(table_NT) < FAINTEST
         known_NF, features_NF = (
-            good_NB.to(magnitudes_NB.dtype),
-            torch.where(good_NB, magnitudes_NB, 0.0),
+            good_NT.to(table_NT.dtype),
+            torch.where(good_NT, table_NT, 0.0),
         )
         if not self.n_image_bands:
             return stamps_NCHW, features_NF, features_NF[:, :0], known_NF
@@ -244,7 +242,7 @@ class Features(nn.Module):
 
 def fit_scales(
     stamps_NCHW: NDArray[np.float32],
-    magnitudes_NB: NDArray[np.float32],
+    table_NT: NDArray[np.float32],
     z_N: NDArray[np.float32],
     fraction_inside: float,
 ) -> Scales:
@@ -255,9 +253,9 @@ def fit_scales(
     distances.
     """
     noise_C = sky_noise(stamps_NCHW)
-    features = Features(stamps_NCHW.shape[1], magnitudes_NB.shape[1], stamps_NCHW.shape[2])
+    features = Features(stamps_NCHW.shape[1], table_NT.shape[1], stamps_NCHW.shape[2])
     features.stretch.set_noise(noise_C)
-    values_NF, growth_NG, known_NF = _summaries(features, stamps_NCHW, magnitudes_NB)
+    values_NF, growth_NG, known_NF = _summaries(features, stamps_NCHW, table_NT)
     complete_N = known_NF.all(axis=1)
     complete_NF = values_NF[complete_N].astype(np.float64)
     mean_F, deviation_F = complete_NF.mean(axis=0), complete_NF.std(axis=0)
@@ -293,16 +291,16 @@ def sky_noise(stamps_NCHW: NDArray[np.float32]) -> NDArray[np.float64]:
 def _summaries(
     features: Features,
     stamps_NCHW: NDArray[np.float32],
-    magnitudes_NB: NDArray[np.float32],
+    table_NT: NDArray[np.float32],
     chunk: int = 2000,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_]]:
     parts = []
     with torch.no_grad():
-        for start in range(0, len(magnitudes_NB), chunk):
+        for start in range(0, len(table_NT), chunk):
             rows = slice(start, start + chunk)
             stamps, magnitudes = (
                 torch.as_tensor(stamps_NCHW[rows]),
-                torch.as_tensor(magnitudes_NB[rows]),
+                torch.as_tensor(table_NT[rows]),
             )
             parts.append([part.numpy() for part in features.summary(stamps, magnitudes)[1:]])
     values_NF, growth_NG, known_NF = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))

@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from photoz_models import published
-from photoz_models.contract import IMAGE_BANDS, MAGNITUDE_BANDS, QUANTILE_LEVELS
+from photoz_models.contract import QUANTILE_LEVELS
 from photoz_models.inputs import Features, Scales
+from photoz_models.stamp_rule import IMAGE_BANDS, MAGNITUDE_BANDS
 
 MEDIAN = len(QUANTILE_LEVELS) // 2
 
@@ -27,7 +28,8 @@ class Architecture:
 
     name: str
     image_bands: tuple[str, ...] = IMAGE_BANDS
-    magnitude_bands: tuple[str, ...] = MAGNITUDE_BANDS
+    columns: tuple[str, ...] = MAGNITUDE_BANDS
+    """Columns of the table, by the names of `photoz_models.stamp_rule.column_names`."""
     stamp_size: int = 36
     stem: tuple[int, int, int] = (48, 7, 3)
     widths: tuple[tuple[int, ...], tuple[int, ...]] = ((96,), (128, 128))
@@ -39,10 +41,10 @@ class Architecture:
 ARCHITECTURES = {
     "hybrid": Architecture("hybrid"),
     "hybrid-z": Architecture("hybrid-z", dense=1024, published=True),
-    "images": Architecture("images", magnitude_bands=()),
+    "images": Architecture("images", columns=()),
     "magnitudes9": Architecture("magnitudes9", image_bands=(), widths=((), ())),
     "magnitudes4": Architecture(
-        "magnitudes4", image_bands=(), magnitude_bands=("u", "g", "r", "i"), widths=((), ())
+        "magnitudes4", image_bands=(), columns=("u", "g", "r", "i"), widths=((), ())
     ),
 }
 
@@ -139,7 +141,7 @@ class PhotozNetwork(nn.Module):
         dense = architecture.dense
         self.features = Features(
             len(architecture.image_bands),
-            len(architecture.magnitude_bands),
+            len(architecture.columns),
             architecture.stamp_size,
             with_growth=not architecture.published,
         )
@@ -161,10 +163,10 @@ class PhotozNetwork(nn.Module):
         self.head.z_deviation.copy_(torch.as_tensor(scales.z_deviation))
 
     def forward(
-        self, stamps_NCHW: Tensor, magnitudes_NB: Tensor, mixed_precision: bool = False
+        self, stamps_NCHW: Tensor, table_NT: Tensor, mixed_precision: bool = False
     ) -> tuple[Tensor, Tensor, Tensor]:
         """z_N, quantiles_NQ, domain_distance_N; in training the image branch may compute in bfloat16."""
-        stretched_NCHW, table_NF, distance_N = self.features(stamps_NCHW, magnitudes_NB)
+        stretched_NCHW, table_NF, distance_N = self.features(stamps_NCHW, table_NT)
         hidden_NF = self.table(table_NF)
         if self.image is not None:
             device = stretched_NCHW.device.type
@@ -202,7 +204,7 @@ def multiply_adds(network: PhotozNetwork) -> int:
             torch.zeros(
                 1, len(architecture.image_bands), architecture.stamp_size, architecture.stamp_size
             ),
-            torch.zeros(1, len(architecture.magnitude_bands)),
+            torch.zeros(1, len(architecture.columns)),
         )
     for hook in hooks:
         hook.remove()

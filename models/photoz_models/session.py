@@ -88,15 +88,13 @@ class PhotozModel:
         model.verify(str(path))
         return model
 
-    def predict(
-        self, stamps_NCHW: NDArray[np.float32], magnitudes_NB: NDArray[np.float32]
-    ) -> Outputs:
+    def predict(self, stamps_NCHW: NDArray[np.float32], table_NT: NDArray[np.float32]) -> Outputs:
         """Redshifts of N sources.
 
         Parameters
         ----------
         stamps_NCHW : float32, maggies prepared as the contract says; NaN where a pixel cannot be used
-        magnitudes_NB : float32, AB; NaN where missing; then the seeing, arcsec, if the contract has `seeing_bands`
+        table_NT : float32, AB; NaN where missing; then the seeing, arcsec, if the contract has `seeing_bands`
 
         Returns
         -------
@@ -107,10 +105,10 @@ class PhotozModel:
         BundleError
             If a shape does not fit the contract.
         """
-        arrays = {STAMPS: stamps_NCHW, MAGNITUDES: magnitudes_NB}
+        arrays = {STAMPS: stamps_NCHW, MAGNITUDES: table_NT}
         shapes = self.contract.input_shapes()
         for name, shape in shapes.items():
-            expected = (len(magnitudes_NB), *shape)
+            expected = (len(table_NT), *shape)
             if arrays[name].shape != expected:
                 raise BundleError(
                     f"{self.contract.name}: {name} has shape {arrays[name].shape}, the contract asks for {expected}"
@@ -128,7 +126,7 @@ class PhotozModel:
             If they are further off than the contract allows.
         """
         contract, golden = self.contract, self.contract.golden
-        stamps_NCHW, magnitudes_NB = golden_inputs(
+        stamps_NCHW, table_NT = golden_inputs(
             golden.seed,
             golden.number,
             len(contract.image_bands),
@@ -137,7 +135,7 @@ class PhotozModel:
             len(contract.seeing_bands),
         )
         difference_z, difference_domain = largest_difference(
-            golden, self.predict(stamps_NCHW, magnitudes_NB)
+            golden, self.predict(stamps_NCHW, table_NT)
         )
         if difference_z > golden.tolerance_z or difference_domain > golden.tolerance_domain:
             raise BundleError(

@@ -102,7 +102,7 @@ def train(
     TrainingError
         If the checkpoint belongs to another architecture, training set or setting.
     """
-    examples = examples.in_bands(architecture.image_bands, architecture.magnitude_bands)
+    examples = examples.narrowed(architecture.image_bands, architecture.columns)
     device = torch.device("cuda" if on_gpu() else "cpu")
     progress = _begin(architecture, examples, split, settings, device)
     identity = _identity(architecture, examples, split, settings)
@@ -129,10 +129,10 @@ def evaluate(network: torch.nn.Module, examples: Examples, rows_N: NDArray[np.in
     with torch.inference_mode():
         network.eval()
         for start in range(0, len(rows_N), EVALUATION_BATCH):
-            stamps_NCHW, magnitudes_NB, _ = _tensors(
+            stamps_NCHW, table_NT, _ = _tensors(
                 examples, rows_N[start : start + EVALUATION_BATCH], device
             )
-            parts.append([output.cpu().numpy() for output in network(stamps_NCHW, magnitudes_NB)])
+            parts.append([output.cpu().numpy() for output in network(stamps_NCHW, table_NT)])
     z_N, quantiles_NQ, distance_N = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
     return z_N, quantiles_NQ, distance_N
 
@@ -170,7 +170,7 @@ def _begin(
     network.set_scales(
         fit_scales(
             examples.stamps_NCHW[sample_N],
-            examples.magnitudes_NB[sample_N],
+            examples.table_NT[sample_N],
             examples.z_N[sample_N],
             FRACTION_INSIDE,
         )
@@ -234,9 +234,9 @@ def _step(
 ) -> float:
     network = progress.network.train()
     device = next(network.parameters()).device
-    stamps_NCHW, magnitudes_NB, true_z_N = _tensors(examples, rows_N, device)
-    stamps_NCHW, magnitudes_NB = augment(stamps_NCHW, magnitudes_NB, settings, dice)
-    z_N, quantiles_NQ, _ = network(stamps_NCHW, magnitudes_NB, settings.mixed_precision)
+    stamps_NCHW, table_NT, true_z_N = _tensors(examples, rows_N, device)
+    stamps_NCHW, table_NT = augment(stamps_NCHW, table_NT, settings, dice)
+    z_N, quantiles_NQ, _ = network(stamps_NCHW, table_NT, settings.mixed_precision)
     loss = loss_of(z_N, quantiles_NQ, true_z_N, settings.alpha)
     for group in progress.optimiser.param_groups:
         group["lr"] = rate
@@ -248,18 +248,18 @@ def _step(
 
 
 def augment(
-    stamps_NCHW: Tensor, magnitudes_NB: Tensor, settings: Settings, dice: np.random.Generator
+    stamps_NCHW: Tensor, table_NT: Tensor, settings: Settings, dice: np.random.Generator
 ) -> tuple[Tensor, Tensor]:
     """Turn and mirror the stamps, and put gaps in: lost magnitudes, image bands and edges become NaN."""
-    number, n_bands = len(magnitudes_NB), stamps_NCHW.shape[1]
-    if magnitudes_NB.shape[1]:
+    number, n_bands = len(table_NT), stamps_NCHW.shape[1]
+    if table_NT.shape[1]:
         unlucky_N = dice.random(number) < settings.lost_magnitudes
-        lost_NB = unlucky_N[:, None] & (dice.random(tuple(magnitudes_NB.shape)) < 0.25)
-        magnitudes_NB = magnitudes_NB.masked_fill(
-            torch.as_tensor(lost_NB, device=magnitudes_NB.device), float("nan")
+        lost_NT = unlucky_N[:, None] & (dice.random(tuple(table_NT.shape)) < 0.25)
+        table_NT = table_NT.masked_fill(
+            torch.as_tensor(lost_NT, device=table_NT.device), float("nan")
         )
     if n_bands == 0:
-        return stamps_NCHW, magnitudes_NB
+        return stamps_NCHW, table_NT
     # The order of the galaxies is random: eight groups in each batch, one for each symmetry of the square.
     groups = enumerate(torch.tensor_split(stamps_NCHW, 8))
     turned = [
@@ -274,7 +274,7 @@ def augment(
         width = int(dice.integers(1, stamps_NCHW.shape[3] * 3 // 8))
         lost = slice(width) if dice.random() < 0.5 else slice(-width, None)
         stamps_NCHW[row].transpose(1, int(dice.integers(1, 3)))[:, lost] = float("nan")
-    return stamps_NCHW, magnitudes_NB
+    return stamps_NCHW, table_NT
 
 
 def _tensors(
@@ -285,7 +285,7 @@ def _tensors(
         stamps_NCHW = stamps_NCHW.contiguous(memory_format=torch.channels_last)
     tensors = (
         stamps_NCHW,
-        torch.as_tensor(examples.magnitudes_NB[rows_N]),
+        torch.as_tensor(examples.table_NT[rows_N]),
         torch.as_tensor(examples.z_N[rows_N]),
     )
     return tensors[0].to(device), tensors[1].to(device), tensors[2].to(device)

@@ -13,11 +13,9 @@ import numpy as np
 import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from onnx import TensorProto, helper, numpy_helper
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from photoz_models.contract import (
-    IMAGE_BANDS,
-    MAGNITUDE_BANDS,
     MAGNITUDES,
     OUTPUTS,
     QUANTILE_LEVELS,
@@ -29,6 +27,7 @@ from photoz_models.contract import (
 )
 from photoz_models.errors import BundleError
 from photoz_models.golden import Golden, golden_inputs, record
+from photoz_models.stamp_rule import IMAGE_BANDS, MAGNITUDE_BANDS, StampRule
 
 OLDEST_OPSET = 13
 GOLDEN_SEED = 1609
@@ -37,8 +36,10 @@ FAR_SIGMAS = 3.0
 """Magnitudes this many standard deviations from the scaler's mean have the domain distance 1."""
 
 
-class WrapSpec(BaseModel):
+class WrapSpec(StampRule):
     """How the foreign graph wants its inputs, and what its output means.
+
+    The fields of `StampRule` say what it wants of stamps; such a graph knows no seeing.
 
     Attributes
     ----------
@@ -57,8 +58,6 @@ class WrapSpec(BaseModel):
     scatter
         Standard deviation of (z_phot - z_spec) / (1 + z_spec), for the quantiles that such a network lacks.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
     version: str = "1"
@@ -79,6 +78,7 @@ class WrapSpec(BaseModel):
     z_max: float = 1.0
     image_bands: tuple[str, ...] = IMAGE_BANDS
     magnitude_bands: tuple[str, ...] = MAGNITUDE_BANDS
+    seeing_bands: tuple[()] = ()
     stamp_size: int = 36
     pixel_scale: float = 0.2
     dmag_applied: bool = False
@@ -285,34 +285,19 @@ def _golden(bare: Path, spec: WrapSpec) -> Golden:
 
 
 def _contract(foreign: Any, spec: WrapSpec, golden: Golden) -> ModelContract:
-    shared = {
-        name: getattr(spec, name)
-        for name in (
-            *(
-                "name",
-                "version",
-                "licence",
-                "image_bands",
-                "magnitude_bands",
-                "stamp_size",
-                "pixel_scale",
-            ),
-            *("dmag_applied", "extinction_corrected", "z_min", "z_max", "training"),
-        )
-    }
-    limits = {
-        band: (mean - FAR_SIGMAS * scale, mean + FAR_SIGMAS * scale)
-        for band, mean, scale in zip(
-            spec.magnitude_bands, spec.magnitude_mean, spec.magnitude_scale, strict=True
-        )
-    }
+    rule = {name: getattr(spec, name) for name in StampRule.model_fields}
     domain = Domain(
         meaning=f"largest distance of a magnitude from the scaler's mean, in {FAR_SIGMAS:g} standard deviations",
         fraction_inside=None,
-        magnitude_limits=limits,
     )
     return ModelContract(
-        **shared,
+        **rule,
+        name=spec.name,
+        version=spec.version,
+        licence=spec.licence,
+        z_min=spec.z_min,
+        z_max=spec.z_max,
+        training=spec.training,
         network=f"wrapped: {foreign.graph.name or 'unnamed'}",
         multiply_adds=0,
         opset=max(_opset(foreign), OLDEST_OPSET),

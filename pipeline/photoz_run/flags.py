@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from photoz_models.contract import MAGNITUDE_BANDS
+from photoz_models.stamp_rule import MAGNITUDE_BANDS
 
 USER_BITS = range(24, 31)
 

@@ -47,22 +47,6 @@ class TileRef:
 
 
 @dataclass(frozen=True)
-class StampRule:
-    """What a model demands of stamps and magnitudes; taken from its contract, never from the configuration."""
-
-    image_bands: tuple[str, ...]
-    i_epoch: str
-    magnitude_bands: tuple[str, ...]
-    size: int
-    pixel_scale: float
-    """arcsec"""
-    dmag_applied: bool
-    extinction_corrected: bool
-    seeing_bands: tuple[str, ...] = ()
-    """Image bands whose seeing the model is told."""
-
-
-@dataclass(frozen=True)
 class Sources:
     """The selected sources of one tile, in output order (sorted by position).
 
@@ -107,7 +91,7 @@ class Stamps:
     seeing_S: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
 
     def beside(self, magnitudes_NB: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The second input of a model: the magnitudes of the same sources, and the seeing."""
+        """The table that enters a model: magnitudes of the same sources, then the seeing, NT."""
         return np.hstack([magnitudes_NB, np.tile(self.seeing_S, (len(magnitudes_NB), 1))])
 
 

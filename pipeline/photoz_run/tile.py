@@ -11,15 +11,15 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from photoz_models.contract import ModelContract
 from photoz_models.session import PhotozModel
+from photoz_models.stamp_rule import StampRule
 from photoz_run import flags
 from photoz_run.catalogue.provenance import InputFile, Provenance, tile_provenance
 from photoz_run.catalogue.table import tile_table
 from photoz_run.catalogue.tile_files import write_tile
 from photoz_run.config import RunConfig
 from photoz_run.errors import BadDataError
-from photoz_run.records import Prediction, Sources, StampRule, Stamps, TileRef, TileResult
+from photoz_run.records import Prediction, Sources, Stamps, TileRef, TileResult
 from photoz_run.science.zero_point import LARGEST_OFFSET, aperture_magnitudes, offset
 from photoz_run.survey.catalogues import count_rows, magnitude_suffixes, read_sources
 from photoz_run.survey.coadds import PixelPolicy, TileCoadds, cut_batch, open_coadds, tile_dmag
@@ -74,7 +74,7 @@ def process_tile(
     if ref.catalogue is not None and catalogue_rows == 0:
         return TileResult(catalogue_rows=0)
     clock = Stopwatch(say)
-    rule = stamp_rule(model.contract)
+    rule = model.contract
     with ExitStack() as stack:
         with clock.step("read"):
             tile = stack.enter_context(open_tile(ref, rule, config))
@@ -105,20 +105,6 @@ def process_tile(
         seeing=tile.coadds.seeing,
         footprint=tile.coadds.footprint,
         seconds={step: round(seconds, 4) for step, seconds in clock.seconds.items()},
-    )
-
-
-def stamp_rule(contract: ModelContract) -> StampRule:
-    """What the contract demands of stamps and magnitudes."""
-    return StampRule(
-        image_bands=contract.image_bands,
-        i_epoch=contract.i_epoch,
-        magnitude_bands=contract.magnitude_bands,
-        size=contract.stamp_size,
-        pixel_scale=contract.pixel_scale,
-        dmag_applied=contract.dmag_applied,
-        extinction_corrected=contract.extinction_corrected,
-        seeing_bands=contract.seeing_bands,
     )
 
 
@@ -169,9 +155,9 @@ def predict(model: PhotozModel, sources: Sources, stamps: Stamps) -> Prediction:
     """Run the network on one batch, padded to `BATCH`, and flag what it cannot or should not say."""
     n = len(sources)
     contract = model.contract
-    table_NB = stamps.beside(sources.magnitudes_NB)
+    table_NT = stamps.beside(sources.magnitudes_NB)
     z_N, quantiles_NQ, domain_N = (
-        output[:n].copy() for output in model.predict(_padded(stamps.flux_NCHW), _padded(table_NB))
+        output[:n].copy() for output in model.predict(_padded(stamps.flux_NCHW), _padded(table_NT))
     )
     flags_N = sources.flags_N | stamps.flags_N
     blind_N = ~np.isfinite(z_N)

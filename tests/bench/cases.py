@@ -24,7 +24,7 @@ from photoz_run.run.plan import load_model, model_path
 from photoz_run.science.cutouts import stamp_start
 from photoz_run.survey.coadds import pixel_positions
 from photoz_run.survey.discovery import find_tiles
-from photoz_run.tile import BATCH, open_tile, predict, process_tile, stamp_rule
+from photoz_run.tile import BATCH, open_tile, predict, process_tile
 
 REPEATS = 5
 LOOPED = 400
@@ -48,7 +48,7 @@ def tile_of(folder: Path) -> TileRef:
 def cut_all(folder: Path, model: PhotozModel, config: RunConfig) -> list[Stamps]:
     """Cut all stamps and drop them, batch by batch; the last batch is returned."""
     last: list[Stamps] = []
-    with open_tile(tile_of(folder), stamp_rule(model.contract), config) as tile:
+    with open_tile(tile_of(folder), model.contract, config) as tile:
         for _, stamps in tile.batches():
             last = [stamps]
     return last
@@ -56,7 +56,7 @@ def cut_all(folder: Path, model: PhotozModel, config: RunConfig) -> list[Stamps]
 
 def cutout2d_loop(folder: Path, model: PhotozModel, config: RunConfig, on_sky: bool) -> None:
     """The same stamps one by one with astropy, at positions on the sky, or at pixels computed beforehand for all."""
-    with open_tile(tile_of(folder), stamp_rule(model.contract), config) as tile:
+    with open_tile(tile_of(folder), model.contract, config) as tile:
         some = tile.sources.take(slice(0, LOOPED))
         for epochs in tile.coadds.bands.values():
             for coadd in epochs.values():
@@ -72,7 +72,7 @@ def cutout2d_loop(folder: Path, model: PhotozModel, config: RunConfig, on_sky: b
 
 def read_rows(folder: Path, model: PhotozModel, config: RunConfig) -> None:
     """Read every row of the coadds that a stamp touches, in order, in large pieces."""
-    with open_tile(tile_of(folder), stamp_rule(model.contract), config) as tile:
+    with open_tile(tile_of(folder), model.contract, config) as tile:
         for epochs in tile.coadds.bands.values():
             for coadd in epochs.values():
                 _, y_N = pixel_positions(coadd.wcs, tile.sources.ra_N, tile.sources.dec_N)
@@ -95,7 +95,7 @@ def _read_spans(path: Path, spans: np.ndarray) -> None:
 
 def infer(folder: Path, model: PhotozModel, config: RunConfig) -> None:
     """Run the network on one batch as often as the tile has batches."""
-    with open_tile(tile_of(folder), stamp_rule(model.contract), config) as tile:
+    with open_tile(tile_of(folder), model.contract, config) as tile:
         sources, stamps = next(tile.batches())
         for _ in range(0, len(tile.sources), BATCH):
             predict(model, sources, stamps)

@@ -17,7 +17,7 @@ from photoz_models.inputs import Completion, Stretch, fit_scales
 from photoz_models.network import ARCHITECTURES, Architecture, PhotozNetwork, multiply_adds
 from photoz_models.session import PhotozModel
 from photoz_models.training import evaluate
-from support.galaxies import toy_examples
+from support.galaxies import toy_examples, with_seeing
 
 TINY = Architecture("tiny", stamp_size=12, stem=(8, 6, 2), widths=((16,), (16,)), dense=16)
 LABEL = Label("tiny", "1", "2026-01-01", "none", 0, "galaxy")
@@ -28,8 +28,8 @@ def untrained(architecture: Architecture, seed: int) -> PhotozNetwork:
     torch.manual_seed(seed)
     network = PhotozNetwork(architecture)
     torch.nn.init.normal_(network.head.linear.weight, std=0.3)
-    examples = toy_examples(1500).in_bands(architecture.image_bands, architecture.magnitude_bands)
-    network.set_scales(fit_scales(examples.stamps_NCHW, examples.magnitudes_NB, examples.z_N, 0.99))
+    examples = toy_examples(1500).narrowed(architecture.image_bands, architecture.columns)
+    network.set_scales(fit_scales(examples.stamps_NCHW, examples.table_NT, examples.z_N, 0.99))
     return network.eval()
 
 
@@ -43,22 +43,17 @@ def sealed_file(tmp_path_factory) -> tuple[Path, list[PhotozNetwork]]:
     return path, networks
 
 
-def with_seeing(examples: Examples) -> Examples:
+def seeing_known(examples: Examples) -> Examples:
     seeing_NS = np.random.default_rng(9).uniform(0.6, 1.0, (len(examples), 2)).astype(np.float32)
-    facts = replace(
-        examples.facts, magnitude_bands=(*examples.facts.magnitude_bands, "seeing_r", "seeing_u")
-    )
-    return replace(
-        examples, facts=facts, magnitudes_NB=np.hstack([examples.magnitudes_NB, seeing_NS])
-    )
+    return with_seeing(examples, ("r", "u"), seeing_NS)
 
 
 def test_seeing_is_read_after_the_magnitudes_and_may_be_unknown(tmp_path):
-    examples = with_seeing(toy_examples(1500))
+    examples = seeing_known(toy_examples(1500))
     split = split_examples(examples, 1, "galaxy")
-    network = PhotozNetwork(replace(TINY, magnitude_bands=examples.facts.magnitude_bands))
+    network = PhotozNetwork(replace(TINY, columns=examples.facts.columns))
     torch.nn.init.normal_(network.head.linear.weight, std=0.3)
-    network.set_scales(fit_scales(examples.stamps_NCHW, examples.magnitudes_NB, examples.z_N, 0.99))
+    network.set_scales(fit_scales(examples.stamps_NCHW, examples.table_NT, examples.z_N, 0.99))
     contract = export(
         seal([network.eval()], examples, split),
         examples,
@@ -68,34 +63,33 @@ def test_seeing_is_read_after_the_magnitudes_and_may_be_unknown(tmp_path):
         tmp_path / "seeing.onnx",
     )
     assert (contract.magnitude_bands, contract.seeing_bands) == (
-        examples.facts.magnitude_bands[:9],
+        examples.facts.rule.magnitude_bands,
         ("r", "u"),
     )
-    assert set(contract.domain.magnitude_limits) == set(contract.magnitude_bands)
     assert "seeing" in contract.domain.meaning
     model = PhotozModel.load(tmp_path / "seeing.onnx", provider="cpu", threads=1)
-    stamps_NCHW, table_NB = golden_inputs(3, 30, 4, 9, 12, 2)
-    np.testing.assert_array_equal(table_NB[::3, :9], golden_inputs(3, 30, 4, 9, 12)[1][::3])
-    known_z_N = model.predict(stamps_NCHW, table_NB)[0]
-    better_NB = table_NB * np.where(np.arange(11) < 9, 1.0, 0.9).astype(np.float32)
-    assert np.abs(model.predict(stamps_NCHW, better_NB)[0] - known_z_N).max() > 1e-4
-    table_NB[:, 9:] = np.nan
-    assert all(np.isfinite(part).all() for part in model.predict(stamps_NCHW, table_NB))
+    stamps_NCHW, table_NT = golden_inputs(3, 30, 4, 9, 12, 2)
+    np.testing.assert_array_equal(table_NT[::3, :9], golden_inputs(3, 30, 4, 9, 12)[1][::3])
+    known_z_N = model.predict(stamps_NCHW, table_NT)[0]
+    better_NT = table_NT * np.where(np.arange(11) < 9, 1.0, 0.9).astype(np.float32)
+    assert np.abs(model.predict(stamps_NCHW, better_NT)[0] - known_z_N).max() > 1e-4
+    table_NT[:, 9:] = np.nan
+    assert all(np.isfinite(part).all() for part in model.predict(stamps_NCHW, table_NT))
     with pytest.raises(
         BundleError, match=r"magnitudes has shape \(30, 9\), the contract asks for \(30, 11\)"
     ):
-        model.predict(stamps_NCHW, table_NB[:, :9])
+        model.predict(stamps_NCHW, table_NT[:, :9])
 
 
 def test_seeing_far_from_that_of_the_training_set_is_out_of_its_domain(tmp_path):
-    examples = with_seeing(toy_examples(1500))
-    network = PhotozNetwork(replace(TINY, magnitude_bands=examples.facts.magnitude_bands))
-    network.set_scales(fit_scales(examples.stamps_NCHW, examples.magnitudes_NB, examples.z_N, 0.99))
+    examples = seeing_known(toy_examples(1500))
+    network = PhotozNetwork(replace(TINY, columns=examples.facts.columns))
+    network.set_scales(fit_scales(examples.stamps_NCHW, examples.table_NT, examples.z_N, 0.99))
     rows_N = np.arange(200)
     assert np.median(evaluate(network, examples, rows_N)[2]) < 0.9
-    examples.magnitudes_NB[:, 9] = 2.0
+    examples.table_NT[:, 9] = 2.0
     assert np.median(evaluate(network, examples, rows_N)[2]) > 1
-    examples.magnitudes_NB[:, 9] = np.nan
+    examples.table_NT[:, 9] = np.nan
     assert np.median(evaluate(network, examples, rows_N)[2]) < 0.9
 
 
@@ -244,7 +238,7 @@ def test_domain_distance_is_one_at_the_stated_share_and_large_far_away():
     inside = evaluate(network, examples, rows_N)[2]
     assert np.mean(inside <= 1) == pytest.approx(0.99, abs=0.01)
     shifted = replace(
-        examples, magnitudes_NB=examples.magnitudes_NB + np.float32([3, -3, 3, -3, 3, -3, 3, -3, 3])
+        examples, table_NT=examples.table_NT + np.float32([3, -3, 3, -3, 3, -3, 3, -3, 3])
     )
     assert evaluate(network, shifted, rows_N)[2].min() > 3
     other_zero_point = replace(examples, stamps_NCHW=examples.stamps_NCHW * np.float32(100))
@@ -371,7 +365,7 @@ def test_networks_without_images_or_magnitudes_are_bundles_too(name, tmp_path):
     )
     model = PhotozModel.load(tmp_path / "b.onnx", provider="cpu", threads=1)
     assert model.contract.image_bands == architecture.image_bands
-    in_bands = examples.in_bands(architecture.image_bands, architecture.magnitude_bands)
-    z_N, quantiles_NQ, _ = model.predict(in_bands.stamps_NCHW[:9], in_bands.magnitudes_NB[:9])
+    in_bands = examples.narrowed(architecture.image_bands, architecture.columns)
+    z_N, quantiles_NQ, _ = model.predict(in_bands.stamps_NCHW[:9], in_bands.table_NT[:9])
     assert z_N.shape == (9,)
     assert quantiles_NQ.shape == (9, len(QUANTILE_LEVELS))

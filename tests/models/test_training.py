@@ -1,7 +1,5 @@
 """What training, calibration, splitting and the set on disk promise."""
 
-import json
-
 import numpy as np
 import pytest
 import torch
@@ -11,7 +9,7 @@ from hypothesis import strategies as st
 from photoz_models.calibration import level_matrix
 from photoz_models.contract import QUANTILE_LEVELS
 from photoz_models.errors import TrainingError
-from photoz_models.examples import Examples, load_examples, save_examples, split_examples
+from photoz_models.examples import Examples, split_examples
 from photoz_models.network import Architecture
 from photoz_models.training import Settings, augment, evaluate, learning_rate, loss_of, train
 from support.galaxies import toy_examples
@@ -34,7 +32,7 @@ def test_a_network_learns_colour_and_size_and_a_table_only_colour(examples):
     true_N = examples.z_N[split.test_N]
     hybrid = evaluate(train(TINY, examples, split, QUICK)[0], examples, split.test_N)
     table = Architecture("table", image_bands=(), stamp_size=12, widths=((), ()), dense=32)
-    in_bands = examples.in_bands((), table.magnitude_bands)
+    in_bands = examples.narrowed((), table.columns)
     magnitudes = evaluate(train(table, examples, split, QUICK)[0], in_bands, split.test_N)
     assert scatter(hybrid[0], true_N) < 0.2 * scatter(magnitudes[0], true_N)
     # The width is uniform over 0.1 in z and no magnitude knows it.
@@ -211,28 +209,4 @@ def test_sets_that_cannot_be_trained_on_are_refused():
     with pytest.raises(TrainingError, match="2 redshifts that are not finite"):
         split_examples(broken, 1, "galaxy")
     with pytest.raises(TrainingError, match="has no band Q"):
-        toy_examples(1200).in_bands(("u", "Q"), ("r",))
-
-
-def test_a_kept_set_comes_back_and_damage_is_noticed(tmp_path):
-    examples = toy_examples(1000)
-    save_examples(examples, tmp_path / "set")
-    back = load_examples(tmp_path / "set")
-    assert back.facts == examples.facts
-    assert back.digest() == examples.digest()
-    np.testing.assert_array_equal(back.stamps_NCHW, examples.stamps_NCHW)
-
-    stamps = tmp_path / "set" / "stamps_NCHW.npy"
-    whole = stamps.read_bytes()
-    stamps.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(TrainingError, match="truncated or damaged"):
-        load_examples(tmp_path / "set")
-    stamps.write_bytes(whole[:-4] + b"\x00\x00\x80\x3f")
-    with pytest.raises(TrainingError, match=r"not those that set\.json describes"):
-        load_examples(tmp_path / "set")
-    stamps.unlink()
-    with pytest.raises(TrainingError, match=r"stamps_NCHW\.npy is missing"):
-        load_examples(tmp_path / "set")
-    (tmp_path / "set" / "set.json").write_text(json.dumps({})[:-1])
-    with pytest.raises(TrainingError, match="truncated or damaged"):
-        load_examples(tmp_path / "set")
+        toy_examples(1200).narrowed(("u", "Q"), ("r",))

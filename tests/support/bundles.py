@@ -9,8 +9,6 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from photoz_models.contract import (
-    IMAGE_BANDS,
-    MAGNITUDE_BANDS,
     MAGNITUDES,
     OUTPUTS,
     QUANTILE_LEVELS,
@@ -21,6 +19,7 @@ from photoz_models.contract import (
     write_contract,
 )
 from photoz_models.golden import Golden, golden_inputs, record
+from photoz_models.stamp_rule import IMAGE_BANDS, MAGNITUDE_BANDS
 
 FLUX_SCALE = 1e10
 WIDTH = 0.04
@@ -71,7 +70,7 @@ def closed_form_contract(**overrides: Any) -> ModelContract:
         "quantile_levels": QUANTILE_LEVELS,
         "z_min": 0.0,
         "z_max": 1.0,
-        "domain": Domain(meaning="|g - r - 0.5|", fraction_inside=0.9, magnitude_limits={}),
+        "domain": Domain(meaning="|g - r - 0.5|", fraction_inside=0.9),
         "training": Training(
             set_name="none: a formula",
             digest="",

@@ -1,8 +1,12 @@
 """Random labelled galaxies whose redshift can be learnt from colour and, better, from colour and size."""
 
+from dataclasses import replace
+
 import numpy as np
+from numpy.typing import NDArray
 
 from photoz_models.examples import Examples, SetFacts
+from photoz_models.stamp_rule import StampRule
 
 BANDS = ("u", "g", "r", "i", "Z", "Y", "J", "H", "Ks")
 
@@ -26,13 +30,29 @@ def toy_examples(number: int, seed: int = 0, size: int = 12, tiles: int = 20) ->
     stamps_NCHW = flux_NC[:, :, None, None] * profile_NHW[:, None] + dice.normal(
         0, 3e-12, (number, 4, size, size)
     )
-    facts = SetFacts("toy", True, BANDS[:4], BANDS, 0.2, True, True)
+    rule = StampRule(
+        image_bands=BANDS[:4],
+        magnitude_bands=BANDS,
+        stamp_size=size,
+        pixel_scale=0.2,
+        dmag_applied=True,
+        extinction_corrected=True,
+    )
     tile_N = np.array([f"tile{k}" for k in dice.integers(tiles, size=number)])
     z_N = 0.1 + 0.1 * colour_N + 0.1 * width_N
     return Examples(
-        facts,
+        SetFacts("toy", True, rule),
         stamps_NCHW.astype(np.float32),
         magnitudes_NB.astype(np.float32),
         z_N.astype(np.float32),
         tile_N,
     )
+
+
+def with_seeing(
+    examples: Examples, bands: tuple[str, ...], seeing_NS: NDArray[np.float32]
+) -> Examples:
+    """The same galaxies in a set that knows the seeing of these bands."""
+    rule = examples.facts.rule.model_copy(update={"seeing_bands": bands})
+    table_NT = np.hstack([examples.magnitudes_NB, seeing_NS])
+    return replace(examples, facts=replace(examples.facts, rule=rule), table_NT=table_NT)

@@ -2,16 +2,15 @@
 
 import gzip
 import subprocess
-from dataclasses import replace
 
 import fitsio
 import numpy as np
 import pytest
 from astropy.io import fits
 
+from photoz_models.stamp_rule import StampRule
 from photoz_run.errors import BadDataError, ConfigError
 from photoz_run.flags import decode
-from photoz_run.records import StampRule
 from photoz_run.survey.catalogues import column_names, count_rows, read_sources
 from photoz_run.survey.data_release import DR4, DR5
 from photoz_run.survey.discovery import find_tiles
@@ -26,8 +25,19 @@ from support.tiles import (
     truncate,
 )
 
-RULE = StampRule(("u", "g", "r", "i"), "first", NINE, 36, 0.2, True, True)
+RULE = StampRule(
+    image_bands=("u", "g", "r", "i"),
+    magnitude_bands=NINE,
+    stamp_size=36,
+    pixel_scale=0.2,
+    dmag_applied=True,
+    extinction_corrected=True,
+)
 SUFFIXES = {"DR4.0": NINE, "DR5.0": ("u", "g", "r", "i1", "Z", "Y", "J", "H", "Ks")}
+
+
+def with_rule(**changes) -> StampRule:
+    return RULE.model_copy(update=changes)
 
 
 def read(
@@ -239,7 +249,7 @@ def test_magnitudes_need_not_be_there_if_they_come_from_elsewhere(own_tile):
 
 
 def test_models_may_ask_for_fewer_bands_in_another_order(tile):
-    rule = replace(RULE, image_bands=("r", "g"), magnitude_bands=("Ks", "r"))
+    rule = with_rule(image_bands=("r", "g"), magnitude_bands=("Ks", "r"))
     sources = read(tile, rule=rule)
     order = np.argsort(tile.dec_N, kind="stable")
     np.testing.assert_array_equal(
@@ -249,8 +259,8 @@ def test_models_may_ask_for_fewer_bands_in_another_order(tile):
 
 
 def test_models_may_ask_for_no_images_or_no_magnitudes(tile):
-    assert read(tile, rule=replace(RULE, image_bands=())).extinction_NC.shape == (40, 0)
-    assert read(tile, rule=replace(RULE, magnitude_bands=())).magnitudes_NB.shape == (40, 0)
+    assert read(tile, rule=with_rule(image_bands=())).extinction_NC.shape == (40, 0)
+    assert read(tile, rule=with_rule(magnitude_bands=())).magnitudes_NB.shape == (40, 0)
 
 
 @pytest.mark.parametrize("row", [0, 17, 39])

@@ -8,9 +8,9 @@ import pytest
 from astropy.io import fits
 from astropy.wcs import WCS
 
+from photoz_models.stamp_rule import StampRule
 from photoz_run.errors import BadDataError
 from photoz_run.flags import bit
-from photoz_run.records import StampRule
 from photoz_run.survey.catalogues import read_sources
 from photoz_run.survey.coadds import PixelPolicy, cut_batch, open_coadds, pixel_positions, tile_dmag
 from photoz_run.survey.discovery import find_tiles
@@ -29,16 +29,19 @@ from support.tiles import (
 )
 
 RULE = StampRule(
-    ("u", "g", "r", "i"),
-    "first",
-    ("u", "g", "r", "i", "Z", "Y", "J", "H", "Ks"),
-    36,
-    0.2,
-    True,
-    True,
+    image_bands=("u", "g", "r", "i"),
+    magnitude_bands=("u", "g", "r", "i", "Z", "Y", "J", "H", "Ks"),
+    stamp_size=36,
+    pixel_scale=0.2,
+    dmag_applied=True,
+    extinction_corrected=True,
 )
 FAR = 1000
 POLICY = PixelPolicy(71, True, "quarantine", "quarantine")
+
+
+def with_rule(**changes) -> StampRule:
+    return RULE.model_copy(update=changes)
 
 
 @contextmanager
@@ -121,7 +124,7 @@ def test_painted_sources_come_out_with_their_calibrated_magnitudes(tmp_path):
 def test_pixels_carry_dmag_and_extinction_as_the_model_demands(
     dr5_tile, dmag_applied, extinction_corrected
 ):
-    rule = replace(RULE, dmag_applied=dmag_applied, extinction_corrected=extinction_corrected)
+    rule = with_rule(dmag_applied=dmag_applied, extinction_corrected=extinction_corrected)
     found = stamps_of(dr5_tile, rule).flux_NCHW
     raw_NCHW = reference_stamps(dr5_tile, calibrated=False)
     for c, band in enumerate(RULE.image_bands):
@@ -213,7 +216,7 @@ def test_a_missing_band_quarantines_or_is_flagged(tmp_path):
 
 @pytest.mark.parametrize(("epoch", "band"), [("first", "i"), ("second", "i2"), ("better", "i2")])
 def test_the_contract_says_which_i_is_used(dr5_tile, epoch, band):
-    rule = replace(RULE, i_epoch=epoch)
+    rule = with_rule(i_epoch=epoch)
     found = stamps_of(dr5_tile, rule)
     np.testing.assert_allclose(
         found.flux_NCHW[:, 3:], reference_stamps(dr5_tile, (band,)), rtol=3e-6
@@ -231,12 +234,12 @@ def test_better_is_the_epoch_of_less_sky_noise(tmp_path):
     tile = make_tile(tmp_path)
     noise = np.random.default_rng(0).normal(0, 3e-11, SHAPES["i2"])
     set_pixels(tile.image("i2"), lambda pixels: pixels + noise)
-    with opened(tile, replace(RULE, i_epoch="better")) as (coadds, _):
+    with opened(tile, with_rule(i_epoch="better")) as (coadds, _):
         assert coadds.i_images == ("i",)
 
 
 def test_the_mean_of_two_epochs_takes_what_is_usable(dr5_tile):
-    rule = replace(RULE, i_epoch="mean")
+    rule = with_rule(i_epoch="mean")
     found = stamps_of(dr5_tile, rule).flux_NCHW[:, 3]
     both = reference_stamps(dr5_tile, ("i", "i2"))
     usable = np.isfinite(both)
@@ -252,13 +255,13 @@ def test_the_mean_of_two_epochs_takes_what_is_usable(dr5_tile):
 
 def test_stamps_carry_the_seeing_that_the_model_reads(dr5_tile, tmp_path):
     assert stamps_of(dr5_tile).seeing_S.shape == (0,)
-    rule = replace(RULE, seeing_bands=("r", "i"))
+    rule = with_rule(seeing_bands=("r", "i"))
     for epoch, seeing in (
         ("first", SEEING["i"]),
         ("second", SEEING["i2"]),
         ("mean", (SEEING["i"] + SEEING["i2"]) / 2),
     ):
-        found = stamps_of(dr5_tile, replace(rule, i_epoch=epoch))
+        found = stamps_of(dr5_tile, rule.model_copy(update={"i_epoch": epoch}))
         np.testing.assert_array_equal(found.seeing_S, np.array([SEEING["r"], seeing], np.float32))
         assert not flagged(found, "SEEING_UNKNOWN").any()
     expected = np.hstack([np.full((2, 9), 20.0), np.tile(found.seeing_S, (2, 1))])
@@ -272,16 +275,16 @@ def test_seeing_that_a_header_does_not_tell_is_flagged_where_a_model_reads_it(tm
         fits.delval(tile.image("g"), "PSF_FWHM")
     else:
         fits.setval(tile.image("g"), "PSF_FWHM", value=value)
-    found = stamps_of(tile, replace(RULE, seeing_bands=("u", "g")))
+    found = stamps_of(tile, with_rule(seeing_bands=("u", "g")))
     assert found.seeing_S[0] == np.float32(SEEING["u"])
     assert np.isnan(found.seeing_S[1])
     assert flagged(found, "SEEING_UNKNOWN").all()
-    assert not flagged(stamps_of(tile, replace(RULE, seeing_bands=("u",))), "SEEING_UNKNOWN").any()
+    assert not flagged(stamps_of(tile, with_rule(seeing_bands=("u",))), "SEEING_UNKNOWN").any()
 
 
 def test_a_band_without_a_coadd_has_no_seeing_and_its_own_flag(tmp_path):
     tile = make_tile(tmp_path, bands=("u", "r", "i"))
-    rule = replace(RULE, seeing_bands=("g", "r"))
+    rule = with_rule(seeing_bands=("g", "r"))
     found = stamps_of(tile, rule, replace(POLICY, missing_band="flag"))
     np.testing.assert_array_equal(found.seeing_S, np.array([np.nan, SEEING["r"]], np.float32))
     assert flagged(found, "BAND_MISSING").all()
@@ -300,7 +303,7 @@ def test_a_band_without_a_coadd_has_no_seeing_and_its_own_flag(tmp_path):
 )
 def test_with_one_epoch_only_that_one_is_used_and_said(tmp_path, epoch, there, used, substituted):
     tile = make_tile(tmp_path, bands=("u", "g", "r", there))
-    rule = replace(RULE, i_epoch=epoch)
+    rule = with_rule(i_epoch=epoch)
     with opened(tile, rule) as (coadds, sources):
         assert coadds.i_images == used
         stamps = cut_batch(coadds, sources, rule, POLICY)
@@ -312,7 +315,7 @@ def test_with_one_epoch_only_that_one_is_used_and_said(tmp_path, epoch, there, u
     ("epoch", "substituted"), [("first", 0), ("better", 0), ("second", 40), ("mean", 40)]
 )
 def test_dr4_has_one_i(dr4_tile, epoch, substituted):
-    found = stamps_of(dr4_tile, replace(RULE, i_epoch=epoch))
+    found = stamps_of(dr4_tile, with_rule(i_epoch=epoch))
     np.testing.assert_allclose(
         found.flux_NCHW[:, 3:], reference_stamps(dr4_tile, ("i",)), rtol=3e-6
     )
@@ -448,7 +451,7 @@ def test_a_source_counts_as_outside_just_beyond_every_edge(tmp_path, x, y):
         rows["RAJ2000"][0], rows["DECJ2000"][0] = ra, dec
 
     change_rows(tile.catalogue, move)
-    rule = replace(RULE, image_bands=("r",))
+    rule = with_rule(image_bands=("r",))
     with opened(tile, rule) as (coadds, sources):
         assert coadds.count_outside(sources) == (0 if (x, y) == (100, 100) else 1)
 

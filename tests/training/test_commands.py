@@ -8,7 +8,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from photoz_models.examples import load_examples, save_examples
+from photoz_models.kept_sets import load_examples, save_examples
 from photoz_models.session import PhotozModel
 from photoz_run.cli.extras import need
 from photoz_run.cli.model import app as model_app

@@ -6,7 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from photoz_models.examples import save_examples, split_examples
+from photoz_models.examples import split_examples
+from photoz_models.kept_sets import save_examples
 from photoz_models.network import ARCHITECTURES
 from photoz_models.session import PhotozModel
 from photoz_models.smoothing import smooth_redshifts
@@ -24,7 +25,7 @@ from photoz_run.training.comparison import (
     worst_lost_band,
 )
 from photoz_run.training.recipe import Recipe, choose_architecture, make_bundle, plot_losses
-from support.galaxies import toy_examples
+from support.galaxies import toy_examples, with_seeing
 
 SETTINGS = Settings(epochs=3, batch=64, seed=5)
 
@@ -166,27 +167,21 @@ def test_an_unknown_network_is_refused(tmp_path):
 
 
 def seeing_known(examples):
-    facts = replace(
-        examples.facts, magnitude_bands=(*examples.facts.magnitude_bands, "seeing_g", "seeing_i")
-    )
-    seeing_NS = np.full((len(examples), 2), 0.8, np.float32)
-    return replace(
-        examples, facts=facts, magnitudes_NB=np.hstack([examples.magnitudes_NB, seeing_NS])
-    )
+    return with_seeing(examples, ("g", "i"), np.full((len(examples), 2), 0.8, np.float32))
 
 
 def test_networks_on_stamps_read_what_the_set_knows_of_the_seeing_and_others_do_not():
     plain = toy_examples(1200)
-    examples, nine = seeing_known(plain), plain.facts.magnitude_bands
+    examples, nine = seeing_known(plain), plain.facts.columns
     for name, bands in (("hybrid", nine), ("images", ())):
-        assert choose_architecture(name, examples).magnitude_bands == (
+        assert choose_architecture(name, examples).columns == (
             *bands,
             "seeing_g",
             "seeing_i",
         )
-        assert choose_architecture(name, plain).magnitude_bands == bands
+        assert choose_architecture(name, plain).columns == bands
     for name in ("hybrid-z", "magnitudes9", "magnitudes"):
-        assert choose_architecture(name, examples).magnitude_bands == nine
+        assert choose_architecture(name, examples).columns == nine
 
 
 def test_peers_of_the_magnitudes_do_not_read_the_seeing(monkeypatch):
@@ -214,4 +209,4 @@ def test_loss_curves_are_drawn(made, tmp_path):
 
 def test_the_published_baselines_differ_in_bands_only():
     four, nine = ARCHITECTURES["magnitudes4"], ARCHITECTURES["magnitudes9"]
-    assert replace(four, name=nine.name, magnitude_bands=nine.magnitude_bands) == nine
+    assert replace(four, name=nine.name, columns=nine.columns) == nine

@@ -9,7 +9,8 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from photoz_models.examples import load_examples, save_examples, split_examples
+from photoz_models.examples import split_examples
+from photoz_models.kept_sets import load_examples, save_examples
 from photoz_models.training import Settings
 from photoz_run.cli.simulate import simulate
 from photoz_run.errors import BadDataError, ConfigError
@@ -158,10 +159,8 @@ def test_the_bound_uses_what_only_the_truth_knows(tmp_path, monkeypatch):
     split = split_examples(examples, 1, "tile")
     known = bound.with_structure(examples, tmp_path)
     row = bound.bound_row("bound", known, split, known, split.test_N)
-    blind = replace(
-        known, magnitudes_NB=np.where(np.arange(10) < 9, known.magnitudes_NB, 1.0).astype("f4")
-    )
-    blind.magnitudes_NB[:, 9] += np.random.default_rng(0).normal(size=len(blind))
+    blind = replace(known, table_NT=np.where(np.arange(10) < 9, known.table_NT, 1.0).astype("f4"))
+    blind.table_NT[:, 9] += np.random.default_rng(0).normal(size=len(blind))
     assert (
         row.figures["smad"]
         < 0.5 * bound.bound_row("bound", blind, split, blind, split.test_N).figures["smad"]

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from photoz_models.contract import IMAGE_BANDS
+from photoz_models.examples import SetFacts
+from photoz_models.stamp_rule import IMAGE_BANDS
 from photoz_run.config import RunConfig
 from photoz_run.errors import BadDataError
 from photoz_run.survey.discovery import find_tiles
@@ -15,19 +16,18 @@ from photoz_run.training.training_set import (
     build_training_set,
     is_simulated,
     join_examples,
-    set_facts,
     training_rule,
 )
 from support.tiles import NINE, SEEING, catalogue_magnitudes, make_tile, reference_stamps
 
 RULE = training_rule(IMAGE_BANDS, NINE, 36)
-FACTS = set_facts("test", False, RULE)
+FACTS = SetFacts("test", False, RULE)
 ARCSEC = 1 / 3600
 
 
 def built(tile, redshifts: Redshifts):
     config = RunConfig(tiles=("all",), data=(tile.folder,), out=Path("unused"), select="all")
-    made = build_training_set(find_tiles([tile.folder]).values(), redshifts, RULE, config, FACTS)
+    made = build_training_set(find_tiles([tile.folder]).values(), redshifts, config, FACTS)
     return join_examples("test", [examples for examples, _ in made])
 
 
@@ -41,7 +41,7 @@ def test_stamps_and_magnitudes_are_those_of_the_survey_in_the_order_of_a_run(dr4
     np.testing.assert_array_equal(np.isnan(examples.stamps_NCHW), np.isnan(expected))
     np.testing.assert_allclose(examples.stamps_NCHW, expected, rtol=1e-5, atol=1e-17)
     np.testing.assert_array_equal(
-        examples.magnitudes_NB[:, :9], catalogue_magnitudes(dr4_tile, NINE)[rows_N]
+        examples.magnitudes_NB, catalogue_magnitudes(dr4_tile, NINE)[rows_N]
     )
     assert set(examples.tile_N) == {dr4_tile.name}
 
@@ -51,17 +51,15 @@ def test_the_seeing_of_the_coadds_stands_beside_the_magnitudes_where_a_header_kn
 ):
     redshifts = Redshifts(dr4_tile.ra_N, dr4_tile.dec_N, np.full(len(dr4_tile.id_N), 0.2))
     examples = built(dr4_tile, redshifts)
-    assert examples.facts.magnitude_bands == (*NINE, "seeing_u", "seeing_g", "seeing_r", "seeing_i")
+    assert examples.facts.columns == (*NINE, "seeing_u", "seeing_g", "seeing_r", "seeing_i")
     expected_S = np.array([SEEING[band] for band in IMAGE_BANDS], np.float32)
-    np.testing.assert_array_equal(
-        examples.magnitudes_NB[:, 9:], np.tile(expected_S, (len(examples), 1))
-    )
+    np.testing.assert_array_equal(examples.seeing_NS, np.tile(expected_S, (len(examples), 1)))
     silent = make_tile(tmp_path, data_release="DR4.0")
     fits.delval(silent.image("g"), "PSF_FWHM")
     blind = built(silent, redshifts)
-    assert blind.facts.magnitude_bands == (*NINE, "seeing_u", "seeing_r", "seeing_i")
+    assert blind.facts.columns == (*NINE, "seeing_u", "seeing_r", "seeing_i")
     np.testing.assert_array_equal(
-        blind.magnitudes_NB[:, 9:], np.tile(expected_S[[0, 2, 3]], (len(examples), 1))
+        blind.seeing_NS, np.tile(expected_S[[0, 2, 3]], (len(examples), 1))
     )
 
 

@@ -69,7 +69,7 @@ def compare(
 ) -> None:
     """Set bundles side by side on galaxies that none of them was trained on: SMAD, bias, coverage, cost."""
     from photoz_models.errors import BundleError, TrainingError
-    from photoz_models.examples import load_examples
+    from photoz_models.kept_sets import load_examples
     from photoz_run.errors import ConfigError
     from photoz_run.training.comparison import as_json, as_markdown, as_page, compare_bundles
 
@@ -91,7 +91,8 @@ def compare(
 
 def _training_part(folder: Path, bundle: Path) -> "tuple[Examples, Split]":
     """The set in ``folder`` that ``bundle`` was trained on, and how it was split."""
-    from photoz_models.examples import load_examples, split_examples
+    from photoz_models.examples import split_examples
+    from photoz_models.kept_sets import load_examples
     from photoz_models.session import PhotozModel
     from photoz_run.cli.extras import need
     from photoz_run.errors import ConfigError

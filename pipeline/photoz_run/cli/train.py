@@ -103,7 +103,7 @@ def train(
 
     need("torch", "onnx", extra="train")
     from photoz_models.errors import BundleError, TrainingError
-    from photoz_models.examples import load_examples, save_examples
+    from photoz_models.kept_sets import load_examples, save_examples
     from photoz_models.training import Settings, on_gpu
     from photoz_run.errors import ConfigError
     from photoz_run.training.recipe import Recipe, make_bundle, plot_losses
@@ -200,7 +200,8 @@ def _from_survey(
     specz: Path,
     columns: tuple[str, str, str, str | None],
 ) -> "Examples":
-    from photoz_models.contract import IMAGE_BANDS, MAGNITUDE_BANDS
+    from photoz_models.examples import SetFacts
+    from photoz_models.stamp_rule import IMAGE_BANDS, MAGNITUDE_BANDS
     from photoz_run.config import RunConfig
     from photoz_run.errors import ConfigError
     from photoz_run.survey.discovery import find_tiles
@@ -209,7 +210,6 @@ def _from_survey(
         build_training_set,
         is_simulated,
         join_examples,
-        set_facts,
         training_rule,
     )
     from photoz_run.validation.settings import SpecSettings
@@ -225,10 +225,10 @@ def _from_survey(
         tiles=("all",), data=tuple(data), out=Path(), data_release=data_release, select=select
     )
     simulated = any(is_simulated(ref) for ref in tiles)
-    facts = set_facts(f"{', '.join(sample.sources)} x {tiles[0].data_release}", simulated, rule)
+    facts = SetFacts(f"{', '.join(sample.sources)} x {tiles[0].data_release}", simulated, rule)
     parts = []
     for part, _ in build_training_set(
-        tiles, Redshifts(sample.ra_M, sample.dec_M, sample.z_M), rule, config, facts
+        tiles, Redshifts(sample.ra_M, sample.dec_M, sample.z_M), config, facts
     ):
         typer.echo(f"{part.tile_N[0]}: {len(part)} galaxies with spec-z")
         parts.append(part)
@@ -239,6 +239,7 @@ def _from_table(table: Path, bands: str, z: str, simulated: bool) -> "Examples":
     import numpy as np
 
     from photoz_models.examples import Examples, SetFacts
+    from photoz_models.stamp_rule import StampRule
     from photoz_run.errors import ConfigError
     from photoz_run.validation.tables import read_columns
 
@@ -254,9 +255,15 @@ def _from_table(table: Path, bands: str, z: str, simulated: bool) -> "Examples":
         [columns[column].astype(np.float32) for column in named.values()], axis=1
     )
     number = len(magnitudes_NB)
-    facts = SetFacts(
-        table.name, simulated, (), tuple(named), 0.2, dmag_applied=False, extinction_corrected=False
+    rule = StampRule(
+        image_bands=(),
+        magnitude_bands=tuple(named),
+        stamp_size=36,
+        pixel_scale=0.2,
+        dmag_applied=False,
+        extinction_corrected=False,
     )
+    facts = SetFacts(table.name, simulated, rule)
     no_stamps = np.zeros((number, 0, 36, 36), np.float32)
     return Examples(
         facts, no_stamps, magnitudes_NB, columns[z].astype(np.float32), np.full(number, table.name)

@@ -21,7 +21,7 @@ from photoz_run.survey.catalogues import DERIVED, column_names, read_sources
 from photoz_run.survey.coadds import tile_dmag
 from photoz_run.survey.data_release import I_EPOCH_IMAGES
 from photoz_run.survey.discovery import expand_tiles, find_tiles
-from photoz_run.tile import pixel_policy, stamp_rule
+from photoz_run.tile import pixel_policy
 
 COLUMN_NAMES = {*schema.BY_NAME, QUANTILES}
 READERS = 4
@@ -143,7 +143,7 @@ def _plan_tile(ref: TileRef, config: RunConfig, contract: ModelContract) -> Tile
         rows = len(
             read_sources(
                 ref,
-                stamp_rule(contract),
+                contract,
                 images,
                 tile_dmag(ref, "r", pixel_policy(config)),
                 config.select,

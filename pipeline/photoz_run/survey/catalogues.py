@@ -9,11 +9,11 @@ import numpy as np
 from astropy.io import fits
 from numpy.typing import NDArray
 
-from photoz_models.contract import MAGNITUDE_BANDS
+from photoz_models.stamp_rule import MAGNITUDE_BANDS, StampRule
 from photoz_run import flags
 from photoz_run.errors import BadDataError
 from photoz_run.reading import cfitsio_name, explained
-from photoz_run.records import Sources, StampRule, TileRef
+from photoz_run.records import Sources, TileRef
 from photoz_run.science.photometry import mean_magnitude, total_magnitude, valid_magnitudes
 from photoz_run.science.selection import names_in, select
 from photoz_run.survey.data_release import DataRelease, find_data_release

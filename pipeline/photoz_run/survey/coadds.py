@@ -13,9 +13,10 @@ from astropy.wcs import WCS, FITSFixedWarning, WcsError
 from astropy.wcs.utils import proj_plane_pixel_scales
 from numpy.typing import NDArray
 
+from photoz_models.stamp_rule import StampRule
 from photoz_run import flags
 from photoz_run.errors import BadDataError, context
-from photoz_run.records import BandFiles, Sources, StampRule, Stamps, TileRef
+from photoz_run.records import BandFiles, Sources, Stamps, TileRef
 from photoz_run.science.cutouts import stamp_start
 from photoz_run.science.photometry import calibrate
 from photoz_run.survey.data_release import I_EPOCH_IMAGES
@@ -144,7 +145,7 @@ def open_coadds(ref: TileRef, rule: StampRule, policy: PixelPolicy) -> Iterator[
 
 def cut_batch(coadds: TileCoadds, sources: Sources, rule: StampRule, policy: PixelPolicy) -> Stamps:
     """Stamps of the sources in every image band, calibrated as the model demands, with the flags of their pixels."""
-    n, size = len(sources), rule.size
+    n, size = len(sources), rule.stamp_size
     flux_NCHW = np.empty((n, len(rule.image_bands), size, size), np.float32)
     covered_NCHW = np.zeros(flux_NCHW.shape, bool)
     flags_N = np.zeros(n, np.int32)
@@ -200,7 +201,7 @@ def _cut_coadd(
     extinction_N: NDArray[np.float32] | None,
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.int32]]:
     x_N, y_N = pixel_positions(coadd.wcs, sources.ra_N, sources.dec_N)
-    corners = stamp_start(y_N, rule.size), stamp_start(x_N, rule.size), rule.size
+    corners = stamp_start(y_N, rule.stamp_size), stamp_start(x_N, rule.stamp_size), rule.stamp_size
     values_NHW, covered_NHW = coadd.sci.stamps(*corners)
     flux_NHW = values_NHW.astype(np.float32, copy=False)
     usable_NHW = np.isfinite(flux_NHW)

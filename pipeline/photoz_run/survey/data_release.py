@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from photoz_models.contract import MAGNITUDE_BANDS
+from photoz_models.stamp_rule import MAGNITUDE_BANDS
 from photoz_run.errors import ConfigError
 
 I_EPOCH_IMAGES = {"first": ("i",), "second": ("i2",), "better": ("i", "i2"), "mean": ("i", "i2")}

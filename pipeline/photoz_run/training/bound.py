@@ -6,7 +6,6 @@ measurement of known profile has. A second bound does not know which share of th
 than the seeing, and stamps show them at best in part.
 """
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,10 +13,11 @@ import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from photoz_models.contract import MAGNITUDE_BANDS, QUANTILE_LEVELS
+from photoz_models.contract import QUANTILE_LEVELS
 from photoz_models.examples import Examples, Split
 from photoz_models.export import seal
 from photoz_models.network import Architecture
+from photoz_models.stamp_rule import MAGNITUDE_BANDS
 from photoz_models.training import Settings, evaluate, train
 from photoz_run.errors import ConfigError
 from photoz_run.training.comparison import BLIND_BOUND, BOUND, Row, measure
@@ -35,8 +35,8 @@ def bound_rows(
     training: Examples, split: Split, test: Examples, rows_N: NDArray[np.int64]
 ) -> list[Row]:
     """Measure the information bound, and the one that does not see clumps; arguments as of `bound_row`."""
-    seen = tuple(name for name in training.facts.magnitude_bands if name != CLUMPS)
-    blind = training.in_bands((), seen), split, test.in_bands((), seen), rows_N
+    seen = tuple(name for name in training.facts.columns if name != CLUMPS)
+    blind = training.narrowed((), seen), split, test.narrowed((), seen), rows_N
     return [bound_row(BOUND, training, split, test, rows_N), bound_row(BLIND_BOUND, *blind)]
 
 
@@ -50,9 +50,7 @@ def bound_row(
     training, test
         Sets with `with_structure`.
     """
-    architecture = Architecture(
-        "bound", (), training.facts.magnitude_bands, widths=((), ()), dense=DENSE
-    )
+    architecture = Architecture("bound", (), training.facts.columns, widths=((), ()), dense=DENSE)
     members = [
         train(architecture, training, split, SETTINGS.model_copy(update={"seed": seed}))[0]
         for seed in range(1, MEMBERS + 1)
@@ -82,12 +80,11 @@ def with_structure(examples: Examples, folder: Path) -> Examples:
             f"{folder}: {STRUCTURE_FILE} has {len(truth)} rows, the set {len(examples)}; make it again"
         )
     columns = [_column(name, truth[name].to_numpy()) for name in truth.column_names]
-    nine = examples.in_bands((), MAGNITUDE_BANDS)
-    bands: Sequence[str] = (*MAGNITUDE_BANDS, *truth.column_names)
+    nine = examples.narrowed((), MAGNITUDE_BANDS)
     return replace(
         nine,
-        facts=replace(nine.facts, magnitude_bands=tuple(bands)),
-        magnitudes_NB=np.column_stack([nine.magnitudes_NB, *columns]).astype(np.float32),
+        facts=replace(nine.facts, further_columns=tuple(truth.column_names)),
+        table_NT=np.column_stack([nine.table_NT, *columns]).astype(np.float32),
     )
 
 

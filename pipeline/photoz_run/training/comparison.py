@@ -139,9 +139,9 @@ def unseen(models: Sequence[PhotozModel], examples: Examples) -> NDArray[np.int6
 
 def predict(model: PhotozModel, examples: Examples, rows_N: NDArray[np.int64]) -> Outputs:
     """Run a bundle over rows of a set, in batches."""
-    in_bands = examples.in_bands(model.contract.image_bands, model.contract.table_columns)
+    in_bands = examples.narrowed(model.contract.image_bands, model.contract.table_columns)
     parts = [
-        model.predict(in_bands.stamps_NCHW[rows], in_bands.magnitudes_NB[rows])
+        model.predict(in_bands.stamps_NCHW[rows], in_bands.table_NT[rows])
         for rows in np.split(rows_N, range(BATCH, len(rows_N), BATCH))
     ]
     z_N, quantiles_NQ, distance_N = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
@@ -152,15 +152,15 @@ def worst_lost_band(
     model: PhotozModel, examples: Examples, rows_N: NDArray[np.int64]
 ) -> tuple[str, float]:
     """The magnitude band whose loss hurts most, and the SMAD without it divided by the SMAD with all."""
-    in_bands = examples.in_bands(model.contract.image_bands, model.contract.table_columns)
+    in_bands = examples.narrowed(model.contract.image_bands, model.contract.table_columns)
     true_N = in_bands.z_N[rows_N]
     complete = float(smad(normalised_residual(predict(model, in_bands, rows_N)[0], true_N)))
     growth = {}
     for k, band in enumerate(model.contract.magnitude_bands):
-        magnitudes_NB = np.array(in_bands.magnitudes_NB)
-        magnitudes_NB[:, k] = np.nan
+        table_NT = np.array(in_bands.table_NT)
+        table_NT[:, k] = np.nan
         without = Examples(
-            in_bands.facts, in_bands.stamps_NCHW, magnitudes_NB, in_bands.z_N, in_bands.tile_N
+            in_bands.facts, in_bands.stamps_NCHW, table_NT, in_bands.z_N, in_bands.tile_N
         )
         growth[band] = (
             float(smad(normalised_residual(predict(model, without, rows_N)[0], true_N))) / complete
@@ -171,7 +171,7 @@ def worst_lost_band(
 
 def colour_halves(examples: Examples, rows_N: NDArray[np.int64]) -> NDArray[np.bool_]:
     """True for the redder half at fixed redshift: g - i above the median of the 200 galaxies nearest in redshift."""
-    bands = examples.facts.magnitude_bands
+    bands = examples.facts.rule.magnitude_bands
     colour_N = (
         examples.magnitudes_NB[rows_N, bands.index("g")]
         - examples.magnitudes_NB[rows_N, bands.index("i")]
@@ -298,15 +298,15 @@ def _row(model: PhotozModel, examples: Examples, rows_N: NDArray[np.int64]) -> d
 
 
 def _speed(model: PhotozModel, examples: Examples, rows_N: NDArray[np.int64]) -> float:
-    in_bands = examples.in_bands(model.contract.image_bands, model.contract.table_columns)
-    stamps_NCHW, magnitudes_NB = (
+    in_bands = examples.narrowed(model.contract.image_bands, model.contract.table_columns)
+    stamps_NCHW, table_NT = (
         in_bands.stamps_NCHW[rows_N[:BATCH]],
-        in_bands.magnitudes_NB[rows_N[:BATCH]],
+        in_bands.table_NT[rows_N[:BATCH]],
     )
     start = time.perf_counter()
     for _ in range(SPEED_BATCHES):
-        model.predict(stamps_NCHW, magnitudes_NB)
-    return SPEED_BATCHES * len(magnitudes_NB) / (time.perf_counter() - start)
+        model.predict(stamps_NCHW, table_NT)
+    return SPEED_BATCHES * len(table_NT) / (time.perf_counter() - start)
 
 
 def _rounded(value: float) -> float:

@@ -11,7 +11,6 @@ from sklearn.neural_network import MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from photoz_models.contract import split_columns
 from photoz_models.examples import Examples, Split
 from photoz_run.science.statistics import normalised_residual, smad
 from photoz_run.training.comparison import Row, measure
@@ -64,11 +63,10 @@ def peer_rows(
     training: Examples, split: Split, test: Examples, rows_N: NDArray[np.int64]
 ) -> list[Row]:
     """Fit each peer on the training part, choose its settings on the validation part, measure it on ``rows_N``."""
-    bands, _ = split_columns(training.facts.magnitude_bands)
-    training, test = training.in_bands((), bands), test.in_bands((), bands)
+    bands = training.facts.rule.magnitude_bands
     features_NF = magnitudes_and_colours(training.magnitudes_NB)
     z_N = np.asarray(training.z_N)
-    new_NF = magnitudes_and_colours(test.magnitudes_NB[rows_N])
+    new_NF = magnitudes_and_colours(test.narrowed((), bands).magnitudes_NB[rows_N])
     rows = []
     for peer in peers():
         fitted = [

@@ -9,11 +9,12 @@ from typing import Protocol
 
 import numpy as np
 
-from photoz_models.contract import QUANTILE_LEVELS, ModelContract, join_columns, split_columns
+from photoz_models.contract import QUANTILE_LEVELS, ModelContract
 from photoz_models.examples import Examples, Split, SplitName, split_examples
 from photoz_models.export import Label, SealedNetwork, export, seal
 from photoz_models.network import ARCHITECTURES, Architecture, PhotozNetwork
 from photoz_models.smoothing import smooth_redshifts
+from photoz_models.stamp_rule import column_names
 from photoz_models.training import Epoch, Settings, evaluate, train
 from photoz_run.errors import ConfigError
 from photoz_run.training.comparison import measure
@@ -96,9 +97,9 @@ def choose_architecture(name: str, examples: Examples) -> Architecture:
     ConfigError
         If there is no such network.
     """
-    magnitude_bands, seeing_bands = split_columns(examples.facts.magnitude_bands)
+    rule = examples.facts.rule
     if name == "magnitudes":
-        return replace(ARCHITECTURES["magnitudes9"], name=name, magnitude_bands=magnitude_bands)
+        return replace(ARCHITECTURES["magnitudes9"], name=name, columns=rule.magnitude_bands)
     if name not in ARCHITECTURES:
         raise ConfigError(
             f"network {name!r} is none of {', '.join((*ARCHITECTURES, 'magnitudes'))}"
@@ -106,8 +107,8 @@ def choose_architecture(name: str, examples: Examples) -> Architecture:
     architecture = replace(ARCHITECTURES[name], stamp_size=examples.stamps_NCHW.shape[2])
     if architecture.published:
         return architecture
-    known = tuple(band for band in architecture.image_bands if band in seeing_bands)
-    return replace(architecture, magnitude_bands=join_columns(architecture.magnitude_bands, known))
+    known = tuple(band for band in architecture.image_bands if band in rule.seeing_bands)
+    return replace(architecture, columns=column_names(architecture.columns, known))
 
 
 def smoothed(split: Split, examples: Examples, seed: int) -> Split:
@@ -165,7 +166,7 @@ def _members(
 
 def _test(sealed: SealedNetwork, examples: Examples, split: Split) -> dict[str, float]:
     architecture = sealed.architecture
-    in_bands = examples.in_bands(architecture.image_bands, architecture.magnitude_bands)
+    in_bands = examples.narrowed(architecture.image_bands, architecture.columns)
     outputs = evaluate(sealed, in_bands, split.test_N)
     rows_N = split.test_N
     return measure(

@@ -12,8 +12,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from photoz_models.contract import IMAGE_BANDS, MAGNITUDE_BANDS
-from photoz_models.examples import Examples, save_examples
+from photoz_models.examples import Examples, SetFacts
+from photoz_models.kept_sets import save_examples
+from photoz_models.stamp_rule import IMAGE_BANDS, MAGNITUDE_BANDS
 from photoz_run.config import RunConfig
 from photoz_run.simulation.conditions import EXTINCTION_PER_EBV, Observation, observe
 from photoz_run.simulation.geometry import cell_of_tile
@@ -25,7 +26,6 @@ from photoz_run.training.training_set import (
     Redshifts,
     build_training_set,
     join_examples,
-    set_facts,
     training_rule,
 )
 
@@ -87,15 +87,14 @@ def label_tile(settings: SimulationSettings, index: int) -> tuple[Examples, pa.T
     """
     with TemporaryDirectory(prefix="photoz-tile-") as folder:
         made = simulate_tile(settings, index, Path(folder), ("sci", "msk"))
-        rule = training_rule(IMAGE_BANDS, MAGNITUDE_BANDS)
         config = RunConfig(tiles=("all",), data=(Path(folder),), out=Path(folder))
         galaxies = made.truth.filter(
             pa.array(made.truth["kind"].to_numpy(zero_copy_only=False) == "galaxy")
         )
         redshifts = Redshifts(*(galaxies[name].to_numpy() for name in ("ra", "dec", "z")))
-        facts = set_facts(made.tile, True, rule)
+        facts = SetFacts(made.tile, True, training_rule(IMAGE_BANDS, MAGNITUDE_BANDS))
         parts = list(
-            build_training_set(find_tiles([Path(folder)]).values(), redshifts, rule, config, facts)
+            build_training_set(find_tiles([Path(folder)]).values(), redshifts, config, facts)
         )
     if not parts:
         return None

@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from photoz_models.contract import SEEING, join_columns
 from photoz_models.examples import Examples, SetFacts
+from photoz_models.stamp_rule import StampRule, column_names
 from photoz_run.config import RunConfig
 from photoz_run.errors import BadDataError, context
-from photoz_run.records import Sources, StampRule, TileRef
+from photoz_run.records import Sources, TileRef
 from photoz_run.science.matching import match_positions
 from photoz_run.survey.images import image_header
 from photoz_run.tile import open_tile
@@ -32,14 +32,12 @@ def training_rule(
     image_bands: tuple[str, ...],
     magnitude_bands: tuple[str, ...],
     stamp_size: int = 36,
-    i_epoch: str = "first",
 ) -> StampRule:
     """Stamps as the project's own networks want them: calibrated with DMAG and corrected for extinction."""
     return StampRule(
         image_bands=image_bands,
-        i_epoch=i_epoch,
         magnitude_bands=magnitude_bands,
-        size=stamp_size,
+        stamp_size=stamp_size,
         pixel_scale=0.2,
         dmag_applied=True,
         extinction_corrected=True,
@@ -47,23 +45,9 @@ def training_rule(
     )
 
 
-def set_facts(name: str, simulated: bool, rule: StampRule) -> SetFacts:
-    """What the arrays of a set cut by ``rule`` mean."""
-    return SetFacts(
-        name,
-        simulated,
-        rule.image_bands,
-        join_columns(rule.magnitude_bands, rule.seeing_bands),
-        rule.pixel_scale,
-        rule.dmag_applied,
-        rule.extinction_corrected,
-    )
-
-
 def build_training_set(
     tiles: Iterable[TileRef],
     redshifts: Redshifts,
-    rule: StampRule,
     config: RunConfig,
     facts: SetFacts,
 ) -> Iterator[tuple[Examples, NDArray[np.intp]]]:
@@ -78,7 +62,7 @@ def build_training_set(
     """
     free_M = np.ones(len(redshifts.z_M), dtype=bool)
     for ref in tiles:
-        with context(ref.tile), open_tile(ref, rule, config) as tile:
+        with context(ref.tile), open_tile(ref, facts.rule, config) as tile:
             rows_N, spec_N = _matches(tile.sources, redshifts, np.flatnonzero(free_M))
             if len(rows_N) == 0:
                 continue
@@ -111,15 +95,15 @@ def join_examples(name: str, parts: list[Examples]) -> Examples:
     joined = Examples(
         replace(parts[0].facts, name=name),
         np.concatenate([part.stamps_NCHW for part in parts]),
-        np.concatenate([part.magnitudes_NB for part in parts]),
+        np.concatenate([part.table_NT for part in parts]),
         np.concatenate([part.z_N for part in parts]),
         np.concatenate([part.tile_N for part in parts]),
     )
-    facts = joined.facts
-    unknown_B = np.all(np.isnan(joined.magnitudes_NB), axis=0).tolist()
-    named = zip(facts.magnitude_bands, unknown_B, strict=True)
-    columns = tuple(name for name, unknown in named if not (unknown and name.startswith(SEEING)))
-    return joined.in_bands(facts.image_bands, columns)
+    rule = joined.facts.rule
+    unknown_S = np.all(np.isnan(joined.seeing_NS), axis=0).tolist()
+    named = zip(rule.seeing_bands, unknown_S, strict=True)
+    known = tuple(band for band, unknown in named if not unknown)
+    return joined.narrowed(rule.image_bands, column_names(rule.magnitude_bands, known))
 
 
 def _matches(

@@ -10,9 +10,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from photoz_models.stamp_rule import StampRule
 from photoz_run.config import load_config
 from photoz_run.errors import PhotozError
-from photoz_run.records import Sources, StampRule, TileRef
+from photoz_run.records import Sources, TileRef
 from photoz_run.science.statistics import Floats, normalised_residual
 from photoz_run.survey.coadds import PixelPolicy, cut_batch, open_coadds
 from photoz_run.survey.discovery import find_tiles
@@ -26,7 +27,7 @@ STAMP = StampRule(
     image_bands=("i", "r", "g"),
     i_epoch="better",
     magnitude_bands=(),
-    size=60,
+    stamp_size=60,
     pixel_scale=0.2,
     dmag_applied=False,
     extinction_corrected=False,
