@@ -2,6 +2,7 @@
 
 import gzip
 import subprocess
+from dataclasses import replace
 
 import fitsio
 import numpy as np
