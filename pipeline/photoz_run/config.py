@@ -43,14 +43,15 @@ class ClusterConfig(BaseModel):
     what is absent comes from ``jobqueue.yaml``.
     """
 
-    model_config = ConfigDict(frozen=True, extra="allow")
+    model_config = ConfigDict(frozen=True, extra="allow", defer_build=True)
 
     kind: Kind = Field(
-        default="local", description="local, or the batch system that starts the workers"
+        default="local",
+        description="local, or workers as jobs of slurm, pbs, sge, lsf, oar, htcondor",
     )
-    gpus: Annotated[int, Field(ge=0)] = Field(default=0, description="GPUs of each worker job")
+    gpus: Annotated[int, Field(ge=0)] = Field(default=0, description="GPUs of a worker job")
     scheduler: str | None = Field(
-        default=None, description="address of a Dask scheduler that is running already"
+        default=None, description="address of a Dask scheduler that runs already"
     )
     scheduler_file: Path | None = Field(default=None, description="its scheduler file")
     tls: bool = Field(
@@ -83,22 +84,25 @@ class ClusterConfig(BaseModel):
 class RunConfig(BaseModel):
     """All settings of one run. Paths in a TOML file are relative to the folder in which the command runs."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # The help of the command line reads the fields and validates nothing: it shall not wait.
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
-    tiles: tuple[str, ...] = Field(min_length=1, description="tile names, globs, @file, or all")
+    tiles: tuple[str, ...] = Field(
+        min_length=1, description="tile names, globs, @FILE (one a line), or all"
+    )
     data: tuple[Path, ...] = Field(min_length=1, description="folders with the survey's files")
-    out: Path = Field(description="the run directory")
+    out: Path = Field(description="run directory; an interrupted run there is resumed")
     model: str = Field(
-        default=BUNDLED_MODEL, description="a bundle's path, or the name of a shipped bundle"
+        default=BUNDLED_MODEL, description="path of a model bundle, or the name of a shipped one"
     )
     data_release: str | None = Field(
-        default=None, description="DR4, DR4.0, DR5 ...; recognised from the names if absent"
+        default=None, description="DR4, DR4.0, DR5 ...; if absent, from the file names"
     )
     select: str = Field(
-        default="bright", description="bright, all, or an expression over catalogue columns"
+        default="bright", description="bright, all, or an expression like 'bright and not masked'"
     )
     formats: tuple[Literal["parquet", "fits"], ...] = Field(
-        default=("parquet",), description="tile files to write"
+        default=("parquet",), description="tile files: parquet, or parquet,fits"
     )
     keep: tuple[str, ...] = Field(
         default=(), description="catalogue columns to carry to the output"
@@ -107,7 +111,7 @@ class RunConfig(BaseModel):
         default=False, description="also write all quantiles (column Z_QUANTILES)"
     )
     magnitudes: Path | None = Field(
-        default=None, description="external table of GAaP magnitudes (Parquet or FITS)"
+        default=None, description="table of GAaP magnitudes (Parquet or FITS) to use instead"
     )
     magnitudes_by: Literal["position", "id"] = Field(
         default="position", description="how its rows are joined"
@@ -138,14 +142,14 @@ class RunConfig(BaseModel):
     )
     workers: str | None = Field(
         default=None,
-        description="worker processes, N or MIN:MAX; if absent, one for each core this process may use",
+        description="worker processes, N or MIN:MAX; if absent, one for each core",
     )
     cluster: ClusterConfig = Field(
         default_factory=ClusterConfig, description="where workers run, see Clusters"
     )
     shard: str | None = Field(
         default=None,
-        description="I/N: measure the I-th of N shares of the tiles (I from 1), for job arrays",
+        description="measure the I-th of N shares of the tiles, I from 1 (job arrays)",
     )
     attempts: Annotated[int, Field(ge=1)] = Field(
         default=3, description="tries of a tile whose storage failed or whose worker was lost"

@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 import tomllib
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -105,6 +106,14 @@ def test_an_unknown_provider_is_refused(provider, folder, tmp_path):
     assert said.returncode == 2
     assert "PROVIDER is cpu, cuda12 or cuda13" in said.stderr
     assert said.stdout == ""
+
+
+def test_the_wheel_puts_no_generic_name_into_site_packages(folder):
+    (wheel,) = (folder / BUILT).glob("*.whl")
+    with zipfile.ZipFile(wheel) as files:
+        names = {name.partition("/")[0] for name in files.namelist()}
+    (described,) = (name for name in names if name.endswith(".dist-info"))
+    assert names == {"photoz_run", "photoz_models", described}
 
 
 def test_the_wheel_that_is_installed_runs_the_program_from_its_own_files(folder, tmp_path):

@@ -8,7 +8,6 @@ from itertools import pairwise
 import typer
 
 from photoz_run.cli import photoz, run
-from photoz_run.cli.console import spread
 
 PROGRAMS = ("photoz-run", "photoz")
 SPAN = re.compile(r"(?<!`)`(photoz(?:-run)? [^`]+)`(?!`)", re.DOTALL)
@@ -49,11 +48,9 @@ def _starts(name: str, following: str) -> bool:
 def parse(command: list[str], incomplete: bool = False) -> None:
     """Let the real command parse the words; its usage error is raised. ``incomplete``: arguments may be missing."""
     program, *words = command
-    app, several = (
-        (photoz.app, photoz.SEVERAL) if program == "photoz" else (_photoz_run(), run.SEVERAL)
-    )
+    app = photoz.app if program == "photoz" else run.command_line()
     part, context = typer.main.get_command(app), None
-    name, words = program, spread(words, several)
+    name = program
     while True:
         try:
             context = part.make_context(name, words, parent=context)
@@ -67,12 +64,6 @@ def parse(command: list[str], incomplete: bool = False) -> None:
         if not hasattr(part, "resolve_command"):
             return
         name, part, words = part.resolve_command(context, [*context._protected_args, *context.args])
-
-
-def _photoz_run() -> typer.Typer:
-    app = typer.Typer(add_completion=False)
-    app.command()(run.run)
-    return app
 
 
 def _split(line: str) -> list[str]:

@@ -1,46 +1,84 @@
-"""What every command shares: arguments that take several values, and errors as one clear line with an exit code."""
+"""What every command shares: the parsing of its words, its version, and errors as one line."""
 
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
+from photoz_run.cli.words import Grammar, spread
 from photoz_run.errors import PhotozError
 from photoz_run.run.offline import keep_caches_local
 
+SETTINGS: dict[str, Any] = {"help_option_names": ["--help", "-h"]}
+"""Of every command: typer's ``context_settings``."""
 
-def call(app: typer.Typer, name: str, argv: Sequence[str], several: Collection[str] = ()) -> None:
-    """Run ``app``; an error that has an explanation becomes one line on standard error and its exit code."""
+
+def call(app: typer.Typer, name: str, argv: Sequence[str]) -> None:
+    """Run ``app``; an error that has an explanation becomes one line and its exit code."""
     try:
         keep_caches_local()
-        app(spread(argv, several), prog_name=name)
+        app(list(argv), prog_name=name)
     except PhotozError as error:
         print(f"{name}: {error}", file=sys.stderr)
         sys.exit(int(error.exit_code))
 
 
-def spread(argv: Sequence[str], several: Collection[str]) -> list[str]:
-    """Repeat the options of ``several`` before each of their values: ``--tiles A B`` becomes ``--tiles A --tiles B``.
+class Command(TyperCommand):
+    """A command whose options may take several values: ``--tiles A B``."""
 
-    Values end at the next option, which is anything that starts with a dash and is no number.
-    """
-    spread_argv: list[str] = []
-    option = ""
-    for word in argv:
-        if word.startswith("-") and not _is_number(word):
-            option = word if word in several else ""
-            if not option:
-                spread_argv.append(word)
-        elif option:
-            spread_argv += [option, word]
-        else:
-            spread_argv.append(word)
-    return spread_argv
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse ``args`` after each value of an option got the option's name."""
+        return super().parse_args(ctx, spread(args, _grammar(self.params)))
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """The parameters as typer has them; a flag takes no value, so that none is shown."""
+        return _without_values_of_flags(super().get_params(ctx))
 
 
-def _is_number(word: str) -> bool:
-    try:
-        float(word)
-    except ValueError:
-        return False
-    return True
+class Group(TyperGroup):
+    """A command with sub-commands."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """As `Command.get_params`."""
+        return _without_values_of_flags(super().get_params(ctx))
+
+
+def _grammar(params: Sequence[Any]) -> Grammar:
+    options = [param for param in params if param.param_type_name == "option"]
+    arguments = [param for param in params if param.param_type_name == "argument"]
+    return Grammar(
+        several=frozenset(name for one in options if one.multiple for name in one.opts),
+        valued=frozenset(name for one in options if not one.is_flag for name in one.opts),
+        arguments=sum(argument.required for argument in arguments),
+    )
+
+
+def _without_values_of_flags(params: list[Any]) -> list[Any]:
+    for param in params:
+        if getattr(param, "is_flag", False) and param.metavar is None:
+            param.metavar = ""
+    return params
+
+
+def _print_version(wanted: bool) -> None:
+    if not wanted:
+        return
+    from photoz_run import __version__
+    from photoz_run.version import program_commit
+
+    typer.echo(f"photoz-run {__version__}, commit {program_commit()}")
+    raise typer.Exit
+
+
+Version = Annotated[
+    bool,
+    typer.Option(
+        "--version",
+        help="Print version and commit, and exit.",
+        callback=_print_version,
+        is_eager=True,
+    ),
+]
+"""An option ``--version``."""

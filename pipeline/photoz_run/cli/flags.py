@@ -6,7 +6,9 @@ import typer
 
 
 def flags(
-    value: Annotated[int | None, typer.Argument(help="A PHOTOZ_FLAG value to decode.")] = None,
+    value: Annotated[
+        int | None, typer.Argument(help="A PHOTOZ_FLAG value to decode.", metavar="VALUE")
+    ] = None,
     markdown: Annotated[bool, typer.Option("--markdown", help="As a Markdown table.")] = False,
 ) -> None:
     """Print the quality bits of PHOTOZ_FLAG, or those set in VALUE."""

@@ -10,12 +10,11 @@ if TYPE_CHECKING:
 
     from photoz_run.run.status import RunStatus
 
-SEVERAL = ("--tiles",)
 LOGS = "logs/<group>/<tile>.log"
 
 
 def status(
-    run: Annotated[Path, typer.Argument(help="Run directory.")],
+    run: Annotated[Path, typer.Argument(help="Run directory.", metavar="RUN")],
     as_json: Annotated[
         bool, typer.Option("--json", help="As JSON, with every quarantined tile.")
     ] = False,
@@ -46,7 +45,7 @@ def status(
 
 
 def retry(
-    run: Annotated[Path, typer.Argument(help="Run directory.")],
+    run: Annotated[Path, typer.Argument(help="Run directory.", metavar="RUN")],
     tiles: Annotated[
         list[str] | None,
         typer.Option(help="Quarantined tiles to readmit (default: all).", metavar="SPEC..."),

@@ -19,7 +19,7 @@ app = typer.Typer(no_args_is_help=True, help="Model bundles: show, verify, compa
 
 @app.command()
 def show(
-    bundle: Annotated[Path, typer.Argument(help="A bundle, FILE.onnx.")],
+    bundle: Annotated[Path, typer.Argument(help="A bundle, FILE.onnx.", metavar="BUNDLE")],
     as_json: Annotated[bool, typer.Option("--json", help="The whole contract as JSON.")] = False,
 ) -> None:
     """Print the contract of a bundle: what it takes, what it gives, where it comes from."""
@@ -34,7 +34,7 @@ def show(
 
 @app.command()
 def verify(
-    bundles: Annotated[list[Path], typer.Argument(help="Bundles, FILE.onnx.")],
+    bundles: Annotated[list[Path], typer.Argument(help="Bundles, FILE.onnx.", metavar="BUNDLE...")],
     provider: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
 ) -> None:
     """Check that bundles give their golden values on this machine; exit status 2 if one does not."""
@@ -50,7 +50,7 @@ def verify(
 
 @app.command()
 def compare(
-    bundles: Annotated[list[Path], typer.Argument(help="Bundles, FILE.onnx.")],
+    bundles: Annotated[list[Path], typer.Argument(help="Bundles, FILE.onnx.", metavar="BUNDLE...")],
     kept_set: Annotated[Path, typer.Option("--set", help="A kept set of labelled galaxies.")],
     json_out: Annotated[
         Path | None, typer.Option("--json", help="Write the table as JSON.")
@@ -131,7 +131,9 @@ def _peers(
 
 @app.command()
 def wrap(
-    graph: Annotated[Path, typer.Argument(help="Somebody else's network, FILE.onnx.")],
+    graph: Annotated[
+        Path, typer.Argument(help="Somebody else's network, FILE.onnx.", metavar="GRAPH")
+    ],
     spec: Annotated[
         Path, typer.Option(help="TOML file that says how it wants its inputs; see docs/model.md.")
     ],

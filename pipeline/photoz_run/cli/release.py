@@ -1,59 +1,42 @@
 """``photoz release``: the tiles of a run as one catalogue."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from photoz_run.cli.options import Shown, from_record
+from photoz_run.release.options import ReleaseOptions
 
 if TYPE_CHECKING:
     from photoz_run.release.assemble import Release
 
-SEVERAL = ("--keep", "--attach-columns")
 LISTED = 40
 """Tiles printed one by one; provenance.json has all."""
 
 
+RELEASE = {
+    "name": Shown("NAME"),
+    "partial": Shown(),
+    "formats": Shown("FORMATS", comma=True),
+    "margin": Shown("ARCSEC"),
+    "pdf": Shown(),
+    "keep": Shown("COLUMN..."),
+    "attach": Shown("FILE"),
+    "attach_by": Shown(),
+    "attach_columns": Shown("COLUMN..."),
+    "reference": Shown("TEXT"),
+}
+
+
+@from_record(ReleaseOptions, RELEASE)
 def release(
-    run: Annotated[
-        Path, typer.Argument(help="Run directory. Stands before --keep and --attach-columns.")
+    run: Annotated[Path, typer.Argument(help="Run directory.", metavar="RUN")],
+    out: Annotated[
+        Path, typer.Option(help="Folder of the release; must not exist.", metavar="DIR")
     ],
-    out: Annotated[Path, typer.Option(help="Folder of the release; must not exist.")],
-    name: Annotated[
-        str | None, typer.Option(help="Name of the release (default: that of the run directory).")
-    ] = None,
-    partial: Annotated[
-        bool, typer.Option("--partial", help="Go on without the tiles that the run lacks.")
-    ] = False,
-    formats: Annotated[
-        str, typer.Option(help="fits, parquet, hats; hats needs the extra 'hats'.")
-    ] = "fits,parquet",
-    margin: Annotated[
-        float | None,
-        typer.Option(help="Width of a margin cache beside the HATS catalogue.", metavar="ARCSEC"),
-    ] = None,
-    pdf: Annotated[
-        bool,
-        typer.Option(
-            "--pdf", help="Write the redshift distributions for qp; needs --quantiles in the run."
-        ),
-    ] = False,
-    keep: Annotated[
-        list[str] | None,
-        typer.Option(help="Columns to take over from the input catalogues.", metavar="COLUMN..."),
-    ] = None,
-    attach: Annotated[
-        Path | None, typer.Option(help="Another table, Parquet or FITS, to join to the sources.")
-    ] = None,
-    attach_by: Annotated[
-        Literal["id", "position"],
-        typer.Option(help="By its column ID, or by position within 1 arcsec."),
-    ] = "id",
-    attach_columns: Annotated[
-        list[str] | None,
-        typer.Option(help="Its columns, or COLUMN=NEWNAME (default: all).", metavar="COLUMN..."),
-    ] = None,
-    reference: Annotated[str, typer.Option(help="Bibcode or DOI of the publication.")] = "",
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
+    **given: Any,
 ) -> None:
     """Merge the tiles of the run in RUN into one catalogue of unique sources, with the proof of how it was made.
 
@@ -68,26 +51,14 @@ def release(
     """
     from photoz_run.cli.extras import need
     from photoz_run.release.assemble import make_release
-    from photoz_run.release.options import ReleaseOptions
     from photoz_run.release.progress import Progress
     from photoz_run.run.cluster import local_client
     from photoz_run.run.interruption import interruptible
 
-    options = ReleaseOptions(
-        name=name or run.resolve().name,
-        partial=partial,
-        formats=tuple(part.strip() for part in formats.split(",")),
-        margin=margin,
-        pdf=pdf,
-        keep=tuple(keep or ()),
-        attach=attach,
-        attach_by=attach_by,
-        attach_columns=tuple(attach_columns or ()),
-        reference=reference,
-    )
+    options = ReleaseOptions(**{"name": run.resolve().name} | given)
     if "hats" in options.formats:
         need("hats", "hats_import", extra="hats")
-    if pdf:
+    if options.pdf:
         need("h5py", extra="pdf")
     with interruptible("nothing was written, start the same command again"):
         made = make_release(run, out, options, Progress(quiet), local_client)

@@ -1,122 +1,80 @@
 """``photoz-run``, also ``photoz run``: tiles in, photo-z catalogue out."""
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typing_extensions import Doc
 
-from photoz_run.cli.console import call
+from photoz_run.cli.console import SETTINGS, Command, Version, call
+from photoz_run.cli.options import Shown, from_record
+from photoz_run.config import ClusterConfig, RunConfig, load_config
 
 if TYPE_CHECKING:
-    from photoz_run.config import RunConfig
     from photoz_run.run.plan import TilePlan
     from photoz_run.run.summary import RunSummary
 
-SEVERAL = ("--tiles", "--data", "--keep")
 WORKERS = "Where the workers run"
 LISTED = 40
 """Tiles listed one by one in a dry run on a terminal; the JSON has all."""
 
 
+RUN = {
+    "tiles": Shown("SPEC..."),
+    "data": Shown("DIR..."),
+    "out": Shown("DIR"),
+    "model": Shown("MODEL"),
+    "data_release": Shown("DR"),
+    "select": Shown("EXPR"),
+    "formats": Shown("FORMATS", comma=True),
+    "keep": Shown("COLUMN..."),
+    "quantiles": Shown(),
+    "magnitudes": Shown("FILE"),
+    "magnitudes_by": Shown(),
+    "provider": Shown(),
+    "allow_fallback": Shown(),
+    "workers": Shown("N", panel=WORKERS),
+    "shard": Shown("I/N", panel=WORKERS),
+}
+"""The settings of a run that are options too; the others stand in the TOML file."""
+CLUSTER = {
+    "kind": Shown("KIND", panel=WORKERS, option="--cluster"),
+    "gpus": Shown(panel=WORKERS),
+    "scheduler": Shown("ADDRESS", panel=WORKERS),
+    "scheduler_file": Shown("FILE", panel=WORKERS),
+}
+
+
+JOB = {
+    "queue": Shown("NAME", panel=WORKERS),
+    "account": Shown("NAME", panel=WORKERS),
+    "walltime": Shown("HH:MM:SS", panel=WORKERS),
+    "memory": Shown("SIZE", panel=WORKERS),
+}
+
+
+@dataclass(frozen=True)
+class WorkerJob:
+    """Keys of dask-jobqueue, the same for every batch system, that are options too.
+
+    A `ClusterConfig` takes them, and all others, as they are.
+    """
+
+    queue: Annotated[str | None, Doc("queue or partition of the worker jobs")] = None
+    account: Annotated[str | None, Doc("account they are charged to")] = None
+    walltime: Annotated[str | None, Doc("longest time of a worker job")] = None
+    memory: Annotated[str | None, Doc("memory of a worker job (default: 8GB)")] = None
+
+
+@from_record(RunConfig, RUN)
+@from_record(ClusterConfig, CLUSTER)
+@from_record(WorkerJob, JOB)
 def run(
-    tiles: Annotated[
-        list[str] | None,
-        typer.Option(help="Tile names, globs, @FILE (one a line), or all.", metavar="SPEC..."),
-    ] = None,
-    data: Annotated[
-        list[Path] | None, typer.Option(help="Folders with the survey's files.", metavar="DIR...")
-    ] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="Run directory; an interrupted run there is resumed.")
-    ] = None,
-    model: Annotated[
-        str | None,
-        typer.Option(help="Model bundle: a path, or a shipped name (default: hybrid-sim)."),
-    ] = None,
-    data_release: Annotated[
-        str | None, typer.Option(help="DR4 or DR5 (default: from the file names).")
-    ] = None,
-    select: Annotated[
-        str | None,
-        typer.Option(
-            help="bright, all, or an expression like 'bright and not masked' (default: bright)."
-        ),
-    ] = None,
-    formats: Annotated[
-        str | None, typer.Option(help="Tile files: parquet or parquet,fits (default: parquet).")
-    ] = None,
-    keep: Annotated[
-        list[str] | None,
-        typer.Option(help="Catalogue columns to carry to the output.", metavar="COLUMN..."),
-    ] = None,
-    quantiles: Annotated[
-        bool | None, typer.Option("--quantiles", help="Also write all quantiles.")
-    ] = None,
-    magnitudes: Annotated[
-        Path | None, typer.Option(help="Table of GAaP magnitudes (Parquet or FITS).")
-    ] = None,
-    magnitudes_by: Annotated[
-        str | None, typer.Option(help='Join it by position (1") or id (default: position).')
-    ] = None,
-    provider: Annotated[str | None, typer.Option(help="auto, cpu or cuda (default: auto).")] = None,
-    allow_fallback: Annotated[
-        bool | None, typer.Option("--allow-fallback", help="With --provider cuda: the CPU will do.")
-    ] = None,
-    workers: Annotated[
-        str | None,
-        typer.Option(
-            help="Worker processes, N or MIN:MAX (default: one a core).",
-            metavar="N",
-            rich_help_panel=WORKERS,
-        ),
-    ] = None,
-    shard: Annotated[
-        str | None,
-        typer.Option(
-            help="Measure the I-th of N shares, I from 1 (job arrays).",
-            metavar="I/N",
-            rich_help_panel=WORKERS,
-        ),
-    ] = None,
-    cluster: Annotated[
-        str | None,
-        typer.Option(
-            help="Workers as jobs of slurm, pbs, sge, lsf, oar or htcondor (default: local).",
-            rich_help_panel=WORKERS,
-        ),
-    ] = None,
-    queue: Annotated[
-        str | None,
-        typer.Option(help="Queue or partition of the worker jobs.", rich_help_panel=WORKERS),
-    ] = None,
-    account: Annotated[
-        str | None, typer.Option(help="Account they are charged to.", rich_help_panel=WORKERS)
-    ] = None,
-    walltime: Annotated[
-        str | None,
-        typer.Option(
-            help="Longest time of a worker job.", metavar="HH:MM:SS", rich_help_panel=WORKERS
-        ),
-    ] = None,
-    memory: Annotated[
-        str | None,
-        typer.Option(help="Memory of a worker job (default: 8GB).", rich_help_panel=WORKERS),
-    ] = None,
-    gpus: Annotated[
-        int | None, typer.Option(help="GPUs of a worker job (default: 0).", rich_help_panel=WORKERS)
-    ] = None,
-    scheduler: Annotated[
-        str | None,
-        typer.Option(
-            help="A Dask scheduler that runs already.", metavar="ADDRESS", rich_help_panel=WORKERS
-        ),
-    ] = None,
-    scheduler_file: Annotated[
-        Path | None, typer.Option(help="Its scheduler file.", rich_help_panel=WORKERS)
-    ] = None,
     config: Annotated[
-        Path | None, typer.Option(help="TOML file with any of these options, and a few more.")
+        Path | None,
+        typer.Option(help="TOML file with any of these options, and a few more.", metavar="FILE"),
     ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")
@@ -127,6 +85,8 @@ def run(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the summary as JSON; no progress.")
     ] = False,
+    version: Version = False,
+    **given: Any,
 ) -> None:
     """Measure photometric redshifts: stream survey tiles past a sealed network into a catalogue.
 
@@ -136,35 +96,7 @@ def run(
 
     Exit status: 0 done, 2 wrong usage or settings, 3 done but tiles quarantined, 75 interrupted (run again to resume).
     """
-    from photoz_run.config import load_config
-
-    job: dict[str, Any] = {
-        "kind": cluster,
-        "queue": queue,
-        "account": account,
-        "walltime": walltime,
-        "memory": memory,
-        "gpus": gpus,
-    }
-    job |= {"scheduler": scheduler, "scheduler_file": scheduler_file}
-    given: dict[str, Any] = {
-        "tiles": tiles or None,
-        "data": data or None,
-        "out": out,
-        "model": model,
-        "data_release": data_release,
-        "select": select,
-        "formats": formats.split(",") if formats else None,
-        "keep": keep or None,
-        "quantiles": quantiles,
-        "magnitudes": magnitudes,
-        "magnitudes_by": magnitudes_by,
-        "provider": provider,
-        "allow_fallback": allow_fallback,
-        "workers": workers,
-        "shard": shard,
-        "cluster": {name: value for name, value in job.items() if value is not None},
-    }
+    given["cluster"] = {name: given.pop(name) for name in (*CLUSTER, *JOB) if name in given}
     if dry_run:
         # Nothing is written, so that nobody need say where.
         _dry_run(load_config(config, given, {"out": Path()}), as_json)
@@ -182,14 +114,19 @@ def run(
     raise typer.Exit(int(summary.exit_code))
 
 
+def command_line() -> typer.Typer:
+    """``photoz-run`` as a command of its own."""
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    app.command(cls=Command, no_args_is_help=True, context_settings=SETTINGS)(run)
+    return app
+
+
 def main() -> None:
     """Entry point of ``photoz-run``."""
-    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    app.command()(run)
-    call(app, "photoz-run", sys.argv[1:], SEVERAL)
+    call(command_line(), "photoz-run", sys.argv[1:])
 
 
-def _dry_run(settings: "RunConfig", as_json: bool) -> None:
+def _dry_run(settings: RunConfig, as_json: bool) -> None:
     from photoz_models.documents import document_text
     from photoz_run.run.plan import (
         DryRun,
@@ -215,7 +152,7 @@ def _dry_run(settings: "RunConfig", as_json: bool) -> None:
         )
 
 
-def _job_script(settings: "RunConfig") -> str | None:
+def _job_script(settings: RunConfig) -> str | None:
     if settings.cluster.kind == "local":
         return None
     from photoz_run.run.jobs import job_script

@@ -7,7 +7,9 @@ import typer
 
 
 def simulate(
-    out: Annotated[Path, typer.Argument(help="Directory of the survey; must be new or empty.")],
+    out: Annotated[
+        Path, typer.Argument(help="Directory of the survey; must be new or empty.", metavar="OUT")
+    ],
     tiles: Annotated[int, typer.Option(help="How many tiles.")] = 8,
     size: Annotated[int, typer.Option(help="Side of a coadd in pixels of 0.2 arcsec.")] = 2500,
     density: Annotated[

@@ -9,9 +9,7 @@ import typer
 def validate(
     catalogue: Annotated[
         Path,
-        typer.Argument(
-            help="Run directory, release, Parquet or FITS table. Stands before --specz."
-        ),
+        typer.Argument(help="Run directory, release, Parquet or FITS table.", metavar="CATALOGUE"),
     ],
     specz: Annotated[
         list[Path] | None,

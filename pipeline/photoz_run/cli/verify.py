@@ -9,7 +9,7 @@ import typer
 
 
 def verify(
-    release: Annotated[Path, typer.Argument(help="Folder of a release.")],
+    release: Annotated[Path, typer.Argument(help="Folder of a release.", metavar="RELEASE")],
     as_json: Annotated[bool, typer.Option("--json", help="As JSON; no progress.")] = False,
 ) -> None:
     """Read the release in RELEASE again and prove it: files, sums, columns, rows, provenance.

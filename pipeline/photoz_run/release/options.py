@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
+
+from typing_extensions import Doc
 
 from photoz_run.errors import ConfigError
 
@@ -15,18 +17,29 @@ WIDEST_MARGIN = 600.0
 class ReleaseOptions:
     """The settings of one release; all that can change its files beside the run."""
 
-    name: str
-    partial: bool = False
-    formats: tuple[str, ...] = ("fits", "parquet")
-    margin: float | None = None
-    """Width of the margin cache of the HATS catalogue, arcsec."""
-    pdf: bool = False
-    keep: tuple[str, ...] = ()
-    attach: Path | None = None
-    attach_by: Literal["id", "position"] = "id"
-    attach_columns: tuple[str, ...] = ()
-    reference: str = ""
-    """Bibcode or DOI of the publication."""
+    name: Annotated[str, Doc("name of the release; if absent, that of the run directory")]
+    partial: Annotated[bool, Doc("go on without the tiles that the run lacks")] = False
+    formats: Annotated[tuple[str, ...], Doc("fits, parquet, hats; hats needs the extra 'hats'")] = (
+        "fits",
+        "parquet",
+    )
+    margin: Annotated[
+        float | None, Doc("width of a margin cache beside the HATS catalogue, arcsec")
+    ] = None
+    pdf: Annotated[
+        bool, Doc("write the redshift distributions for qp; needs --quantiles in the run")
+    ] = False
+    keep: Annotated[tuple[str, ...], Doc("columns to take over from the input catalogues")] = ()
+    attach: Annotated[
+        Path | None, Doc("another table, Parquet or FITS, to join to the sources")
+    ] = None
+    attach_by: Annotated[
+        Literal["id", "position"], Doc("by its column ID, or by position within 1 arcsec")
+    ] = "id"
+    attach_columns: Annotated[
+        tuple[str, ...], Doc("its columns, or COLUMN=NEWNAME; if absent, all")
+    ] = ()
+    reference: Annotated[str, Doc("bibcode or DOI of the publication")] = ""
 
     def check(self) -> None:
         """Refuse what does not go together; `ConfigError` says what."""

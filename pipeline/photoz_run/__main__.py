@@ -1,0 +1,5 @@
+"""``python -m photoz_run`` is ``photoz``."""
+
+from photoz_run.cli import main
+
+main()
