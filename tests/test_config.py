@@ -63,7 +63,7 @@ def test_the_resolved_defaults_come_back(tmp_path):
 
 
 def test_every_option_of_the_command_is_a_field_of_the_same_name():
-    actions = {"config", "dry_run", "restart", "as_json"}
+    actions = {"config", "dry_run", "restart", "as_json", "version"}
     of_jobs = {"queue", "account", "walltime", "memory"}
     fields = set(RunConfig.model_fields) | set(ClusterConfig.model_fields) | of_jobs
     assert set(inspect.signature(command).parameters) - actions <= fields
