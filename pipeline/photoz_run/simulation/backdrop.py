@@ -1,4 +1,4 @@
-"""Faint galaxies and stars: what lies around and in front of the galaxies that matter, drawn more simply."""
+"""Faint galaxies and stars: what surrounds the bright galaxies, drawn more simply."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -42,7 +42,10 @@ LOCUS_SCATTER = 0.03
 
 @dataclass(frozen=True)
 class Backdrop:
-    """Faint galaxies and stars; a star has radius 0 (arcsec). Fluxes in maggies outside the Milky Way, (N, 9)."""
+    """Faint galaxies and stars; a star has radius 0 (arcsec).
+
+    Fluxes are in maggies outside the Milky Way, shape (N, 9).
+    """
 
     dice: Dice
     ra_N: Floats
@@ -60,29 +63,31 @@ class Backdrop:
 
 def power_law_magnitude(u_N: Floats, slope: float, bright: float, faint: float) -> Floats:
     """Magnitudes with counts proportional to 10^(slope m) between two limits."""
-    low, high = 10 ** (slope * bright), 10 ** (slope * faint)
-    return np.asarray(np.log10(low + u_N * (high - low)) / slope)
+    low = 10 ** (slope * bright)
+    high = 10 ** (slope * faint)
+    counts_N = low + u_N * (high - low)
+    return np.asarray(np.log10(counts_N) / slope)
 
 
 @lru_cache(maxsize=1)
 def colour_table() -> Floats:
     """Magnitude minus r of the simple spectra, shape (spectrum, redshift, 9)."""
-    spectra_SL = SED_MIX @ spectra.data().templates_TL
-    flux = np.stack(
-        [
-            spectra.all_band_fluxes(np.broadcast_to(row, (len(Z_NODES), len(row))), Z_NODES)
-            for row in spectra_SL
-        ]
-    )
-    magnitude = -2.5 * np.log10(flux)
-    return np.asarray(magnitude - magnitude[:, :, 2:3])
+    fluxes = []
+    for spectrum_L in SED_MIX @ spectra.data().templates_TL:
+        spectrum_ZL = np.broadcast_to(spectrum_L, (len(Z_NODES), len(spectrum_L)))
+        fluxes.append(spectra.all_band_fluxes(spectrum_ZL, Z_NODES))
+    magnitude_SZB = -2.5 * np.log10(np.stack(fluxes))
+    r_SZ1 = magnitude_SZB[:, :, 2:3]
+    return np.asarray(magnitude_SZB - r_SZ1)
 
 
 def draw_faint(dice: Dice, ra_N: Floats, dec_N: Floats) -> Backdrop:
     """Faint galaxies: magnitude-dependent redshift and size, one of four spectra, one Gaussian each."""
     r_N = power_law_magnitude(dice.uniform("r"), FAINT_SLOPE, luminosity.LIMIT, FAINT_LIMIT)
-    z_N = np.clip((0.33 + 0.11 * (r_N - 20.5)) * np.exp(0.4 * dice.normal("z")), 0.03, 2.0)
-    node_N = np.clip(np.round((z_N - Z_NODES[0]) / 0.02).astype(np.intp), 0, len(Z_NODES) - 1)
+    mean_z_N = 0.33 + 0.11 * (r_N - 20.5)
+    z_N = np.clip(mean_z_N * np.exp(0.4 * dice.normal("z")), 0.03, 2.0)
+    node_N = np.round((z_N - Z_NODES[0]) / 0.02).astype(np.intp)
+    node_N = np.clip(node_N, 0, len(Z_NODES) - 1)
     colour_NB = colour_table()[dice.choice("spectrum", SED_SHARE), node_N]
     scatter_NB = 0.1 * dice.many("colour", 9).normal("scatter").reshape(len(dice), 9)
     scatter_NB[:, 2] = 0.0
@@ -106,21 +111,14 @@ def star_count_density() -> float:
 
 
 def draw_stars(dice: Dice, ra_N: Floats, dec_N: Floats) -> Backdrop:
-    """Stars along the colour locus: a turn-off population and M dwarfs, the latter gaining towards faint magnitudes."""
+    """Stars along the colour locus: a turn-off population, and M dwarfs that gain with magnitude."""
     r_N = power_law_magnitude(dice.uniform("r"), STAR_SLOPE, *STAR_RANGE)
-    dwarf_N = dice.uniform("population") < np.clip(0.25 + 0.06 * (r_N - 16), 0.1, 0.75)
-    turn_off_N = np.clip(
-        0.55 + 0.2 * dice.normal("turn-off") + 0.3 * dice.uniform("tail") ** 2, 0.1, 2.9
-    )
-    gi_N = np.where(dwarf_N, np.clip(2.2 + 0.4 * dice.normal("dwarf"), 1.0, 3.0), turn_off_N)
-    colour = {name: np.interp(gi_N, LOCUS_GI, values) for name, values in LOCUS.items()}
-    g_N = r_N + colour["gr"]
-    i_N = g_N - gi_N
-    chain = [
-        i_N - np.sum([colour[step] for step in ("iZ", "ZY", "YJ", "JH", "HK")[:k]], axis=0)
-        for k in range(1, 6)
-    ]
-    magnitude_NB = np.stack([g_N + colour["ug"], g_N, r_N, i_N, *chain], axis=1)
+    dwarf_share_N = np.clip(0.25 + 0.06 * (r_N - 16), 0.1, 0.75)
+    dwarf_N = dice.uniform("population") < dwarf_share_N
+    turn_off_gi_N = 0.55 + 0.2 * dice.normal("turn-off") + 0.3 * dice.uniform("tail") ** 2
+    dwarf_gi_N = 2.2 + 0.4 * dice.normal("dwarf")
+    gi_N = np.where(dwarf_N, np.clip(dwarf_gi_N, 1.0, 3.0), np.clip(turn_off_gi_N, 0.1, 2.9))
+    magnitude_NB = _on_locus(r_N, gi_N)
     scatter_NB = LOCUS_SCATTER * dice.many("colour", 9).normal("scatter").reshape(len(dice), 9)
     zero_N = np.zeros(len(dice))
     return Backdrop(
@@ -134,3 +132,16 @@ def draw_stars(dice: Dice, ra_N: Floats, dec_N: Floats) -> Backdrop:
         q_N=np.ones(len(dice)),
         angle_N=zero_N,
     )
+
+
+def _on_locus(r_N: Floats, gi_N: Floats) -> Floats:
+    """Nine magnitudes of stars of the given r and g - i, shape (N, 9)."""
+    colour = {name: np.interp(gi_N, LOCUS_GI, values) for name, values in LOCUS.items()}
+    g_N = r_N + colour["gr"]
+    i_N = g_N - gi_N
+    magnitudes = [g_N + colour["ug"], g_N, r_N, i_N]
+    steps = []
+    for name in ("iZ", "ZY", "YJ", "JH", "HK"):
+        steps.append(colour[name])
+        magnitudes.append(i_N - np.sum(steps, axis=0))
+    return np.stack(magnitudes, axis=1)

@@ -30,13 +30,17 @@ SIGMA_RE = np.geomspace(0.02, 6.0, 14)
 def rebin(wave_L: NDArray[np.float64], flux_L: NDArray[np.float64]) -> NDArray[np.float64]:
     """Mean flux density within each bin of `LN_WAVE`, so that emission lines keep their flux."""
     edges = np.exp(np.append(LN_WAVE - STEP / 2, LN_WAVE[-1] + STEP / 2))
-    steps = np.diff(wave_L) * 0.5 * (flux_L[1:] + flux_L[:-1])
-    integral = np.interp(edges, wave_L, np.concatenate([[0.0], np.cumsum(steps)]))
+    trapezium_L = np.diff(wave_L) * 0.5 * (flux_L[1:] + flux_L[:-1])
+    integral_L = np.concatenate([[0.0], np.cumsum(trapezium_L)])
+    integral = np.interp(edges, wave_L, integral_L)
     return np.asarray(np.diff(integral) / np.diff(edges))
 
 
 def templates() -> NDArray[np.float32]:
-    """The five default templates and the LRG of kcorrect, unit mean f_lambda in 5500-6900 A, shape (6, L)."""
+    """The five default templates and the LRG of kcorrect, shape (6, L).
+
+    Each has a mean f_lambda of 1 between 5500 and 6900 A.
+    """
     folder = files("kcorrect") / "data" / "templates"
     rows = []
     for name in ("kcorrect-default-v4.fits", "kcorrect-lrg1-v4.fits"):
@@ -55,33 +59,44 @@ def filters() -> NDArray[np.float32]:
     wave = np.exp(LN_WAVE)
     rows = []
     for name in FILTERS.values():
-        lines = (folder / f"{name}.par").read_text().splitlines()
-        numbers = [
-            line.split() for line in lines if line[:1].isdigit() or line.startswith("KCORRECT")
-        ]
-        table = np.array(
-            [[float(v) for v in row if not v.startswith("KCORRECT")][:2] for row in numbers]
-        )
-        curve = np.interp(wave, table[:, 0], np.clip(table[:, 1], 0, None), left=0.0, right=0.0)
+        table = _read_filter(folder / f"{name}.par")
+        transmission = np.clip(table[:, 1], 0, None)
+        curve = np.interp(wave, table[:, 0], transmission, left=0.0, right=0.0)
         curve[curve < 1e-3 * curve.max()] = 0.0
         rows.append(curve / curve.max())
     return np.array(rows, dtype=np.float32)
 
 
-def sersic_weights(n: float) -> NDArray[np.float64]:
-    """Flux in each of the Gaussians `SIGMA_RE` that together follow a Sersic profile of index ``n`` and unit flux.
+def _read_filter(path: Path) -> NDArray[np.float64]:
+    """Wavelength (A) and transmission of a filter file of sedpy; some of its lines are labelled."""
+    rows = []
+    for line in path.read_text().splitlines():
+        words = line.split()
+        if line.startswith("KCORRECT"):
+            words = words[1:]
+        elif not line[:1].isdigit():
+            continue
+        rows.append([float(word) for word in words[:2]])
+    return np.array(rows)
 
-    Their sum is below 1 for a high index: the missing part lies beyond 12 half-light radii.
+
+def sersic_weights(n: float) -> NDArray[np.float64]:
+    """Flux in each of the Gaussians `SIGMA_RE` that together follow a Sersic profile.
+
+    The profile has index ``n`` and unit flux. The sum is below 1 for a high index: the missing
+    part lies beyond 12 half-light radii.
     """
     b = gammaincinv(2 * n, 0.5)
-    radius = np.geomspace(0.003, 12.0, 400)
-    brightness = np.exp(-b * radius ** (1 / n)) * b ** (2 * n) / (2 * np.pi * n * gamma(2 * n))
-    sigma = SIGMA_RE[None, :]
-    gauss = np.exp(-0.5 * (radius[:, None] / sigma) ** 2) / (2 * np.pi * sigma**2)
-    growth = 1 - np.exp(-0.5 * (radius[:, None] / sigma) ** 2)
-    light = gammainc(2 * n, b * radius ** (1 / n))
-    rows = np.concatenate([gauss * radius[:, None] ** 2, growth])
-    target = np.concatenate([brightness * radius**2, light])
+    radius_R = np.geomspace(0.003, 12.0, 400)
+    scaled_R = b * radius_R ** (1 / n)
+    total = 2 * np.pi * n * gamma(2 * n)
+    brightness_R = np.exp(-scaled_R) * b ** (2 * n) / total
+    light_R = gammainc(2 * n, scaled_R)
+    fall_RG = np.exp(-0.5 * (radius_R[:, None] / SIGMA_RE) ** 2)
+    gauss_RG = fall_RG / (2 * np.pi * SIGMA_RE**2)
+    # Brightness and growth curve are fitted together, so that centre and total both come right.
+    rows = np.concatenate([gauss_RG * radius_R[:, None] ** 2, 1 - fall_RG])
+    target = np.concatenate([brightness_R * radius_R**2, light_R])
     weights, _ = nnls(rows, target)
     return np.asarray(weights)
 

@@ -1,4 +1,4 @@
-"""The multi-band catalogue of a tile, with the columns and formats of the release."""
+"""The multi-band catalogue of a tile, with the columns and formats of the data release."""
 
 import csv
 from functools import lru_cache
@@ -31,7 +31,7 @@ BRIGHT_HALO = 12.5
 
 
 def epoch_suffixes(facts: DataRelease) -> dict[str, str]:
-    """Epoch of each GAaP column suffix of the release: u g r i Z ... or u g r i1 i2 Z ..."""
+    """Epoch of each GAaP column suffix: u g r i Z ... in DR4, u g r i1 i2 Z ... in DR5."""
     return {suffix: {"i1": "i"}.get(suffix, suffix) for suffix in facts.magnitude_suffixes}
 
 
@@ -39,15 +39,19 @@ def epoch_suffixes(facts: DataRelease) -> dict[str, str]:
 def dr4_columns() -> tuple[tuple[str, str], ...]:
     """Name and FITS format of the columns of a DR4 catalogue."""
     text = (files("photoz_run.simulation") / "data" / "dr4_columns.csv").read_text()
-    return tuple((row["column"], row["tform"]) for row in csv.DictReader(text.splitlines()))
+    rows = csv.DictReader(text.splitlines())
+    return tuple((row["column"], row["tform"]) for row in rows)
 
 
 def release_columns(facts: DataRelease) -> list[tuple[str, str]]:
-    """Name and format of every column; in DR5 each GAaP column of i becomes two, and colours use the nearer pass."""
+    """Name and format of every column.
+
+    In DR5 each GAaP column of i becomes two, and colours use the pass nearer in wavelength.
+    """
     columns = list(dr4_columns())
     if facts.family == "DR4":
         return columns
-    renamed = []
+    renamed: list[tuple[str, str]] = []
     for name, form in columns:
         if name.startswith("COLOUR_GAAP_") and "i" in name.split("_")[2:]:
             renamed.append((name.replace("r_i", "r_i1").replace("i_Z", "i2_Z"), form))
@@ -62,19 +66,30 @@ def source_ids(facts: DataRelease, ra_N: Floats, dec_N: Floats) -> NDArray[np.st
     """Identifiers like ``KiDSDR5 J083727.019+025147.11``."""
     milliseconds = np.round((ra_N % 360) / 15 * 3_600_000).astype(np.int64) % (24 * 3_600_000)
     hundredths = np.round(np.abs(dec_N) * 360_000).astype(np.int64)
-    return np.array(
-        [
-            f"KiDS{facts.family} J{t // 3_600_000:02d}{t // 60_000 % 60:02d}{t // 1000 % 60:02d}.{t % 1000:03d}"
-            f"{sign}{d // 360_000:02d}{d // 6000 % 60:02d}{d // 100 % 60:02d}.{d % 100:02d}"
-            for t, d, sign in zip(
-                milliseconds.tolist(),
-                hundredths.tolist(),
-                np.where(dec_N < 0, "-", "+").tolist(),
-                strict=True,
-            )
-        ],
-        dtype="U30",
-    )
+    south_N = dec_N < 0
+    ids = []
+    for time, angle, south in zip(
+        milliseconds.tolist(), hundredths.tolist(), south_N.tolist(), strict=True
+    ):
+        sign = "-" if south else "+"
+        ids.append(f"KiDS{facts.family} J{_hours(time)}{sign}{_degrees(angle)}")
+    return np.array(ids, dtype="U30")
+
+
+def _hours(milliseconds: int) -> str:
+    """Right ascension as hhmmss.sss."""
+    seconds, thousandths = divmod(milliseconds, 1000)
+    minutes, seconds = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours:02d}{minutes:02d}{seconds:02d}.{thousandths:03d}"
+
+
+def _degrees(hundredths: int) -> str:
+    """Declination without its sign as ddmmss.ss; ``hundredths`` are of an arcsecond."""
+    seconds, hundredths = divmod(hundredths, 100)
+    minutes, seconds = divmod(seconds, 60)
+    degrees, minutes = divmod(minutes, 60)
+    return f"{degrees:02d}{minutes:02d}{seconds:02d}.{hundredths:02d}"
 
 
 def catalogue_columns(
@@ -87,9 +102,8 @@ def catalogue_columns(
     """Every column that is measured; see docs/simulation.md for those that are left empty."""
     facts, n = settings.facts, len(sources)
     name = geometry.name_of_cell(cell, settings)
-    x_N, y_N = geometry.pixels(
-        geometry.band_header("r", cell, settings), sources.ra_N, sources.dec_N
-    )
+    header = geometry.band_header("r", cell, settings)
+    x_N, y_N = geometry.pixels(header, sources.ra_N, sources.dec_N)
     gap_N = vista_gap(settings, cell, sources)
     columns: Columns = {
         "ID": source_ids(facts, sources.ra_N, sources.dec_N),
@@ -145,28 +159,27 @@ def shape_columns(sources: Measured) -> Columns:
 def total_columns(sources: Measured, seen: Observation) -> Columns:
     """MAG_AUTO and company: neither calibrated with DMAG nor corrected for extinction."""
     noise_N = seen.pixel_noise * np.sqrt(np.pi) * sources.kron_N / geometry.PIXEL_SCALE
-    flux_N = np.maximum(
-        sources.total_N + noise_N * sources.dice.normal("noise of the total"), 0.05 * noise_N
-    )
+    flux_N = sources.total_N + noise_N * sources.dice.normal("noise of the total")
+    flux_N = np.maximum(flux_N, 0.05 * noise_N)
     columns: Columns = {}
     for kind in ("AUTO", "ISO", "ISOCOR"):
-        columns |= {
-            f"MAG_{kind}": -2.5 * np.log10(flux_N),
-            f"MAGERR_{kind}": 1.0857 * noise_N / flux_N,
-        }
-        columns |= {f"FLUX_{kind}": flux_N, f"FLUXERR_{kind}": noise_N}
+        columns[f"MAG_{kind}"] = -2.5 * np.log10(flux_N)
+        columns[f"MAGERR_{kind}"] = 1.0857 * noise_N / flux_N
+        columns[f"FLUX_{kind}"] = flux_N
+        columns[f"FLUXERR_{kind}"] = noise_N
     return columns
 
 
 def classification(sources: Measured) -> Columns:
-    """CLASS_STAR and SG2DPHOT: sharp for bright objects, undecided where the signal-to-noise ratio is low."""
+    """CLASS_STAR and SG2DPHOT: sharp for bright objects, undecided for noisy ones."""
     star_N = sources.kind_N == STAR
     snr_N = sources.flux_NE[:, 2] / sources.noise_NE[:, 2]
     doubt_N = 0.03 + 0.45 / (1 + (snr_N / 25) ** 1.5)
     distance_N = np.abs(doubt_N * sources.dice.normal("CLASS_STAR"))
     compact_N = sources.major_N < 1.08 * np.min(sources.major_N, initial=np.inf)
     star_like_N = star_N | (compact_N & (snr_N < 60))
-    class_N = np.clip(np.where(star_like_N, 0.985 - distance_N, 0.015 + distance_N), 0.0, 1.0)
+    class_N = np.where(star_like_N, 0.985 - distance_N, 0.015 + distance_N)
+    class_N = np.clip(class_N, 0.0, 1.0)
     wrong_N = sources.dice.uniform("SG2DPHOT") < np.where(star_N, 0.02, 0.004)
     return {
         "CLASS_STAR": class_N,
@@ -188,16 +201,17 @@ def gaap_columns(
     """The GAaP columns of one epoch: 99 for a non-detection, -99 and FLAG 1 for a failure."""
     flux_N, noise_N = sources.flux_NE[:, k], sources.noise_NE[:, k]
     dark_N = (flux_N < noise_N) & ~missing_N
-    magnitude_N = -2.5 * np.log10(np.maximum(flux_N, noise_N))
-    error_N = np.hypot(1.0857 * noise_N / np.maximum(flux_N, noise_N), FLOOR[epoch])
-    error_N = np.where(dark_N, -2.5 * np.log10(noise_N), np.where(missing_N, -99.0, error_N))
+    at_least_noise_N = np.maximum(flux_N, noise_N)
+    magnitude_N = -2.5 * np.log10(at_least_noise_N)
+    error_N = np.hypot(1.0857 * noise_N / at_least_noise_N, FLOOR[epoch])
+    error_N = np.where(missing_N, -99.0, error_N)
+    error_N = np.where(dark_N, -2.5 * np.log10(noise_N), error_N)
     corrected_N = magnitude_N - conditions.EXTINCTION_PER_EBV[epoch] * sources.ebv_N
     raw = 10 ** (0.4 * seen.dmag)
     columns: Columns = {}
     for prefix, value_N in (("", corrected_N), ("0p7_", magnitude_N - seen.dmag)):
-        columns[f"MAG_GAAP_{prefix}{suffix}"] = np.where(
-            missing_N, -99.0, np.where(dark_N, 99.0, value_N)
-        )
+        detected_N = np.where(dark_N, 99.0, value_N)
+        columns[f"MAG_GAAP_{prefix}{suffix}"] = np.where(missing_N, -99.0, detected_N)
         columns[f"MAGERR_GAAP_{prefix}{suffix}"] = error_N
         columns[f"FLUX_GAAP_{prefix}{suffix}"] = np.where(missing_N, 0.0, flux_N * raw)
         columns[f"FLUXERR_GAAP_{prefix}{suffix}"] = np.where(missing_N, 0.0, noise_N * raw)
@@ -223,7 +237,7 @@ def mask_bits(
     sources: Measured,
     gap_N: NDArray[np.bool_],
 ) -> NDArray[np.int32]:
-    """MASK in the bits of the release."""
+    """MASK in the bits of the data release."""
     facts = settings.facts
     header = geometry.band_header("r", cell, settings)
     x_N, y_N = geometry.pixels(header, sources.ra_N, sources.dec_N)
@@ -243,8 +257,10 @@ def mask_bits(
         own_header = geometry.band_header(band, cell, settings)
         own_x, own_y = geometry.pixels(own_header, sources.ra_N, sources.dec_N)
         shape = geometry.band_shape(band, settings)
-        empty_N = artefacts.flawed(artefacts.draw_flaws(settings, cell, band), shape, own_x, own_y)
-        meaning["i1 data" if (band, facts.family) == ("i", "DR5") else f"{band} data"] = empty_N
+        flaws = artefacts.draw_flaws(settings, cell, band)
+        empty_N = artefacts.flawed(flaws, shape, own_x, own_y)
+        name = "i1" if (band, facts.family) == ("i", "DR5") else band
+        meaning[f"{name} data"] = empty_N
         if band == "r":
             meaning["void"] = empty_N
     mask_N = np.zeros(len(sources), dtype=np.int32)
@@ -257,15 +273,19 @@ def mask_bits(
 def catalogue_hdus(
     settings: SimulationSettings, columns: Columns, seen: dict[str, Observation]
 ) -> fits.HDUList:
-    """The FITS file: DMAG in the primary header, one binary table; what is not measured is NaN or 0."""
-    n = len(columns["ID"])
+    """The FITS file: DMAG in the primary header, one binary table.
+
+    A column that is not measured is NaN, or 0 for integers.
+    """
     wanted = [*release_columns(settings.facts), ("CLASS_STAR", "1E"), ("SG_FLAG", "1I")]
-    dtype, formats = [], {}
+    dtype = []
     for name, form in wanted:
-        width = max(int(form[:-1]), columns[name].dtype.itemsize // 4) if form.endswith("A") else 0
-        formats[name] = f"{width}A" if width else form[-1]
-        dtype.append((name, f"S{width}" if width else NUMPY_TYPE[form[-1]]))
-    table = np.zeros(n, dtype=dtype)
+        if form.endswith("A"):
+            width = max(int(form[:-1]), columns[name].dtype.itemsize // 4)
+            dtype.append((name, f"S{width}"))
+        else:
+            dtype.append((name, NUMPY_TYPE[form[-1]]))
+    table = np.zeros(len(columns["ID"]), dtype=dtype)
     for name, _ in wanted:
         if name in columns:
             table[name] = columns[name]

@@ -43,14 +43,18 @@ EXTINCTION_PER_EBV = {
     "u": 4.239, "g": 3.303, "r": 2.285, "i": 1.698, "i2": 1.698,
     "Z": 1.395, "Y": 1.017, "J": 0.705, "H": 0.441, "Ks": 0.308,
 }  # fmt: skip
-"""A_x / E(B-V) for R_V = 3.1: Schlafly & Finkbeiner (2011) for ugri, Gonzalez-Fernandez et al. (2018) for VIRCAM."""
+"""A_x / E(B-V) for R_V = 3.1.
+
+Schlafly & Finkbeiner (2011) for ugri, Gonzalez-Fernandez et al. (2018) for VIRCAM.
+"""
 
 
 @dataclass(frozen=True)
 class Observation:
     """One epoch of one tile: seeing (arcsec), 5-sigma depth (AB), and zero-point errors (mag).
 
-    Pixels hold true flux times 10^(0.4 (dmag + zero_point)); adding ``dmag`` to their magnitudes leaves ``zero_point``.
+    Pixels hold the true flux times 10^(0.4 (dmag + zero_point)). Adding ``dmag`` to their
+    magnitudes leaves the error ``zero_point``.
     """
 
     seeing: float
@@ -77,16 +81,16 @@ class Observation:
 def observe(settings: SimulationSettings, cell: Cell) -> dict[str, Observation]:
     """The conditions of every epoch of a tile."""
     rng = np.random.default_rng(np.random.SeedSequence([settings.seed, 1, *cell.words]))
-    return {
-        epoch: Observation(
-            seeing=SEEING[epoch]
-            * float(np.clip(1 + SEEING_SCATTER * rng.standard_normal(), 0.75, 1.4)),
-            depth=DEPTH[epoch] + 0.07 * float(rng.standard_normal()),
-            dmag=round(DMAG_RMS * float(rng.standard_normal()), 6) if epoch in SKY else 0.0,
-            zero_point=ZERO_POINT_RMS[epoch] * float(rng.standard_normal()),
-        )
-        for epoch in EPOCHS
-    }
+    return {epoch: _draw(epoch, rng) for epoch in EPOCHS}
+
+
+def _draw(epoch: str, rng: np.random.Generator) -> Observation:
+    """The conditions of one epoch; only the optical bands have images, and so a DMAG."""
+    width = np.clip(1 + SEEING_SCATTER * rng.standard_normal(), 0.75, 1.4)
+    depth = DEPTH[epoch] + 0.07 * float(rng.standard_normal())
+    dmag = round(DMAG_RMS * float(rng.standard_normal()), 6) if epoch in SKY else 0.0
+    zero_point = ZERO_POINT_RMS[epoch] * float(rng.standard_normal())
+    return Observation(SEEING[epoch] * float(width), depth, dmag, zero_point)
 
 
 def reddening(ra_N: Floats, dec_N: Floats) -> Floats:

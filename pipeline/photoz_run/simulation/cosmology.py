@@ -1,4 +1,7 @@
-"""Distances and volumes in flat LCDM with H0 = 70 km/s/Mpc, Omega_m = 0.3 (Hogg 1999, astro-ph/9905116)."""
+"""Distances and volumes in flat LCDM with H0 = 70 km/s/Mpc and Omega_m = 0.3.
+
+Formulas of Hogg (1999, astro-ph/9905116).
+"""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,9 +13,8 @@ HUBBLE_DISTANCE = 299792.458 / 70.0
 OMEGA_M = 0.3
 _Z = np.linspace(0.0, 3.0, 6001)
 _E = np.sqrt(OMEGA_M * (1 + _Z) ** 3 + 1 - OMEGA_M)
-_COMOVING = HUBBLE_DISTANCE * np.concatenate(
-    [[0.0], np.cumsum(0.5 * np.diff(_Z) * (1 / _E[1:] + 1 / _E[:-1]))]
-)
+_TRAPEZIA = 0.5 * np.diff(_Z) * (1 / _E[1:] + 1 / _E[:-1])
+_COMOVING = HUBBLE_DISTANCE * np.concatenate([[0.0], np.cumsum(_TRAPEZIA)])
 
 
 def comoving_distance(z: Floats) -> Floats:

@@ -1,7 +1,8 @@
 """Random numbers that belong to an object, not to a sequence.
 
-Each object has a 64-bit key, and a draw is a hash of the key and the draw's name. So an object has the same properties
-in whichever tile, order or process it is made, and a new property does not disturb the others.
+Each object has a 64-bit key, and a draw is a hash of the key and the draw's name. So an object has
+the same properties in whichever tile, order or process it is made. A new property does not disturb
+the others.
 """
 
 from dataclasses import dataclass
@@ -27,7 +28,8 @@ def scramble(key_N: NDArray[np.uint64]) -> NDArray[np.uint64]:
 def keys(words: list[int], n: int) -> NDArray[np.uint64]:
     """``n`` keys for the objects of the population named by ``words`` (survey seed, cell, kind)."""
     start = np.random.SeedSequence(words).generate_state(1, np.uint64)[0]
-    return scramble(start + GOLDEN * np.arange(1, n + 1, dtype=np.uint64))
+    number_N = np.arange(1, n + 1, dtype=np.uint64)
+    return scramble(start + GOLDEN * number_N)
 
 
 @dataclass(frozen=True)
@@ -41,21 +43,25 @@ class Dice:
 
     def uniform(self, name: str) -> Floats:
         """Uniform in the open interval (0, 1)."""
-        salt = np.uint64(crc32(name.encode()) + 1)
         with np.errstate(over="ignore"):
-            bits = scramble(self.key_N + GOLDEN * salt)
-        return np.asarray(((bits >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53)
+            bits_N = scramble(self.key_N + GOLDEN * _salt(name))
+        # A double has 53 bits; the half keeps 0 and 1 out.
+        top_N = (bits_N >> np.uint64(11)).astype(np.float64)
+        return np.asarray((top_N + 0.5) * 2.0**-53)
 
     def normal(self, name: str) -> Floats:
         """Standard normal, by Box and Muller."""
-        radius = np.sqrt(-2 * np.log(self.uniform(name + ".radius")))
-        return np.asarray(radius * np.cos(2 * np.pi * self.uniform(name + ".angle")))
+        radius_N = np.sqrt(-2 * np.log(self.uniform(name + ".radius")))
+        angle_N = 2 * np.pi * self.uniform(name + ".angle")
+        return np.asarray(radius_N * np.cos(angle_N))
 
     def beta(self, name: str, a: float, b: float) -> Floats:
         """Beta distributed, by inversion of the tabulated distribution function."""
         x = (np.arange(4000) + 0.5) / 4000
-        cumulative = np.cumsum(x ** (a - 1) * (1 - x) ** (b - 1))
-        return np.interp(self.uniform(name), cumulative / cumulative[-1], x + 0.5 / 4000)
+        density = x ** (a - 1) * (1 - x) ** (b - 1)
+        cumulative = np.cumsum(density)
+        upper_ends = x + 0.5 / 4000
+        return np.interp(self.uniform(name), cumulative / cumulative[-1], upper_ends)
 
     def choice(self, name: str, weights: Floats) -> NDArray[np.intp]:
         """Index drawn with probability proportional to ``weights``."""
@@ -63,10 +69,14 @@ class Dice:
         return np.searchsorted(cumulative / cumulative[-1], self.uniform(name))
 
     def many(self, name: str, count: int) -> "Dice":
-        """Dice of ``count`` parts of each object, N * count keys, the parts of an object side by side."""
-        part = np.arange(1, count + 1, dtype=np.uint64)
-        salt = np.uint64(crc32(name.encode()) + 1)
+        """Dice of ``count`` parts of each object: N * count keys, those of an object side by side."""
+        part_C = np.arange(1, count + 1, dtype=np.uint64)
         with np.errstate(over="ignore"):
-            return Dice(
-                scramble(self.key_N[:, None] + GOLDEN * (salt + (part << np.uint64(33)))).ravel()
-            )
+            salt_C = _salt(name) + (part_C << np.uint64(33))
+            key_NC = scramble(self.key_N[:, None] + GOLDEN * salt_C)
+        return Dice(key_NC.ravel())
+
+
+def _salt(name: str) -> np.uint64:
+    """The name of a draw as a number."""
+    return np.uint64(crc32(name.encode()) + 1)
