@@ -1,7 +1,8 @@
 """Where the tiles lie: two blocks of a grid, one across RA 0 at declination -31, one at the equator.
 
-Each cell of the grid owns its objects; a tile's footprint is a little larger than its cell, so neighbouring tiles show
-the same objects in their overlap while their catalogues, cut at the cell, do not share any.
+Each cell of the grid owns its objects. A tile's footprint is a little larger than its cell, so
+neighbouring tiles show the same objects in their overlap. Their catalogues are cut at the cell and
+share no object.
 """
 
 from dataclasses import dataclass
@@ -70,21 +71,28 @@ class Rectangle:
     @property
     def area(self) -> float:
         """Square degrees."""
-        top, bottom = np.radians([self.dec + self.half_dec, self.dec - self.half_dec])
-        return float(2 * self.half_ra * np.degrees(np.sin(top) - np.sin(bottom)))
+        top, bottom = self._sines()
+        return float(2 * self.half_ra * np.degrees(top - bottom))
 
     def place(self, u_N: Floats, v_N: Floats) -> tuple[Floats, Floats]:
         """Map the unit square to the rectangle with equal areas; RA may lie outside 0..360."""
-        top, bottom = np.radians([self.dec + self.half_dec, self.dec - self.half_dec])
-        dec_N = np.degrees(np.arcsin(np.sin(bottom) + v_N * (np.sin(top) - np.sin(bottom))))
-        return self.ra + (2 * u_N - 1) * self.half_ra, dec_N
+        top, bottom = self._sines()
+        sine_N = bottom + v_N * (top - bottom)
+        ra_N = self.ra + (2 * u_N - 1) * self.half_ra
+        return ra_N, np.degrees(np.arcsin(sine_N))
+
+    def _sines(self) -> tuple[np.float64, np.float64]:
+        """Sines of the upper and the lower declination."""
+        edges = np.radians([self.dec + self.half_dec, self.dec - self.half_dec])
+        top, bottom = np.sin(edges)
+        return top, bottom
 
     def contains(self, ra_N: Floats, dec_N: Floats) -> NDArray[np.bool_]:
         """Which points lie inside."""
-        offset = (ra_N - self.ra + 180) % 360 - 180
-        return np.asarray(
-            (np.abs(offset) <= self.half_ra) & (np.abs(dec_N - self.dec) <= self.half_dec)
-        )
+        offset_N = (ra_N - self.ra + 180) % 360 - 180
+        in_ra_N = np.abs(offset_N) <= self.half_ra
+        in_dec_N = np.abs(dec_N - self.dec) <= self.half_dec
+        return np.asarray(in_ra_N & in_dec_N)
 
 
 def cell_of_tile(index: int, settings: SimulationSettings) -> Cell:
@@ -101,9 +109,11 @@ def cell_of_tile(index: int, settings: SimulationSettings) -> Cell:
 
 def cell_steps(settings: SimulationSettings, block: int) -> tuple[float, float]:
     """Steps of the grid in RA and declination (deg); the RA step fits the row nearest the equator."""
-    margin = margin_pixels(settings)
-    step = max(NAME_STEP, (settings.size - 2 * margin) * PIXEL_SCALE / 3600)
-    return step / float(np.cos(np.radians(abs(BLOCKS[block][1])))), step
+    owned = settings.size - 2 * margin_pixels(settings)
+    step_dec = max(NAME_STEP, owned * PIXEL_SCALE / 3600)
+    _, dec, _ = BLOCKS[block]
+    step_ra = step_dec / float(np.cos(np.radians(abs(dec))))
+    return step_ra, step_dec
 
 
 def margin_pixels(settings: SimulationSettings) -> int:
@@ -121,7 +131,10 @@ def cell_rectangle(cell: Cell, settings: SimulationSettings) -> Rectangle:
 
 
 def catalogue_rectangle(cell: Cell, settings: SimulationSettings) -> Rectangle:
-    """The part of the cell that the tile's catalogue covers; all of it unless the coadd is smaller than the cell."""
+    """The part of the cell that the tile's catalogue covers.
+
+    That is all of it, unless the coadd is smaller than the cell.
+    """
     owned = cell_rectangle(cell, settings)
     reach = (settings.size / 2 - margin_pixels(settings)) * PIXEL_SCALE / 3600
     return Rectangle(
@@ -163,5 +176,6 @@ def band_header(band: str, cell: Cell, settings: SimulationSettings) -> fits.Hea
 
 def pixels(header: fits.Header, ra_N: Floats, dec_N: Floats) -> tuple[Floats, Floats]:
     """0-based pixel coordinates of points on the sky."""
-    x_N, y_N = WCS(header).all_world2pix(ra_N % 360, dec_N, 0)
+    wcs = WCS(header)
+    x_N, y_N = wcs.all_world2pix(ra_N % 360, dec_N, 0)
     return np.asarray(x_N), np.asarray(y_N)

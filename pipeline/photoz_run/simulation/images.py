@@ -1,7 +1,7 @@
 """The pixels of one band: light, exposure pattern, noise, and what the flag image says of them."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from astropy.io import fits
@@ -69,34 +69,29 @@ def make_band(
 def draw_objects(
     sci_HW: Image, band: str, header: fits.Header, scene: Scene, seen: Observation
 ) -> None:
-    """Add the light of galaxies, faint galaxies and stars, dimmed by the Milky Way, at the zero-point of the pixels."""
+    """Add the light of all objects, dimmed by the Milky Way, at the zero-point of the pixels."""
     index = band_index(band)
+    per_ebv = conditions.EXTINCTION_PER_EBV[band]
     faintest = 0.05 * seen.pixel_noise / seen.pixel_gain
     for light, ra_N, dec_N, tolerance in (
         (scene.galaxy_light, scene.galaxies.ra_N, scene.galaxies.dec_N, 5e-4),
         (scene.backdrop_light, scene.backdrop.ra_N, scene.backdrop.dec_N, 1e-2),
     ):
-        dimming = seen.pixel_gain * 10 ** (
-            -0.4 * conditions.EXTINCTION_PER_EBV[band] * conditions.reddening(ra_N, dec_N)
-        )
+        dimming_N = 10 ** (-0.4 * per_ebv * conditions.reddening(ra_N, dec_N))
+        light_in_band = _dimmed(light, index, seen.pixel_gain * dimming_N)
         x_N, y_N = geometry.pixels(header, ra_N, dec_N)
-        body, clumps = render.mixture_blobs(
-            _dimmed(light, index, dimming), 0, x_N, y_N, seen.seeing
-        )
+        body, clumps = render.mixture_blobs(light_in_band, 0, x_N, y_N, seen.seeing)
         render.add(sci_HW, body, tolerance, faintest)
         render.add(sci_HW, clumps, 10 * tolerance, faintest)
 
 
 def _dimmed(light: Mixtures, index: int, factor_N: Floats) -> Mixtures:
     """The same light in one band only, multiplied by a factor per object."""
-    return Mixtures(
-        light.angle_N,
-        light.major_NG,
-        light.minor_NG,
-        light.flux_BNG[index : index + 1] * factor_N[:, None],
-        light.offset_NK2,
-        light.clump_variance_NK,
-        light.clump_flux_BNK[index : index + 1] * factor_N[:, None],
+    band = slice(index, index + 1)
+    return replace(
+        light,
+        flux_BNG=light.flux_BNG[band] * factor_N[:, None],
+        clump_flux_BNK=light.clump_flux_BNK[band] * factor_N[:, None],
     )
 
 
@@ -108,9 +103,9 @@ def add_noise(
     seen: Observation,
     sky: float,
 ) -> None:
-    """Sky noise, larger where fewer exposures overlap, and the Poisson noise of the objects' own light.
+    """Sky noise, larger where fewer exposures overlap, and Poisson noise of the objects' light.
 
-    Variance of a pixel with flux f: sigma^2 (1 + f / f_sky), with f_sky the sky's flux per pixel.
+    A pixel with flux f has the variance sigma^2 (1 + f / f_sky), with f_sky the sky's flux in it.
     """
     sky_flux = np.float32(10 ** (-0.4 * sky) * geometry.PIXEL_SCALE**2)
     column = (seen.pixel_noise * seen.pixel_gain / np.sqrt(column_W)).astype(np.float32)

@@ -1,4 +1,7 @@
-"""How many galaxies of which type, redshift and absolute magnitude there are (luminosity functions of GAMA)."""
+"""How many galaxies of which type, redshift and absolute magnitude there are.
+
+The luminosity functions are those of GAMA.
+"""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -13,7 +16,10 @@ Floats = NDArray[np.float64]
 
 Z_RANGE = (0.01, 0.75)
 K_MARGIN = 0.4
-"""Galaxies are drawn this far (mag) beyond the limit with a mean K-correction, then cut on their own spectrum."""
+"""Galaxies are drawn this far (mag) beyond the limit, by a mean K-correction.
+
+Then they are cut at the limit by their own spectra.
+"""
 LIMIT = 20.5
 """The drawn population is complete to this r magnitude; the release sample ends at 20."""
 _M = np.arange(-25.0, -11.95, 0.1)
@@ -36,7 +42,8 @@ class Schechter:
         m_star = self.m_star - self.q * (z - 0.1) + 5 * np.log10(0.7)
         phi_star = self.phi_star * 10 ** (0.4 * self.p * z) * 0.7**3
         light = 10 ** (-0.4 * (m - m_star))
-        return np.asarray(0.4 * np.log(10) * phi_star * light ** (self.alpha + 1) * np.exp(-light))
+        power_law = 0.4 * np.log(10) * phi_star * light ** (self.alpha + 1)
+        return np.asarray(power_law * np.exp(-light))
 
 
 BLUE = Schechter(alpha=-1.45, m_star=-20.45, phi_star=0.0038, q=0.8, p=2.9)
@@ -63,9 +70,8 @@ def density_table() -> Floats:
     volume_Z = cosmology.volume_per_square_degree(_Z) * _DZ
     tables = []
     for function, spectrum_L in zip((BLUE, RED), typical, strict=True):
-        apparent_ZM = (
-            _M[None, :] + (cosmology.distance_modulus(_Z) + k_correction(spectrum_L, _Z))[:, None]
-        )
+        dimming_Z = cosmology.distance_modulus(_Z) + k_correction(spectrum_L, _Z)
+        apparent_ZM = _M[None, :] + dimming_Z[:, None]
         number_ZM = function.density(_M[None, :], _Z[:, None]) * volume_Z[:, None] * 0.1
         tables.append(np.where(apparent_ZM < LIMIT + K_MARGIN, number_ZM, 0.0))
     return np.stack(tables)
@@ -74,8 +80,8 @@ def density_table() -> Floats:
 def draw(dice: Dice) -> tuple[NDArray[np.bool_], Floats, Floats]:
     """Draw type (True for red), redshift and M_0.1r (H0 = 70) of each galaxy from the table."""
     table = density_table()
-    type_N, z_N, m_N = np.unravel_index(
-        dice.choice("luminosity function", table.ravel()), table.shape
-    )
-    redshift_N = _Z[z_N] + _DZ * (dice.uniform("redshift") - 0.5)
-    return type_N == 1, redshift_N, _M[m_N] + 0.1 * (dice.uniform("magnitude") - 0.5)
+    cell_N = dice.choice("luminosity function", table.ravel())
+    type_N, z_bin_N, m_bin_N = np.unravel_index(cell_N, table.shape)
+    z_N = _Z[z_bin_N] + _DZ * (dice.uniform("redshift") - 0.5)
+    m_N = _M[m_bin_N] + 0.1 * (dice.uniform("magnitude") - 0.5)
+    return type_N == 1, z_N, m_N

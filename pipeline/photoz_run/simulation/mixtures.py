@@ -1,7 +1,7 @@
 """Everything that shines is a sum of Gaussians: Sersic profiles, the Moffat point spread, the pixel.
 
-Convolving Gaussians adds their covariances, so seeing and pixel cost nothing, and the flux in a Gaussian aperture
-(GAaP) has a closed form.
+Convolving Gaussians adds their covariances, so seeing and pixel cost nothing. The flux in a
+Gaussian aperture (GAaP) has a closed form.
 """
 
 from dataclasses import dataclass
@@ -30,19 +30,22 @@ CLUMP_MINIMUM = 0.02
 
 @dataclass(frozen=True)
 class Mixtures:
-    """Objects as concentric Gaussians and free clumps, before seeing; angles and axes as in `galaxies.Structure`.
-
-    ``major_NG`` and ``minor_NG`` are variances (arcsec^2), ``flux_BNG`` maggies; clumps lie at ``offset_NK2`` along the
-    major and minor axis (arcsec), are round with variance ``clump_variance_NK`` and have ``clump_flux_BNK``.
-    """
+    """Objects as concentric Gaussians and round clumps, before seeing."""
 
     angle_N: Floats
+    """Position angle as in `galaxies.Structure`."""
     major_NG: Floats
+    """Variance along the major axis (arcsec^2)."""
     minor_NG: Floats
+    """Variance along the minor axis (arcsec^2)."""
     flux_BNG: Floats
+    """Maggies."""
     offset_NK2: Floats
+    """Place of each clump along the major and the minor axis (arcsec)."""
     clump_variance_NK: Floats
+    """Variance of each clump (arcsec^2)."""
     clump_flux_BNK: Floats
+    """Maggies."""
 
 
 def sersic_weights(index_N: Floats) -> Floats:
@@ -53,34 +56,28 @@ def sersic_weights(index_N: Floats) -> Floats:
 
 
 def galaxy_mixtures(galaxies: Galaxies) -> Mixtures:
-    """Bulge and disc share an angle, so together they are 28 concentric Gaussians; the clumps ride on the disc."""
+    """Galaxies: 28 concentric Gaussians, for bulge and disc share an angle, and clumps on the disc."""
     shape = galaxies.structure
-    sigma_G = spectra.data().sersic_sigma
-    bulge_NG = (shape.bulge_radius_N[:, None] * sigma_G) ** 2
-    disc_NG = (shape.disc_radius_N[:, None] * sigma_G) ** 2
-    share_clumped = galaxies.clumps_NB[:, 1] / galaxies.flux_NB[:, 1]
-    clumped_N1 = (share_clumped > CLUMP_MINIMUM)[:, None]
+    share_clumped_N = galaxies.clumps_NB[:, 1] / galaxies.flux_NB[:, 1]
+    clumped_N1 = (share_clumped_N > CLUMP_MINIMUM)[:, None]
     disc_NB = galaxies.disc_NB + np.where(clumped_N1, 0.0, galaxies.clumps_NB)
     clumps_NB = np.where(clumped_N1, galaxies.clumps_NB, 0.0)
-    bulge_weight_NG = sersic_weights(shape.sersic_N)
-    disc_weight_NG = sersic_weights(np.ones(len(galaxies)))
+
+    sigma_G = spectra.data().sersic_sigma
+    bulge_major_NG = (shape.bulge_radius_N[:, None] * sigma_G) ** 2
+    disc_major_NG = (shape.disc_radius_N[:, None] * sigma_G) ** 2
+    bulge_minor_NG = bulge_major_NG * shape.bulge_q_N[:, None] ** 2
+    disc_minor_NG = disc_major_NG * shape.disc_q_N[:, None] ** 2
+    bulge_BNG = galaxies.bulge_NB.T[:, :, None] * sersic_weights(shape.sersic_N)
+    disc_BNG = disc_NB.T[:, :, None] * sersic_weights(np.ones(len(galaxies)))
     offset_NK2, variance_NK, weight_NK = clumps_on_arms(
         galaxies.dice, shape.disc_radius_N, shape.disc_q_N
     )
     return Mixtures(
         angle_N=shape.angle_N,
-        major_NG=np.concatenate([bulge_NG, disc_NG], axis=1),
-        minor_NG=np.concatenate(
-            [bulge_NG * shape.bulge_q_N[:, None] ** 2, disc_NG * shape.disc_q_N[:, None] ** 2],
-            axis=1,
-        ),
-        flux_BNG=np.concatenate(
-            [
-                galaxies.bulge_NB.T[:, :, None] * bulge_weight_NG,
-                disc_NB.T[:, :, None] * disc_weight_NG,
-            ],
-            axis=2,
-        ),
+        major_NG=np.concatenate([bulge_major_NG, disc_major_NG], axis=1),
+        minor_NG=np.concatenate([bulge_minor_NG, disc_minor_NG], axis=1),
+        flux_BNG=np.concatenate([bulge_BNG, disc_BNG], axis=2),
         offset_NK2=offset_NK2,
         clump_variance_NK=variance_NK,
         clump_flux_BNK=clumps_NB.T[:, :, None] * weight_NK,
@@ -91,10 +88,10 @@ def backdrop_mixtures(backdrop: Backdrop) -> Mixtures:
     """One Gaussian for a faint galaxy; a point and an aureole beyond the Moffat core for a star."""
     n = len(backdrop)
     core_N = backdrop.radius_N / np.sqrt(2 * np.log(2))
-    major_NG = np.stack([core_N, *(np.full(n, sigma) for sigma in AUREOLE_SIGMA)], axis=1) ** 2
-    weight_NG = np.where(
-        backdrop.star_N[:, None], [1 - sum(AUREOLE_WEIGHT), *AUREOLE_WEIGHT], [1.0, 0.0, 0.0]
-    )
+    aureole = [np.full(n, sigma) for sigma in AUREOLE_SIGMA]
+    major_NG = np.stack([core_N, *aureole], axis=1) ** 2
+    of_star = [1 - sum(AUREOLE_WEIGHT), *AUREOLE_WEIGHT]
+    weight_NG = np.where(backdrop.star_N[:, None], of_star, [1.0, 0.0, 0.0])
     return Mixtures(
         angle_N=backdrop.angle_N,
         major_NG=major_NG,
@@ -107,64 +104,88 @@ def backdrop_mixtures(backdrop: Backdrop) -> Mixtures:
 
 
 def clumps_on_arms(dice: Dice, radius_N: Floats, q_N: Floats) -> tuple[Floats, Floats, Floats]:
-    """Clumps along two logarithmic spiral arms of exponential discs: offsets (arcsec), variances, flux shares.
+    """Clumps along two logarithmic spiral arms of exponential discs.
 
-    Pitch angles 12-28 deg (Kennicutt 1981); the radii follow the disc between 0.5 and 3.3 scale lengths.
+    Pitch angles are 12-28 deg (Kennicutt 1981). The radii follow the disc between 0.5 and 3.3
+    scale lengths.
+
+    Returns
+    -------
+    Offsets (arcsec), variances (arcsec^2) and flux shares of the clumps of each galaxy.
     """
-    scale_length_N1 = radius_N[:, None] / 1.678
+    shape = (len(dice), CLUMPS)
     part = dice.many("clump", CLUMPS)
+    scale_length_N1 = radius_N[:, None] / 1.678
+    radius_NK = _disc_radius(part.uniform("radius")).reshape(shape)
+    place_NK = radius_NK * scale_length_N1
+
+    pitch_N1 = np.radians(12 + 16 * dice.uniform("pitch"))[:, None]
+    handed_N1 = np.where(dice.uniform("handedness") < 0.5, -1.0, 1.0)[:, None]
+    start_N1 = 2 * np.pi * dice.uniform("arm start")[:, None]
+    arm_NK = np.pi * (part.uniform("arm") < 0.5).reshape(shape)
+    phase_NK = arm_NK + 0.25 * part.normal("phase").reshape(shape)
+    turn_NK = start_N1 + phase_NK + handed_N1 * np.log(radius_NK) / np.tan(pitch_N1)
+    along_NK = place_NK * np.cos(turn_NK)
+    across_NK = place_NK * np.sin(turn_NK) * q_N[:, None]
+
+    share_NK = 0.07 + 0.11 * part.uniform("size").reshape(shape)
+    sigma_NK = share_NK * radius_N[:, None]
+    variance_NK = sigma_NK**2 * q_N[:, None]
+    weight_NK = np.exp(0.5 * part.normal("weight")).reshape(shape)
+    flux_share_NK = weight_NK / weight_NK.sum(axis=1, keepdims=True)
+    return np.stack([along_NK, across_NK], axis=2), variance_NK, flux_share_NK
+
+
+def _disc_radius(u_N: Floats) -> Floats:
+    """Radii in scale lengths of an exponential disc, by inversion of its growth curve."""
     t = (np.arange(2000) + 0.5) * 0.0025 + 0.5
     t = t[t < 3.3]
     enclosed = np.cumsum(t * np.exp(-t))
-    radius_NK = np.interp(part.uniform("radius"), enclosed / enclosed[-1], t).reshape(
-        len(dice), CLUMPS
-    )
-    pitch_N1 = np.radians(12 + 16 * dice.uniform("pitch"))[:, None]
-    handed_N1 = np.where(dice.uniform("handedness") < 0.5, -1.0, 1.0)[:, None]
-    arm_NK = np.pi * (part.uniform("arm") < 0.5).reshape(len(dice), CLUMPS)
-    phase_NK = arm_NK + 0.25 * part.normal("phase").reshape(len(dice), CLUMPS)
-    start_N1 = 2 * np.pi * dice.uniform("arm start")[:, None]
-    turn_NK = start_N1 + phase_NK + handed_N1 * np.log(radius_NK) / np.tan(pitch_N1)
-    place_NK = radius_NK * scale_length_N1
-    offset_NK2 = np.stack(
-        [place_NK * np.cos(turn_NK), place_NK * np.sin(turn_NK) * q_N[:, None]], axis=2
-    )
-    sigma_NK = (0.07 + 0.11 * part.uniform("size").reshape(len(dice), CLUMPS)) * radius_N[:, None]
-    weight_NK = np.exp(0.5 * part.normal("weight")).reshape(len(dice), CLUMPS)
-    return offset_NK2, sigma_NK**2 * q_N[:, None], weight_NK / weight_NK.sum(axis=1, keepdims=True)
+    return np.asarray(np.interp(u_N, enclosed / enclosed[-1], t))
 
 
 def aperture_flux(mixtures: Mixtures, band: int, a_N: Floats, b_N: Floats) -> Floats:
-    """GAaP: the flux seen through a Gaussian aperture of dispersions ``a_N``, ``b_N`` (arcsec) along the major axis.
+    """GAaP: the flux seen through a Gaussian aperture.
 
-    The weight is 1 at the centre and acts on the pre-seeing light (Kuijken et al. 2015, appendix A), so a point
-    source gives its whole flux. Each Gaussian contributes flux / sqrt((1 + sa^2/A^2)(1 + sb^2/B^2)), times a Gaussian
-    in its offset.
+    Its weight is 1 at the centre and acts on the pre-seeing light (Kuijken et al. 2015, appendix
+    A), so a point source gives its whole flux. A Gaussian of dispersions s_a and s_b contributes
+    flux / sqrt((1 + s_a^2/A^2) (1 + s_b^2/B^2)), times a Gaussian in its offset.
+
+    Parameters
+    ----------
+    a_N, b_N
+        Dispersions (arcsec) of the aperture along the object's major and minor axis.
     """
-    a2, b2 = a_N[:, None] ** 2, b_N[:, None] ** 2
-    inside = mixtures.flux_BNG[band] / np.sqrt(
-        (1 + mixtures.major_NG / a2) * (1 + mixtures.minor_NG / b2)
-    )
-    wide_a, wide_b = mixtures.clump_variance_NK + a2, mixtures.clump_variance_NK + b2
-    offset = mixtures.offset_NK2
-    weight = np.exp(-0.5 * (offset[..., 0] ** 2 / wide_a + offset[..., 1] ** 2 / wide_b))
-    clumps = mixtures.clump_flux_BNK[band] * weight * np.sqrt(a2 * b2 / (wide_a * wide_b))
-    return np.asarray(inside.sum(axis=1) + clumps.sum(axis=1))
+    a2_N1 = a_N[:, None] ** 2
+    b2_N1 = b_N[:, None] ** 2
+    widening_NG = (1 + mixtures.major_NG / a2_N1) * (1 + mixtures.minor_NG / b2_N1)
+    body_NG = mixtures.flux_BNG[band] / np.sqrt(widening_NG)
+
+    wide_a_NK = mixtures.clump_variance_NK + a2_N1
+    wide_b_NK = mixtures.clump_variance_NK + b2_N1
+    along_NK, across_NK = mixtures.offset_NK2[..., 0], mixtures.offset_NK2[..., 1]
+    distance_NK = along_NK**2 / wide_a_NK + across_NK**2 / wide_b_NK
+    overlap_NK = np.sqrt(a2_N1 * b2_N1 / (wide_a_NK * wide_b_NK))
+    clumps_NK = mixtures.clump_flux_BNK[band] * np.exp(-0.5 * distance_NK) * overlap_NK
+    return np.asarray(body_NG.sum(axis=1) + clumps_NK.sum(axis=1))
 
 
 def intrinsic_size(mixtures: Mixtures, band: int) -> tuple[Floats, Floats]:
     """Rms major and minor axis (arcsec) before seeing, wings suppressed as by an isophote.
 
-    Each Gaussian counts with the part of it that a round window twice as wide as the mean dispersion lets through.
+    Each Gaussian counts with the part of it that passes a round window. The window is twice as
+    wide as the mean dispersion.
     """
     flux_NG = mixtures.flux_BNG[band]
     total_N1 = np.maximum(flux_NG.sum(axis=1, keepdims=True), 1e-30)
     core_N1 = (flux_NG * np.sqrt(mixtures.major_NG)).sum(axis=1, keepdims=True) / total_N1
-    window = np.maximum((2.0 * core_N1) ** 2, 1e-6)
-    seen_a = mixtures.major_NG / (1 + mixtures.major_NG / window)
-    seen_b = mixtures.minor_NG / (1 + mixtures.minor_NG / window)
-    weight = flux_NG / np.sqrt((1 + mixtures.major_NG / window) * (1 + mixtures.minor_NG / window))
-    norm_N = np.maximum(weight.sum(axis=1), 1e-30)
-    return np.sqrt((weight * seen_a).sum(axis=1) / norm_N), np.sqrt(
-        (weight * seen_b).sum(axis=1) / norm_N
-    )
+    window_N1 = np.maximum((2.0 * core_N1) ** 2, 1e-6)
+    widening_a_NG = 1 + mixtures.major_NG / window_N1
+    widening_b_NG = 1 + mixtures.minor_NG / window_N1
+    seen_a_NG = mixtures.major_NG / widening_a_NG
+    seen_b_NG = mixtures.minor_NG / widening_b_NG
+    weight_NG = flux_NG / np.sqrt(widening_a_NG * widening_b_NG)
+    norm_N = np.maximum(weight_NG.sum(axis=1), 1e-30)
+    variance_a_N = (weight_NG * seen_a_NG).sum(axis=1) / norm_N
+    variance_b_N = (weight_NG * seen_b_NG).sum(axis=1) / norm_N
+    return np.sqrt(variance_a_N), np.sqrt(variance_b_N)
