@@ -40,7 +40,7 @@ HALO_SHARE = 0.006
 """Share of the star's light in its halo."""
 SPIKE_MAGNITUDE = 15.5
 SPIKE_SHARE = 0.01
-"""Share of a star's light in its diffraction cross; stars fainter than `SPIKE_MAGNITUDE` show none."""
+"""Share of a star's light in its cross; stars fainter than `SPIKE_MAGNITUDE` show none."""
 EXPOSURES = 5
 CCD_PITCH = (4700, 2300)
 """Rows and columns from CCD to CCD. The gaps of `GAP` pixels are dithered by `DITHER`."""

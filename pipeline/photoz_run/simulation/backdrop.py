@@ -36,7 +36,10 @@ LOCUS = {
     "JH": [-0.30, -0.22, -0.13, -0.04, 0.03, 0.14, 0.20, 0.17, 0.15],
     "HK": [-0.45, -0.44, -0.43, -0.41, -0.39, -0.34, -0.28, -0.22, -0.18],
 }
-"""Stellar locus in AB colours along g-i, after Covey et al. (2007) with J H Ks moved from Vega to AB."""
+"""Stellar locus in AB colours along g-i.
+
+After Covey et al. (2007), with J H Ks moved from Vega to AB.
+"""
 LOCUS_SCATTER = 0.03
 
 
@@ -82,7 +85,10 @@ def colour_table() -> Floats:
 
 
 def draw_faint(dice: Dice, ra_N: Floats, dec_N: Floats) -> Backdrop:
-    """Faint galaxies: magnitude-dependent redshift and size, one of four spectra, one Gaussian each."""
+    """Faint galaxies: one Gaussian each, with one of four spectra.
+
+    Redshift and size depend on the magnitude.
+    """
     r_N = power_law_magnitude(dice.uniform("r"), FAINT_SLOPE, luminosity.LIMIT, FAINT_LIMIT)
     mean_z_N = 0.33 + 0.11 * (r_N - 20.5)
     z_N = np.clip(mean_z_N * np.exp(0.4 * dice.normal("z")), 0.03, 2.0)
@@ -111,7 +117,7 @@ def star_count_density() -> float:
 
 
 def draw_stars(dice: Dice, ra_N: Floats, dec_N: Floats) -> Backdrop:
-    """Stars along the colour locus: a turn-off population, and M dwarfs that gain with magnitude."""
+    """Stars along the colour locus: turn-off stars, and M dwarfs, whose share grows faintwards."""
     r_N = power_law_magnitude(dice.uniform("r"), STAR_SLOPE, *STAR_RANGE)
     dwarf_share_N = np.clip(0.25 + 0.06 * (r_N - 16), 0.1, 0.75)
     dwarf_N = dice.uniform("population") < dwarf_share_N

@@ -1,4 +1,4 @@
-"""Build ``data/spectra.npz``: the templates, filters and Sersic mixtures that the simulation needs at run time.
+"""Build ``data/spectra.npz``: the templates, filters and Sersic mixtures of the simulation.
 
 Run once, where ``kcorrect``, ``astro-sedpy`` and ``scipy`` are installed::
 

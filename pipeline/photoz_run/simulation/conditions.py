@@ -1,4 +1,4 @@
-"""What differs from tile to tile: seeing, depth, zero-points; and what the Milky Way does to the light."""
+"""What differs from tile to tile: seeing, depth, zero-points, extinction by the Milky Way."""
 
 from dataclasses import dataclass
 

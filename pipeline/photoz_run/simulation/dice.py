@@ -19,7 +19,7 @@ Floats = NDArray[np.float64]
 
 
 def scramble(key_N: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """The finaliser of splitmix64 (Steele, Lea & Flood 2014): a one-to-one map that looks random."""
+    """The finaliser of splitmix64 (Steele, Lea & Flood 2014): one-to-one, and looks random."""
     mixed = (key_N ^ (key_N >> np.uint64(30))) * MULTIPLIER_1
     mixed = (mixed ^ (mixed >> np.uint64(27))) * MULTIPLIER_2
     return np.asarray(mixed ^ (mixed >> np.uint64(31)))
@@ -69,7 +69,7 @@ class Dice:
         return np.searchsorted(cumulative / cumulative[-1], self.uniform(name))
 
     def many(self, name: str, count: int) -> "Dice":
-        """Dice of ``count`` parts of each object: N * count keys, those of an object side by side."""
+        """Dice of ``count`` parts of each object, N * count in all, those of an object in a row."""
         part_C = np.arange(1, count + 1, dtype=np.uint64)
         with np.errstate(over="ignore"):
             salt_C = _salt(name) + (part_C << np.uint64(33))

@@ -1,4 +1,4 @@
-"""The galaxies: type, redshift, structure and the spectra of bulge, smooth disc and star-forming clumps.
+"""The galaxies: type, redshift, structure, and spectra of bulge, smooth disc and young clumps.
 
 Numbers without a reference are knobs; docs/simulation.md says which were calibrated against what.
 """
@@ -275,7 +275,7 @@ def draw_dust(
 
 
 def residual_factor(dice: Dice) -> Floats:
-    """The smooth deviation of each galaxy's spectrum from the templates, as a factor of shape (N, L)."""
+    """Smooth deviation of each galaxy's spectrum from the templates: a factor of shape (N, L)."""
     basis_KL = spectra.smooth_basis(RESIDUAL_RMS, RESIDUAL_LENGTH)
     terms = dice.many("spectral residual", len(basis_KL))
     normal_NK = terms.normal("term").reshape(len(dice), len(basis_KL))

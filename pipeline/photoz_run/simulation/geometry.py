@@ -1,4 +1,4 @@
-"""Where the tiles lie: two blocks of a grid, one across RA 0 at declination -31, one at the equator.
+"""Where the tiles lie: two blocks of a grid, across RA 0 at declination -31 and at the equator.
 
 Each cell of the grid owns its objects. A tile's footprint is a little larger than its cell, so
 neighbouring tiles show the same objects in their overlap. Their catalogues are cut at the cell and
@@ -108,7 +108,10 @@ def cell_of_tile(index: int, settings: SimulationSettings) -> Cell:
 
 
 def cell_steps(settings: SimulationSettings, block: int) -> tuple[float, float]:
-    """Steps of the grid in RA and declination (deg); the RA step fits the row nearest the equator."""
+    """Steps of the grid in RA and declination (deg).
+
+    The step in RA is that of the row nearest the equator.
+    """
     owned = settings.size - 2 * margin_pixels(settings)
     step_dec = max(NAME_STEP, owned * PIXEL_SCALE / 3600)
     _, dec, _ = BLOCKS[block]
@@ -159,7 +162,7 @@ def band_shape(band: str, settings: SimulationSettings) -> tuple[int, int]:
 
 
 def band_header(band: str, cell: Cell, settings: SimulationSettings) -> fits.Header:
-    """The WCS keywords of a band's coadd: TAN, CD matrix, 0.2 arcsec pixels, its own reference pixel."""
+    """The WCS keywords of a band's coadd: TAN, a CD matrix, and a reference pixel of its own."""
     height, width = band_shape(band, settings)
     phase_y, phase_x = BAND_PHASE[band]
     centre = cell_rectangle(cell, settings)

@@ -61,7 +61,7 @@ def k_correction(spectrum_L: Floats, z: Floats) -> Floats:
 
 @lru_cache(maxsize=1)
 def density_table() -> Floats:
-    """Galaxies per square degree in each cell of type (blue, red), redshift and absolute magnitude."""
+    """Galaxies per square degree by type (blue, red), redshift and absolute magnitude."""
     templates = spectra.data().templates_TL
     typical = (
         0.5 * (templates[spectra.INTERMEDIATE] + templates[spectra.YOUNG]),

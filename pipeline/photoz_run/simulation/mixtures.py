@@ -1,4 +1,4 @@
-"""Everything that shines is a sum of Gaussians: Sersic profiles, the Moffat point spread, the pixel.
+"""Light is a sum of Gaussians throughout: Sersic profiles, the Moffat point spread, the pixel.
 
 Convolving Gaussians adds their covariances, so seeing and pixel cost nothing. The flux in a
 Gaussian aperture (GAaP) has a closed form.
@@ -49,14 +49,17 @@ class Mixtures:
 
 
 def sersic_weights(index_N: Floats) -> Floats:
-    """Flux shares of the Gaussians of Sersic profiles, (N, 14), linear between tabulated indices."""
+    """Flux shares of the Gaussians of Sersic profiles, shape (N, 14).
+
+    They are linear between the tabulated indices.
+    """
     data = spectra.data()
     rows = [np.interp(index_N, data.sersic_n, weight) for weight in data.sersic_weights.T]
     return np.stack(rows, axis=1)
 
 
 def galaxy_mixtures(galaxies: Galaxies) -> Mixtures:
-    """Galaxies: 28 concentric Gaussians, for bulge and disc share an angle, and clumps on the disc."""
+    """Bulge and disc share an angle, so together they are 28 concentric Gaussians; and clumps."""
     shape = galaxies.structure
     share_clumped_N = galaxies.clumps_NB[:, 1] / galaxies.flux_NB[:, 1]
     clumped_N1 = (share_clumped_N > CLUMP_MINIMUM)[:, None]

@@ -1,4 +1,4 @@
-"""What a catalogue would measure on the objects of a scene: GAaP magnitudes, total magnitudes, sizes."""
+"""What a catalogue measures on the objects of a scene: GAaP fluxes, total fluxes, sizes."""
 
 from dataclasses import dataclass, replace
 

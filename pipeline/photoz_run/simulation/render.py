@@ -24,7 +24,7 @@ ELEMENTS = 1 << 18
 
 @dataclass(frozen=True)
 class Blobs:
-    """Gaussians in pixels: the object they belong to (ascending), centre (one per object), covariance, flux."""
+    """Gaussians in pixels: owning object (ascending), centre of the object, covariance, flux."""
 
     owner_M: NDArray[np.intp]
     x_M: Floats
@@ -37,7 +37,8 @@ class Blobs:
     @property
     def area_M(self) -> Floats:
         """2 pi times the product of the dispersions: flux over peak."""
-        return np.asarray(2 * np.pi * np.sqrt(self.xx_M * self.yy_M - self.xy_M**2))
+        determinant_M = self.xx_M * self.yy_M - self.xy_M**2
+        return np.asarray(2 * np.pi * np.sqrt(determinant_M))
 
 
 def blobs(
@@ -49,21 +50,24 @@ def blobs(
     flux_NG: Floats,
     fwhm: float,
 ) -> Blobs:
-    """Concentric Gaussians (variances in arcsec^2) seen through seeing of ``fwhm`` arcsec and the pixel.
+    """Concentric Gaussians (variances in arcsec^2), seen through the seeing and the pixel.
 
-    ``angle_N`` is the position angle of the major axis, east of north; east is to the left.
+    ``fwhm`` is that of the seeing (arcsec). ``angle_N`` is the position angle of the major axis,
+    east of north; east is to the left.
     """
+    bright_NG = flux_NG > 0
     narrow_NG = minor_NG < (WIDE * fwhm) ** 2
     parts = []
     for chosen_NG, sigma_P, weight_P in (
-        (narrow_NG & (flux_NG > 0), PSF_SIGMA_FWHM, PSF_WEIGHT),
-        (~narrow_NG & (flux_NG > 0), np.array([PSF_RMS_FWHM]), np.array([1.0])),
+        (narrow_NG & bright_NG, PSF_SIGMA_FWHM, PSF_WEIGHT),
+        (~narrow_NG & bright_NG, np.array([PSF_RMS_FWHM]), np.array([1.0])),
     ):
         each, column = np.nonzero(chosen_NG)
         seeing_P = (sigma_P * fwhm) ** 2
         major = (major_NG[each, column][:, None] + seeing_P) / PIXEL_SCALE**2 + PIXEL_VARIANCE
         minor = (minor_NG[each, column][:, None] + seeing_P) / PIXEL_SCALE**2 + PIXEL_VARIANCE
-        sin, cos = np.sin(angle_N[each])[:, None], np.cos(angle_N[each])[:, None]
+        sin = np.sin(angle_N[each])[:, None]
+        cos = np.cos(angle_N[each])[:, None]
         owner_M = np.repeat(each, len(weight_P))
         parts.append(
             Blobs(
@@ -93,7 +97,8 @@ def mixture_blobs(
         mixtures.flux_BNG[band],
         fwhm,
     )
-    n, k = np.nonzero(mixtures.clump_flux_BNK[band])
+    flux_NK = mixtures.clump_flux_BNK[band]
+    n, k = np.nonzero(flux_NK)
     along, across = mixtures.offset_NK2[n, k].T / PIXEL_SCALE
     sin, cos = np.sin(mixtures.angle_N[n]), np.cos(mixtures.angle_N[n])
     variance = mixtures.clump_variance_NK[n, k][:, None]
@@ -103,7 +108,7 @@ def mixture_blobs(
         np.zeros(len(n)),
         variance,
         variance,
-        mixtures.clump_flux_BNK[band][n, k][:, None],
+        flux_NK[n, k][:, None],
         fwhm,
     )
     return body, clumps
@@ -112,8 +117,8 @@ def mixture_blobs(
 def add(image_HW: Image, shapes: Blobs, tolerance: float, faintest: float) -> None:
     """Add ``shapes`` to ``image_HW`` in place, centres in 0-based pixels.
 
-    Each Gaussian ends where it falls below ``faintest`` (flux per pixel), and further out if more than the share
-    ``tolerance`` of its object's flux would be lost.
+    Each Gaussian ends where it falls below ``faintest`` (flux per pixel). It ends further out if
+    more than the share ``tolerance`` of its object's flux would be lost.
     """
     if len(shapes.owner_M) == 0:
         return
@@ -122,10 +127,12 @@ def add(image_HW: Image, shapes: Blobs, tolerance: float, faintest: float) -> No
     with np.errstate(divide="ignore", invalid="ignore"):
         level_M = np.minimum(faintest, tolerance * total_M / area_M)
         reach_M = np.sqrt(np.maximum(2 * np.log(shapes.flux_M / area_M / level_M), 0.0))
-    half_M = np.ceil(reach_M * np.sqrt(np.maximum(shapes.xx_M, shapes.yy_M))).astype(np.intp)
+    widest_M = np.sqrt(np.maximum(shapes.xx_M, shapes.yy_M))
+    half_M = np.ceil(reach_M * widest_M).astype(np.intp)
     half_M = np.minimum(half_M, HALF_SIZES[-1])
     height, width = image_HW.shape
-    seen_M = (reach_M > 0) & (shapes.x_M > -half_M) & (shapes.x_M < width + half_M)
+    seen_M = reach_M > 0
+    seen_M &= (shapes.x_M > -half_M) & (shapes.x_M < width + half_M)
     seen_M &= (shapes.y_M > -half_M) & (shapes.y_M < height + half_M)
     size_M = np.searchsorted(HALF_SIZES, half_M)
     for size in np.unique(size_M[seen_M]):
@@ -141,36 +148,43 @@ def _add_boxes(image_HW: Image, shapes: Blobs, half: int) -> None:
         left_J = np.floor(part.x_M[first_J] + 0.5).astype(np.intp) - half
         bottom_J = np.floor(part.y_M[first_J] + 0.5).astype(np.intp) - half
         boxes_MHW = _gaussian_boxes(part, half)
-        sums_JHW = (
-            boxes_MHW
-            if len(first_J) == len(boxes_MHW)
-            else np.add.reduceat(boxes_MHW, first_J, axis=0)
-        )
+        alone = len(first_J) == len(boxes_MHW)
+        sums_JHW = boxes_MHW if alone else np.add.reduceat(boxes_MHW, first_J, axis=0)
         for box_HW, x0, y0 in zip(sums_JHW, left_J.tolist(), bottom_J.tolist(), strict=True):
             paste(image_HW, box_HW, x0, y0)
 
 
 def _gaussian_boxes(part: Blobs, half: int) -> Image:
-    determinant = part.xx_M * part.yy_M - part.xy_M**2
-    axis = np.arange(-half, half + 1)
-    dx = (axis + (np.floor(part.x_M + 0.5) - part.x_M)[:, None]).astype(np.float32)
-    dy = (axis + (np.floor(part.y_M + 0.5) - part.y_M)[:, None]).astype(np.float32)
-    log_peak = np.log(part.flux_M / part.area_M)
-    along_x = (log_peak[:, None] - 0.5 * (part.yy_M / determinant)[:, None] * dx**2).astype(
-        np.float32
-    )
-    along_y = (-0.5 * (part.xx_M / determinant)[:, None] * dy**2).astype(np.float32)
-    mixed = ((part.xy_M / determinant)[:, None] * dx).astype(np.float32)
-    boxes: Image = dy[:, :, None] * mixed[:, None, :]
-    boxes += along_x[:, None, :]
-    boxes += along_y[:, :, None]
-    return np.exp(boxes, out=boxes)
+    """Each Gaussian on a box of pixels: the exponential of its logarithm, summed term by term."""
+    determinant_M = part.xx_M * part.yy_M - part.xy_M**2
+    inverse_xx_M1 = (part.yy_M / determinant_M)[:, None]
+    inverse_yy_M1 = (part.xx_M / determinant_M)[:, None]
+    inverse_xy_M1 = (part.xy_M / determinant_M)[:, None]
+    log_peak_M1 = np.log(part.flux_M / part.area_M)[:, None]
+
+    axis_S = np.arange(-half, half + 1)
+    x_shift_M1 = (np.floor(part.x_M + 0.5) - part.x_M)[:, None]
+    y_shift_M1 = (np.floor(part.y_M + 0.5) - part.y_M)[:, None]
+    dx_MW = (axis_S + x_shift_M1).astype(np.float32)
+    dy_MH = (axis_S + y_shift_M1).astype(np.float32)
+
+    along_x_MW = (log_peak_M1 - 0.5 * inverse_xx_M1 * dx_MW**2).astype(np.float32)
+    along_y_MH = (-0.5 * inverse_yy_M1 * dy_MH**2).astype(np.float32)
+    mixed_MW = (inverse_xy_M1 * dx_MW).astype(np.float32)
+    boxes_MHW: Image = dy_MH[:, :, None] * mixed_MW[:, None, :]
+    boxes_MHW += along_x_MW[:, None, :]
+    boxes_MHW += along_y_MH[:, :, None]
+    return np.exp(boxes_MHW, out=boxes_MHW)
 
 
 def paste(image_HW: Image, box_HW: Image, x0: int, y0: int) -> None:
-    """Add a box to the image with its first pixel at column ``x0``, row ``y0``; what lies outside is lost."""
+    """Add a box to the image, its first pixel at column ``x0``, row ``y0``.
+
+    What lies outside the image is lost.
+    """
     height, width = image_HW.shape
-    bottom, top = max(y0, 0), min(y0 + box_HW.shape[0], height)
-    left, right = max(x0, 0), min(x0 + box_HW.shape[1], width)
+    box_height, box_width = box_HW.shape
+    bottom, top = max(y0, 0), min(y0 + box_height, height)
+    left, right = max(x0, 0), min(x0 + box_width, width)
     if bottom < top and left < right:
         image_HW[bottom:top, left:right] += box_HW[bottom - y0 : top - y0, left - x0 : right - x0]

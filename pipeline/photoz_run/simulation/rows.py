@@ -1,4 +1,4 @@
-"""Records whose fields are arrays over the same objects: take some of the objects, or put records end to end."""
+"""Records whose fields are arrays over the same objects: take some objects, or join records."""
 
 from collections.abc import Sequence
 from dataclasses import fields
@@ -13,19 +13,24 @@ Chosen = NDArray[np.bool_] | NDArray[np.intp] | slice
 
 
 def take(record: Record, chosen: Chosen) -> Record:
-    """The chosen objects of a record; fields that are records themselves are taken from likewise."""
-
-    def of(value: Any) -> Any:
-        return value[chosen] if isinstance(value, np.ndarray) else take(value, chosen)
-
-    return type(record)(*(of(getattr(record, f.name)) for f in fields(record)))  # type: ignore[arg-type]
+    """The chosen objects of a record; so too in fields that are records themselves."""
+    parts = []
+    for name in _names(record):
+        value = getattr(record, name)
+        parts.append(value[chosen] if isinstance(value, np.ndarray) else take(value, chosen))
+    return type(record)(*parts)
 
 
 def join(records: Sequence[Record]) -> Record:
     """The objects of several records of one kind, in order."""
+    parts: list[Any] = []
+    for name in _names(records[0]):
+        values = [getattr(record, name) for record in records]
+        is_array = isinstance(values[0], np.ndarray)
+        parts.append(np.concatenate(values) if is_array else join(values))
+    return type(records[0])(*parts)
 
-    def of(values: list[Any]) -> Any:
-        return np.concatenate(values) if isinstance(values[0], np.ndarray) else join(values)
 
-    names = [f.name for f in fields(records[0])]  # type: ignore[arg-type]
-    return type(records[0])(*(of([getattr(record, name) for record in records]) for name in names))
+def _names(record: Any) -> list[str]:
+    """The names of a record's fields."""
+    return [field.name for field in fields(record)]

@@ -30,25 +30,27 @@ class Scene:
 
 def make_scene(settings: SimulationSettings, cell: Cell) -> Scene:
     """Draw the objects of the cell and of its neighbours that the tile's coadds can see."""
-    bright = galaxies.draw_galaxies(
-        *_population(
-            settings, cell, "galaxies", settings.density * float(luminosity.density_table().sum())
-        )
-    )
+    density = settings.density * float(luminosity.density_table().sum())
+    bright = galaxies.draw_galaxies(*_population(settings, cell, "galaxies", density))
     faint = backdrop.draw_faint(*_population(settings, cell, "faint", backdrop.FAINT_DENSITY))
-    stars = backdrop.draw_stars(
-        *_population(settings, cell, "stars", backdrop.star_count_density())
-    )
+    star_density = backdrop.star_count_density()
+    stars = backdrop.draw_stars(*_population(settings, cell, "stars", star_density))
     around = join([faint, stars])
     return Scene(
-        bright, around, mixtures.galaxy_mixtures(bright), mixtures.backdrop_mixtures(around)
+        galaxies=bright,
+        backdrop=around,
+        galaxy_light=mixtures.galaxy_mixtures(bright),
+        backdrop_light=mixtures.backdrop_mixtures(around),
     )
 
 
 def _population(
     settings: SimulationSettings, cell: Cell, kind: str, density: float
 ) -> tuple[Dice, Floats, Floats]:
-    """Keys and places of one kind of object (``density`` per square degree) within reach of the tile."""
+    """Keys and places of one kind of object within reach of the tile.
+
+    ``density`` counts objects per square degree.
+    """
     near = _near(settings, cell, REACH[kind])
     parts = [_of_cell(settings, other, kind, density, near) for other in cell.neighbours()]
     key, ra, dec = (np.concatenate(columns) for columns in zip(*parts, strict=True))
@@ -64,7 +66,8 @@ def _of_cell(
 ) -> tuple[NDArray[np.uint64], Floats, Floats]:
     area = geometry.cell_rectangle(cell, settings)
     words = [settings.seed, 2 + list(REACH).index(kind), *cell.words]
-    number = int(np.random.default_rng(np.random.SeedSequence(words)).poisson(density * area.area))
+    rng = np.random.default_rng(np.random.SeedSequence(words))
+    number = int(rng.poisson(density * area.area))
     dice = Dice(keys(words, number))
     ra_N, dec_N = area.place(dice.uniform("ra"), dice.uniform("dec"))
     chosen = near(ra_N, dec_N)
@@ -74,11 +77,14 @@ def _of_cell(
 def _near(
     settings: SimulationSettings, cell: Cell, reach: int
 ) -> Callable[[Floats, Floats], NDArray[np.bool_]]:
+    """A test that tells which points lie within ``reach`` pixels of the tile's r coadd."""
     header = geometry.band_header("r", cell, settings)
     height, width = geometry.band_shape("r", settings)
 
     def near(ra_N: Floats, dec_N: Floats) -> NDArray[np.bool_]:
-        x, y = geometry.pixels(header, ra_N, dec_N)
-        return np.asarray((x > -reach) & (x < width + reach) & (y > -reach) & (y < height + reach))
+        x_N, y_N = geometry.pixels(header, ra_N, dec_N)
+        in_columns_N = (x_N > -reach) & (x_N < width + reach)
+        in_rows_N = (y_N > -reach) & (y_N < height + reach)
+        return np.asarray(in_columns_N & in_rows_N)
 
     return near

@@ -12,14 +12,15 @@ SMALLEST = 200
 
 @dataclass(frozen=True, kw_only=True)
 class SimulationSettings:
-    """Everything that decides the bytes of a simulated survey, apart from the number of tiles.
-
-    ``size`` is the side of a coadd in pixels, ``density`` multiplies the number of galaxies with r < 20.5 (1 is the
-    real sky); faint galaxies and stars keep their real density.
-    """
+    """Everything that decides the bytes of a simulated survey, apart from the number of tiles."""
 
     size: int = 2500
+    """Side of a coadd in pixels."""
     density: float = 20.0
+    """Number of galaxies with r < 20.5 relative to the real sky.
+
+    Faint galaxies and stars keep their real density.
+    """
     data_release: str = "DR5.0"
     seed: int = 1
 
@@ -41,5 +42,5 @@ class SimulationSettings:
 
     @property
     def facts(self) -> DataRelease:
-        """Bands, column suffixes and MASK bits of the release."""
+        """Bands, column suffixes and MASK bits of the data release."""
         return find_data_release(self.data_release)

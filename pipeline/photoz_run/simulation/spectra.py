@@ -1,4 +1,4 @@
-"""Spectra as sums of templates on one logarithmic wavelength grid, and their AB magnitudes at any redshift."""
+"""Spectra as sums of templates on one logarithmic wavelength grid, and their band fluxes."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -17,7 +17,7 @@ BANDS = ("u", "g", "r", "i", "Z", "Y", "J", "H", "Ks")
 
 @dataclass(frozen=True)
 class SpectralData:
-    """The data file: templates (T, L), AB filter weights (B, L) on ``ln_wave_L``, Sersic mixtures."""
+    """The data file: templates, AB filter weights, and the Gaussian mixtures of Sersic profiles."""
 
     ln_wave_L: Floats
     templates_TL: Floats
@@ -36,8 +36,9 @@ class SpectralData:
 def data() -> SpectralData:
     """Load the data file once.
 
-    The filter weights turn f_lambda into a flux relative to AB zero up to one constant:
-    photon weighting, sum(f_lambda lambda^2 T) / sum(T) on a logarithmic grid (Fukugita et al. 1996, eq. 7).
+    The filter weights turn f_lambda into a flux relative to AB zero, up to one constant. They are
+    photon weights, sum(f_lambda lambda^2 T) / sum(T) on a logarithmic grid (Fukugita et al. 1996,
+    eq. 7).
     """
     with (
         (files("photoz_run.simulation") / "data" / "spectra.npz").open("rb") as stream,
@@ -45,7 +46,8 @@ def data() -> SpectralData:
     ):
         ln_wave = arrays["ln_wave"]
         filters = arrays["filters_BL"].astype(np.float64)
-        weights = filters * np.exp(2 * (ln_wave - ln_wave[0])) / filters.sum(axis=1, keepdims=True)
+        lambda_squared = np.exp(2 * (ln_wave - ln_wave[0]))
+        weights = filters * lambda_squared / filters.sum(axis=1, keepdims=True)
         return SpectralData(
             ln_wave,
             arrays["templates_TL"].astype(np.float64),
@@ -57,10 +59,11 @@ def data() -> SpectralData:
 
 
 def band_flux(spectrum_NL: Floats, z_N: Floats, band: int) -> Floats:
-    """Flux in ``band`` (index into `BANDS`) of rest-frame spectra f_lambda seen at redshifts ``z_N``.
+    """Flux in ``band`` (index into `BANDS`) of rest-frame spectra f_lambda at redshifts ``z_N``.
 
-    Includes the 1/(1+z) of the band width, not the distance; arbitrary common unit, the same for all bands.
-    The spectrum is shifted by ln(1+z) with linear interpolation between grid points.
+    It includes the factor 1 / (1 + z) of the band width, but not the distance. The unit is
+    arbitrary and the same in all bands. The spectrum is shifted by ln(1 + z), with linear
+    interpolation between grid points.
     """
     weights_L = data().weights_BL[band]
     inside = np.flatnonzero(weights_L)
@@ -76,35 +79,46 @@ def band_flux(spectrum_NL: Floats, z_N: Floats, band: int) -> Floats:
 
 def all_band_fluxes(spectrum_NL: Floats, z_N: Floats) -> Floats:
     """`band_flux` in all nine bands, shape (N, 9)."""
-    return np.stack([band_flux(spectrum_NL, z_N, band) for band in range(len(BANDS))], axis=1)
+    fluxes = [band_flux(spectrum_NL, z_N, band) for band in range(len(BANDS))]
+    return np.stack(fluxes, axis=1)
 
 
 def dust_transmission(a_v_N: Floats, slope_N: Floats) -> Floats:
-    """Fraction of light that passes a screen A(lambda) = A_V (lambda / 5500 A)^-slope, shape (N, L)."""
+    """Fraction of light that passes a screen of dust, shape (N, L).
+
+    The screen has the extinction A_V (lambda / 5500 A)^-slope.
+    """
     log_ratio_L = data().ln_wave_L - np.log(5500.0)
-    return np.asarray(
-        np.exp(-0.4 * np.log(10) * a_v_N[:, None] * np.exp(-slope_N[:, None] * log_ratio_L))
-    )
+    curve_NL = np.exp(-slope_N[:, None] * log_ratio_L)
+    return np.asarray(np.exp(-0.4 * np.log(10) * a_v_N[:, None] * curve_NL))
 
 
 def tilt(slope_N: Floats) -> Floats:
-    """Factor that makes spectra redder by ``slope_N`` mag per unit of ln wavelength, 1 at 5500 A, shape (N, L)."""
-    return np.asarray(
-        np.exp(0.4 * np.log(10) * slope_N[:, None] * (data().ln_wave_L - np.log(5500.0)))
-    )
+    """Factor that makes spectra redder by ``slope_N`` mag per unit of ln wavelength.
+
+    Its shape is (N, L); it is 1 at 5500 A.
+    """
+    log_ratio_L = data().ln_wave_L - np.log(5500.0)
+    return np.asarray(np.exp(0.4 * np.log(10) * slope_N[:, None] * log_ratio_L))
 
 
 @lru_cache(maxsize=2)
 def smooth_basis(rms: float, length: float) -> Floats:
-    """Basis (K, L) of a Gaussian process in ln wavelength: unit normal coefficients give curves of the stated rms.
+    """Basis (K, L) of a Gaussian process in ln wavelength.
 
-    Squared-exponential covariance; the strongest eigenvectors on coarse nodes, brought to the fine grid by the
+    Unit normal coefficients give curves of the stated rms. The covariance is a squared
+    exponential. Its strongest eigenvectors on coarse nodes are brought to the fine grid by the
     process's own (kriging) interpolation.
     """
-    fine = data().ln_wave_L
-    nodes = np.arange(fine[0], fine[-1] + length, length / 2)
-    covariance = rms**2 * np.exp(-0.5 * ((nodes[:, None] - nodes[None, :]) / length) ** 2)
-    values, vectors = np.linalg.eigh(covariance)
-    keep = values > 1e-3 * values.max()
-    cross = rms**2 * np.exp(-0.5 * ((fine[:, None] - nodes[None, :]) / length) ** 2)
-    return np.asarray((cross @ (vectors[:, keep] / np.sqrt(values[keep]))).T)
+    fine_L = data().ln_wave_L
+    node_M = np.arange(fine_L[0], fine_L[-1] + length, length / 2)
+
+    def covariance(x: Floats) -> Floats:
+        distance = (x[:, None] - node_M[None, :]) / length
+        return np.asarray(rms**2 * np.exp(-0.5 * distance**2))
+
+    value_M, vector_MM = np.linalg.eigh(covariance(node_M))
+    strong_M = value_M > 1e-3 * value_M.max()
+    scaled_MK = vector_MM[:, strong_M] / np.sqrt(value_M[strong_M])
+    basis_LK = covariance(fine_L) @ scaled_MK
+    return np.asarray(basis_LK.T)

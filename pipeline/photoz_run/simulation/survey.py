@@ -1,8 +1,7 @@
-"""A whole simulated survey: tiles side by side in processes, then the tables that belong to all of them."""
+"""A whole simulated survey: tiles side by side in processes, then the tables of all of them."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -27,9 +26,9 @@ def simulate_survey(
     jobs: int = 1,
     report: Callable[[SimulatedTile], None] = lambda tile: None,
 ) -> None:
-    """Write ``tiles`` tiles, ``truth.parquet`` and ``specz.fits`` into ``folder``; ``report`` is called as tiles end.
+    """Write ``tiles`` tiles, ``truth.parquet`` and ``specz.fits`` into ``folder``.
 
-    The bytes do not depend on ``jobs``.
+    ``report`` is called for each finished tile. The bytes do not depend on ``jobs``.
 
     Raises
     ------
@@ -37,15 +36,15 @@ def simulate_survey(
         If ``folder`` cannot be made or is not empty, or the tiles do not fit on the sky.
     """
     check(settings, tiles, folder, jobs)
-    made: dict[int, SimulatedTile] = {}
+    by_index: dict[int, SimulatedTile] = {}
     for index, tile in _simulate(settings, tiles, folder, jobs):
-        made[index] = tile
+        by_index[index] = tile
         report(tile)
-    ordered = [made[index] for index in range(tiles)]
-    pq.write_table(pa.concat_tables([tile.truth for tile in ordered]), folder / TRUTH_FILE)
-    write_table(
-        pa.concat_tables([tile.spectroscopy for tile in ordered]), folder / SPECTROSCOPY_FILE
-    )
+    ordered = [by_index[index] for index in range(tiles)]
+    truth = pa.concat_tables([tile.truth for tile in ordered])
+    pq.write_table(truth, folder / TRUTH_FILE)
+    spectroscopy = pa.concat_tables([tile.spectroscopy for tile in ordered])
+    write_table(spectroscopy, folder / SPECTROSCOPY_FILE)
 
 
 def check(settings: SimulationSettings, tiles: int, folder: Path, jobs: int) -> None:
@@ -54,11 +53,9 @@ def check(settings: SimulationSettings, tiles: int, folder: Path, jobs: int) -> 
         raise ConfigError(f"{tiles} tiles cannot be simulated; ask for at least 1")
     if jobs < 1:
         raise ConfigError(f"{jobs} jobs cannot work; ask for at least 1")
-    names = [
-        geometry.name_of_cell(geometry.cell_of_tile(index, settings), settings)
-        for index in range(tiles)
-    ]
-    if len(set(names)) < tiles:
+    cells = [geometry.cell_of_tile(index, settings) for index in range(tiles)]
+    names = {geometry.name_of_cell(cell, settings) for cell in cells}
+    if len(names) < tiles:
         raise ConfigError(f"{tiles} tiles of {settings.size} pixels share names; ask for fewer")
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -76,27 +73,29 @@ def check(settings: SimulationSettings, tiles: int, folder: Path, jobs: int) -> 
 def _simulate(
     settings: SimulationSettings, tiles: int, folder: Path, jobs: int
 ) -> Iterator[tuple[int, SimulatedTile]]:
-    one = partial(simulate_tile, settings, folder=folder)
+    """Number and outcome of each tile, in the order in which they end."""
     if jobs == 1:
-        yield from ((index, one(index)) for index in range(tiles))
+        for index in range(tiles):
+            yield index, simulate_tile(settings, index, folder)
         return
     with ProcessPoolExecutor(min(jobs, tiles), mp_context=get_context("spawn")) as pool:
-        waiting = {pool.submit(one, index): index for index in range(tiles)}
+        waiting = {}
+        for index in range(tiles):
+            waiting[pool.submit(simulate_tile, settings, index, folder)] = index
         for future in as_completed(waiting):
             yield waiting[future], future.result()
 
 
 def write_table(table: pa.Table, path: Path) -> None:
     """Write a table as a FITS binary table."""
-    columns = {name: table[name].to_numpy() for name in table.column_names}
-    ascii_columns = {
-        name: v.astype("S") if v.dtype.kind in "OU" else v for name, v in columns.items()
-    }
-    dtype = [
-        (name, v.dtype.newbyteorder(">") if v.dtype.kind != "S" else v.dtype)
-        for name, v in ascii_columns.items()
-    ]
+    columns, dtype = {}, []
+    for name in table.column_names:
+        values = table[name].to_numpy()
+        if values.dtype.kind in "OU":
+            values = values.astype("S")
+        columns[name] = values
+        dtype.append((name, values.dtype.newbyteorder(">")))
     rows = np.zeros(len(table), dtype=dtype)
-    for name, values in ascii_columns.items():
+    for name, values in columns.items():
         rows[name] = values
     fits.HDUList([fits.PrimaryHDU(), fits.BinTableHDU(rows, name="SPECZ")]).writeto(path)

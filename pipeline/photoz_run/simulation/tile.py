@@ -51,26 +51,24 @@ def simulate_tile(
     name = geometry.name_of_cell(cell, settings)
     seen = conditions.observe(settings, cell)
     scene = make_scene(settings, cell)
-    sources = photometry.measure(
-        scene, seen, tuple(catalogue.epoch_suffixes(settings.facts).values())
-    )
-    sources = take(
-        sources, geometry.catalogue_rectangle(cell, settings).contains(sources.ra_N, sources.dec_N)
-    )
+    epochs = tuple(catalogue.epoch_suffixes(settings.facts).values())
+    sources = photometry.measure(scene, seen, epochs)
+    area = geometry.catalogue_rectangle(cell, settings)
+    sources = take(sources, area.contains(sources.ra_N, sources.dec_N))
     sources = take(sources, np.lexsort((sources.ra_N, sources.dec_N)))
     columns = catalogue.catalogue_columns(settings, cell, scene, sources, seen)
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / catalogue_name(settings.data_release, name, settings.facts.band_list)
     catalogue.catalogue_hdus(settings, columns, seen).writeto(target, overwrite=True)
     for band in settings.facts.image_bands if products else ():
-        made = images.make_band(settings, cell, band, scene, seen[band])
+        band_images = images.make_band(settings, cell, band, scene, seen[band])
         for product in products:
             path = folder / image_name(settings.data_release, name, band, product)
-            write_image(
-                path, image_header(settings, cell, band, seen[band], product), made.strips(product)
-            )
+            header = image_header(settings, cell, band, seen[band], product)
+            write_image(path, header, band_images.strips(product))
     table = truth.truth_table(name, scene, sources, columns)
-    return SimulatedTile(name, table, truth.spectroscopy_table(sources, columns, table, seen["r"]))
+    spectroscopy = truth.spectroscopy_table(sources, columns, table, seen["r"])
+    return SimulatedTile(name, table, spectroscopy)
 
 
 def image_header(
@@ -79,7 +77,9 @@ def image_header(
     """Header of an image: WCS, and for coadds the calibration."""
     height, width = geometry.band_shape(band, settings)
     header = fits.Header()
-    header["SIMPLE"], header["BITPIX"], header["NAXIS"] = True, 8 if product == "msk" else -32, 2
+    header["SIMPLE"] = True
+    header["BITPIX"] = 8 if product == "msk" else -32
+    header["NAXIS"] = 2
     header["NAXIS1"], header["NAXIS2"] = width, height
     header.extend(geometry.band_header(band, cell, settings))
     header["OBJECT"] = geometry.name_of_cell(cell, settings)

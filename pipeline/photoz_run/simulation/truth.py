@@ -1,4 +1,4 @@
-"""What is true of the sources of a catalogue, and what a spectroscopic survey would know of them."""
+"""What is true of the sources of a catalogue, and what a spectroscopic survey measures of them."""
 
 import numpy as np
 import pyarrow as pa
@@ -20,7 +20,10 @@ STAR_TARGETS = 0.02
 
 
 def truth_table(tile: str, scene: Scene, sources: Measured, columns: Columns) -> pa.Table:
-    """One row per catalogue source: kind, redshift, structure, fluxes outside the Milky Way (maggies)."""
+    """One row per catalogue source: kind, redshift, structure, fluxes.
+
+    Fluxes are in maggies outside the Milky Way.
+    """
     bright_N = sources.kind_N == GALAXY
     row_N = sources.row_N
     galaxy, around = scene.galaxies, scene.backdrop
@@ -62,16 +65,19 @@ def truth_table(tile: str, scene: Scene, sources: Measured, columns: Columns) ->
 def spectroscopy_table(
     sources: Measured, columns: Columns, truth: pa.Table, seen: Observation
 ) -> pa.Table:
-    """A survey in GAMA's columns: r < 19.8, nearly complete, a few wrong redshifts of low quality, a few stars."""
+    """A survey in GAMA's columns: r < 19.8, nearly complete.
+
+    A few redshifts are of low quality and wrong, and a few targets are stars.
+    """
     dice = sources.dice
     r_N = columns["MAG_AUTO"] + seen.dmag - EXTINCTION_PER_EBV["r"] * sources.ebv_N
     star_N = sources.kind_N == STAR
-    chance_N = np.where(star_N, STAR_TARGETS, 0.985 - 0.06 * np.clip((r_N - 19.3) / 0.5, 0, 1))
-    target_N = (r_N < SPECTROSCOPIC_LIMIT) & (r_N > 12) & (dice.uniform("target") < chance_N)
+    completeness_N = 0.985 - 0.06 * np.clip((r_N - 19.3) / 0.5, 0, 1)
+    chance_N = np.where(star_N, STAR_TARGETS, completeness_N)
+    bright_N = (r_N < SPECTROSCOPIC_LIMIT) & (r_N > 12)
+    target_N = bright_N & (dice.uniform("target") < chance_N)
     quality_N = dice.uniform("quality")
-    nq_N = np.where(
-        quality_N < 0.90, 4, np.where(quality_N < 0.97, 3, np.where(quality_N < 0.99, 2, 1))
-    )
+    nq_N = np.select([quality_N < 0.90, quality_N < 0.97, quality_N < 0.99], [4, 3, 2], 1)
     wrong_chance_N = np.choose(nq_N - 1, [0.9, 0.4, 0.01, 0.001])
     wrong_N = dice.uniform("wrong redshift") < wrong_chance_N
     z_N = truth["z"].to_numpy()
