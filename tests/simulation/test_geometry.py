@@ -99,7 +99,7 @@ def test_area_agrees_with_the_sphere():
         ({"density": 0}, "density 0"),
         ({"density": 1000}, "density 1000"),
         ({"seed": -1}, "seed -1"),
-        ({"release": "DR6"}, "DR6"),
+        ({"data_release": "DR6"}, "DR6"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(choices, message):

@@ -15,7 +15,7 @@ from photoz_run.simulation.settings import SimulationSettings
 from photoz_run.simulation.survey import simulate_survey
 from support.simulation import write_tile
 
-SMALL = {"size": 300, "density": 40.0, "release": "DR4.0", "seed": 5}
+SMALL = {"size": 300, "density": 40.0, "data_release": "DR4.0", "seed": 5}
 
 
 def digests(folder):
