@@ -1,33 +1,44 @@
 """Selecting sources with an expression such as ``bright and MAG_AUTO_CALIB < 19.5``.
 
-Expressions are Python syntax over columns: comparisons, ``and or not``, ``& | ~``, arithmetic, numbers, strings, and
-the functions ``abs``, ``isfinite`` and ``log10``. They are interpreted, never executed as code.
+Expressions are Python syntax over columns: comparisons, ``and or not``, ``& | ~``, arithmetic,
+numbers, strings, and the functions ``abs``, ``isfinite`` and ``log10``. They are interpreted, never
+executed as code, and bounded in length, depth and numbers.
+
+A value is true, false, or missing, as in SQL: what is compared with a missing value is missing, so
+is its denial, and a row is selected where the whole is true. ``isfinite`` alone tells of a missing
+value that it is not there.
 """
 
 import ast
 import operator
 from collections.abc import Callable, Mapping
-from typing import Any
+from dataclasses import dataclass
+from functools import reduce
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from photoz_run.errors import ConfigError
 
-_OPERATORS: dict[type[ast.AST], Callable[..., Any]] = {
+Columns: TypeAlias = Mapping[str, NDArray[Any]]
+"""Columns by name; NaN, and in a masked array what is masked, is missing."""
+
+LENGTH, DEPTH = 4000, 60
+"""Bounds: characters of an expression, and operations within each other."""
+
+_ARITHMETIC: dict[type[ast.AST], Callable[..., Any]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
     ast.Mult: operator.mul,
     ast.Div: operator.truediv,
     ast.Pow: operator.pow,
+}
+_BITS: dict[type[ast.AST], Callable[..., Any]] = {
     ast.BitAnd: operator.and_,
     ast.BitOr: operator.or_,
-    ast.And: np.logical_and,
-    ast.Or: np.logical_or,
-    ast.Not: np.logical_not,
-    ast.Invert: operator.invert,
-    ast.USub: operator.neg,
-    ast.UAdd: operator.pos,
+}
+_COMPARISONS: dict[type[ast.AST], Callable[..., Any]] = {
     ast.Lt: operator.lt,
     ast.LtE: operator.le,
     ast.Gt: operator.gt,
@@ -41,99 +52,225 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "log10": np.log10,
 }
 _UNDERSTOOD = (
-    *(
-        ast.Expression,
-        ast.Constant,
-        ast.Name,
-        ast.Load,
-        ast.UnaryOp,
-        ast.BinOp,
-        ast.BoolOp,
-        ast.Compare,
-        ast.Call,
-    ),
-    *_OPERATORS,
+    *(ast.Expression, ast.Constant, ast.Name, ast.Load, ast.UnaryOp, ast.BinOp, ast.BoolOp),
+    *(ast.Compare, ast.Call, ast.And, ast.Or, ast.Not, ast.Invert, ast.USub, ast.UAdd),
+    *_ARITHMETIC,
+    *_BITS,
+    *_COMPARISONS,
 )
 
 
+@dataclass(frozen=True)
+class _Term:
+    """Values of a part of an expression, one or one a row, and where they are missing."""
+
+    values: NDArray[Any]
+    missing: NDArray[np.bool_]
+
+    @property
+    def kind(self) -> str:
+        """``truth``, ``integer``, ``float`` or ``text``."""
+        kinds = {"b": "truth", "i": "integer", "u": "integer", "f": "float"}
+        return kinds.get(self.values.dtype.kind, "text")
+
+
 def names_in(expression: str) -> list[str]:
-    """The column names an expression uses, sorted; `ConfigError` if it is not a valid expression."""
+    """The columns an expression uses, sorted; `ConfigError` if it is no valid expression."""
     nodes = list(ast.walk(_parse(expression)))
-    return sorted(
-        {node.id for node in nodes if isinstance(node, ast.Name) and node.id not in _FUNCTIONS}
-    )
+    names = {node.id for node in nodes if isinstance(node, ast.Name)}
+    return sorted(names - set(_FUNCTIONS))
 
 
-def select(expression: str, columns: Mapping[str, NDArray[Any]], n: int) -> NDArray[np.bool_]:
-    """Which of ``n`` rows satisfy ``expression``; a comparison with NaN is false, except ``!=``.
+def select(expression: str, columns: Columns, n: int) -> NDArray[np.bool_]:
+    """Which of ``n`` rows satisfy ``expression``: those for which it is true, and not missing.
 
     Raises
     ------
     ConfigError
-        If the expression is not valid, uses an unknown name, or does not give true or false for each row.
+        If the expression is not valid, uses an unknown name, or is neither true nor false in a row.
     """
     tree = _parse(expression)
-    with np.errstate(invalid="ignore", divide="ignore"):
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         try:
             result = _evaluate(tree.body, columns)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, ArithmeticError) as error:
             raise ConfigError(f"expression {expression!r} cannot be evaluated: {error}") from error
-    mask = np.asarray(result)
-    if mask.dtype != bool or mask.shape not in ((), (n,)):
+    if result.kind != "truth" or result.values.shape not in ((), (n,)):
         raise ConfigError(f"expression {expression!r} does not give true or false for each source")
-    return np.broadcast_to(mask, (n,)).copy()
+    return np.broadcast_to(result.values & ~result.missing, (n,)).copy()
 
 
 def _parse(expression: str) -> ast.Expression:
+    if len(expression) > LENGTH:
+        raise ConfigError(f"expression of {len(expression):,} characters: at most {LENGTH:,}")
     try:
         tree = ast.parse(expression.strip(), mode="eval")
-    except SyntaxError as error:
-        raise ConfigError(f"expression {expression!r} is not valid: {error.msg}") from error
+    except (SyntaxError, ValueError) as error:
+        reason = getattr(error, "msg", str(error))
+        raise ConfigError(f"expression {expression!r} is not valid: {reason}") from error
+    except (RecursionError, MemoryError) as error:
+        raise ConfigError(f"expression {expression[:40]!r} ...: too deep") from error
+    if _depth(tree) > DEPTH:
+        raise ConfigError(f"expression {expression[:40]!r} ...: more than {DEPTH} levels deep")
     for node in ast.walk(tree):
-        function = isinstance(node, ast.Call) and (
-            not isinstance(node.func, ast.Name) or node.func.id not in _FUNCTIONS
-        )
-        if function or not isinstance(node, _UNDERSTOOD):
+        if not _is_understood(node):
             what = ast.unparse(node) or type(node).__name__.lower()
             raise ConfigError(f"expression {expression!r}: {what!r} is not understood")
     return tree
 
 
-def _evaluate(node: ast.AST, columns: Mapping[str, NDArray[Any]]) -> Any:
+def _is_understood(node: ast.AST) -> bool:
     match node:
-        case ast.Constant(value=bool() | int() | float() | str() as value):
-            return value
+        case ast.Call(func=ast.Name(id=name), args=[_], keywords=[]):
+            return name in _FUNCTIONS
+        case ast.Call():
+            return False
+        case ast.Constant(value=bool() | float() | str()):
+            return True
+        case ast.Constant(value=int() as value):
+            return abs(value) < 2**64
+        case ast.Constant():
+            return False
+    return isinstance(node, _UNDERSTOOD)
+
+
+def _depth(tree: ast.AST) -> int:
+    """The levels of a tree, counted without recursion."""
+    deepest, level = 0, [tree]
+    while level:
+        deepest += 1
+        level = [child for node in level for child in ast.iter_child_nodes(node)]
+    return deepest
+
+
+def _evaluate(node: ast.AST, columns: Columns) -> _Term:
+    match node:
+        case ast.Constant(value=value):
+            return _constant(value)
         case ast.Name(id=name):
             return _column(name, columns)
         case ast.UnaryOp(op=op, operand=operand):
-            return _OPERATORS[type(op)](_evaluate(operand, columns))
-        case ast.BinOp(left=left, op=op, right=right) if type(op) in _OPERATORS:
-            return _OPERATORS[type(op)](_evaluate(left, columns), _evaluate(right, columns))
+            return _unary(op, _evaluate(operand, columns))
+        case ast.BinOp(left=left, op=op, right=right):
+            first, second = _evaluate(left, columns), _evaluate(right, columns)
+            return _bits(op, first, second) if type(op) in _BITS else _compute(op, first, second)
         case ast.BoolOp(op=op, values=values):
-            return _reduce(_OPERATORS[type(op)], [_evaluate(value, columns) for value in values])
-        case ast.Compare(left=left, ops=ops, comparators=comparators) if all(
-            type(op) in _OPERATORS for op in ops
-        ):
+            join = _both if isinstance(op, ast.And) else _either
+            return reduce(join, (_evaluate(value, columns) for value in values))
+        case ast.Compare(left=left, ops=ops, comparators=comparators):
             terms = [_evaluate(term, columns) for term in (left, *comparators)]
-            pairs = [
-                _OPERATORS[type(op)](a, b) for op, a, b in zip(ops, terms, terms[1:], strict=False)
-            ]
-            return _reduce(np.logical_and, pairs)
-        case ast.Call(func=ast.Name(id=name), args=[argument], keywords=[]) if name in _FUNCTIONS:
-            return _FUNCTIONS[name](_evaluate(argument, columns))
-        case _:
-            raise ConfigError(f"expression: {ast.unparse(node)!r} is not understood")
+            pairs = zip(ops, terms, terms[1:], strict=False)
+            return reduce(_both, (_compare(op, first, second) for op, first, second in pairs))
+        case ast.Call(func=ast.Name(id=name), args=[argument]):
+            return _call(name, _evaluate(argument, columns))
+    raise ConfigError(f"expression: {ast.unparse(node)!r} is not understood")
 
 
-def _column(name: str, columns: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
-    try:
-        return columns[name]
-    except KeyError:
-        raise ConfigError(f"expression: the catalogue has no column {name!r}") from None
+def _constant(value: Any) -> _Term:
+    """A number or a text; whole numbers as Python's, so that they take the type of a column."""
+    return _Term(np.asarray(value), np.asarray(False))
 
 
-def _reduce(function: Callable[..., Any], terms: list[Any]) -> Any:
-    result = terms[0]
-    for term in terms[1:]:
-        result = function(result, term)
-    return result
+def _column(name: str, columns: Columns) -> _Term:
+    if name not in columns:
+        raise ConfigError(f"expression: the catalogue has no column {name!r}")
+    values = np.ma.getdata(columns[name])
+    if values.dtype.kind in "iu" and values.dtype.itemsize < 8:
+        # A number of an expression may be larger than a small column holds.
+        values = values.astype(np.int64)
+    return _Term(values, _undefined(values) | np.ma.getmaskarray(columns[name]))
+
+
+def _undefined(values: NDArray[Any]) -> NDArray[np.bool_]:
+    if values.dtype.kind == "f":
+        return np.asarray(np.isnan(values))
+    return np.asarray(values == "") if values.dtype.kind in "OU" else np.zeros(values.shape, bool)
+
+
+def _operands(first: _Term, second: _Term) -> tuple[Any, Any]:
+    """Values of both; a constant as a Python number, which leaves a column's type as it is."""
+    values = first.values, second.values
+    return (
+        values[0].item() if values[0].ndim == 0 else values[0],
+        values[1].item() if values[1].ndim == 0 else values[1],
+    )
+
+
+def _compute(op: ast.operator, first: _Term, second: _Term) -> _Term:
+    if "text" in (first.kind, second.kind):
+        raise TypeError("arithmetic with text")
+    base, other = _operands(first, second)
+    if isinstance(op, ast.Pow):
+        # As floats: whole numbers to a power need not end.
+        base = float(base) if isinstance(base, int) else base.astype(np.float64)
+    values = np.asarray(_ARITHMETIC[type(op)](base, other))
+    if values.dtype.kind not in "biuf":
+        raise ArithmeticError("a number beyond 64 bits")
+    return _Term(values, first.missing | second.missing | _undefined(values))
+
+
+def _compare(op: ast.cmpop, first: _Term, second: _Term) -> _Term:
+    if (first.kind == "text") != (second.kind == "text"):
+        raise TypeError("a text is compared with a number")
+    values = np.asarray(_COMPARISONS[type(op)](*_operands(first, second)), dtype=bool)
+    return _Term(values, first.missing | second.missing)
+
+
+def _bits(op: ast.operator, first: _Term, second: _Term) -> _Term:
+    if first.kind == second.kind == "truth":
+        return _both(first, second) if isinstance(op, ast.BitAnd) else _either(first, second)
+    whole = [_whole(term) for term in (first, second)]
+    values = np.asarray(_BITS[type(op)](*_operands(*whole)))
+    return _Term(values, first.missing | second.missing)
+
+
+def _whole(term: _Term) -> _Term:
+    """Integers for an operation on bits, also where nulls have made them floats."""
+    if term.kind == "integer":
+        return term
+    present = np.where(term.missing, 0, term.values) if term.kind == "float" else None
+    if present is None or not (present == np.floor(present)).all() or (abs(present) > 2**53).any():
+        raise TypeError("bits of what are no whole numbers")
+    return _Term(present.astype(np.int64), term.missing)
+
+
+def _unary(op: ast.unaryop, term: _Term) -> _Term:
+    if isinstance(op, ast.Not) or (isinstance(op, ast.Invert) and term.kind == "truth"):
+        return _Term(~_truth(term), term.missing)
+    if isinstance(op, ast.Invert) and term.kind == "float":
+        raise TypeError("bits of what are no whole numbers")
+    if isinstance(op, ast.Invert):
+        return _Term(np.asarray(~_whole(term).values), term.missing)
+    if term.kind not in ("integer", "float"):
+        raise TypeError(f"the negative of a {term.kind}")
+    return _Term(
+        np.asarray(-term.values if isinstance(op, ast.USub) else term.values), term.missing
+    )
+
+
+def _both(first: _Term, second: _Term) -> _Term:
+    """And: false if one is false, whatever the other is."""
+    a, b = _truth(first), _truth(second)
+    false = (~a & ~first.missing) | (~b & ~second.missing)
+    return _Term(np.asarray(a & b & ~false), ~false & (first.missing | second.missing))
+
+
+def _either(first: _Term, second: _Term) -> _Term:
+    """Or: true if one is true, whatever the other is."""
+    true = (_truth(first) & ~first.missing) | (_truth(second) & ~second.missing)
+    return _Term(np.asarray(true), ~true & (first.missing | second.missing))
+
+
+def _truth(term: _Term) -> NDArray[np.bool_]:
+    if term.kind == "text":
+        raise TypeError("a text is neither true nor false")
+    return np.asarray(term.values, dtype=bool)
+
+
+def _call(name: str, term: _Term) -> _Term:
+    if term.kind == "text":
+        raise TypeError(f"{name} of text")
+    values = np.asarray(_FUNCTIONS[name](term.values))
+    if name == "isfinite":
+        return _Term(values & ~term.missing, np.zeros(values.shape, bool))
+    return _Term(values, term.missing | _undefined(values))

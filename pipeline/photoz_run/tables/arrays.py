@@ -1,0 +1,78 @@
+"""Columns of a table as numpy arrays: numbers, texts, or any values with what is missing masked."""
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from photoz_run.tables.canonical import is_list, is_text
+from photoz_run.tables.refusals import wrong_content
+
+
+def floats(where: str, rows: pa.Table, name: str) -> NDArray[np.float64]:
+    """A column of numbers as float64, NaN where it is missing.
+
+    Raises
+    ------
+    BadDataError
+        If it holds anything else; the message gives one of the values.
+    """
+    values = rows[name]
+    if not is_number(values.type):
+        raise wrong_content(where, name, what_it_holds(values), "a number")
+    return np.asarray(values.cast(pa.float64(), safe=False).to_numpy(), np.float64)
+
+
+def texts(rows: pa.Table, name: str) -> NDArray[np.str_]:
+    """A column of IDs or names as texts, "" where it is missing; numbers as they are written."""
+    values = rows[name].cast(pa.large_string()).fill_null("")
+    return np.array(values.to_pylist(), dtype=np.str_)
+
+
+def masked(where: str, rows: pa.Table, name: str) -> "np.ma.MaskedArray[Any, Any]":
+    """A column in its own type, what is missing masked: 0, False, NaN or "" lies below.
+
+    Texts are an array of objects. Lists are refused: `BadDataError`.
+    """
+    values = rows[name]
+    kind = values.type
+    if is_list(kind):
+        raise wrong_content(where, name, what_it_holds(values), "one value a row")
+    missing = values.is_null().to_numpy()
+    if pa.types.is_null(kind):
+        return np.ma.MaskedArray(np.full(len(values), np.nan), missing)
+    filled = pc.fill_null(values, _below(kind)) if values.null_count else values
+    return np.ma.MaskedArray(filled.to_numpy(), missing if values.null_count else np.ma.nomask)
+
+
+def is_number(kind: pa.DataType) -> bool:
+    """Whether a type holds numbers; a column without any value may be one of numbers."""
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_null(kind))
+
+
+def what_it_holds(values: pa.ChunkedArray) -> str:
+    """A column in words, with its first value: text ('abc'), true or false, lists of 3."""
+    kind = values.type
+    if pa.types.is_fixed_size_list(kind):
+        return f"lists of {kind.list_size}"
+    if is_list(kind):
+        return "lists"
+    if pa.types.is_boolean(kind):
+        return "true or false"
+    if is_text(kind):
+        present = values.drop_null()
+        return f"text ({present[0].as_py()!r})" if len(present) else "text"
+    return str(kind)
+
+
+def _below(kind: pa.DataType) -> Any:
+    """What lies below the mask: a value that numpy holds without changing the type."""
+    if is_text(kind):
+        return ""
+    if pa.types.is_floating(kind):
+        return float("nan")
+    if pa.types.is_boolean(kind):
+        return False
+    return pa.scalar(0, pa.int64()).cast(kind) if pa.types.is_integer(kind) else None

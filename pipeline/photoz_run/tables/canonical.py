@@ -1,0 +1,85 @@
+"""One form of a value in Arrow, whatever a container calls it; what is missing is null.
+
+Numbers keep their type (integers stay integers), NaN is null. Text is ``large_string`` without
+trailing blanks, and blank text is null. Lists and times stay what they are.
+"""
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+TEXT = pa.large_string()
+BLANKS = " \t\r\n\0"
+
+
+def canonical(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    """The values of a column in their one form."""
+    kind = values.type
+    if pa.types.is_dictionary(kind):
+        return canonical(values.cast(kind.value_type))
+    if is_text(kind) or is_bytes(kind):
+        return text(values)
+    if pa.types.is_decimal(kind):
+        return values.cast(pa.float64())
+    if pa.types.is_float16(kind):
+        return canonical(values.cast(pa.float32()))
+    if pa.types.is_floating(kind):
+        return without_nan(values)
+    return values
+
+
+def canonical_type(kind: pa.DataType) -> pa.DataType:
+    """The type that `canonical` gives."""
+    return canonical(pa.chunked_array([], kind)).type
+
+
+def is_text(kind: pa.DataType) -> bool:
+    """Whether a type holds texts, categories of texts among them."""
+    if pa.types.is_dictionary(kind):
+        return is_text(kind.value_type)
+    tests = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
+    return any(test(kind) for test in tests)
+
+
+def is_bytes(kind: pa.DataType) -> bool:
+    """Whether a type holds bytes: texts as astropy writes them to Parquet."""
+    tests = (
+        pa.types.is_binary,
+        pa.types.is_large_binary,
+        pa.types.is_binary_view,
+        pa.types.is_fixed_size_binary,
+    )
+    return any(test(kind) for test in tests)
+
+
+def is_list(kind: pa.DataType) -> bool:
+    """Whether a row of this type is more than one value."""
+    return bool(pa.types.is_nested(kind))
+
+
+def text(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Texts or bytes as text without trailing blanks, null where nothing is left."""
+    if is_bytes(values.type):
+        values = _decoded(values.cast(pa.large_binary()))
+    trimmed = pc.ascii_rtrim(values.cast(TEXT), characters=BLANKS)
+    blank = pc.equal(pc.binary_length(trimmed), 0)
+    return pc.if_else(blank, None, trimmed) if pc.any(blank).as_py() else trimmed
+
+
+def without_nan(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Floats with null in the place of NaN."""
+    undefined = pc.is_nan(values)
+    return pc.if_else(undefined, None, values) if pc.any(undefined).as_py() else values
+
+
+def masked(values: pa.ChunkedArray, mask: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Values with null where a mask column, as astropy writes it beside them, is true."""
+    return pc.if_else(pc.fill_null(mask, True), None, values)
+
+
+def _decoded(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Bytes as UTF-8, or as Latin-1 where they are not UTF-8."""
+    try:
+        return values.cast(TEXT)
+    except pa.ArrowInvalid:
+        decoded = [None if b is None else b.decode("latin-1") for b in values.to_pylist()]
+        return pa.chunked_array([pa.array(decoded, TEXT)])

@@ -1,0 +1,115 @@
+"""Tables of a FITS file: binary and ASCII, plain or packed with gzip."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from photoz_run.errors import BadDataError
+from photoz_run.tables import fits_ascii, fits_columns
+from photoz_run.tables.fits_ascii import AsciiColumn
+from photoz_run.tables.fits_columns import FitsColumn
+from photoz_run.tables.fits_hdus import BLOCK, Hdu, read_hdus
+from photoz_run.tables.refusals import explained, wrong_content
+from photoz_run.tables.streams import is_gzip, open_bytes
+from photoz_run.tables.table import Table
+
+READ = 1 << 24
+"""Bytes of rows that are read at once."""
+
+
+def open_fits(path: Path) -> list[Table]:
+    """Every table of a FITS file.
+
+    Raises
+    ------
+    BadDataError
+        If it holds images only, or cannot be read.
+    """
+    with explained(path, "FITS file"):
+        hdus = [hdu for hdu in read_hdus(path) if hdu.is_table]
+    if not hdus:
+        raise BadDataError(f"{path}: a FITS file without a table: it holds images only")
+    return [FitsTable(path, hdu, len(hdus) > 1) for hdu in hdus]
+
+
+class FitsTable(Table):
+    """One table of a FITS file."""
+
+    container = "FITS table"
+
+    def __init__(self, path: Path, hdu: Hdu, one_of_several: bool) -> None:
+        super().__init__(path, (hdu.name or str(hdu.number)) if one_of_several else "")
+        self.hdu = hdu
+        module: Any = fits_ascii if hdu.is_ascii else fits_columns
+        self._decode = module.decode
+        with explained(path, "FITS file"):
+            self.columns: list[FitsColumn] | list[AsciiColumn] = module.columns_of(hdu.header)
+            self._width = int(hdu.header["NAXIS1"])
+            self._rows = int(hdu.header["NAXIS2"])
+
+    def __len__(self) -> int:
+        return self._rows
+
+    def stored_names(self) -> Sequence[str]:
+        """TTYPE of each column."""
+        return [column.name for column in self.columns]
+
+    def stored_field(self, name: str) -> pa.Field:
+        """Its type and TUNIT, TUCD, TCOMM; an ASCII table is read for the type of its columns."""
+        return self._column(name).field
+
+    def stored_parts(self, names: Sequence[str], rows: int) -> Iterator[pa.Table]:
+        """Rows from the file, by blocks of `READ` bytes."""
+        columns = [self._column(name) for name in names]
+        for bytes_NW in self._row_bytes(rows):
+            arrays = [
+                self._decode(column, bytes_NW[:, column.start : column.start + column.width])
+                for column in columns
+            ]
+            yield pa.table(arrays, names=list(names))
+
+    @property
+    def odd_bytes(self) -> int:
+        """By how many bytes the file is longer than whole FITS blocks; 0 for a packed one."""
+        return 0 if is_gzip(self.path) else self.path.stat().st_size % BLOCK
+
+    def _column(self, name: str) -> Any:
+        self._refuse_one_row()
+        column = next(column for column in self.columns if column.name == name)
+        if column.refused:
+            raise wrong_content(self.where, name, column.refused, "one value a row")
+        return column
+
+    def _row_bytes(self, rows: int) -> Iterator[NDArray[np.uint8]]:
+        if not self._rows or not self._width:
+            return
+        step = max(1, min(rows, READ // self._width))
+        with explained(self.path, "FITS file"), open_bytes(self.path) as stream:
+            stream.seek(self.hdu.start)
+            for first in range(0, self._rows, step):
+                number = min(step, self._rows - first)
+                content = stream.read(number * self._width)
+                if len(content) < number * self._width:
+                    row = first + len(content) // self._width
+                    raise BadDataError(
+                        f"{self.where}: it ends in row {row + 1:,} of {self._rows:,}: truncated,"
+                        " copy it again"
+                    )
+                yield np.frombuffer(content, np.uint8).reshape(number, self._width)
+
+    def _refuse_one_row(self) -> None:
+        """Refuse tables whose only row holds a whole table: they are no rows for anybody else."""
+        if self.hdu.header.get("ZTABLE", False):
+            raise BadDataError(
+                f"{self.where}: a table that fpack has packed; unpack it with funpack"
+            )
+        numbers = [c for c in self.columns if isinstance(c, FitsColumn) and c.letter != "A"]
+        if self._rows == 1 and numbers and all(column.repeat > 1 for column in numbers):
+            raise BadDataError(
+                f"{self.where}: its one row holds whole columns (colfits); convert it with"
+                " stilts tcopy IN.fits OUT.fits ofmt=fits"
+            )

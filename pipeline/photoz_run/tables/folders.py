@@ -1,0 +1,73 @@
+"""The Parquet files that are the rows of a folder; of a HATS catalogue, its partitions alone.
+
+A HATS catalogue (IVOA note HATS 1.0) also holds a thumbnail, and a collection margins and indexes:
+all of them repeat rows.
+"""
+
+from pathlib import Path
+
+from photoz_run.errors import BadDataError
+from photoz_run.tables.parquet import ParquetTable
+from photoz_run.tables.refusals import explained
+from photoz_run.tables.table import StackedTable, Table
+
+SUFFIXES = (".parquet", ".pq", ".parq")
+PROPERTIES = ("hats.properties", "properties")
+COLLECTION = "collection.properties"
+ROWS_OF_THEIR_OWN = ("object", "source", "")
+
+
+def open_folder(folder: Path) -> list[Table]:
+    """The table that the Parquet files of a folder make.
+
+    Raises
+    ------
+    BadDataError
+        If there is none, or it is a part of a HATS collection that repeats rows of its catalogue.
+    """
+    with explained(folder, "folder"):
+        files = parquet_files(folder)
+    if not files:
+        raise BadDataError(f"{folder}: a folder without Parquet files; name a table in it")
+    return [StackedTable(folder, [ParquetTable(file) for file in files])]
+
+
+def parquet_files(folder: Path) -> list[Path]:
+    """The files that hold the rows of a folder, each row once."""
+    if (folder / COLLECTION).is_file():
+        primary = _properties(folder / COLLECTION).get("hats_primary_table_url", "")
+        if not primary or not (folder / primary).is_dir():
+            raise BadDataError(f"{folder}: {COLLECTION} names no catalogue that is there")
+        return parquet_files(folder / primary)
+    if properties := next((folder / n for n in PROPERTIES if (folder / n).is_file()), None):
+        return _hats_files(folder, _properties(properties))
+    if (folder / "dataset").is_dir() and any((folder / "dataset").glob("Norder=*")):
+        return _data_files(folder / "dataset")
+    return _data_files(folder)
+
+
+def _hats_files(folder: Path, properties: dict[str, str]) -> list[Path]:
+    kind = properties.get("dataproduct_type", "")
+    if kind not in ROWS_OF_THEIR_OWN:
+        raise BadDataError(
+            f"{folder}: the {kind} of a HATS catalogue, which repeats its rows; name the catalogue"
+        )
+    root = folder / "dataset" if (folder / "dataset").is_dir() else folder
+    return [file for file in _data_files(root) if any("Npix=" in p for p in file.parts)]
+
+
+def _data_files(folder: Path) -> list[Path]:
+    """Parquet files at any depth, without hidden ones and those that writers put beside rows."""
+    return [
+        file
+        for file in sorted(folder.rglob("*"))
+        if file.suffix.lower() in SUFFIXES
+        and file.is_file()
+        and not any(part.startswith(("_", ".")) for part in file.relative_to(folder).parts)
+    ]
+
+
+def _properties(path: Path) -> dict[str, str]:
+    lines = path.read_text(encoding="utf-8").splitlines()
+    pairs = (line.partition("=") for line in lines if not line.lstrip().startswith(("#", "!")))
+    return {key.strip(): value.strip() for key, equals, value in pairs if equals}

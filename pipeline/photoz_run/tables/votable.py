@@ -1,0 +1,84 @@
+"""Tables of a VOTable, read by astropy; the whole file passes through memory."""
+
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from astropy.io.votable import parse
+
+from photoz_run.errors import BadDataError
+from photoz_run.tables.canonical import TEXT
+from photoz_run.tables.refusals import explained
+from photoz_run.tables.streams import open_bytes
+from photoz_run.tables.table import Table
+
+
+def open_votable(path: Path) -> list[Table]:
+    """Every table of a VOTable.
+
+    Raises
+    ------
+    BadDataError
+        If it has none, or cannot be read.
+    """
+    with explained(path, "VOTable"), open_bytes(path) as stream, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        tables = [one for one in parse(stream).iter_tables() if one.fields]
+    if not tables:
+        raise BadDataError(f"{path}: a VOTable without a table")
+    return [
+        VoTable(path, one, (one.name or one.ID or str(k)) if len(tables) > 1 else "")
+        for k, one in enumerate(tables, 1)
+    ]
+
+
+class VoTable(Table):
+    """One TABLE of a VOTable."""
+
+    container = "VOTable"
+
+    def __init__(self, path: Path, table: Any, name: str) -> None:
+        super().__init__(path, name)
+        self._table = table
+        self._places = {field.name: k for k, field in reversed(list(enumerate(table.fields)))}
+
+    def __len__(self) -> int:
+        return len(self._table.array)
+
+    def stored_names(self) -> Sequence[str]:
+        """The names of its FIELDs."""
+        return [field.name for field in self._table.fields]
+
+    def stored_field(self, name: str) -> pa.Field:
+        """Its type, unit, UCD and description."""
+        field = self._table.fields[self._places[name]]
+        facts = {"unit": field.unit, "ucd": field.ucd, "description": field.description}
+        said = {key: str(value) for key, value in facts.items() if value}
+        return pa.field(name, self._values(name, slice(0, 0)).type, True, said)
+
+    def stored_parts(self, names: Sequence[str], rows: int) -> Iterator[pa.Table]:
+        """Slices of what was read."""
+        for start in range(0, len(self), rows):
+            part = slice(start, start + rows)
+            yield pa.table({name: self._values(name, part) for name in names})
+
+    def _values(self, name: str, rows: slice) -> pa.Array:
+        field = self._table.fields[self._places[name]]
+        column = self._table.array[self._table.array.dtype.names[self._places[name]]]
+        values = np.ma.getdata(column)[rows]
+        missing = np.ma.getmaskarray(column)[rows]
+        if field.datatype in ("char", "unicodeChar"):
+            return pa.array([_text(value) for value in values], TEXT)
+        if values.ndim > 1 or values.dtype.kind in "Oc":
+            return pa.nulls(len(values), pa.list_(pa.float64()))
+        native = values.astype(values.dtype.newbyteorder("="))
+        return pa.array(native, mask=missing)
+
+
+def _text(value: Any) -> str | None:
+    if isinstance(value, bytes):
+        return value.decode("utf8", errors="replace")
+    return str(value) if isinstance(value, str) else None
