@@ -25,6 +25,40 @@ def floats(where: str, rows: pa.Table, name: str) -> NDArray[np.float64]:
     return np.asarray(values.cast(pa.float64(), safe=False).to_numpy(), np.float64)
 
 
+def reals(where: str, rows: pa.Table, name: str) -> NDArray[np.floating]:
+    """A column of numbers, NaN where it is missing; floats in their own precision.
+
+    Raises
+    ------
+    BadDataError
+        If it holds anything else.
+    """
+    if rows[name].type == pa.float32():
+        return np.asarray(rows[name].to_numpy(), np.float32)
+    return floats(where, rows, name)
+
+
+def integers(where: str, rows: pa.Table, name: str) -> "np.ma.MaskedArray[Any, Any]":
+    """A column of whole numbers, a bit mask for instance, in its type; what is missing is masked.
+
+    Floats will do if they are whole: what some libraries make of integers with nulls.
+
+    Raises
+    ------
+    BadDataError
+        If it holds anything else.
+    """
+    values = rows[name]
+    if is_number(values.type) and not pa.types.is_integer(values.type):
+        fractions = pc.not_equal(values.cast(pa.float64()), pc.floor(values.cast(pa.float64())))
+        if pc.any(fractions).as_py():
+            raise wrong_content(where, name, "fractions", "whole numbers")
+        rows = rows.set_column(rows.column_names.index(name), name, values.cast(pa.int64()))
+    elif not pa.types.is_integer(values.type):
+        raise wrong_content(where, name, what_it_holds(values), "whole numbers")
+    return masked(where, rows, name)
+
+
 def texts(rows: pa.Table, name: str) -> NDArray[np.str_]:
     """A column of IDs or names as texts, "" where it is missing; numbers as they are written."""
     values = rows[name].cast(pa.large_string()).fill_null("")
@@ -34,7 +68,7 @@ def texts(rows: pa.Table, name: str) -> NDArray[np.str_]:
 def masked(where: str, rows: pa.Table, name: str) -> "np.ma.MaskedArray[Any, Any]":
     """A column in its own type, what is missing masked: 0, False, NaN or "" lies below.
 
-    Texts are an array of objects. Lists are refused: `BadDataError`.
+    Lists are refused: `BadDataError`.
     """
     values = rows[name]
     kind = values.type
@@ -44,7 +78,8 @@ def masked(where: str, rows: pa.Table, name: str) -> "np.ma.MaskedArray[Any, Any
     if pa.types.is_null(kind):
         return np.ma.MaskedArray(np.full(len(values), np.nan), missing)
     filled = pc.fill_null(values, _below(kind)) if values.null_count else values
-    return np.ma.MaskedArray(filled.to_numpy(), missing if values.null_count else np.ma.nomask)
+    array = np.array(filled.to_pylist(), np.str_) if is_text(kind) else filled.to_numpy()
+    return np.ma.MaskedArray(array, missing if values.null_count else np.ma.nomask)
 
 
 def is_number(kind: pa.DataType) -> bool:

@@ -45,9 +45,14 @@ class AsciiColumn:
         return pa.field(self.name, kind, True, {k: v for k, v in facts.items() if v})
 
 
-def columns_of(header: Header) -> list[AsciiColumn]:
+def places_of(header: Header) -> list[AsciiColumn]:
     """The columns of an ASCII table, in their order."""
     return [_column(header, number) for number in range(1, int(header["TFIELDS"]) + 1)]
+
+
+def column_at(header: Header, place: AsciiColumn) -> AsciiColumn:
+    """All that the header says of a column: it is known already."""
+    return place
 
 
 def decode(column: AsciiColumn, bytes_NW: NDArray[np.uint8]) -> pa.Array:

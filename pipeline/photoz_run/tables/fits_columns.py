@@ -65,14 +65,44 @@ class FitsColumn:
         return pa.field(self.name, kind, True, {k: v for k, v in facts.items() if v})
 
 
-def columns_of(header: Header) -> list[FitsColumn]:
+@dataclass(frozen=True)
+class Place:
+    """Where a column lies, by what every one must say; the rest is read if it is needed."""
+
+    name: str
+    number: int
+    letter: str
+    repeat: int
+    start: int
+    width: int
+
+
+def places_of(header: Header) -> list[Place]:
     """The columns of a binary table, in their order."""
-    columns, start = [], 0
+    places, start = [], 0
     for number in range(1, int(header["TFIELDS"]) + 1):
-        column = _column(header, number, start)
-        columns.append(column)
-        start += column.width
-    return columns
+        place = _place(header, number, start)
+        places.append(place)
+        start += place.width
+    return places
+
+
+def column_at(header: Header, place: Place) -> FitsColumn:
+    """All that the header says of a column."""
+    number = place.number
+    return FitsColumn(
+        name=place.name,
+        letter=place.letter,
+        repeat=place.repeat,
+        start=place.start,
+        width=place.width,
+        null=number_or_null(header.get(f"TNULL{number}")),
+        scale=float(header.get(f"TSCAL{number}", 1)),
+        zero=float(header.get(f"TZERO{number}", 0)),
+        unit=card_text(header, f"TUNIT{number}"),
+        ucd=card_text(header, f"TUCD{number}"),
+        description=card_text(header, f"TCOMM{number}"),
+    )
 
 
 def card_text(header: Header, card: str) -> str:
@@ -100,26 +130,16 @@ def number_or_null(value: Any) -> int | None:
         return None
 
 
-def _column(header: Header, number: int, start: int) -> FitsColumn:
+def _place(header: Header, number: int, start: int) -> Place:
     form = str(header[f"TFORM{number}"])
     found = FORMAT.match(form)
     if found is None:
         raise ValueError(f"TFORM{number} = {form!r} is no format of a column")
     repeat, letter = int(found[1] or 1), found[2]
     size = np.dtype(STORED[letter]).itemsize if letter in STORED else WIDTHS[letter]
-    return FitsColumn(
-        name=card_text(header, f"TTYPE{number}") or f"col{number}",
-        letter=letter,
-        repeat=repeat,
-        start=start,
-        width=(repeat + 7) // 8 if letter == "X" else repeat * size,
-        null=number_or_null(header.get(f"TNULL{number}")),
-        scale=float(header.get(f"TSCAL{number}", 1)),
-        zero=float(header.get(f"TZERO{number}", 0)),
-        unit=card_text(header, f"TUNIT{number}"),
-        ucd=card_text(header, f"TUCD{number}"),
-        description=card_text(header, f"TCOMM{number}"),
-    )
+    width = (repeat + 7) // 8 if letter == "X" else repeat * size
+    name = card_text(header, f"TTYPE{number}") or f"col{number}"
+    return Place(name, number, letter, repeat, start, width)
 
 
 def _dtype(letter: str) -> np.dtype[Any]:

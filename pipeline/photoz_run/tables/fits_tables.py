@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 
 from photoz_run.errors import BadDataError
 from photoz_run.tables import fits_ascii, fits_columns
-from photoz_run.tables.fits_ascii import AsciiColumn
-from photoz_run.tables.fits_columns import FitsColumn
+from photoz_run.tables.fits_columns import Place
 from photoz_run.tables.fits_hdus import BLOCK, Hdu, read_hdus
 from photoz_run.tables.refusals import explained, wrong_content
 from photoz_run.tables.streams import is_gzip, open_bytes
@@ -44,10 +43,9 @@ class FitsTable(Table):
     def __init__(self, path: Path, hdu: Hdu, one_of_several: bool) -> None:
         super().__init__(path, (hdu.name or str(hdu.number)) if one_of_several else "")
         self.hdu = hdu
-        module: Any = fits_ascii if hdu.is_ascii else fits_columns
-        self._decode = module.decode
+        self._columns: Any = fits_ascii if hdu.is_ascii else fits_columns
         with explained(path, "FITS file"):
-            self.columns: list[FitsColumn] | list[AsciiColumn] = module.columns_of(hdu.header)
+            self.places = self._columns.places_of(hdu.header)
             self._width = int(hdu.header["NAXIS1"])
             self._rows = int(hdu.header["NAXIS2"])
 
@@ -56,7 +54,7 @@ class FitsTable(Table):
 
     def stored_names(self) -> Sequence[str]:
         """TTYPE of each column."""
-        return [column.name for column in self.columns]
+        return [place.name for place in self.places]
 
     def stored_field(self, name: str) -> pa.Field:
         """Its type and TUNIT, TUCD, TCOMM; an ASCII table is read for the type of its columns."""
@@ -67,7 +65,9 @@ class FitsTable(Table):
         columns = [self._column(name) for name in names]
         for bytes_NW in self._row_bytes(rows):
             arrays = [
-                self._decode(column, bytes_NW[:, column.start : column.start + column.width])
+                self._columns.decode(
+                    column, bytes_NW[:, column.start : column.start + column.width]
+                )
                 for column in columns
             ]
             yield pa.table(arrays, names=list(names))
@@ -79,7 +79,9 @@ class FitsTable(Table):
 
     def _column(self, name: str) -> Any:
         self._refuse_one_row()
-        column = next(column for column in self.columns if column.name == name)
+        place = next(place for place in self.places if place.name == name)
+        with explained(self.path, "FITS file"):
+            column = self._columns.column_at(self.hdu.header, place)
         if column.refused:
             raise wrong_content(self.where, name, column.refused, "one value a row")
         return column
@@ -107,8 +109,12 @@ class FitsTable(Table):
             raise BadDataError(
                 f"{self.where}: a table that fpack has packed; unpack it with funpack"
             )
-        numbers = [c for c in self.columns if isinstance(c, FitsColumn) and c.letter != "A"]
-        if self._rows == 1 and numbers and all(column.repeat > 1 for column in numbers):
+        if self._rows != 1:
+            return
+        numbers = [
+            place for place in self.places if isinstance(place, Place) and place.letter != "A"
+        ]
+        if numbers and all(place.repeat > 1 for place in numbers):
             raise BadDataError(
                 f"{self.where}: its one row holds whole columns (colfits); convert it with"
                 " stilts tcopy IN.fits OUT.fits ofmt=fits"
