@@ -1,0 +1,52 @@
+"""What stands beside the code agrees with it: versions, citation, hooks, the map of modules."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import yaml
+
+import photoz_run
+
+ROOT = Path(__file__).parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+TARGETS = set(re.findall(r"^([\w-]+):.*##", (ROOT / "Makefile").read_text(), re.MULTILINE))
+
+
+def test_the_version_is_the_same_wherever_it_is_written():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    changes = re.findall(r"^## (\d\S+)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert photoz_run.__version__ == PROJECT["version"] == citation["version"] == changes[0]
+    assert citation["license"] == PROJECT["license"]
+
+
+def test_hooks_call_what_a_person_calls():
+    config = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())
+    (repository,) = config["repos"]
+    assert repository["repo"] == "local"
+    for hook in repository["hooks"]:
+        make, target = hook["entry"].split()
+        assert make == "make"
+        assert target in TARGETS
+
+
+def test_ci_calls_what_a_person_calls():
+    called = re.findall(r"^make (.+)$", (ROOT / ".ci" / "run").read_text(), re.MULTILINE)
+    assert called == ["check", "test", "test-slurm", "test-scale"]
+    assert set(called) <= TARGETS
+
+
+def test_every_target_that_contributing_and_readme_name_exists():
+    pages = [(ROOT / name).read_text() for name in ("CONTRIBUTING.md", "README.md")]
+    named = {target for page in pages for target in re.findall(r"(?:\$ |`)make ([\w-]+)", page)}
+    assert {"test", "check", "demo"} <= named <= TARGETS
+
+
+def test_the_map_in_contributing_has_every_room():
+    folder = ROOT / "pipeline" / "photoz_run"
+    packages = {f"{path.parent.name}/" for path in folder.glob("*/__init__.py")}
+    modules = {path.name for path in folder.glob("[a-z]*.py")}
+    tree = (ROOT / "CONTRIBUTING.md").read_text().partition("pipeline/photoz_run/\n")[2]
+    named = re.findall(r"^  (\S+) ", tree.partition("models/photoz_models/\n")[0], re.MULTILINE)
+    assert set(named) == packages | modules
+    assert len(set(named)) == len(named)
