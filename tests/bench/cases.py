@@ -20,7 +20,7 @@ from photoz_models.session import PhotozModel
 from photoz_run.catalogue.provenance import Provenance, input_files
 from photoz_run.config import RunConfig, load_config
 from photoz_run.records import Stamps, TileRef
-from photoz_run.run.plan import load_model, model_path
+from photoz_run.run.plan import model_path
 from photoz_run.science.cutouts import stamp_start
 from photoz_run.survey.coadds import pixel_positions
 from photoz_run.survey.discovery import find_tiles
@@ -132,7 +132,7 @@ def main() -> None:
     """``python -m bench.cases NAME FOLDER SOURCES``: seconds of each repeat, and the peak memory in MiB."""
     name, folder, sources = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
     make_tile(folder, sources)
-    model = load_model(model_path("hybrid-sim"), "cpu", False, threads=1)
+    model = PhotozModel.load(model_path("hybrid-sim"), "cpu", False, threads=1)
     pixels_only, everything = settings(folder), settings(folder, pixels_only=False)
     cases: dict[str, list[Callable[[], object]]] = {
         "stamps": [lambda: cut_all(folder, model, pixels_only)],

@@ -28,7 +28,7 @@ from photoz_run.run.manifest import make_manifest
 from photoz_run.run.plan import find_run_tiles
 from photoz_run.run.progress import Progress
 from photoz_run.run.summary import RunSummary
-from photoz_run.run.worker import TileTask, make_tasks
+from photoz_run.run.task import TileTask, make_tasks
 from support import crash
 from support.many_tiles import copies, stub_tiles
 from support.runs import command, in_process, options, outcome, start_command

@@ -20,7 +20,8 @@ from photoz_run.records import Status, TileOutcome, TileRef
 from photoz_run.run import dispatch
 from photoz_run.run.dispatch import Dispatcher
 from photoz_run.run.hosts import STREAK, Hosts
-from photoz_run.run.worker import Refusal, TileTask
+from photoz_run.run.task import TileTask
+from photoz_run.run.worker import Refusal
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -128,18 +128,18 @@ def main() -> None:
 
 def _dry_run(settings: RunConfig, as_json: bool) -> None:
     from photoz_models.documents import document_text
+    from photoz_models.session import PhotozModel
     from photoz_run.run.plan import (
         DryRun,
         check_tiles,
         dry_run,
         find_run_tiles,
-        load_model,
         model_path,
     )
 
     tiles = find_run_tiles(settings)
     check_tiles(tiles, settings)
-    model = load_model(model_path(settings.model), settings.provider, settings.allow_fallback)
+    model = PhotozModel.load(model_path(settings.model), settings.provider, settings.allow_fallback)
     plans = dry_run(tiles, settings, model.contract)
     script = _job_script(settings)
     if as_json:

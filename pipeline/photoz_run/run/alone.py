@@ -1,7 +1,7 @@
 """One tile in a process of its own: ``python -m photoz_run.run.alone``.
 
-A task on standard input; on output the rows of its catalogue, then its outcome. Started by a worker for a tile with
-which a worker went away before.
+A worker starts it for a tile with which a worker went away before. It reads a task from standard
+input, and answers the rows of the tile's catalogue and then the outcome.
 """
 
 import ctypes
@@ -13,13 +13,14 @@ import sys
 
 from photoz_run.errors import PhotozError
 from photoz_run.records import TileOutcome
-from photoz_run.run.worker import TileTask, rows_if_readable, run_here
+from photoz_run.run.task import TileTask, rows_if_readable
+from photoz_run.run.worker import run_here
 
 PR_SET_PDEATHSIG = 1
 
 
 def main() -> None:
-    """Measure the tile of the task on standard input; an error of the host is answered with the error itself."""
+    """Measure the tile of the task on standard input; an error of the host is the answer then."""
     faulthandler.enable()
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # no orphan when the worker is killed
     with os.fdopen(os.dup(1), "wb") as answer:

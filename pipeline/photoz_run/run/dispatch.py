@@ -5,7 +5,7 @@ The scheduler never has more tasks to do than there are workers: its memory does
 
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import count
 from queue import Empty, SimpleQueue
 from time import monotonic
@@ -14,12 +14,11 @@ from typing import Any
 from distributed import Client, Future
 from distributed.scheduler import KilledWorker
 
-from photoz_run.catalogue.provenance import input_files
 from photoz_run.errors import ContractError, InterruptedRunError, OutputError, PhotozError
 from photoz_run.records import Failure, Status, TileOutcome
 from photoz_run.run.hosts import Hosts
-from photoz_run.run.tile_log import now
-from photoz_run.run.worker import LOST_WORKER, Refusal, TileTask, blank_outcome, introduce, run_tile
+from photoz_run.run.task import LOST_WORKER, TileTask, Try
+from photoz_run.run.worker import Refusal, introduce, run_tile
 
 LOOK_SECONDS = 1.0
 """How often workers are counted."""
@@ -284,24 +283,14 @@ class Dispatcher:
         return result
 
     def _settle_loss(self, task: TileTask, host: str) -> TileOutcome | None:
-        reason = (
-            f"{task.ref.tile}: the worker process on {host} was lost while it measured this tile"
-        )
-        failure = Failure(host, LOST_WORKER, reason)
+        """The outcome of a tile whose worker was lost, or ``None`` if it is tried again."""
         self._hosts.failed(host, task.ref.tile)
         self._looked = -LOOK_SECONDS
-        if not task.last:
-            self._try_again(task.after(failure))
-            return None
-        hosts = Counter(one.host for one in (*task.earlier, failure) if one.error == LOST_WORKER)
-        where = ", ".join(f"{name} {number} times" for name, number in hosts.items())
-        return replace(
-            blank_outcome(task, input_files(task.ref.paths())),
-            status=Status.QUARANTINED,
-            ended=now(),
-            error=LOST_WORKER,
-            reason=f"{task.ref.tile}: its worker was lost each time ({where}); out of memory, or nodes taken away",
-        )
+        outcome = Try.start(task).lost(host)
+        if outcome.status is not Status.FAILED:
+            return outcome
+        self._try_again(task.after(Failure(host, outcome.error, outcome.reason)))
+        return None
 
     def _try_again(self, task: TileTask) -> None:
         self._pause(task.ref.tile, len(task.earlier))

@@ -10,13 +10,13 @@ from shutil import which
 
 from photoz_models.documents import Record
 from photoz_models.errors import BundleError
-from photoz_models.session import Provider, available_threads, check_runtime
+from photoz_models.session import PhotozModel, Provider, available_threads, check_runtime
 from photoz_run import __version__
 from photoz_run.config import BUNDLED_MODEL
 from photoz_run.errors import PhotozError
 from photoz_run.run import machine, trials
 from photoz_run.run.offline import keep_caches_local
-from photoz_run.run.plan import load_model, model_path
+from photoz_run.run.plan import model_path
 from photoz_run.version import package_versions, program_commit
 
 SHOWN = (
@@ -134,7 +134,7 @@ def runtime() -> Diagnosis:
 def model(provider: Provider, gpus: list[trials.Gpu]) -> Diagnosis:
     """Load the shipped bundle, and say which provider really ran it."""
     try:
-        loaded = load_model(model_path(BUNDLED_MODEL), provider, allow_fallback=False)
+        loaded = PhotozModel.load(model_path(BUNDLED_MODEL), provider, allow_fallback=False)
     except PhotozError as error:
         return Diagnosis(
             "model",

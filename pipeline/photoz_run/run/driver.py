@@ -4,6 +4,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 
+from photoz_models.session import PhotozModel
 from photoz_run.config import RunConfig
 from photoz_run.records import TileOutcome
 from photoz_run.run.cluster import open_client, patience, sharing
@@ -12,10 +13,10 @@ from photoz_run.run.interruption import interruptible
 from photoz_run.run.ledger import RunDirectory, write_document
 from photoz_run.run.lock import RunLock, WorkState
 from photoz_run.run.manifest import make_manifest
-from photoz_run.run.plan import check_tiles, find_run_tiles, load_model, model_path
+from photoz_run.run.plan import check_tiles, find_run_tiles, model_path
 from photoz_run.run.progress import Progress
 from photoz_run.run.summary import RunSummary
-from photoz_run.run.worker import TileTask, make_tasks
+from photoz_run.run.task import TileTask, make_tasks, record
 
 
 @interruptible()
@@ -24,7 +25,7 @@ def run(config: RunConfig, progress: Progress, restart: bool = False) -> RunSumm
 
     Raises
     ------
-    ConfigError, ContractError
+    ConfigError, BundleError
         Before any tile, if something cannot be used, or somebody else works on the run directory.
     InterruptedRunError
         If a signal ended the run, or the run directory cannot be written; the same command resumes it.
@@ -33,7 +34,7 @@ def run(config: RunConfig, progress: Progress, restart: bool = False) -> RunSumm
     tiles = find_run_tiles(config)
     check_tiles(tiles, config)
     path = model_path(config.model)
-    model = load_model(path, config.provider, config.allow_fallback)
+    model = PhotozModel.load(path, config.provider, config.allow_fallback)
     manifest = make_manifest(config, tiles, model)
     directory = RunDirectory(config.out)
     directory.prepare(restart, config.share)
@@ -82,6 +83,6 @@ def measure(
             outcomes[outcome.tile] = outcome
             done.update(rows=outcome.rows_out, bytes=outcome.input_bytes if outcome.rows_out else 0)
             if not outcome.host:  # no worker lived to record it
-                directory.write_outcome(outcome)
+                record(outcome, directory)
             progress.advance(outcome)
     return outcomes

@@ -9,12 +9,10 @@ from pathlib import Path
 from photoz_models import BUNDLED
 from photoz_models.contract import ModelContract
 from photoz_models.documents import Record
-from photoz_models.errors import BundleError
-from photoz_models.session import PhotozModel, Provider
 from photoz_run import schema
 from photoz_run.catalogue.table import QUANTILES
 from photoz_run.config import RunConfig
-from photoz_run.errors import ConfigError, ContractError, PhotozError
+from photoz_run.errors import ConfigError, PhotozError
 from photoz_run.records import TileRef
 from photoz_run.science.selection import names_in
 from photoz_run.survey.catalogues import DERIVED, column_names, read_sources
@@ -68,22 +66,6 @@ def model_path(model: str) -> Path:
     raise ConfigError(
         f"model {model}: no such file, and no shipped model of this name (shipped: {shipped})"
     )
-
-
-def load_model(
-    path: Path, provider: Provider, allow_fallback: bool, threads: int | None = None
-) -> PhotozModel:
-    """The verified model on the provider asked for.
-
-    Raises
-    ------
-    ContractError
-        If the bundle is refused; the message says why.
-    """
-    try:
-        return PhotozModel.load(path, provider, allow_fallback, threads)
-    except BundleError as error:
-        raise ContractError(str(error)) from error
 
 
 def check_tiles(tiles: Mapping[str, TileRef], config: RunConfig) -> None:

@@ -1,11 +1,15 @@
-"""The log of one tile: what was begun and when, on which host; it tells of a tile that never came back."""
+"""The log of one tile: which step began when, on which host.
+
+It tells of a tile that never came back.
+"""
 
 import os
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from types import TracebackType
-from typing import Self
+from typing import TextIO
 
 from photoz_run.errors import OutputError
 
@@ -15,38 +19,44 @@ def node_name() -> str:
     return os.environ.get("SLURMD_NODENAME") or socket.gethostname()
 
 
+def process_name() -> str:
+    """Host and process, as outcomes and logs name them: ``node-7:4711``."""
+    return f"{node_name()}:{os.getpid()}"
+
+
 def now() -> str:
     """UTC in ISO 8601, to the millisecond."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 class TileLog:
-    """Appends lines of time, tile, host and process, words; has one writer at a time, the try of the tile."""
+    """Writes lines of time, tile, host and process, and words."""
 
-    def __init__(self, path: Path, tile: str) -> None:
-        self._path = path
+    def __init__(self, file: TextIO, tile: str) -> None:
+        self._file = file
         self._tile = tile
-        self._who = f"{node_name()}:{os.getpid()}"
-
-    def __enter__(self) -> Self:
-        try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = self._path.open("a", buffering=1)
-        except OSError as error:
-            raise OutputError(f"{self._path}: cannot be written ({error.strerror})") from error
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._file.close()
 
     def say(self, words: str) -> None:
         """Add one line; a full disk does not stop the tile here, its catalogue will say so."""
         try:
-            self._file.write(f"{now()}  {self._tile}  {self._who}  {words}\n")
+            self._file.write(f"{now()}  {self._tile}  {process_name()}  {words}\n")
         except OSError:
             return
+
+
+@contextmanager
+def open_log(path: Path, tile: str) -> Iterator[TileLog]:
+    """The log of a tile, to be continued; it has one writer at a time, the try of the tile.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be opened.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("a", buffering=1)
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written ({error.strerror})") from error
+    with file:
+        yield TileLog(file, tile)
