@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from photoz_run.cli.run import run as command
-from photoz_run.config import ClusterConfig, RunConfig, load_config
+from photoz_run.config import RESULT_FIELDS, ClusterConfig, RunConfig, load_config
 from photoz_run.errors import ConfigError
 
 EVERY_FIELD = """
@@ -125,7 +125,7 @@ def test_where_and_how_often_a_run_computes_does_not_make_it_another(field):
     )
 
 
-@pytest.mark.parametrize("field", RunConfig.result_fields())
+@pytest.mark.parametrize("field", RESULT_FIELDS)
 def test_what_changes_a_result_changes_the_digest(field, tmp_path):
     path = tmp_path / "run.toml"
     path.write_text(EVERY_FIELD)

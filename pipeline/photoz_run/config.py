@@ -1,6 +1,6 @@
 """The configuration of a run: complete, frozen, read from TOML, echoed back as resolved TOML.
 
-Every option of ``photoz-run`` is a field here, under the same name. An unknown key is an error.
+Settings of a run are fields here, under the names that options have. An unknown key is an error.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ from photoz_run.errors import ConfigError
 BUNDLED_MODEL = "hybrid-sim"
 """The name that stands for the shipped bundle (trained on simulations: not for science)."""
 
-_RESULT_FIELDS = (
+RESULT_FIELDS = (
     "data_release",
     "select",
     "formats",
@@ -31,7 +31,7 @@ _RESULT_FIELDS = (
     "bad_pixel_bits",
     "use_weights",
 )
-
+"""Settings that can change a result."""
 
 Kind = Literal["local", "slurm", "pbs", "sge", "lsf", "oar", "htcondor"]
 
@@ -39,8 +39,8 @@ Kind = Literal["local", "slurm", "pbs", "sge", "lsf", "oar", "htcondor"]
 class ClusterConfig(BaseModel):
     """Where the workers of a run live.
 
-    Further keys are those of dask-jobqueue's own class for ``kind`` (queue, account, walltime, memory, cores, ...);
-    what is absent comes from ``jobqueue.yaml``.
+    Further keys are those of dask-jobqueue's own class for ``kind``: queue, account, walltime,
+    memory, cores ... What is absent comes from ``jobqueue.yaml``.
     """
 
     model_config = ConfigDict(frozen=True, extra="allow", defer_build=True)
@@ -71,7 +71,8 @@ class ClusterConfig(BaseModel):
         if self.kind == "local" and (self.job_keys or self.gpus):
             first = next(iter(self.job_keys), "gpus")
             raise ValueError(
-                f"{first} is a setting of worker jobs: give --cluster slurm (or pbs, sge, ...) with it"
+                f"{first} is a setting of worker jobs:"
+                " give --cluster slurm (or pbs, sge, ...) with it"
             )
         return self
 
@@ -82,7 +83,10 @@ class ClusterConfig(BaseModel):
 
 
 class RunConfig(BaseModel):
-    """All settings of one run. Paths in a TOML file are relative to the folder in which the command runs."""
+    """All settings of one run.
+
+    Paths in a TOML file are relative to the folder in which the command runs.
+    """
 
     # The help of the command line reads the fields and validates nothing: it shall not wait.
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
@@ -121,15 +125,15 @@ class RunConfig(BaseModel):
     )
     missing_band: Literal["quarantine", "flag"] = Field(
         default="quarantine",
-        description="a tile without one of the model's coadds: quarantine it, or flag its sources",
+        description="a tile that lacks a coadd: quarantine it, or flag its sources",
     )
     missing_dmag: Literal["quarantine", "zero"] = Field(
         default="quarantine",
-        description="a coadd without DMAG: quarantine the tile, or take the pixels as calibrated",
+        description="a coadd without DMAG: quarantine its tile, or take DMAG as zero",
     )
     bad_pixel_bits: Annotated[int, Field(ge=0, le=255)] = Field(
         default=71,
-        description="msk bits whose pixels are not used: 1 spike, 2 saturation, 4 diffraction, 64 bad pixel",
+        description="msk bits that exclude a pixel: 1 spike, 2 saturation, 4 diffraction, 64 bad",
     )
     use_weights: bool = Field(
         default=True, description="do not use pixels of zero weight, where wei images exist"
@@ -204,24 +208,20 @@ class RunConfig(BaseModel):
         return _pair(self.shard, "/", "I/N") if self.shard else (1, 1)
 
     def resolved_toml(self) -> str:
-        """The whole configuration as TOML, defaults included; absent values are left out (TOML has no null)."""
+        """The whole configuration as TOML, defaults included; TOML has no null, None is left out."""
         return tomli_w.dumps(self.model_dump(mode="json", exclude_none=True))
-
-    @staticmethod
-    def result_fields() -> tuple[str, ...]:
-        """The settings that can change a result; where a run computes and writes does not count."""
-        return _RESULT_FIELDS
 
     def digest(self) -> str:
         """sha256 over the settings that can change a result."""
-        chosen = {name: self.model_dump(mode="json")[name] for name in _RESULT_FIELDS}
+        settings = self.model_dump(mode="json")
+        chosen = {name: settings[name] for name in RESULT_FIELDS}
         return hashlib.sha256(json.dumps(chosen, sort_keys=True).encode()).hexdigest()
 
 
 def load_config(
     path: Path | None, overrides: dict[str, Any], defaults: dict[str, Any] | None = None
 ) -> RunConfig:
-    """The configuration from a TOML file and the options given on the command line, which win over it.
+    """The configuration from a TOML file and from options of the command line, which win.
 
     ``defaults`` stand in for needed settings that neither gives.
 
@@ -231,11 +231,11 @@ def load_config(
         If the file cannot be read, is not TOML, has an unknown key, or a value does not fit.
     """
     settings = (defaults or {}) | (_read_toml(path) if path else {})
-    given = {name: value for name, value in overrides.items() if value is not None}
-    tables = [source.get("cluster", {}) for source in (settings, given)]
-    if all(isinstance(table, dict) for table in tables):  # anything else is refused below
-        given["cluster"] = tables[0] | tables[1]
-    settings |= given
+    options = {name: value for name, value in overrides.items() if value is not None}
+    file_table, option_table = settings.get("cluster", {}), options.get("cluster", {})
+    if isinstance(file_table, dict) and isinstance(option_table, dict):  # else refused below
+        options["cluster"] = file_table | option_table
+    settings |= options
     try:
         return RunConfig.model_validate(settings)
     except ValidationError as error:
@@ -270,8 +270,4 @@ def _explain(error: ValidationError, path: Path | None) -> str:
             f"{where}{key!r} is not set; give --{key.replace('_', '-')} or {key} in the TOML file"
         )
     message = first["msg"].removeprefix("Value error, ")
-    return (
-        f"{where}{key or 'settings'}: {message} (got {first['input']!r})"
-        if key
-        else f"{where}{message}"
-    )
+    return f"{where}{key}: {message} (got {first['input']!r})" if key else f"{where}{message}"

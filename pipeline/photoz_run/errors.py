@@ -3,7 +3,7 @@
     PhotozError           (photoz_models.errors)
     ├── BundleError, TrainingError, DocumentError   as ConfigError; raised by photoz_models
     ├── ConfigError       fix the command line, the TOML file or the model; nothing was started
-    │   └── ContractError     the model bundle cannot be used for this run
+    │   └── ContractError     the model bundle, or the program, does not fit this run
     ├── BadDataError      fix or replace the file named; its tile is quarantined at once
     ├── TransientError    wait; the tile is tried again, then quarantined
     └── InterruptedRunError   start the same command again; the run resumes
@@ -37,11 +37,14 @@ class ConfigError(PhotozError):
 
 
 class ContractError(ConfigError):
-    """Raised before any tile when the model bundle is refused, or does not fit the data."""
+    """Raised before any tile when the model bundle, or this host's program, does not fit the run."""
 
 
 class BadDataError(PhotozError):
-    """Raised within a tile when a file is missing, corrupt or contradicts itself; trying again would not help."""
+    """Raised within a tile when a file is missing, corrupt or contradicts itself.
+
+    Another try would not help.
+    """
 
     exit_code = ExitCode.QUARANTINED
 
@@ -53,18 +56,18 @@ class TransientError(PhotozError):
 
 
 class InterruptedRunError(PhotozError):
-    """Raised by the driver when a signal or the wall-time ended the run early; what is done stays done."""
+    """Raised when a signal or the wall-time ended the run early; finished tiles are kept."""
 
     exit_code = ExitCode.INTERRUPTED
 
 
 class OutputError(InterruptedRunError):
-    """Raised when the run directory cannot be written: a full disk, a quota, a missing permission."""
+    """Raised when a folder cannot be written: a full disk, a quota, a missing permission."""
 
 
 @contextmanager
 def context(where: str) -> Iterator[None]:
-    """Put ``where`` (a tile, a file, an HDU) in front of the message of any `PhotozError` raised inside."""
+    """Put ``where`` (a tile, file or HDU) in front of the message of a `PhotozError` raised inside."""
     try:
         yield
     except PhotozError as error:

@@ -1,6 +1,8 @@
-"""The quality bits of ``PHOTOZ_FLAG``: one table that gives the constants, the decoder, the docs and the FITS header.
+"""The quality bits of ``PHOTOZ_FLAG``.
 
-Bits 24-30 are never set by photoz-run: they are the user's. Bit 31 is the sign bit of the int32 column and unused.
+One table gives the constants, the decoder, the docs and the FITS header. Bits 7-15 follow the order
+of `MAGNITUDE_BANDS`. photoz-run never sets bits 24-30: they are the user's. Bit 31 is the sign bit
+of the int32 column and unused.
 """
 
 from dataclasses import dataclass
@@ -83,7 +85,7 @@ def mark(which_N: NDArray[np.bool_], name: str) -> NDArray[np.int32]:
 
 
 def decode(value: int) -> list[str]:
-    """The names of the flags set in ``value``, in order of bit; bits without a name are given as ``BIT_n``."""
+    """The names of the flags set in ``value``, in order of bit; one without a name is ``BIT_n``."""
     names = {flag.bit: flag.name for flag in FLAGS}
     return [names.get(k, f"BIT_{k}") for k in range(31) if int(value) >> k & 1]
 

@@ -50,8 +50,9 @@ class TileRef:
 class Sources:
     """The selected sources of one tile, in output order (sorted by position).
 
-    ``magnitudes_NB`` are GAaP magnitudes (AB, extinction corrected), NaN where missing. ``extinction_NC`` is
-    A_x in the image bands (mag). ``columns`` holds the catalogue columns that travel to the output unchanged.
+    ``magnitudes_NB`` are GAaP magnitudes (AB, extinction corrected), NaN where missing.
+    ``extinction_NC`` is A_x in the image bands (mag). ``columns`` holds the catalogue columns that
+    travel to the output unchanged.
     """
 
     id_N: NDArray[np.str_]
@@ -80,9 +81,10 @@ class Sources:
 
 @dataclass(frozen=True)
 class Stamps:
-    """Stamps in maggies, NaN where a pixel cannot be used; ``covered_NCHW``: where the stamp lies on the coadd.
+    """Stamps in maggies, NaN where a pixel cannot be used.
 
-    ``seeing_S`` is the FWHM (arcsec) of the coadds in the rule's ``seeing_bands``, NaN where it is not known.
+    ``covered_NCHW`` is True where the stamp lies on the coadd. ``seeing_S`` is the FWHM (arcsec) of
+    the coadds in the rule's ``seeing_bands``, NaN where it is not known.
     """
 
     flux_NCHW: NDArray[np.float32]

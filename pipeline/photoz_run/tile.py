@@ -1,4 +1,4 @@
-"""One tile: read, cut, join, predict, write. Everything that happens to a source happens here, in this order."""
+"""One tile: read, cut, join, predict, write: all that happens to a source, in this order."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -29,7 +29,10 @@ from photoz_run.survey.magnitudes import MagnitudeTable, join_magnitudes
 T = TypeVar("T")
 
 BATCH = 256
-"""Sources cut and inferred together; every batch is padded to it: the network always sees the same shape."""
+"""Sources cut and inferred together.
+
+Every batch is padded to it, so that the network always sees the same shape.
+"""
 
 OUTSIDE_FRACTION = 0.5
 """A tile with more of its sources off its coadds than this has the catalogue of another field."""
@@ -61,9 +64,18 @@ def process_tile(
     inputs: Sequence[InputFile],
     say: Callable[[str], None] = lambda _: None,
 ) -> TileResult:
-    """Measure the redshift of every selected source of one tile and write its files into ``folder``.
+    """Measure the redshift of every selected source of one tile, and write its files.
 
-    ``say`` is told each step as it begins.
+    Parameters
+    ----------
+    ref, inputs
+        The tile, and its input files as they were found.
+    config, model, run
+        Settings, network and provenance of the run.
+    folder
+        Where the files are written.
+    say
+        Is told each step as it begins.
 
     Raises
     ------
@@ -80,20 +92,19 @@ def process_tile(
             tile = stack.enter_context(open_tile(ref, rule, config))
         if len(tile.sources) == 0:
             return TileResult(catalogue_rows=catalogue_rows, footprint=tile.coadds.footprint)
-        parts, magnitudes_NC = [], []
+        parts, magnitude_parts = [], []
         for sources, stamps in ahead(clock.steps("cut", tile.batches())):
             with clock.step("infer"):
                 parts.append(predict(model, sources, stamps))
-            magnitudes_NC.append(aperture_magnitudes(stamps.flux_NCHW))
-    zero_points = check_zero_points(np.concatenate(magnitudes_NC), tile.sources, rule)
+            magnitude_parts.append(aperture_magnitudes(stamps.flux_NCHW))
+    zero_points = check_zero_points(np.concatenate(magnitude_parts), tile.sources, rule)
     prediction = join_predictions(parts)
     with clock.step("write"):
         keep = column_facts(ref.catalogue, config.keep) if ref.catalogue and config.keep else {}
         levels = model.contract.quantile_levels
         table = tile_table(ref.tile, tile.sources, prediction, levels, keep, config.quantiles)
-        files = write_tile(
-            table, folder, ref.tile, config.formats, tile_provenance(run, ref, inputs)
-        )
+        provenance = tile_provenance(run, ref, inputs)
+        files = write_tile(table, folder, ref.tile, config.formats, provenance)
     return TileResult(
         catalogue_rows=catalogue_rows,
         rows_in=len(tile.sources),
@@ -152,7 +163,10 @@ def open_tile(ref: TileRef, rule: StampRule, config: RunConfig) -> Iterator[Open
 
 
 def predict(model: PhotozModel, sources: Sources, stamps: Stamps) -> Prediction:
-    """Run the network on one batch, padded to `BATCH`, and flag what it cannot or should not say."""
+    """Run the network on one batch, padded to `BATCH`.
+
+    Sources without a redshift, at a limit of the range or outside the domain are flagged.
+    """
     n = len(sources)
     contract = model.contract
     table_NT = stamps.beside(sources.magnitudes_NB)
@@ -201,22 +215,21 @@ def check_zero_points(
     for c, band in enumerate(rule.image_bands):
         if band not in rule.magnitude_bands or np.isnan(stamp_mag_NC[:, c]).all():
             continue
-        shift = offset(
-            stamp_mag_NC[:, c], sources.magnitudes_NB[:, rule.magnitude_bands.index(band)]
-        )
+        catalogue_mag_N = sources.magnitudes_NB[:, rule.magnitude_bands.index(band)]
+        shift = offset(stamp_mag_NC[:, c], catalogue_mag_N)
         if shift is None:
             continue
         if abs(shift) > LARGEST_OFFSET:
             raise BadDataError(
-                f"{band} pixels are {shift:+.1f} mag off the catalogue's magnitudes (median); the coadd has another"
-                " zero-point or WCS, or belongs to another field"
+                f"{band} pixels are {shift:+.1f} mag off the catalogue's magnitudes (median);"
+                " the coadd has another zero-point or WCS, or belongs to another field"
             )
         offsets[band] = round(shift, 4)
     return offsets
 
 
 def ahead(batches: Iterator[T]) -> Iterator[T]:
-    """The same batches, the next one made in a thread while this one is in use."""
+    """The same batches; a thread makes the next one while this one is in use."""
     with ThreadPoolExecutor(1, thread_name_prefix="cut") as pool:
         future = pool.submit(next, batches, None)
         while (batch := future.result()) is not None:
@@ -233,7 +246,7 @@ class Stopwatch:
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
-        """Add the time of the block to ``name``; its first begin is said."""
+        """Add the time of the block to ``name``, and say ``name`` the first time."""
         if name not in self.seconds:
             self._say(name)
             self.seconds[name] = 0.0
@@ -244,7 +257,7 @@ class Stopwatch:
             self.seconds[name] += time.perf_counter() - start
 
     def steps(self, name: str, items: Iterator[T]) -> Iterator[T]:
-        """The same items, the time to make each added to ``name``."""
+        """The same items; the time to make each is added to ``name``."""
         while True:
             with self.step(name):
                 item = next(items, None)
@@ -254,9 +267,9 @@ class Stopwatch:
 
 
 def _padded(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The rows of one batch, filled up with NaN."""
     missing = BATCH - len(values)
-    return (
-        values
-        if missing <= 0
-        else np.concatenate([values, np.full((missing, *values.shape[1:]), np.nan, values.dtype)])
-    )
+    if missing <= 0:
+        return values
+    filler = np.full((missing, *values.shape[1:]), np.nan, values.dtype)
+    return np.concatenate([values, filler])

@@ -16,9 +16,9 @@ SECONDS = 10
 
 @cache
 def program_commit() -> str:
-    """The commit of the running program: 12 characters, with ``+`` if files that git tracks were changed.
+    """The commit of the running program: 12 characters, and ``+`` if tracked files were changed.
 
-    From a git checkout it is that of the checkout, else the one recorded when the package was built, else
+    It is that of a git checkout, else the one recorded when the package was built, else
     ``unknown``.
     """
     return _checkout() or _recorded() or "unknown"
@@ -39,23 +39,15 @@ def _checkout() -> str:
     if not (ROOT / ".git").exists():
         return ""
     # Without locks: nothing of a checkout that others use is touched.
-    command = [
-        "git",
-        "--no-optional-locks",
-        "-C",
-        str(ROOT),
-        "status",
-        "--porcelain=v2",
-        "--branch",
-        "-uno",
-    ]
+    command = ["git", "--no-optional-locks", "-C", str(ROOT)]
+    command += ["status", "--porcelain=v2", "--branch", "-uno"]
     try:
-        said = subprocess.run(
+        status = subprocess.run(
             command, capture_output=True, text=True, timeout=SECONDS, check=True
-        ).stdout
+        )
     except (OSError, subprocess.SubprocessError):
         return ""
-    lines = said.splitlines()
+    lines = status.stdout.splitlines()
     commit = next(
         (line.split()[2] for line in lines if line.startswith("# branch.oid ")), "(initial)"
     )

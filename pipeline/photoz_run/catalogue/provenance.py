@@ -1,4 +1,4 @@
-"""What a tile file says about how it was made. Nothing here changes when the same tile is made again."""
+"""What a tile file says about how it was made; the same when the tile is made again."""
 
 import hashlib
 import json

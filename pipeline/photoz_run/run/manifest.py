@@ -11,7 +11,7 @@ from photoz_models.documents import Record
 from photoz_models.session import PhotozModel
 from photoz_run import __version__
 from photoz_run.catalogue.provenance import InputFile, Provenance, input_files, inputs_digest
-from photoz_run.config import RunConfig
+from photoz_run.config import RESULT_FIELDS, RunConfig
 from photoz_run.records import TileRef
 from photoz_run.version import package_versions, program_commit
 
@@ -136,7 +136,7 @@ def _changed_settings(before: RunConfig, after: RunConfig) -> list[str]:
     old, new = before.model_dump(mode="json"), after.model_dump(mode="json")
     return [
         f"{name} was {old[name]!r}, now {new[name]!r}"
-        for name in RunConfig.result_fields()
+        for name in RESULT_FIELDS
         if old[name] != new[name]
     ]
 

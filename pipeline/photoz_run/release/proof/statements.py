@@ -10,7 +10,7 @@ from typing import Any
 from photoz_run import __version__
 from photoz_run.catalogue.provenance import Provenance
 from photoz_run.catalogue.release_record import ReleaseRecord
-from photoz_run.config import RunConfig
+from photoz_run.config import RESULT_FIELDS
 from photoz_run.errors import ConfigError
 from photoz_run.records import Status
 from photoz_run.release.accounting import COUNTS, TileAccount, totals
@@ -170,9 +170,8 @@ def _lacking(tile: Mapping[str, Any]) -> list[str]:
 
 def _config_digest(config: Mapping[str, Any]) -> str | None:
     """The digest of a configuration, ``None`` if it is one of another version of the program, with other settings."""
-    fields = RunConfig.result_fields()
-    if not set(fields) <= set(config):
+    if not set(RESULT_FIELDS) <= set(config):
         return None
     return hashlib.sha256(
-        json.dumps({name: config[name] for name in fields}, sort_keys=True).encode()
+        json.dumps({name: config[name] for name in RESULT_FIELDS}, sort_keys=True).encode()
     ).hexdigest()
