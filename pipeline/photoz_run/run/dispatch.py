@@ -1,6 +1,6 @@
-"""Handing out tiles: one to each free worker, never more, so that a lost worker names the tile that was on it.
+"""Handing out tiles: one to each free worker, so that a lost worker names its tile.
 
-The scheduler never has more tasks to do than there are workers: its memory does not grow with the survey.
+The scheduler never has more tasks than there are workers: its memory does not grow with the survey.
 """
 
 from collections import Counter, deque
@@ -24,16 +24,20 @@ LOOK_SECONDS = 1.0
 """How often workers are counted."""
 
 BACKOFF_SECONDS = 2.0
-"""Pause before a tile's second try, and of a worker on which a try failed; doubled for each further one."""
+"""Pause before a tile's second try, and of a worker on which a try failed.
+
+It is doubled for each further failure, up to `LONGEST_PAUSE`.
+"""
 
 LONGEST_PAUSE = 60.0
 
 
 @dataclass(frozen=True)
 class Workers:
-    """The workers that live: their addresses with the tiles each can take, and the host of each."""
+    """The workers that live, by address."""
 
     slots: dict[str, int]
+    """Tiles that each can take at once."""
     hosts: dict[str, str]
 
     def free(self, busy: Mapping[str, int]) -> Iterator[tuple[str, str]]:
@@ -54,8 +58,16 @@ class Running:
 class Dispatcher:
     """Hands out tasks to the workers of a client; `outcomes` yields how each tile ended.
 
-    ``say`` is told what an operator should know, ``readmit`` which quarantined tile is measured again. For
-    ``patience`` seconds a host that refuses is not taken for all: others may be about to start.
+    Parameters
+    ----------
+    tasks
+        The first try of each tile.
+    say
+        Is told what an operator should know.
+    readmit
+        Is told each quarantined tile that is measured again.
+    patience
+        Seconds for which refusing hosts do not end the run: others may be about to start.
     """
 
     def __init__(
@@ -110,12 +122,13 @@ class Dispatcher:
     def outcomes(self, client: Client, beat: Callable[[], None]) -> Iterator[TileOutcome]:
         """How each tile ended, as they come; ``beat`` is called about every second.
 
-        A tile can come twice: one that was quarantined by a host that turned out to fail everything is measured again.
+        A tile can come twice. One that was quarantined is measured again if its host turns out to
+        fail every tile.
 
         Raises
         ------
         PhotozError
-            If no worker can measure any tile, or none can be had; what is said of it.
+            If no worker can measure any tile, or no worker can be had.
         InterruptedRunError
             If the scheduler is lost.
         """
@@ -138,7 +151,8 @@ class Dispatcher:
             raise self._trouble
         try:
             slots = client.nthreads()
-            if new := [address for address in slots if address not in self._names]:
+            new = [address for address in slots if address not in self._names]
+            if new:
                 self._meet(client.run(introduce, workers=new, on_error="return"))
         except (OSError, ValueError) as error:
             raise self._lost_scheduler() from error
@@ -151,37 +165,38 @@ class Dispatcher:
 
     def _meet(self, answers: Mapping[str, Any]) -> None:
         """Note the hosts of new workers, and those that lack the program of this run."""
-        ours = introduce()[1]
+        _, ours = introduce()
         for address, answer in answers.items():
             if isinstance(answer, OSError):  # gone again
                 continue
-            host, theirs = answer if isinstance(answer, tuple) else (_network_name(address), "")
+            if isinstance(answer, tuple):
+                host, program = answer
+                problem = f"has photoz-run {program}"
+            else:
+                host, program = _network_name(address), ""
+                problem = f"cannot import photoz-run ({answer})"
             self._names[address] = host
-            if theirs != ours:
-                what = (
-                    f"has photoz-run {theirs}" if theirs else f"cannot import photoz-run ({answer})"
+            if program != ours:
+                error = ContractError(
+                    f"{host} {problem}, the run was planned with {ours}:"
+                    " install the same everywhere"
                 )
-                reason = (
-                    f"{host} {what}, the run was planned with {ours}: install the same everywhere"
-                )
-                self._hosts.refused(host, ContractError(reason))
+                self._hosts.refused(host, error)
 
     def _take_back(self, slots: Mapping[str, int]) -> None:
-        """Tiles whose worker has left and told nobody of them, as one that retires, wait again; none is to blame.
+        """Let tiles wait again whose worker has left without a word, as one that retires does.
 
-        A worker that was lost is told of within less than the time between two looks.
+        No tile is to blame. Of a worker that was lost the scheduler tells before the second look.
         """
+        here = slots.keys() | self._workers.slots.keys()
         for future, running in list(self._running.items()):
-            if (
-                running.address not in slots
-                and running.address not in self._workers.slots
-                and not future.done()
-            ):
+            if running.address not in here and not future.done():
                 del self._running[future]
                 future.cancel()
                 self._waiting.appendleft(running.task)
 
     def _judge_hosts(self, last: bool = False) -> None:
+        """Decide which hosts are avoided; what they quarantined is measured again."""
         living = set(self._workers.hosts.values())
         self._check_refusals(living)
         for tile in self._hosts.judge(living, last):
@@ -216,11 +231,10 @@ class Dispatcher:
         for address, host in self._workers.free(busy):
             if not self._waiting:
                 return
-            if (
-                host in self._avoided
-                or self._pauses(address)
-                or (task := self._next_task(host)) is None
-            ):
+            if host in self._avoided or self._pauses(address):
+                continue
+            task = self._next_task(host)
+            if task is None:
                 continue
             # All keys have one prefix: the scheduler keeps books about each for ever.
             future = client.submit(
@@ -234,21 +248,26 @@ class Dispatcher:
             future.add_done_callback(self._done.put)
 
     def _next_task(self, host: str) -> TileTask | None:
-        """Take the first waiting task that may go to ``host``: one that failed goes to another host if there is one.
-
-        One that lost its worker may go anywhere: what ends a worker is seldom its host, and a tile can last.
-        """
+        """Take the first waiting task that may go to ``host``."""
         usable = set(self._workers.hosts.values()) - self._avoided.keys()
         for number, task in enumerate(self._waiting):
-            failed_on = {failure.host for failure in task.earlier if failure.error != LOST_WORKER}
-            elsewhere = usable - failed_on
-            fits = not failed_on or host in (self._hosts.trusted(elsewhere) or elsewhere or usable)
-            if fits and not self._pauses(task.ref.tile):
+            if host in self._fit_hosts(task, usable) and not self._pauses(task.ref.tile):
                 del self._waiting[number]
                 return task
         return None
 
-    def _settle(self, future: "Future[Any]") -> TileOutcome | None:
+    def _fit_hosts(self, task: TileTask, usable: set[str]) -> set[str]:
+        """The hosts to which a task may go: one that failed goes to another host if there is one.
+
+        One that lost its worker may go anywhere: what ends a worker is seldom its host.
+        """
+        failed_on = {failure.host for failure in task.earlier if failure.error != LOST_WORKER}
+        if not failed_on:
+            return usable
+        elsewhere = usable - failed_on
+        return self._hosts.trusted(elsewhere) or elsewhere or usable
+
+    def _settle(self, future: Future[Any]) -> TileOutcome | None:
         """The outcome of a tile, or ``None`` if it is tried again."""
         running = self._running.pop(future, None)
         if running is None:  # taken back
@@ -261,26 +280,32 @@ class Dispatcher:
             return self._settle_loss(task, self._host(error.last_worker.address))
         if error is not None:
             raise error
-        result: TileOutcome | Refusal = future.result()
-        host = result.host.partition(":")[0]
-        if isinstance(result, Refusal):
-            self._hosts.refused(host, result.error)
+        answer: TileOutcome | Refusal = future.result()
+        host = answer.host.partition(":")[0]
+        if isinstance(answer, Refusal):
+            self._hosts.refused(host, answer.error)
             self._waiting.appendleft(task)
             self._looked = -LOOK_SECONDS
             return None
-        if result.status in (Status.DONE, Status.NO_WORK):
-            self._hosts.succeeded(host, task.ref.tile)
+        return self._settle_answer(answer, running, host)
+
+    def _settle_answer(
+        self, outcome: TileOutcome, running: Running, host: str
+    ) -> TileOutcome | None:
+        """The outcome that a worker sent, or ``None`` if the tile is tried again."""
+        if outcome.status in (Status.DONE, Status.NO_WORK):
+            self._hosts.succeeded(host, outcome.tile)
             self._stumbles.pop(running.address, None)
-            return result
-        self._hosts.failed(host, task.ref.tile)
-        again = task.after(Failure(host, result.error, result.reason))
-        if result.status is Status.FAILED:
+            return outcome
+        self._hosts.failed(host, outcome.tile)
+        next_try = running.task.after(Failure(host, outcome.error, outcome.reason))
+        if outcome.status is Status.FAILED:
             self._stumbles[running.address] += 1
             self._pause(running.address, self._stumbles[running.address])
-            self._try_again(again)
+            self._try_again(next_try)
             return None
-        self._quarantined[task.ref.tile] = again
-        return result
+        self._quarantined[outcome.tile] = next_try
+        return outcome
 
     def _settle_loss(self, task: TileTask, host: str) -> TileOutcome | None:
         """The outcome of a tile whose worker was lost, or ``None`` if it is tried again."""
@@ -297,10 +322,12 @@ class Dispatcher:
         self._waiting.appendleft(task)
 
     def _pause(self, name: str, number: int) -> None:
-        """Let a tile or a worker rest after its ``number``-th failure: storage that fails now may not in a minute."""
-        self._due[name] = monotonic() + min(
-            LONGEST_PAUSE, BACKOFF_SECONDS * 2 ** min(number - 1, 9)
-        )
+        """Let a tile or a worker rest after its ``number``-th failure.
+
+        Storage that fails now may work in a minute.
+        """
+        seconds = BACKOFF_SECONDS * 2 ** min(number - 1, 9)  # no overflow after many failures
+        self._due[name] = monotonic() + min(LONGEST_PAUSE, seconds)
 
     def _pauses(self, name: str) -> bool:
         return name in self._due and monotonic() < self._due[name]
@@ -315,4 +342,5 @@ class Dispatcher:
 
 
 def _network_name(address: str) -> str:
+    """The host in an address: ``10.0.0.7`` of ``tls://10.0.0.7:34567``."""
     return address.rpartition("/")[2].rpartition(":")[0]

@@ -26,9 +26,9 @@ def run(config: RunConfig, progress: Progress, restart: bool = False) -> RunSumm
     Raises
     ------
     ConfigError, BundleError
-        Before any tile, if something cannot be used, or somebody else works on the run directory.
+        Before any tile, if something cannot be used, or the run directory is in use.
     InterruptedRunError
-        If a signal ended the run, or the run directory cannot be written; the same command resumes it.
+        If a signal ended the run, or the run directory cannot be written. The same command resumes.
     """
     start = time.monotonic()
     tiles = find_run_tiles(config)

@@ -1,9 +1,9 @@
-"""Which hosts can be trusted: a host that fails every tile is avoided, and the tiles it failed are not blamed.
+"""Which hosts can be trusted: one that fails every tile is avoided, and its tiles are not blamed.
 
-Bookkeeping only: no Dask, no clock. A host with a streak of failures is put on trial: it gets no tiles while what it
-failed is measured again elsewhere. The first of those tiles decides: if it fails there too the tiles are bad, and the
-host is acquitted; if it does well the host is convicted. One host is on trial at a time, so that a row of bad tiles
-does not take one host after the other.
+Bookkeeping only: no Dask, no clock. A host with a streak of failures is put on trial: it gets no
+tiles while those it failed are measured again elsewhere. The first of these tiles decides. If it
+fails there too, the tiles are bad and the host is acquitted. If it does well, the host is convicted.
+One host is on trial at a time, so that a row of bad tiles does not take one host after the other.
 """
 
 from collections import defaultdict
@@ -12,7 +12,7 @@ from collections.abc import Collection
 from photoz_run.errors import OutputError
 
 STREAK = 3
-"""Different tiles failed one after another, without a good one between, from which a host is put on trial."""
+"""A host that fails so many different tiles one after another is put on trial."""
 
 
 class Hosts:
@@ -58,39 +58,42 @@ class Hosts:
     def judge(self, living: Collection[str], last: bool = False) -> list[str]:
         """Put a host on trial if there is reason; the tiles that must be measured again elsewhere.
 
-        At the end of a run (``last``) a host that never did well has no second chance to do so: what it failed is
-        measured again, if there is another that is not known to fail.
+        At the end of a run (``last``) a host that never did well gets no further tile. What it
+        failed is measured again, if there is another host that is not known to fail.
         """
         self._trial = {host: tiles for host, tiles in self._trial.items() if host in living}
-        again = [tile for host in sorted(self._convicted) for tile in self._take(host)]
+        again = []
+        for host in sorted(self._convicted):
+            again += self._take(host)
         for host in sorted(living):
-            suspects, others = self.suspects(host), [other for other in living if other != host]
+            suspects = self.suspects(host)
+            others = [other for other in living if other != host]
             if len(suspects) >= STREAK and self.trusted(others):
                 again += self._accuse(host, suspects)
-            elif (
-                last
-                and suspects
-                and not self._good[host]
-                and any(self._may_do_well(other) for other in others)
-            ):
-                again += self._take(host)
+            elif last and suspects and not self._good[host]:
+                if any(self._may_do_well(other) for other in others):
+                    again += self._take(host)
         return again
 
     def avoided(self, living: Collection[str]) -> dict[str, str]:
         """Hosts of ``living`` that should get no tile, with the reason.
 
-        Those that refused; and those on trial or convicted, while another host has done well.
+        These are the hosts that refused, and those on trial or convicted while another does well.
         """
-        avoided = {host: str(self._refusals[host]) for host in living if host in self._refusals}
-        if self.trusted(living):
-            accused = [host for host in living if self._accused(host) and host not in avoided]
-            avoided |= dict.fromkeys(accused, "tile after tile failed there")
+        avoided = {}
+        others_do_well = bool(self.trusted(living))
+        for host in living:
+            if host in self._refusals:
+                avoided[host] = str(self._refusals[host])
+            elif others_do_well and self._accused(host):
+                avoided[host] = "tile after tile failed there"
         return avoided
 
     def refusal(self, living: Collection[str]) -> Exception | None:
-        """What ``living`` said if every one of them has refused, and nobody is known who can do better.
+        """What a host of ``living`` said, if all have refused and no other is known to do better.
 
-        A host that did well and is gone for the moment may come back; a run directory that cannot be written may not.
+        A host that did well and is away may come back. A run directory that cannot be written does
+        not mend itself.
         """
         if not living or any(host not in self._refusals for host in living):
             return None
@@ -102,9 +105,11 @@ class Hosts:
         return host in self._refusals or host in self._trial or host in self._convicted
 
     def _may_do_well(self, host: str) -> bool:
+        """Whether nothing is held against a host, and it did well or has not failed yet."""
         return not self._accused(host) and bool(self._good[host] or not self._streak[host])
 
     def _accuse(self, host: str, suspects: list[str]) -> list[str]:
+        """Convict a host, or put it on trial; the tiles to measure again elsewhere."""
         if self._well.intersection(suspects):
             self._convicted.add(host)
         elif not self._trial:
@@ -114,6 +119,7 @@ class Hosts:
         return self._take(host)
 
     def _take(self, host: str) -> list[str]:
+        """The suspects of a host, which are no longer counted against it."""
         tiles = self.suspects(host)
         self._streak[host].clear()
         return tiles

@@ -1,8 +1,11 @@
-"""The run directory: what was decided, what is done, what failed. Its files are the only truth about a run.
+"""The run directory: what was planned, what is done, what failed.
 
-    run.toml  manifest.json  tiles/<group>/<tile>.parquet  tiles/<group>/<tile>.json  quarantine/<group>/<tile>.json
+    run.toml  manifest.json
+    tiles/<group>/<tile>.parquet  tiles/<group>/<tile>.json
+    quarantine/<group>/<tile>.json
 
-``tiles/<group>/<tile>.json`` is written last and is the commit mark of a tile.
+``tiles/<group>/<tile>.json`` is written last and is the commit mark of a tile. Whoever wants to know
+something of a run reads these files, and nothing else.
 """
 
 import os
@@ -80,11 +83,12 @@ class RunDirectory:
         Raises
         ------
         ConfigError
-            If it is no run directory, or cannot be written, or one share of many would start it over.
+            If it is no run directory, cannot be written, or a share would start it over.
         """
         if restart and share[1] > 1:
             raise ConfigError(
-                "--restart would delete what the other shards made: start over without --shard first"
+                "--restart would delete what the other shards made:"
+                " start over without --shard first"
             )
         try:
             self.path.mkdir(parents=True, exist_ok=True)
@@ -127,14 +131,16 @@ class RunDirectory:
             raise ConfigError(f"run directory {self.path} cannot be written: {reason}") from error
 
     def _remove_leftovers(self) -> None:
-        """Delete half-written files of killed workers; a younger one may belong to a run that is alive."""
-        parts = [
-            part for folder in (self.tiles, self.quarantine) for part in folder.glob("*/.*.part")
-        ]
-        for leftover in (*parts, *self.path.glob(".*.part"), *self.locks.glob(".*")):
-            with suppress(FileNotFoundError):  # files of other shards come and go
-                if time.time() - leftover.stat().st_mtime > LEFTOVER_SECONDS:
-                    leftover.unlink()
+        """Delete half-written files of killed workers.
+
+        Younger ones stay: they may belong to a run that is alive.
+        """
+        patterns = ("tiles/*/.*.part", "quarantine/*/.*.part", ".*.part", "locks/.*")
+        for pattern in patterns:
+            for leftover in self.path.glob(pattern):
+                with suppress(FileNotFoundError):  # files of other shards come and go
+                    if time.time() - leftover.stat().st_mtime > LEFTOVER_SECONDS:
+                        leftover.unlink()
 
     def read_manifest(self) -> RunManifest:
         """The manifest of the run.
@@ -172,7 +178,7 @@ class RunDirectory:
             path.unlink(missing_ok=True)
 
     def write_outcome(self, outcome: TileOutcome) -> None:
-        """Record how a tile ended: the commit mark of a good one, the quarantine record of a bad one."""
+        """Write the commit mark of a good tile, or the quarantine record of a bad one."""
         good = outcome.status in (Status.DONE, Status.NO_WORK)
         folder, other = (self.tiles, self.quarantine) if good else (self.quarantine, self.tiles)
         name = f"{tile_group(outcome.tile)}/{outcome.tile}.json"

@@ -1,10 +1,11 @@
-"""Who works on a run directory: one lock file for each driver or shard, with host, process and heartbeat.
+"""Who works on a run directory: a lock file with host, process and heartbeat for each.
 
     locks/driver.json   or   locks/shard-3-of-32.json, ...
 
-A driver is alone; shards of the same division work side by side. A lock is stale when its process on this machine is
-gone, or when it has given no sign of life for `STALE_SECONDS`; it is then taken over. The age of a sign is told by the
-clock that stamps files here, and where that may differ from another host's, the lock is watched before it is taken.
+A driver is alone; shards of the same division work side by side. A lock is stale when its process
+on this machine is gone, or when it has given no sign of life for `STALE_SECONDS`. Then it is taken
+over. The age of a sign is told by the clock that stamps files in the folder. Clocks of hosts differ:
+an old lock of another host is watched before it is taken.
 """
 
 import os
@@ -18,7 +19,6 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from types import TracebackType
 from typing import Annotated, Self
 
 import psutil
@@ -69,7 +69,10 @@ class LockRecord(Record):
 
 
 UNREADABLE = LockRecord("unreadable", "", "", 0, 0.0)
-"""Stands for what an empty or damaged lock file said: after a crash of a machine its holder may still live."""
+"""Stands for the words of an empty or damaged lock file.
+
+A crash of a machine leaves such a file; its holder may still live.
+"""
 
 
 @dataclass(frozen=True)
@@ -84,13 +87,20 @@ class Holder:
 
     @property
     def here(self) -> bool:
-        """Whether its process is, or was, one of this machine since it was booted."""
+        """Whether its process runs, or ran, on this machine since it was booted."""
         return (self.record.host, self.record.boot) == (socket.gethostname(), _boot())
 
     @property
     def alive(self) -> bool:
         """Whether its process lives, as far as can be told at once."""
         return _runs_here(self.record) if self.here else self.age < STALE_SECONDS
+
+    def same_as(self, other: "Holder | None") -> bool:
+        """Whether ``other`` is the same lock, without a sign of life between."""
+        if other is None:
+            return False
+        ours, theirs = self.record.key, other.record.key
+        return (ours, self.modified_ns) == (theirs, other.modified_ns)
 
     def __str__(self) -> str:
         who = (
@@ -102,9 +112,9 @@ class Holder:
 
 
 class RunLock:
-    """Holds a run directory while the ``with`` block runs, and tells in a lock file how far the work is.
+    """Holds a run directory while the ``with`` block runs, and tells how far the work is.
 
-    ``say`` is told when somebody else's lock is watched.
+    ``say`` is told when another's lock is watched.
     """
 
     def __init__(
@@ -136,12 +146,7 @@ class RunLock:
         self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._ended.set()
         self._thread.join()
         if self._mine():
@@ -192,8 +197,8 @@ class RunLock:
     def _claim(self, path: Path) -> Holder | None:
         """Make ``path`` the lock of this process; if a living one has it, that one.
 
-        It is never absent or half written meanwhile: a whole file is linked to the name if there is none, and replaces
-        a stale one.
+        No reader ever finds the file absent or half written: a whole file is linked to a free name,
+        or replaces a stale one.
         """
         while not self._link(path):
             holder = find_holder(path)
@@ -206,27 +211,26 @@ class RunLock:
         return None
 
     def _inherit(self, holder: Holder, act: Callable[[], None]) -> bool:
-        """Do ``act`` to a stale lock as its only heir; ``False`` if somebody else is, or if it is not as it was."""
+        """Do ``act`` to a stale lock as its only heir.
+
+        ``False`` if another process inherits it, or if it has changed.
+        """
         heir = holder.path.with_name(f".{holder.record.key}.heir")
         if self._claim(heir):
             time.sleep(LOOK_SECONDS / 10)
             return False
         try:
-            found = find_holder(holder.path)
-            same = found is not None and (found.record.key, found.modified_ns) == (
-                holder.record.key,
-                holder.modified_ns,
-            )
-            if same:
+            unchanged = holder.same_as(find_holder(holder.path))
+            if unchanged:
                 act()
-            return same
+            return unchanged
         finally:
             heir.unlink(missing_ok=True)
 
     def _lives(self, holder: Holder) -> bool:
-        """Whether the process of a lock lives; one of another host is watched until it is beyond doubt.
+        """Whether the process of a lock lives; one of another host is watched if need be.
 
-        A fresh sign is believed, an old one is not: the clocks of two hosts may differ by more than it is old.
+        A fresh sign is believed. An old one is not: the clocks of two hosts may differ by its age.
         """
         two_beats = 2 * BEAT_SECONDS
         if holder.here or abs(holder.age) < two_beats:
@@ -236,15 +240,17 @@ class RunLock:
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             time.sleep(min(LOOK_SECONDS, two_beats))
-            found = find_holder(holder.path)
-            if found is None or found.modified_ns != holder.modified_ns:
-                return found is not None
+            now = find_holder(holder.path)
+            if now is None:
+                return False
+            if now.modified_ns != holder.modified_ns:
+                return True
         return False
 
     def _in_use(self, holder: Holder) -> ConfigError:
         return ConfigError(
-            f"{self._folder.parent} is in use: {holder} works on it as {holder.name}; wait until it has ended,"
-            f" or delete {holder.path} if you are sure that it is dead"
+            f"{self._folder.parent} is in use: {holder} works on it as {holder.name};"
+            f" wait until it has ended, or delete {holder.path} if you are sure that it is dead"
         )
 
     def _link(self, path: Path) -> bool:
@@ -285,12 +291,19 @@ def lock_name(share: tuple[int, int]) -> str:
 
 def holders(folder: Path) -> list[Holder]:
     """Every lock in ``folder``; those that vanish meanwhile are left out."""
-    now = _clock(folder) if folder.is_dir() else 0.0
-    return [holder for path in sorted(folder.glob("*.json")) if (holder := find_holder(path, now))]
+    paths = sorted(folder.glob("*.json"))
+    if not paths:
+        return []
+    now = _clock(folder)
+    locks = [find_holder(path, now) for path in paths]
+    return [lock for lock in locks if lock is not None]
 
 
 def find_holder(path: Path, now: float | None = None) -> Holder | None:
-    """The lock at ``path``, ``None`` if there is none; ``now`` is the time by the clock of its folder."""
+    """The lock at ``path``, ``None`` if there is none.
+
+    ``now`` is the time by the clock of its folder.
+    """
     record = _read(path)
     try:
         modified_ns = path.stat().st_mtime_ns
@@ -298,9 +311,8 @@ def find_holder(path: Path, now: float | None = None) -> Holder | None:
         return None
     if record is None:
         return None
-    return Holder(
-        path.stem, path, record, (now or _clock(path.parent)) - modified_ns / 1e9, modified_ns
-    )
+    age = (now or _clock(path.parent)) - modified_ns / 1e9
+    return Holder(path.stem, path, record, age, modified_ns)
 
 
 def _side_by_side(name: str, share: tuple[int, int]) -> bool:
@@ -308,7 +320,10 @@ def _side_by_side(name: str, share: tuple[int, int]) -> bool:
 
 
 def _clock(folder: Path) -> float:
-    """The time by the clock that stamps files in ``folder``; by this host's where nothing may be written."""
+    """The time by the clock that stamps files in ``folder``.
+
+    Where nothing may be written it is this host's.
+    """
     probe = folder / f".{uuid.uuid4().hex}.clock"
     try:
         probe.touch()
@@ -342,7 +357,7 @@ def _seconds_after_boot(process: psutil.Process) -> float:
 def _runs_here(record: LockRecord) -> bool:
     try:
         process = psutil.Process(record.pid)
-        # What was killed and not yet buried by its parent works no more.
+        # A zombie was killed, and its parent has not noticed yet.
         same = abs(_seconds_after_boot(process) - record.process_started) < 2.0
         return same and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
@@ -352,7 +367,7 @@ def _runs_here(record: LockRecord) -> bool:
 
 
 def _read(path: Path) -> LockRecord | None:
-    """What a lock file says, `UNREADABLE` if it says nothing, ``None`` if there is none."""
+    """What a lock file says: `UNREADABLE` if nothing, ``None`` if there is no file."""
     try:
         return read_document(LockRecord, path)
     except DocumentError as error:
