@@ -66,7 +66,8 @@ class ClusterConfig(BaseModel):
             self.kind != "local" or self.job_keys or self.gpus
         ):
             raise ValueError(
-                "a scheduler that runs already has its own workers: give no kind and no job settings"
+                "a scheduler that runs already has its own workers:"
+                " give no kind and no job settings"
             )
         if self.kind == "local" and (self.job_keys or self.gpus):
             first = next(iter(self.job_keys), "gpus")
@@ -208,7 +209,7 @@ class RunConfig(BaseModel):
         return _pair(self.shard, "/", "I/N") if self.shard else (1, 1)
 
     def resolved_toml(self) -> str:
-        """The whole configuration as TOML, defaults included; TOML has no null, None is left out."""
+        """The whole configuration as TOML, defaults included; a value of ``None`` is left out."""
         return tomli_w.dumps(self.model_dump(mode="json", exclude_none=True))
 
     def digest(self) -> str:

@@ -3,7 +3,7 @@
     PhotozError           (photoz_models.errors)
     ├── BundleError, TrainingError, DocumentError   as ConfigError; raised by photoz_models
     ├── ConfigError       fix the command line, the TOML file or the model; nothing was started
-    │   └── ContractError     the model bundle, or the program, does not fit this run
+    │   └── ContractError     a host's model or program is not that of the run
     ├── BadDataError      fix or replace the file named; its tile is quarantined at once
     ├── TransientError    wait; the tile is tried again, then quarantined
     └── InterruptedRunError   start the same command again; the run resumes
@@ -37,7 +37,7 @@ class ConfigError(PhotozError):
 
 
 class ContractError(ConfigError):
-    """Raised before any tile when the model bundle, or this host's program, does not fit the run."""
+    """Raised before any tile when a host's model or program is not that of the run."""
 
 
 class BadDataError(PhotozError):
@@ -67,7 +67,7 @@ class OutputError(InterruptedRunError):
 
 @contextmanager
 def context(where: str) -> Iterator[None]:
-    """Put ``where`` (a tile, file or HDU) in front of the message of a `PhotozError` raised inside."""
+    """Put ``where`` (a tile, file or HDU) in front of the message of a `PhotozError`."""
     try:
         yield
     except PhotozError as error:

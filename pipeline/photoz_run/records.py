@@ -1,6 +1,7 @@
 """The frozen records that cross a boundary of the program.
 
-Names of arrays carry their axes: N sources, C image bands, B magnitude bands, H W pixels, Q quantiles.
+Names of arrays carry their axes: N sources, C image bands, B magnitude bands, S seeing bands,
+H W pixels, Q quantiles.
 """
 
 from collections.abc import Mapping
@@ -99,7 +100,7 @@ class Stamps:
 
 @dataclass(frozen=True)
 class Prediction:
-    """What the network says of each source, in the row order of `Sources`; NaN where it says nothing."""
+    """What the network says of each source, in the row order of `Sources`; NaN if nothing."""
 
     z_N: NDArray[np.float32]
     quantiles_NQ: NDArray[np.float32]
@@ -108,9 +109,9 @@ class Prediction:
 
 
 def tile_group(tile: str) -> str:
-    """The sub-folder that holds a tile's files in a run directory: ``KIDS_180`` for ``KIDS_180.0_-0.5``.
+    """The sub-folder of a tile's files: ``KIDS_180`` for ``KIDS_180.0_-0.5``.
 
-    A parallel file system wants no folder with tens of thousands of files.
+    A parallel file system is slow in a folder with tens of thousands of files.
     """
     return tile.partition(".")[0]
 

@@ -1,7 +1,7 @@
-"""The workers of a run: processes on this machine, jobs of a batch system, or those of a scheduler that runs already.
+"""The workers of a run: processes here, jobs of a batch system, or those of a running scheduler.
 
-Encrypted and authenticated by a certificate that is made for the run: an open Dask port is a shell for everybody who
-reaches it. Dashboards listen on loopback only.
+A certificate made for the run encrypts and authenticates: an open Dask port is a shell for
+everybody who reaches it. Dashboards listen on loopback only.
 """
 
 import logging
@@ -44,9 +44,10 @@ TLS_FILES = ("tls_ca_file", *(f"tls_{role}_{part}" for role in ROLES for part in
 
 @contextmanager
 def open_client(config: RunConfig, demand: Demand) -> Iterator[Client]:
-    """A client of the workers that ``config`` asks for; what was started for the run ends with the block.
+    """A client of the workers that ``config`` asks for.
 
-    No more workers are asked for than ``demand`` has tiles left.
+    No more workers are asked for than ``demand`` has tiles left. What was started for the run ends
+    with the block.
     """
     with dask.config.set(SETTINGS), _silent_dask():
         if config.cluster.scheduler or config.cluster.scheduler_file:
@@ -61,7 +62,7 @@ def open_client(config: RunConfig, demand: Demand) -> Iterator[Client]:
 
 @contextmanager
 def _silent_dask() -> Iterator[None]:
-    """Keep Dask's own remarks back: whatever it loses is noticed here, and said in one line."""
+    """Keep Dask's own remarks back: this program notices a loss too, and says it in one line."""
     loggers = [
         logging.getLogger(name)
         for name in logging.root.manager.loggerDict
@@ -78,7 +79,7 @@ def _silent_dask() -> Iterator[None]:
 
 
 def local_workers(config: RunConfig, tiles: int) -> int:
-    """Worker processes on this machine: as many as asked for, or one a core; never more than tiles."""
+    """Worker processes on this machine: as asked for, or one a core; never more than tiles."""
     _, high = config.worker_range or (1, available_threads())
     return max(1, min(high, tiles))
 
@@ -87,15 +88,13 @@ def sharing(config: RunConfig, tiles: int) -> int:
     """Worker processes that share the cores each of them may use."""
     if config.cluster.scheduler or config.cluster.scheduler_file:
         return 1
-    return (
-        local_workers(config, tiles)
-        if config.cluster.kind == "local"
-        else processes(config.cluster)
-    )
+    if config.cluster.kind == "local":
+        return local_workers(config, tiles)
+    return processes(config.cluster)
 
 
 def patience(cluster: ClusterConfig) -> float:
-    """Seconds in which other hosts may still begin, so that the first few that refuse do not speak for all."""
+    """Seconds in which other hosts may still begin: the first few do not speak for all."""
     return 0.0 if cluster.kind == "local" else PATIENCE_SECONDS
 
 
@@ -136,10 +135,8 @@ def job_client(config: RunConfig, demand: Demand) -> Iterator[Client]:
     low, high = min(low, demand.left), min(high, demand.left)
     settings = job_settings(config.cluster, config.out)
     with ExitStack() as stack:
-        if config.share == (
-            1,
-            1,
-        ):  # nobody else works on this run: what lies here is of killed drivers
+        if config.share == (1, 1):
+            # Nobody else works on this run: what lies here is of killed drivers.
             for old in config.out.glob(f"{CERTIFICATES}*"):
                 shutil.rmtree(old, ignore_errors=True)
         security = stack.enter_context(certificates(config.out)) if config.cluster.tls else None
@@ -162,7 +159,9 @@ def job_client(config: RunConfig, demand: Demand) -> Iterator[Client]:
 
 @contextmanager
 def existing_client(cluster: ClusterConfig) -> Iterator[Client]:
-    """A client of a scheduler that runs already; its TLS files are those of Dask's own configuration.
+    """A client of a scheduler that runs already.
+
+    Its TLS files are those of Dask's own configuration.
 
     Raises
     ------
@@ -180,46 +179,43 @@ def existing_client(cluster: ClusterConfig) -> Iterator[Client]:
             timeout="20s",
         )
     except (OSError, ValueError, TypeError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
-        hint = (
-            "; its TLS files belong into Dask's configuration (distributed.comm.tls)"
-            if cluster.tls
-            else ""
-        )
-        raise ConfigError(f"scheduler {where} cannot be used: {reason}{hint}") from error
+        problem = f"scheduler {where} cannot be used: {str(error).splitlines()[0]}"
+        if cluster.tls:
+            problem += "; its TLS files belong into Dask's configuration (distributed.comm.tls)"
+        raise ConfigError(problem) from error
     with client:
         try:
             client.run_on_scheduler(introduce)
         except (ImportError, AttributeError) as error:
-            remedy = "install the same there"
             raise ConfigError(
-                f"scheduler {where} cannot import photoz-run ({error}): {remedy}"
+                f"scheduler {where} cannot import photoz-run ({error}): install the same there"
             ) from error
         yield client
 
 
 @contextmanager
 def certificates(out: Path) -> Iterator[Security]:
-    """A certificate for this run, in a folder of ``out`` that the jobs see and only this user can enter.
+    """A certificate for this run, in a folder of ``out`` that the jobs see.
 
-    It is made here and gone with the block; one that a killed driver leaves behind opens nothing any more, and goes
-    when the run is resumed.
+    Only this user can enter the folder, which is deleted after the block. What a killed driver
+    leaves behind opens nothing any more, and is deleted when the run is resumed.
     """
-    made = Security.temporary()
+    security = Security.temporary()
     with ExitStack() as stack:
-        files = {}
         try:
-            folder = Path(
-                stack.enter_context(
-                    tempfile.TemporaryDirectory(prefix=CERTIFICATES, dir=out.resolve())
-                )
+            folder = stack.enter_context(
+                tempfile.TemporaryDirectory(prefix=CERTIFICATES, dir=out.resolve())
             )
-            for name in TLS_FILES:
-                files[name] = str(folder / f"{name}.pem")
-                with open(
-                    os.open(files[name], os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w"
-                ) as file:
-                    file.write(getattr(made, name))
+            files = {name: f"{folder}/{name}.pem" for name in TLS_FILES}
+            for name, path in files.items():
+                _write_secret(path, getattr(security, name))
         except OSError as error:
             raise OutputError(f"{out}: cannot be written ({error.strerror})") from error
         yield Security(require_encryption=True, **files)
+
+
+def _write_secret(path: str, text: str) -> None:
+    """Write a new file that only this user can read."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with open(descriptor, "w") as file:
+        file.write(text)

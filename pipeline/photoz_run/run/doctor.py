@@ -1,4 +1,4 @@
-"""Whether a run can work here. Things are tried, not asked for: the model runs, a file is written, a worker answers."""
+"""Whether a run can work here. The model runs, a file is written, a worker answers."""
 
 import platform
 import tempfile
@@ -31,13 +31,13 @@ SHOWN = (
 )
 RUNTIMES = ("onnxruntime-gpu", "onnxruntime")
 WORKER_BYTES = 1536 << 20
-"""Memory that a worker should have; what a full-size tile needs stands in docs/speed.md."""
+"""Memory that a worker should have; docs/speed.md says what a full-size tile needs."""
 MAPPED_BYTES = 16 << 30
 """Address space of a worker on a full-size tile: 13 GB of mapped coadds, and itself."""
 UNPACKED_BYTES = 14 << 30
 """Scratch of a worker on a full-size tile whose images are all .gz."""
 FILES_OWN, FILES_LOCAL, FILES_REMOTE = 30, 9, 2
-"""Files that a driver holds open for itself, for a worker beside it, and for one on another machine."""
+"""Files that a driver holds open: its own, for a worker beside it, for one on another machine."""
 FEW_FILES = 1024
 """Open files below which a run of some hundred workers would end."""
 CUDA_DRIVERS = {12: 525, 13: 580}
@@ -45,7 +45,7 @@ CUDA_DRIVERS = {12: 525, 13: 580}
 
 
 class Verdict(StrEnum):
-    """``BAD``: a run would fail here; ``WARN``: it would work, though not as one might think."""
+    """``BAD``: a run would fail here; ``WARN``: it would work, but worse than it could."""
 
     OK = "ok"
     WARN = "warn"
@@ -120,15 +120,13 @@ def packages() -> Diagnosis:
 
 
 def runtime() -> Diagnosis:
-    """Whether there is one ONNX Runtime; of two, nobody knows which would run."""
+    """Whether there is one ONNX Runtime; of two it is not known which would run."""
     try:
         check_runtime()
     except BundleError as error:
         return Diagnosis("runtime", "two of them", Verdict.BAD, str(error))
-    return Diagnosis(
-        "runtime",
-        f"{' '.join(package_versions(RUNTIMES))}, and no second one beside it",
-    )
+    installed = " ".join(package_versions(RUNTIMES))
+    return Diagnosis("runtime", f"{installed}, and no second one beside it")
 
 
 def model(provider: Provider, gpus: list[trials.Gpu]) -> Diagnosis:
@@ -136,12 +134,8 @@ def model(provider: Provider, gpus: list[trials.Gpu]) -> Diagnosis:
     try:
         loaded = PhotozModel.load(model_path(BUNDLED_MODEL), provider, allow_fallback=False)
     except PhotozError as error:
-        return Diagnosis(
-            "model",
-            str(error),
-            Verdict.BAD,
-            _cuda_remedy(gpus) if provider == "cuda" else "install again",
-        )
+        remedy = _cuda_remedy(gpus) if provider == "cuda" else "install again"
+        return Diagnosis("model", str(error), Verdict.BAD, remedy)
     value = f"{BUNDLED_MODEL} runs on {loaded.provider} and gives its golden values"
     if provider == "auto" and loaded.provider == "cpu" and gpus:
         return Diagnosis("model", f"{value}, but there is a GPU", Verdict.WARN, _cuda_remedy(gpus))
@@ -150,18 +144,21 @@ def model(provider: Provider, gpus: list[trials.Gpu]) -> Diagnosis:
 
 def gpu(gpus: list[trials.Gpu], provider: Provider) -> Diagnosis:
     """The GPUs that the driver shows, and whether it is new enough for this ONNX Runtime."""
-    needed = Verdict.BAD if provider == "cuda" else Verdict.WARN
+    insists = provider == "cuda"
     if not gpus:
-        verdict = needed if provider == "cuda" else Verdict.OK
-        return Diagnosis("GPU", "none", verdict, _cuda_remedy(gpus) if provider == "cuda" else "")
-    value = "; ".join(f"{one.name}, {_size(one.bytes)}, driver {one.driver}" for one in gpus)
-    if (built := trials.cuda_version()) and built > _cuda(gpus):
-        return Diagnosis("GPU", f"{value}: too old for CUDA {built}", needed, _cuda_remedy(gpus))
+        if insists:
+            return Diagnosis("GPU", "none", Verdict.BAD, _cuda_remedy(gpus))
+        return Diagnosis("GPU", "none")
+    value = "; ".join(f"{card.name}, {_size(card.bytes)}, driver {card.driver}" for card in gpus)
+    cuda = trials.cuda_version()
+    if cuda is not None and cuda > _cuda(gpus):
+        verdict = Verdict.BAD if insists else Verdict.WARN
+        return Diagnosis("GPU", f"{value}: too old for CUDA {cuda}", verdict, _cuda_remedy(gpus))
     return Diagnosis("GPU", value)
 
 
 def cores(affinity: int, quota: float | None, job: machine.Job | None) -> Diagnosis:
-    """Cores that the scheduler of this machine lets the process use, and the threads that follow."""
+    """Cores that this process may use, and the workers and threads that follow."""
     value = (
         f"{affinity} of {machine.cpu_count()}, so a run here starts {affinity} workers of 1 thread"
     )
@@ -196,16 +193,23 @@ def memory(limit: machine.Limit, free: int, workers: int) -> Diagnosis:
 
 
 def address_space(limit: int | None) -> Diagnosis:
-    """``ulimit -v``, which some batch systems set from the memory asked for; mapped coadds count in it."""
+    """``ulimit -v``, in which mapped coadds count.
+
+    Some batch systems set it from the memory asked for.
+    """
     if limit is None or limit >= MAPPED_BYTES:
         return Diagnosis("address space", "unlimited" if limit is None else _size(limit))
-    remedy = f"mapped coadds count: a full-size tile needs {_size(MAPPED_BYTES)}; ulimit -v unlimited, or ask for more"
+    remedy = (
+        f"mapped coadds count: a full-size tile needs {_size(MAPPED_BYTES)};"
+        " ulimit -v unlimited, or ask for more"
+    )
     return Diagnosis("address space", _size(limit), Verdict.BAD, remedy)
 
 
 def open_files(soft: int, hard: int) -> Diagnosis:
     """``ulimit -n``, and for how many workers it will do."""
-    beside, elsewhere = (max(0, soft - FILES_OWN) // each for each in (FILES_LOCAL, FILES_REMOTE))
+    free = max(0, soft - FILES_OWN)
+    beside, elsewhere = free // FILES_LOCAL, free // FILES_REMOTE
     value = f"{soft} at once: enough for {beside} workers here, or {elsewhere} on other machines"
     if soft >= FEW_FILES:
         return Diagnosis("open files", value)
@@ -214,7 +218,7 @@ def open_files(soft: int, hard: int) -> Diagnosis:
 
 
 def scratch_folder(folder: Path) -> Diagnosis:
-    """Write a file on scratch and read it again; say how much is free, and whether it is local to this machine."""
+    """Write a file on scratch and read it again; say how much is free, and on which disk it is."""
     choose = "choose a folder on a disk of this machine with TMPDIR, and scratch in the TOML file"
     try:
         free = trials.write_and_read(folder)
@@ -245,10 +249,10 @@ def caches() -> Diagnosis:
 
 def downloads() -> Diagnosis:
     """Whether anything would be fetched or reported at run time."""
-    if found := trials.network_uses():
-        return Diagnosis(
-            "downloads", f"{' and '.join(found)}", Verdict.WARN, "export ORT_DISABLE_TELEMETRY=1"
-        )
+    uses = trials.network_uses()
+    if uses:
+        value, remedy = " and ".join(uses), "export ORT_DISABLE_TELEMETRY=1"
+        return Diagnosis("downloads", value, Verdict.WARN, remedy)
     return Diagnosis(
         "downloads", "none: astropy keeps its installed tables, ONNX Runtime reports nothing"
     )
@@ -271,9 +275,12 @@ def batch(job: machine.Job | None) -> Diagnosis:
 
 def network(address: str, interfaces: Mapping[str, str]) -> Diagnosis:
     """The address at which workers on other machines would look for the scheduler."""
-    listed = ", ".join(f"{name} {one}" for name, one in interfaces.items())
+    listed = ", ".join(f"{name} {own}" for name, own in interfaces.items())
     if address.startswith("127.") and interfaces:
-        remedy = f"workers elsewhere could not find it: set interface in [cluster] to one of {', '.join(interfaces)}"
+        remedy = (
+            "workers elsewhere could not find it:"
+            f" set interface in [cluster] to one of {', '.join(interfaces)}"
+        )
         return Diagnosis("network", f"{address}; interfaces {listed}", Verdict.WARN, remedy)
     return Diagnosis("network", f"{address}; interfaces {listed or 'none but loopback'}")
 
@@ -299,16 +306,16 @@ def _cuda_remedy(gpus: list[trials.Gpu]) -> str:
     install = f"pip install 'photoz-run[cuda{newest}]'"
     if (trials.cuda_version() or 0) > newest:
         return install
-    if missing := trials.missing_cuda_library():
+    missing = trials.missing_cuda_library()
+    if missing:
         return f"{missing} is missing: {install}"
     return "CUDA's libraries are there, but do not start: see what nvidia-smi says of the GPU"
 
 
 def _cuda(gpus: list[trials.Gpu]) -> int:
     """The newest CUDA that the driver runs; 0 if none of those known."""
-    return max(
-        (cuda for cuda, oldest in CUDA_DRIVERS.items() if gpus[0].driver >= oldest), default=0
-    )
+    known = [cuda for cuda, oldest in CUDA_DRIVERS.items() if gpus[0].driver >= oldest]
+    return max(known, default=0)
 
 
 def _size(number: int) -> str:

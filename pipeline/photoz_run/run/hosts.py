@@ -2,7 +2,7 @@
 
 Bookkeeping only: no Dask, no clock. A host with a streak of failures is put on trial: it gets no
 tiles while those it failed are measured again elsewhere. The first of these tiles decides. If it
-fails there too, the tiles are bad and the host is acquitted. If it does well, the host is convicted.
+fails there too, the tiles are bad and the host is acquitted. If not, the host is convicted.
 One host is on trial at a time, so that a row of bad tiles does not take one host after the other.
 """
 
@@ -70,9 +70,8 @@ class Hosts:
             others = [other for other in living if other != host]
             if len(suspects) >= STREAK and self.trusted(others):
                 again += self._accuse(host, suspects)
-            elif last and suspects and not self._good[host]:
-                if any(self._may_do_well(other) for other in others):
-                    again += self._take(host)
+            elif last and suspects and not self._good[host] and self._hope(others):
+                again += self._take(host)
         return again
 
     def avoided(self, living: Collection[str]) -> dict[str, str]:
@@ -107,6 +106,10 @@ class Hosts:
     def _may_do_well(self, host: str) -> bool:
         """Whether nothing is held against a host, and it did well or has not failed yet."""
         return not self._accused(host) and bool(self._good[host] or not self._streak[host])
+
+    def _hope(self, hosts: Collection[str]) -> bool:
+        """Whether one of ``hosts`` may do well."""
+        return any(self._may_do_well(host) for host in hosts)
 
     def _accuse(self, host: str, suspects: list[str]) -> list[str]:
         """Convict a host, or put it on trial; the tiles to measure again elsewhere."""

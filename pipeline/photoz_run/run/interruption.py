@@ -1,4 +1,7 @@
-"""Ending on a signal: the run stops where it is, and the same command resumes it. Light, so that it can come first."""
+"""Ending on a signal: the run stops where it is, and the same command resumes it.
+
+Commands import this module first, so that it imports little.
+"""
 
 import signal
 import sys
@@ -14,13 +17,19 @@ if TYPE_CHECKING:
 
 
 class _Signal(BaseException):
-    """Raised by the handler; no error, so that nothing on the way that copes with errors overhears it."""
+    """Raised by the handler.
+
+    It is no `Exception`: nothing that copes with errors on the way can swallow it.
+    """
 
 
 HANDLED = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
 
 AGAIN = 0.01
-"""Seconds after which a signal is raised again that came where Python cannot raise, as in a destructor."""
+"""Seconds until a signal is raised again that came where Python cannot raise.
+
+A destructor is such a place.
+"""
 
 
 @contextmanager
@@ -34,37 +43,37 @@ def interruptible(
     received: list[_Signal] = []
 
     def stop(number: int, _frame: FrameType | None) -> None:
-        for one in HANDLED:
-            signal.signal(one, signal.SIG_IGN)
+        for handled in HANDLED:
+            signal.signal(handled, signal.SIG_IGN)
         received.append(_Signal(signal.Signals(number).name))
         raise received[0]
 
     def again(_number: int, _frame: FrameType | None) -> None:
         raise received[0]
 
-    def unraisable(found: "UnraisableHookArgs") -> None:
-        if not isinstance(found.exc_value, _Signal):
-            previous_hook(found)
+    def unraisable(swallowed: "UnraisableHookArgs") -> None:
+        if not isinstance(swallowed.exc_value, _Signal):
+            previous_hook(swallowed)
             return
-        # Whatever is raised here is swallowed, too: a timer raises it a moment later, outside.
+        # What is raised here is swallowed, too. A timer raises it a moment later, outside.
         signal.signal(signal.SIGALRM, again)
         signal.setitimer(signal.ITIMER_REAL, AGAIN)
 
     previous_hook, sys.unraisablehook = sys.unraisablehook, unraisable
-    previous = {one: signal.signal(one, stop) for one in HANDLED} | {
-        signal.SIGALRM: signal.getsignal(signal.SIGALRM)
-    }
+    previous = {number: signal.signal(number, stop) for number in HANDLED}
+    previous[signal.SIGALRM] = signal.getsignal(signal.SIGALRM)
     try:
         yield
     except BaseException:
-        # Imports and libraries turn what a signal raises into errors of their own: none of them is worth a word.
+        # Imports and libraries turn what a signal raises into errors of their own.
+        # None of them is worth a word.
         if not received:
             raise
     finally:
         if received:
             signal.setitimer(signal.ITIMER_REAL, 0)
-        for one, handler in previous.items():
-            signal.signal(one, handler)
+        for number, handler in previous.items():
+            signal.signal(number, handler)
         sys.unraisablehook = previous_hook
     if received:
         raise InterruptedRunError(f"stopped by {received[0]}; {then}")

@@ -1,4 +1,4 @@
-"""Worker jobs of a batch system, by dask-jobqueue: its classes, its key names, its ``jobqueue.yaml``.
+"""Worker jobs of a batch system, by dask-jobqueue's classes, key names and ``jobqueue.yaml``.
 
 A static `scale` never replaces a lost job; what does is in `photoz_run.run.replacing`.
 """
@@ -34,7 +34,17 @@ SYSTEMS: Mapping[str, tuple[type[JobQueueCluster], type[Job]]] = {
 }
 
 DEFAULTS: Mapping[str, Any] = {"cores": 2, "processes": 1, "memory": "8GB"}
-"""One tile takes two threads (one cuts while the other infers) and about half a gigabyte besides mapped files."""
+"""A tile takes two threads, one cuts while the other infers, and half a gigabyte of memory."""
+
+
+WORKER_ARGUMENTS = (
+    # A worker takes one tile at a time, whose threads share its cores.
+    *("--nthreads", "1"),
+    # Mapped coadds count as memory: the nanny would end a healthy worker.
+    *("--memory-limit", "0"),
+    # Without a dashboard a worker still serves plain pages about itself.
+    *("--no-dashboard", "--dashboard-address", "127.0.0.1:0"),
+)
 
 
 def job_settings(cluster: ClusterConfig, out: Path) -> dict[str, Any]:
@@ -46,39 +56,27 @@ def job_settings(cluster: ClusterConfig, out: Path) -> dict[str, Any]:
         If the class has no such setting, or cannot ask for GPUs.
     """
     known = _known_keys(cluster.kind)
-    given = {_own_name(key, known): value for key, value in cluster.job_keys.items()}
-    if unknown := [key for key in given if key not in known]:
-        close = get_close_matches(unknown[0], known, n=3)
-        hint = (
-            f"did you mean {' or '.join(close)}?"
-            if close
-            else f"known are {', '.join(sorted(known))}"
-        )
-        raise ConfigError(f"cluster: {cluster.kind} jobs have no setting {unknown[0]!r}; {hint}")
+    chosen = {_own_name(key, known): value for key, value in cluster.job_keys.items()}
+    _check_names(cluster.kind, chosen, known)
+    _check_values(cluster.kind, chosen)
     configured = _configured(cluster.kind)
-    _check_values(cluster.kind, given)
-    settings = {
-        key: value for key, value in DEFAULTS.items() if configured.get(key) is None
-    } | given
-    # The last one counts: a worker takes one tile at a time, whose threads share its cores; and mapped coadds count as
-    # memory of the process, for which the nanny would end a healthy worker.
-    extra = list(given.get("worker_extra_args", configured.get("worker-extra-args")) or [])
-    # Without a dashboard a worker still serves plain pages about itself.
-    pages = ["--no-dashboard", "--dashboard-address", "127.0.0.1:0"]
-    settings["worker_extra_args"] = [*extra, "--nthreads", "1", "--memory-limit", "0", *pages]
-    settings["processes"] = processes(
-        cluster
-    )  # the class counts its workers only by what it is given
+    defaults = {key: value for key, value in DEFAULTS.items() if configured.get(key) is None}
+    settings = defaults | chosen
+    extra = list(chosen.get("worker_extra_args", configured.get("worker-extra-args")) or [])
+    # Ours come last, and the last of two arguments counts.
+    settings["worker_extra_args"] = [*extra, *WORKER_ARGUMENTS]
+    # The class counts its workers only by what it is told here.
+    settings["processes"] = processes(cluster)
     settings.setdefault("log_directory", str(out.resolve() / "logs" / "jobs"))
     settings.setdefault("job_name", "photoz-worker")
     return _with_gpus(settings, cluster)
 
 
 def job_script(cluster: ClusterConfig, out: Path) -> str:
-    """The script of a worker job, as it would be submitted but for the scheduler's address and its certificates."""
-    settings = {
-        key: value for key, value in job_settings(cluster, out).items() if key not in _CLUSTER_KEYS
-    }
+    """The script of a worker job; the scheduler's address and certificates are made up."""
+    settings = job_settings(cluster, out)
+    for key in _CLUSTER_KEYS & settings.keys():
+        del settings[key]
     logs = settings["log_directory"]
     with TemporaryDirectory() as existing:  # the class makes the folder that it is given
         settings["log_directory"] = existing
@@ -96,7 +94,7 @@ def processes(cluster: ClusterConfig) -> int:
 def start_jobs(
     cluster: JobQueueCluster, config: ClusterConfig, low: int, high: int, demand: Demand
 ) -> None:
-    """Submit jobs for ``high`` workers; from then on for as many as there are tiles left, but ``low`` at least.
+    """Submit jobs for ``high`` workers, then for as many as tiles are left, ``low`` at least.
 
     Lost ones are replaced. The jobs are of a class that `refusable` made.
 
@@ -111,10 +109,10 @@ def start_jobs(
         await cluster
         return [job.refusal for job in cluster.workers.values()]
 
-    found = cluster.sync(refusals)
-    if all(found):
+    refused = cluster.sync(refusals)
+    if all(refused):
         with _explained():
-            raise found[0]
+            raise refused[0]
     cluster.adapt(
         Adaptive=Replacing,
         minimum=low,
@@ -133,80 +131,73 @@ def _known_keys(kind: str) -> set[str]:
 
 
 def _own_name(key: str, known: Collection[str]) -> str:
-    """The name of a setting in the class at hand: some say project for the account that is charged."""
-    return "project" if key == "account" and "account" not in known and "project" in known else key
+    """The name of a setting in the class at hand: some call the account that is charged project."""
+    if key == "account" and "account" not in known and "project" in known:
+        return "project"
+    return key
 
 
-def _check_values(kind: str, given: Mapping[str, Any]) -> None:
+def _check_names(kind: str, chosen: Collection[str], known: Collection[str]) -> None:
+    """Refuse a setting that the class does not have."""
+    for key in chosen:
+        if key not in known:
+            close = get_close_matches(key, known, n=3)
+            names = f"known are {', '.join(sorted(known))}"
+            hint = f"did you mean {' or '.join(close)}?" if close else names
+            raise ConfigError(f"cluster: {kind} jobs have no setting {key!r}; {hint}")
+
+
+def _check_values(kind: str, chosen: Mapping[str, Any]) -> None:
     """Refuse what dask-jobqueue would misread in silence."""
-    for key in _LISTS:
-        table = kind == "htcondor" and key == "job_extra_directives"
-        if key in given and not isinstance(given[key], dict if table else list):
-            form = "a table: {name = value}" if table else f"a list: [{str(given[key])!r}]"
-            raise ConfigError(f"cluster: {key} must be {form}")
-    for key in _COUNTS:
-        if key in given and not (isinstance(given[key], int) and given[key] >= 1):
+    for key in _LISTS & chosen.keys():
+        value = chosen[key]
+        if kind == "htcondor" and key == "job_extra_directives":
+            if not isinstance(value, dict):
+                raise ConfigError(f"cluster: {key} must be a table: {{name = value}}")
+        elif not isinstance(value, list):
+            raise ConfigError(f"cluster: {key} must be a list: [{str(value)!r}]")
+    for key in _COUNTS & chosen.keys():
+        value = chosen[key]
+        if not isinstance(value, int) or value < 1:
             raise ConfigError(
-                f"cluster: {key} must be a whole number of at least 1 (got {given[key]!r})"
+                f"cluster: {key} must be a whole number of at least 1 (got {value!r})"
             )
 
 
-_LISTS = ("job_script_prologue", "worker_extra_args", "job_extra_directives", "job_directives_skip")
-_COUNTS = ("cores", "processes")
+_LISTS = {"job_script_prologue", "worker_extra_args", "job_extra_directives", "job_directives_skip"}
+_COUNTS = {"cores", "processes"}
 _NOT_FOR_USERS = {
-    *(
-        "self",
-        "name",
-        "loop",
-        "asynchronous",
-        "silence_logs",
-        "job_cls",
-        "scheduler_cls",
-        "nanny",
-        "worker_command",
-    ),
-    *(
-        "scheduler",
-        "protocol",
-        "security",
-        "n_workers",
-        "host",
-        "dashboard_address",
-    ),  # set by this program
-    *("extra", "env_extra", "header_skip", "job_extra"),  # old names that dask-jobqueue gave up
-    *("job_kwargs", "base_class_kwargs", "kwargs"),
+    # parts of the machinery
+    *("self", "name", "loop", "asynchronous", "silence_logs", "nanny", "worker_command"),
+    *("job_cls", "scheduler_cls", "job_kwargs", "base_class_kwargs", "kwargs"),
+    # set by this program
+    *("scheduler", "protocol", "security", "n_workers", "host", "dashboard_address"),
+    # old names that dask-jobqueue gave up
+    *("extra", "env_extra", "header_skip", "job_extra"),
 }
 _CLUSTER_KEYS = {"shared_temp_directory", "scheduler_options"}
 _GPU_DIRECTIVES = {"slurm": "--gres=gpu:{}", "sge": "-l gpu={}", "lsf": '-gpu "num={}"'}
 
 
 def _with_gpus(settings: dict[str, Any], cluster: ClusterConfig) -> dict[str, Any]:
-    if not cluster.gpus:
+    """The settings of jobs that have GPUs."""
+    kind, gpus = cluster.kind, cluster.gpus
+    if not gpus:
         return settings
-    configured = _configured(cluster.kind)
+    configured = _configured(kind)
     directives = settings.get("job_extra_directives", configured.get("job-extra-directives")) or []
-    if cluster.kind == "htcondor":
+    if kind == "htcondor":
+        return settings | {"job_extra_directives": dict(directives) | {"request_gpus": gpus}}
+    if kind in _GPU_DIRECTIVES:
         return settings | {
-            "job_extra_directives": dict(directives) | {"request_gpus": cluster.gpus}
+            "job_extra_directives": [*directives, _GPU_DIRECTIVES[kind].format(gpus)]
         }
-    if cluster.kind in _GPU_DIRECTIVES:
-        return settings | {
-            "job_extra_directives": [
-                *directives,
-                _GPU_DIRECTIVES[cluster.kind].format(cluster.gpus),
-            ]
-        }
-    if cluster.kind == "pbs" and not (
-        settings.get("resource_spec") or configured.get("resource-spec")
-    ):
+    resources = settings.get("resource_spec") or configured.get("resource-spec")
+    if kind == "pbs" and not resources:
         cores, memory = (settings.get(key) or configured.get(key) for key in ("cores", "memory"))
-        return settings | {
-            "resource_spec": f"select=1:ncpus={cores}:mem={memory}:ngpus={cluster.gpus}"
-        }
-    where = "resource_spec" if cluster.kind == "pbs" else "job_extra_directives"
-    raise ConfigError(
-        f"cluster: say how {cluster.kind} is asked for GPUs in {where}, and leave gpus out"
-    )
+        return settings | {"resource_spec": f"select=1:ncpus={cores}:mem={memory}:ngpus={gpus}"}
+    where = "resource_spec" if kind == "pbs" else "job_extra_directives"
+    raise ConfigError(f"cluster: say how {kind} is asked for GPUs in {where}, and leave gpus out")
 
 
 def _configured(kind: str) -> dict[str, Any]:

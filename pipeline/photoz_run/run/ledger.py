@@ -4,8 +4,8 @@
     tiles/<group>/<tile>.parquet  tiles/<group>/<tile>.json
     quarantine/<group>/<tile>.json
 
-``tiles/<group>/<tile>.json`` is written last and is the commit mark of a tile. Whoever wants to know
-something of a run reads these files, and nothing else.
+``tiles/<group>/<tile>.json`` is written last and is the commit mark of a tile. All that is known of
+a run stands in these files.
 """
 
 import os

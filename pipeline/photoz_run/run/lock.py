@@ -4,8 +4,8 @@
 
 A driver is alone; shards of the same division work side by side. A lock is stale when its process
 on this machine is gone, or when it has given no sign of life for `STALE_SECONDS`. Then it is taken
-over. The age of a sign is told by the clock that stamps files in the folder. Clocks of hosts differ:
-an old lock of another host is watched before it is taken.
+over. The age of a sign is told by the clock that stamps files in the folder. Clocks of hosts
+differ: an old lock of another host is watched before it is taken.
 """
 
 import os

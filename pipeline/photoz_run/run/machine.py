@@ -1,4 +1,4 @@
-"""What this process may use of the machine it runs on: cores, memory, time, and the file system behind a path."""
+"""What this process may use of its machine: cores, memory, time, and file systems."""
 
 import os
 import re
@@ -11,23 +11,13 @@ from pathlib import Path
 
 ROOT = Path("/")
 NETWORK = {
-    *(
-        "nfs",
-        "nfs4",
-        "lustre",
-        "gpfs",
-        "beegfs",
-        "fhgfs",
-        "ceph",
-        "glusterfs",
-        "panfs",
-        "pvfs2",
-        "wekafs",
-        "afs",
-    ),
-    *("cifs", "smb3", "9p", "virtiofs"),
+    *("nfs", "nfs4", "afs", "cifs", "smb3", "9p", "virtiofs"),
+    *("lustre", "gpfs", "beegfs", "fhgfs", "ceph", "glusterfs", "panfs", "pvfs2", "wekafs"),
 }
-"""File systems whose files lie on another machine, as the kernel names them; so do those of ``fuse.*``."""
+"""File systems whose files lie on another machine, as the kernel names them.
+
+So do those of ``fuse.*``.
+"""
 MEMORY = {"tmpfs", "ramfs", "devtmpfs"}
 """File systems whose files lie in memory."""
 
@@ -39,7 +29,7 @@ BATCH = {
     "HTCondor": ("_CONDOR_JOB_AD", ()),
     "SGE": ("JOB_ID", ("NSLOTS",)),
 }
-"""Batch system -> the variable that names the job, and those that hold the cores it was given on this machine."""
+"""Batch system -> the variable that names the job, and those that hold its cores here."""
 SUBMIT = ("sbatch", "qsub", "bsub", "oarsub", "condor_submit")
 SECONDS = 5.0
 """Longest wait for an answer of the batch system or of a driver."""
@@ -55,7 +45,10 @@ class Limit:
 
 @dataclass(frozen=True)
 class Job:
-    """The batch job this process belongs to; ``cores`` and ``seconds_left`` are ``None`` where it does not say."""
+    """The batch job of this process.
+
+    ``cores`` and ``seconds_left`` are ``None`` where the batch system does not say.
+    """
 
     system: str
     name: str
@@ -84,7 +77,7 @@ def cpu_count() -> int:
 
 
 def cpu_quota(root: Path = ROOT) -> float | None:
-    """Cores that the control group's time quota amounts to; the affinity does not know it."""
+    """Cores that the control group's time quota amounts to; the affinity ignores it."""
     quotas = []
     for path in _group_files("cpu", "cpu.max", "cpu.cfs_quota_us", root):
         words = path.read_text().split()
@@ -101,13 +94,13 @@ def memory_limit(environment: Mapping[str, str], root: Path = ROOT) -> Limit:
     for path in _group_files("memory", "memory.max", "memory.limit_in_bytes", root):
         text = path.read_text().strip()
         limits += [Limit(int(text), "the control group")] if text != "max" else []
-    per_node, per_core = environment.get("SLURM_MEM_PER_NODE"), environment.get("SLURM_MEM_PER_CPU")
+    per_node = environment.get("SLURM_MEM_PER_NODE")
+    per_core = environment.get("SLURM_MEM_PER_CPU")
     if per_node:
         limits.append(Limit(int(per_node) << 20, "SLURM"))
     elif per_core:
-        limits.append(
-            Limit(int(per_core) * int(environment.get("SLURM_CPUS_ON_NODE", "1")) << 20, "SLURM")
-        )
+        cores = int(environment.get("SLURM_CPUS_ON_NODE", "1"))
+        limits.append(Limit(int(per_core) * cores << 20, "SLURM"))
     # 0 is SLURM's word for all memory of the node.
     return min((limit for limit in limits if limit.bytes > 0), key=lambda limit: limit.bytes)
 
@@ -124,44 +117,50 @@ def address_space() -> int | None:
 
 
 def open_files() -> tuple[int, int]:
-    """``ulimit -n``: how many files may be open at once, and how far a process may raise that."""
+    """``ulimit -n``: files that may be open at once, and how far a process may raise that."""
     return resource.getrlimit(resource.RLIMIT_NOFILE)
 
 
 def file_system(path: Path, root: Path = ROOT) -> FileSystem:
-    """The file system that holds ``path``: the longest mount point above it, the last one mounted there."""
+    """The file system that holds ``path``.
+
+    It has the longest mount point above it; of two, the one mounted last.
+    """
     best = FileSystem("unknown", "")
     for line in (root / "proc/self/mountinfo").read_text().splitlines():
         left, _, right = line.partition(" - ")
-        mount = re.sub(
-            r"\\([0-7]{3})", lambda code: chr(int(code[1], 8)), left.split()[4]
-        )  # a space is \040
+        place = left.split()[4]
+        mount = re.sub(r"\\([0-7]{3})", lambda code: chr(int(code[1], 8)), place)  # \040 is a space
         if path.is_relative_to(mount) and len(mount) >= len(best.mount):
             best = FileSystem(right.split()[0], mount)
     return best
 
 
 def batch_job(environment: Mapping[str, str]) -> Job | None:
-    """The batch job this process belongs to, by the variables its system sets; ``None`` on a login node."""
-    for system, (variable, cores) in BATCH.items():
-        if name := environment.get(variable):
-            given = [int(environment[one]) for one in cores if environment.get(one, "").isdigit()]
-            left = _slurm_seconds_left(name, environment) if system == "SLURM" else None
-            return Job(system, name, given[0] if given else None, left)
+    """The batch job of this process, by the variables its system sets; ``None`` without one."""
+    for system, (variable, core_variables) in BATCH.items():
+        name = environment.get(variable)
+        if not name:
+            continue
+        values = [environment.get(variable, "") for variable in core_variables]
+        cores = next((int(value) for value in values if value.isdigit()), None)
+        left = _slurm_seconds_left(name, environment) if system == "SLURM" else None
+        return Job(system, name, cores, left)
     return None
 
 
 def answer(*command: str) -> str | None:
-    """What a program prints, ``None`` if there is none, it fails, or takes more than a few seconds."""
+    """What a program prints; ``None`` if it is not there, fails, or takes more than `SECONDS`."""
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=True)
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=True)
     except (OSError, subprocess.SubprocessError):
         return None
-    return done.stdout.strip()
+    return ended.stdout.strip()
 
 
 def _slurm_seconds_left(job: str, environment: Mapping[str, str]) -> float | None:
-    if end := environment.get("SLURM_JOB_END_TIME"):  # from SLURM 23.02 on
+    end = environment.get("SLURM_JOB_END_TIME")  # from SLURM 23.02 on
+    if end:
         return float(end) - time.time()
     return duration(answer("squeue", "--noheader", "--jobs", job, "--format", "%L") or "")
 
@@ -177,7 +176,10 @@ def duration(text: str) -> float | None:
 
 
 def _group_files(controller: str, name_v2: str, name_v1: str, root: Path) -> Iterator[Path]:
-    """Files of that name in the control group of this process and in those above it, in either version."""
+    """Files of that name in this process's control group and in those above it.
+
+    Both versions of control groups are searched.
+    """
     groups = root / "sys/fs/cgroup"
     for line in (root / "proc/self/cgroup").read_text().splitlines():
         _, controllers, path = line.split(":", 2)

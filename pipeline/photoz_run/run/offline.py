@@ -1,4 +1,7 @@
-"""Caches of libraries lie on node-local scratch: a home folder may be slow, full, or not writable on a compute node."""
+"""Caches of libraries lie on node-local scratch.
+
+On a compute node a home folder may be slow, full, or not writable.
+"""
 
 import os
 import stat
@@ -9,14 +12,18 @@ from pathlib import Path
 from photoz_run.errors import ConfigError
 
 CACHES = {"XDG_CACHE_HOME": ".", "MPLCONFIGDIR": "matplotlib", "CUDA_CACHE_PATH": "cuda"}
-"""Variable that a library asks -> folder under the cache: fontconfig and others, matplotlib, compiled CUDA kernels."""
+"""Variable that a library reads -> folder under the cache.
+
+They are for fontconfig and others, matplotlib, and compiled CUDA kernels.
+"""
 
 
 def keep_caches_local() -> Path:
-    """Point the caches of libraries to a private folder on node-local scratch; called before they are imported.
+    """Point the caches of libraries to a private folder on node-local scratch.
 
-    A folder that the user has chosen is kept if it can be used here. One that a job has inherited from another node
-    may not exist on this one: then it is replaced.
+    It is called before they are imported. A folder that the user has chosen is kept if it can be
+    used here. One that a job has inherited from another node may not exist on this one: then it is
+    replaced.
 
     Returns
     -------
@@ -43,11 +50,15 @@ def keep_caches_local() -> Path:
 
 
 def _private(folder: Path) -> Path:
-    """``folder``, made if need be; another one if somebody else made it first, for /tmp belongs to all."""
+    """``folder``, made if need be.
+
+    Everybody may write to /tmp: if another user made ``folder`` first, it is a new one.
+    """
     with suppress(FileExistsError):
         folder.mkdir(mode=0o700)
-    found = folder.lstat()
-    if stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid() and not found.st_mode & 0o022:
+    status = folder.lstat()
+    own = stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid()
+    if own and not status.st_mode & 0o022:
         return folder
     return Path(tempfile.mkdtemp(prefix=f"{folder.name}-"))
 

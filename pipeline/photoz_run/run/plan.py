@@ -1,4 +1,4 @@
-"""What a run will do: which tiles, from which files, with which model. Made before anything is started."""
+"""What a run will do: which tiles, from which files, with which model; before anything starts."""
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -50,7 +50,13 @@ class DryRun(Record):
 
 
 def find_run_tiles(config: RunConfig) -> dict[str, TileRef]:
-    """The tiles of a run by name, in order of name; `ConfigError` if a name or a folder is wrong."""
+    """The tiles of a run by name, in order of name.
+
+    Raises
+    ------
+    ConfigError
+        If a name or a folder is wrong.
+    """
     known = find_tiles(config.data, config.data_release)
     return {tile: known[tile] for tile in expand_tiles(config.tiles, known)}
 
@@ -69,14 +75,19 @@ def model_path(model: str) -> Path:
 
 
 def check_tiles(tiles: Mapping[str, TileRef], config: RunConfig) -> None:
-    """Refuse settings that no tile could survive, before any is started; `ConfigError` says which."""
+    """Refuse settings with which every tile would fail, before any is started.
+
+    Raises
+    ------
+    ConfigError
+        With the first such setting.
+    """
     names_in(config.select)
-    if taken := [
-        name for name in config.keep if name in COLUMN_NAMES or config.keep.count(name) > 1
-    ]:
-        raise ConfigError(
-            f"keep {taken[0]}: the output has this column already; keep each other column once"
-        )
+    for name in config.keep:
+        if name in COLUMN_NAMES or config.keep.count(name) > 1:
+            raise ConfigError(
+                f"keep {name}: the output has this column already; keep each other column once"
+            )
     if config.magnitudes is not None and not config.magnitudes.exists():
         raise ConfigError(f"magnitudes {config.magnitudes}: file not found")
     if all(ref.catalogue is None for ref in tiles.values()):
@@ -87,75 +98,78 @@ def check_tiles(tiles: Mapping[str, TileRef], config: RunConfig) -> None:
 
 
 def _check_columns(catalogues: Sequence[Path], config: RunConfig) -> None:
-    """Refuse a misspelt column of ``select`` or ``keep`` by the first catalogue that can be read."""
+    """Refuse a column of ``select`` or ``keep`` that the first readable catalogue lacks."""
     for path in catalogues:
         try:
             present = column_names(path)
         except PhotozError:
             continue
         for setting, names in (("select", names_in(config.select)), ("keep", config.keep)):
-            if unknown := [name for name in names if name not in present and name not in DERIVED]:
-                close = get_close_matches(unknown[0], present, n=3)
+            for name in names:
+                if name in present or name in DERIVED:
+                    continue
+                close = get_close_matches(name, present, n=3)
                 hint = f"; did you mean {' or '.join(close)}?" if close else ""
-                raise ConfigError(f"{setting}: {path.name} has no column {unknown[0]!r}{hint}")
+                raise ConfigError(f"{setting}: {path.name} has no column {name!r}{hint}")
         return
 
 
 def dry_run(
     tiles: Mapping[str, TileRef], config: RunConfig, contract: ModelContract
 ) -> list[TilePlan]:
-    """What a run would do, tile by tile; reads the catalogues, opens no coadd but for its header."""
+    """What a run would do, tile by tile; reads catalogues, and of coadds the headers."""
     with ThreadPoolExecutor(READERS) as pool:
         return list(pool.map(lambda ref: _plan_tile(ref, config, contract), tiles.values()))
 
 
 def _plan_tile(ref: TileRef, config: RunConfig, contract: ModelContract) -> TilePlan:
-    needed = [
-        ref.images[name]
-        for band in contract.image_bands
-        for name in _wanted(band, contract)
-        if name in ref.images
-    ]
-    paths = [path for files in needed for path in files.paths()] + (
-        [ref.catalogue] if ref.catalogue else []
-    )
-    size = sum(path.stat().st_size for path in paths)
-    images = [name for name in _wanted("i", contract) if name in ref.images] or ["i"]
+    lacks, size = _lacks(ref, contract), _bytes_to_read(ref, contract)
+    i_images = [name for name in _wanted("i", contract) if name in ref.images] or ["i"]
     try:
-        rows = len(
-            read_sources(
-                ref,
-                contract,
-                images,
-                tile_dmag(ref, "r", pixel_policy(config)),
-                config.select,
-                config.keep,
-                config.magnitudes is None,
-            )
+        sources = read_sources(
+            ref,
+            contract,
+            i_images,
+            tile_dmag(ref, "r", pixel_policy(config)),
+            config.select,
+            config.keep,
+            config.magnitudes is None,
         )
     except ConfigError:
         raise
     except PhotozError as error:
-        return TilePlan(ref.tile, _lacks(ref, contract), size, None, str(error))
-    return TilePlan(ref.tile, _lacks(ref, contract), size, rows)
+        return TilePlan(ref.tile, lacks, size, None, str(error))
+    return TilePlan(ref.tile, lacks, size, len(sources))
+
+
+def _bytes_to_read(ref: TileRef, contract: ModelContract) -> int:
+    """Size of the files that the model needs of a tile."""
+    paths = [ref.catalogue] if ref.catalogue else []
+    for band in contract.image_bands:
+        for name in _wanted(band, contract):
+            if name in ref.images:
+                paths += ref.images[name].paths()
+    return sum(path.stat().st_size for path in paths)
 
 
 def _lacks(ref: TileRef, contract: ModelContract) -> tuple[str, ...]:
+    """The files that a tile has not: its catalogue, and images by name and product."""
     lacks = [] if ref.catalogue else ["catalogue"]
     for band in contract.image_bands:
         for name in _wanted(band, contract):
-            files = ref.images.get(name)
-            # DR4 has one epoch of i: the absence of a second is no lack.
-            if files is None and not (name == "i2" and ref.data_release == "DR4"):
-                lacks.append(f"{name} sci")
-            elif files is not None:
-                lacks += [
-                    f"{name} {product}"
-                    for product in ("wei", "msk")
-                    if getattr(files, product) is None
-                ]
+            lacks += _lacking_products(ref, name)
     return tuple(lacks)
 
 
+def _lacking_products(ref: TileRef, name: str) -> list[str]:
+    files = ref.images.get(name)
+    if files is None:
+        # DR4 has one epoch of i: the absence of a second is no lack.
+        return [] if name == "i2" and ref.data_release == "DR4" else [f"{name} sci"]
+    products = {"wei": files.wei, "msk": files.msk}
+    return [f"{name} {product}" for product, path in products.items() if path is None]
+
+
 def _wanted(band: str, contract: ModelContract) -> tuple[str, ...]:
+    """Names of the images that the model reads in a band."""
     return I_EPOCH_IMAGES[contract.i_epoch] if band == "i" else (band,)

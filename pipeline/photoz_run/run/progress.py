@@ -1,4 +1,4 @@
-"""Telling the operator how far a run is: a bar on a terminal, a line every minute in a batch log."""
+"""Telling the operator how far a run is: a bar on a terminal, a line a minute in a batch log."""
 
 import sys
 import threading
@@ -37,7 +37,10 @@ class Progress:
 
     @contextmanager
     def of(self, total: int, settled: Mapping[str, TileOutcome]) -> Iterator[None]:
-        """Show the progress of ``total`` tiles while the block runs; ``settled`` ones were done before."""
+        """Show the progress of ``total`` tiles while the block runs.
+
+        ``settled`` ones were done before.
+        """
         self._total, self._already, self._start = total, len(settled), time.monotonic()
         self._outcomes = dict(settled)
         self._bad = {
@@ -55,7 +58,10 @@ class Progress:
                 yield
 
     def advance(self, outcome: TileOutcome) -> None:
-        """Count a tile; a failure is said at once. One that is measured again replaces its first outcome."""
+        """Count a tile; a failure is said at once.
+
+        The outcome of a tile that is measured again replaces its first one.
+        """
         self._outcomes[outcome.tile] = outcome
         self._rows += outcome.rows_out
         if outcome.status is Status.QUARANTINED:
@@ -66,7 +72,7 @@ class Progress:
         self._update()
 
     def beat(self, workers: int) -> None:
-        """Tell how many workers live; none, at the start or after a loss, is something to see."""
+        """Tell how many workers live: an operator should see when there is none."""
         if workers != self._workers:
             self._workers = workers
             self._update()

@@ -1,8 +1,9 @@
-"""Keeping as many worker jobs as there are tiles for them: lost ones are replaced, idle ones ended, always whole jobs.
+"""Keeping as many worker jobs as there are tiles for them: lost ones are replaced, idle ones ended.
 
-Dask's own `Adaptive` counts workers. It replaces a job that had one worker and lost it, but waits for ever for a job
-that never brought one (cancelled while it waited, a node without this Python) or that the batch system refused, does
-not notice the loss of a job with several workers, and ends such a job for one of them that is idle.
+Dask's own `Adaptive` counts workers, not jobs. It replaces a job that had one worker and lost it.
+But it waits for ever for a job that never brings one: cancelled while it waited, refused by the
+batch system, or on a node without this Python. It does not notice the loss of a job with several
+workers, and ends such a job for one of them that is idle.
 """
 
 import asyncio
@@ -21,7 +22,7 @@ from photoz_run.errors import ConfigError, PhotozError
 LISTINGS = {"slurm": ("squeue", "--me", "--noheader", "--format=%i")}
 """Batch system -> a command that lists the numbers of one's jobs that wait or run."""
 STILLBORN = 3
-"""Jobs one after another that ended without ever a worker, from which something is wrong with the nodes."""
+"""So many jobs in a row that end before their worker has started: the nodes are at fault."""
 
 
 class Demand(Protocol):
@@ -39,7 +40,7 @@ class Demand(Protocol):
 
 
 class Refusable:
-    """A job that remembers why the batch system refused it. Dask would print the error, and lose it."""
+    """A job that remembers why the batch system refused it; Dask would print the error."""
 
     refusal: Exception | None = None
 
@@ -58,12 +59,15 @@ class Refusable:
 
 
 def refusable(job: type[Job]) -> type[Job]:
-    """The class of jobs whose refusal is no error."""
+    """The class of jobs that remember a refusal instead of raising it."""
     return type(job.__name__, (Refusable, job), {})
 
 
 class Replacing(Adaptive):
-    """Looks after the jobs of ``cluster``, of ``processes`` workers each, for as long as ``demand`` has tiles left."""
+    """Looks after the jobs of ``cluster`` for as long as ``demand`` has tiles left.
+
+    Each job has ``processes`` workers.
+    """
 
     def __init__(
         self, cluster: JobQueueCluster, *, kind: str, processes: int, demand: Demand, **limits: Any
@@ -84,7 +88,7 @@ class Replacing(Adaptive):
         return self._demand.left
 
     async def recommendations(self, target: int) -> dict[str, Any]:
-        """Replace jobs that are lost; then whether jobs are wanted, or too many, for ``target`` workers."""
+        """Replace lost jobs; then say whether ``target`` workers need more jobs, or fewer."""
         self._meet_new_jobs()
         if time.monotonic() >= self._next_look:
             await self._forget_lost_jobs()
@@ -94,12 +98,13 @@ class Replacing(Adaptive):
         surplus = len(self._jobs.worker_spec) - math.ceil(target / len(self._suffixes))
         if surplus < 0:
             return {"status": "up", "n": target}
-        if surplus and (idle := self._idle_jobs()):
-            return {
-                "status": "down",
-                "workers": [one for name in idle[:surplus] for one in self._workers_of(name)],
-            }
-        return {"status": "same"}
+        idle = self._idle_jobs() if surplus else []
+        if not idle:
+            return {"status": "same"}
+        workers = []
+        for name in idle[:surplus]:
+            workers += self._workers_of(name)
+        return {"status": "down", "workers": workers}
 
     def _meet_new_jobs(self) -> None:
         here = self._here()
@@ -109,7 +114,10 @@ class Replacing(Adaptive):
             self._stillborn.clear()
 
     async def _forget_lost_jobs(self) -> None:
-        """Forget jobs that the batch system refused, that ended before a worker came, or that lost all of several."""
+        """Forget jobs without a worker, so that they are replaced.
+
+        They were refused, ended before a worker came, or lost all of several workers.
+        """
         here = self._here()
         absent = {
             name: job for name, job in self._jobs.workers.items() if not self._any(name, here)
@@ -120,16 +128,17 @@ class Replacing(Adaptive):
         self._tell_refusals()
         given_up = gone if len(self._stillborn) >= STILLBORN else set()
         for name, job in absent.items():
-            # A single worker that came and went: its nanny may start it again, and Dask replaces the job if not.
+            # The nanny of a single worker may start it again, and Dask replaces the job if not.
             lost = job.job_id in self._started and len(self._suffixes) > 1
             if not job.job_id or lost or job.job_id in gone - given_up:
                 self._jobs.workers.pop(name, None)
                 await job.close()
         if given_up and len(absent) == len(self._jobs.worker_spec):
+            numbers = ", ".join(self._stillborn[:STILLBORN])
             self._demand.give_up(
                 ConfigError(
-                    f"cluster: worker jobs {', '.join(self._stillborn[:STILLBORN])} ended before their worker had"
-                    " started; what they printed stands in logs/jobs of the run directory"
+                    f"cluster: worker jobs {numbers} ended before their worker had started;"
+                    " what they printed stands in logs/jobs of the run directory"
                 )
             )
 
@@ -143,14 +152,17 @@ class Replacing(Adaptive):
         self._refusal = refusals[0] if refusals else ""
 
     async def _known_jobs(self) -> set[str]:
-        """Numbers of the jobs that wait or run; all that were submitted if the batch system does not answer."""
-        asked = await asyncio.create_subprocess_exec(
+        """Numbers of the jobs that wait or run.
+
+        If the batch system does not answer, of all that were submitted.
+        """
+        listing = await asyncio.create_subprocess_exec(
             *self._listing, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
         )
-        said, _ = await asked.communicate()
-        if asked.returncode:
+        numbers, _ = await listing.communicate()
+        if listing.returncode:
             return {job.job_id for job in self._jobs.workers.values()}
-        return set(said.decode().split())
+        return set(numbers.decode().split())
 
     def _idle_jobs(self) -> list[str]:
         """Jobs without a tile, those that have not started first."""
@@ -177,7 +189,8 @@ class Replacing(Adaptive):
 
 
 def what_was_said(error: Exception) -> str:
-    """What a command of the batch system has against a job, in one line, from dask-jobqueue's account of it."""
+    """Why the batch system refused a job, in one line, from dask-jobqueue's account of it."""
     lines = [line for line in str(error).splitlines() if line.strip()]
-    said = lines[lines.index("stderr:") + 1 :] if "stderr:" in lines else lines
-    return "; ".join(said or lines[:-1])  # some commands say nothing: then which, and its exit code
+    complaint = lines[lines.index("stderr:") + 1 :] if "stderr:" in lines else lines
+    # A command that says nothing is named, with its exit code.
+    return "; ".join(complaint or lines[:-1])

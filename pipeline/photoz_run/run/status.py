@@ -1,4 +1,4 @@
-"""How far a run is, read from its directory alone: outcomes of tiles, and locks of its processes."""
+"""How far a run is, read from its directory alone: outcomes of tiles and locks of processes."""
 
 import re
 from collections import Counter, defaultdict
@@ -64,7 +64,7 @@ class Rates:
 
     @classmethod
     def of(cls, states: Sequence[WorkState]) -> "Rates | None":
-        """The sum over processes that work side by side; ``None`` before any has finished a tile."""
+        """The sum over processes that work side by side; ``None`` if none has finished a tile."""
         timed = [state for state in states if state.seconds]
         if not any(state.finished for state in timed):
             return None

@@ -2,12 +2,14 @@
 
 This is the only place that decides the fate of a tile, and the only one that records it.
 
-    measured                                      DONE, or NO_WORK without a selected source
-    `TransientError`                              FAILED: tried again; QUARANTINED after the last try
-    the worker was lost                           FAILED, or QUARANTINED after the last try
-    its own process was ended by somebody         FAILED, or QUARANTINED after the last try
-    its own process crashed                       QUARANTINED
-    `BadDataError`, or any other error            QUARANTINED
+    measured                                  DONE, or NO_WORK if no source was selected
+    `TransientError`                          FAILED, in the last try QUARANTINED
+    the worker was lost                       FAILED, in the last try QUARANTINED
+    a signal ended the tile's own process     FAILED, in the last try QUARANTINED
+    the tile's own process crashed            QUARANTINED
+    `BadDataError`, or any other error        QUARANTINED
+
+A tile that FAILED is tried again.
 """
 
 import signal

@@ -1,4 +1,4 @@
-"""What `photoz doctor` tries on a machine: its GPUs, CUDA's libraries, its scratch, its network, a worker."""
+"""What `photoz doctor` tries on a machine: GPUs, CUDA's libraries, scratch, network, a worker."""
 
 import ctypes
 import os
@@ -28,12 +28,12 @@ class Gpu:
 
 def gpus() -> list[Gpu]:
     """The GPUs that nvidia-smi lists; none without it."""
-    said = answer(
+    listing = answer(
         "nvidia-smi",
         "--query-gpu=name,memory.total,driver_version",
         "--format=csv,noheader,nounits",
     )
-    rows = [line.split(", ") for line in (said or "").splitlines()]
+    rows = [line.split(", ") for line in (listing or "").splitlines()]
     return [
         Gpu(name, int(mebibytes) << 20, int(driver.split(".")[0]))
         for name, mebibytes, driver in rows
@@ -41,7 +41,7 @@ def gpus() -> list[Gpu]:
 
 
 def cuda_version() -> int | None:
-    """Major version of CUDA that the installed ONNX Runtime was built for; ``None`` for the CPU's."""
+    """Major version of CUDA that ONNX Runtime was built for; ``None`` for the CPU's."""
     from onnxruntime.capi import build_and_package_info
 
     built = getattr(build_and_package_info, "cuda_version", "")
@@ -49,7 +49,10 @@ def cuda_version() -> int | None:
 
 
 def missing_cuda_library() -> str | None:
-    """What the linker says of the first library that ONNX Runtime's CUDA provider lacks; ``None`` if it has all."""
+    """What the linker says of a library that ONNX Runtime's CUDA provider lacks.
+
+    ``None`` if it has all.
+    """
     import onnxruntime
 
     folder = Path(onnxruntime.__file__).with_name("capi")
@@ -62,7 +65,13 @@ def missing_cuda_library() -> str | None:
 
 
 def write_and_read(folder: Path) -> int:
-    """Write, sync, read and delete a file in ``folder``; the bytes free there. `OSError` if any of it is refused."""
+    """Write, sync, read and delete a file in ``folder``; the bytes free there.
+
+    Raises
+    ------
+    OSError
+        If any of it fails.
+    """
     with tempfile.TemporaryFile(dir=folder, prefix=".photoz-doctor-") as file:
         file.write(PROBE)
         file.flush()
@@ -76,19 +85,19 @@ def write_and_read(folder: Path) -> int:
 
 def address() -> str:
     """The address that a scheduler here tells its workers, unless an interface is chosen."""
-    found: str = get_ip()
-    return found
+    own: str = get_ip()
+    return own
 
 
 def interfaces() -> dict[str, str]:
     """Address of each network interface that has one, loopback left out."""
-    found = {}
+    addresses = {}
     for _, name in socket.if_nameindex():
         try:
-            found[name] = get_ip_interface(name)
+            addresses[name] = get_ip_interface(name)
         except ValueError:
             continue
-    return {name: one for name, one in found.items() if not one.startswith("127.")}
+    return {name: text for name, text in addresses.items() if not text.startswith("127.")}
 
 
 def network_uses() -> list[str]:
@@ -97,10 +106,12 @@ def network_uses() -> list[str]:
 
     import photoz_run.survey  # noqa: F401 - switches astropy's downloads off
 
-    uses = ["astropy fetches tables"] if iers.conf.auto_download else []
-    return uses + ["ONNX Runtime reports its use"] * (
-        os.environ.get("ORT_DISABLE_TELEMETRY", "0") in ("", "0")
-    )
+    uses = []
+    if iers.conf.auto_download:
+        uses.append("astropy fetches tables")
+    if os.environ.get("ORT_DISABLE_TELEMETRY", "0") in ("", "0"):
+        uses.append("ONNX Runtime reports its use")
+    return uses
 
 
 def worker_answers() -> float:
