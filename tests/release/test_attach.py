@@ -1,6 +1,7 @@
 """`--attach`: the columns of another table come to the sources that they belong to, and to no other."""
 
 import hashlib
+from dataclasses import asdict
 
 import fitsio
 import numpy as np
@@ -121,7 +122,7 @@ def test_matches_are_counted_over_all_tiles(path, by):
 def test_the_provenance_names_files_columns_and_counts(path):
     one = attach(path, "position", ["zphot_ANNz2=Z_ANNZ2"], TAKEN)
     one.add("KIDS_0.0_-31.2", sources())
-    facts = one.facts()
+    facts = asdict(one.facts())
     files = [path] if path.is_file() else sorted(path.iterdir())
     assert [file["name"] for file in facts["files"]] == [file.name for file in files]
     for found, file in zip(facts["files"], files, strict=True):

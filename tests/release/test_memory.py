@@ -16,7 +16,7 @@ def peak(tmp_path: Path, tiles: int) -> int:
     """Most bytes held by a release of ``tiles`` tiles in a process of its own."""
     run = strip(tmp_path / f"run{tiles}", tiles, ROWS, quantiles=QUANTILES)
     command = [sys.executable, "-m", "support.release_memory", run.path, tmp_path / f"out{tiles}"]
-    paths = os.pathsep.join([str(TESTS), str(TESTS.parent)])
+    paths = os.pathsep.join([str(TESTS), *sys.path])
     environment = {**os.environ, "PYTHONPATH": paths}
     done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
     return int(done.stdout)

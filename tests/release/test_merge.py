@@ -15,10 +15,11 @@ from photoz_run.errors import ConfigError
 from photoz_run.flags import bit
 from photoz_run.records import Status
 from photoz_run.release import duplicates, merge
+from photoz_run.release import rows as rows_module
 from photoz_run.release.assemble import make_release
 from photoz_run.release.duplicates import DEFECTS, centre_of, separation
 from photoz_run.release.options import ReleaseOptions
-from photoz_run.release.progress import Progress
+from photoz_run.release.progress import StepProgress
 from photoz_run.release.sky import ORDER, count_cells, healpix_index, range_of, range_starts
 from support.made_up_runs import EXCLUDED, MadeUpRun, names_by_place, square, strip, tile_rows
 
@@ -31,7 +32,7 @@ def released(run: MadeUpRun, out, **options):
         run.path,
         out,
         ReleaseOptions(**{"name": "made-up", **options}),
-        Progress(quiet=True),
+        StepProgress(quiet=True),
         pytest.fail,
     )
     made = json.loads((out / "provenance.json").read_text())
@@ -96,7 +97,7 @@ def test_sources_at_one_place_are_sorted_by_id(tmp_path):
 def test_the_same_run_gives_the_same_bytes_however_it_is_cut_up(run, done, tmp_path, monkeypatch):
     out, _, _ = done
     monkeypatch.setattr(merge, "RANGE_BYTES", 20_000)
-    monkeypatch.setattr(merge, "BATCH", 77)
+    monkeypatch.setattr(rows_module, "BATCH", 77)
     monkeypatch.setattr(duplicates, "CLAIMS_AT_ONCE", 100)
     released(run, tmp_path / "out")
     part = "made-up.parquet/part-0000.parquet"

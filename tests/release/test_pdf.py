@@ -1,5 +1,7 @@
 """The PDFs of a release: qp opens them, and says of each galaxy what the catalogue says."""
 
+from contextlib import closing
+
 import h5py
 import numpy as np
 import pyarrow as pa
@@ -10,8 +12,9 @@ from qp.metrics.pit import PIT
 from scipy import stats
 
 from photoz_models.contract import QUANTILE_LEVELS
-from photoz_run.catalogue.pdf import LEAST_STEP, PdfWriter, moved_apart, quantile_levels
 from photoz_run.errors import BadDataError, ConfigError
+from photoz_run.release.distributions import LEAST_STEP, moved_apart, quantile_levels
+from photoz_run.release.products.pdf import PdfWriter
 from photoz_run.science.calibration import pit
 
 LEVELS = np.array(QUANTILE_LEVELS)
@@ -42,7 +45,7 @@ def rows(quantiles_NQ: np.ndarray, lost=LOST) -> pa.Table:
 
 def write(path, table: pa.Table, batch: int = 4):
     """Write in batches; the path as a text, as qp wants it."""
-    with PdfWriter(path, QUANTILE_LEVELS, 30, {"model": "closed-form"}) as writer:
+    with closing(PdfWriter(path, QUANTILE_LEVELS, 30, {"model": "closed-form"})) as writer:
         for start in range(0, table.num_rows, batch):
             writer.append(table.slice(start, batch))
     return str(path)
@@ -179,7 +182,7 @@ def test_a_list_of_nulls_is_no_distribution_either(tmp_path, whole):
 
 def test_a_text_too_long_for_an_attribute_is_left_out(tmp_path):
     texts = {"missing": ",".join(["KIDS_180.0_-0.5"] * 20_000), "model": "closed-form"}
-    with PdfWriter(tmp_path / "pdf.hdf5", QUANTILE_LEVELS, 30, texts) as writer:
+    with closing(PdfWriter(tmp_path / "pdf.hdf5", QUANTILE_LEVELS, 30, texts)) as writer:
         writer.append(rows(quantiles()))
     with h5py.File(tmp_path / "pdf.hdf5") as file:
         assert "missing" not in file.attrs
@@ -188,7 +191,7 @@ def test_a_text_too_long_for_an_attribute_is_left_out(tmp_path):
 
 def test_an_id_that_does_not_fit_is_refused_not_shortened(tmp_path):
     with (
-        PdfWriter(tmp_path / "pdf.hdf5", QUANTILE_LEVELS, 10, {}) as writer,
+        closing(PdfWriter(tmp_path / "pdf.hdf5", QUANTILE_LEVELS, 10, {})) as writer,
         pytest.raises(BadDataError, match="ID"),
     ):
         writer.append(rows(quantiles()))

@@ -1,5 +1,7 @@
 """Each rule of the rows, and each part of the proof, by rows that were made up: one thing is wrong at a time."""
 
+from dataclasses import asdict, replace
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -9,18 +11,20 @@ from hypothesis import strategies as st
 
 from photoz_models.contract import QUANTILE_LEVELS
 from photoz_run.flags import bit
-from photoz_run.release.merge import INDEX
+from photoz_run.release.accounting import unmeasured
+from photoz_run.release.identity import id_numbers
 from photoz_run.release.proof import identity
-from photoz_run.release.proof.identity import Identities, numbers, repeated
-from photoz_run.release.proof.margin import MarginCopy
-from photoz_run.release.proof.rows import RowProof, check_tiles, covered, indices
-from photoz_run.release.proof.rules import Limits
-from photoz_run.release.proof.streams import ArrowStream
+from photoz_run.release.proof.hats import ArrowStream, MarginCopy
+from photoz_run.release.proof.identity import Identities, repeated
+from photoz_run.release.proof.parquet import RowProof, check_tiles, covered, indices
+from photoz_run.release.proof.rules import RowLimits
+from photoz_run.release.provenance import TileFacts
+from photoz_run.release.rows import INDEX
 from support.made_up_runs import names_by_place, tile_rows
 
 N = 60
 TILE = "KIDS_10.0_0.0"
-LIMITS = Limits(0.0, 1.0, 15, QUANTILE_LEVELS)
+LIMITS = RowLimits(0.0, 1.0, 15, QUANTILE_LEVELS)
 EVERYWHERE = np.array([[0, 12 << 58]], np.uint64)
 LOST = 7
 
@@ -68,8 +72,8 @@ def prove(table: pa.Table, covered_R2=EVERYWHERE, batch: int = 16) -> dict[str, 
     batches = [table.slice(start, batch) for start in range(0, len(table), batch)]
     for one in batches:
         proof.add(one)
-    made = {"flags": dict(proof.flags)}
-    return {check.name: check.detail for check in proof.checks(made, batches) if not check.passed}
+    checks = proof.checks(dict(proof.flags), batches)
+    return {check.name: check.detail for check in checks if not check.passed}
 
 
 def measured(table: pa.Table) -> int:
@@ -262,24 +266,23 @@ def test_a_range_includes_its_start_and_not_its_end():
     ]
 
 
+def tile_facts(tile: str, released: int) -> TileFacts:
+    account = replace(unmeasured(tile, "DONE", released), released=released)
+    return TileFacts(**asdict(account), inputs=(), inputs_digest="", tile_file_sha256="")
+
+
 def test_rows_of_a_tile_must_be_as_many_as_were_released():
-    made = {
-        "tiles": [
-            {"tile": "A", "released": 3},
-            {"tile": "B", "released": 0},
-            {"tile": "C", "released": 2},
-        ]
-    }
-    assert check_tiles({"A": 3, "C": 2}, made).passed
-    assert check_tiles({"A": 3, "C": 1}, made).detail == "C has 1 rows, not 2"
-    assert check_tiles({"A": 3}, made).detail == "C has 0 rows, not 2"
-    assert check_tiles({"A": 3, "C": 2, "D": 1}, made).detail == "D is not in provenance.json"
+    tiles = [tile_facts("A", 3), tile_facts("B", 0), tile_facts("C", 2)]
+    assert check_tiles({"A": 3, "C": 2}, tiles).passed
+    assert check_tiles({"A": 3, "C": 1}, tiles).detail == "C has 1 rows, not 2"
+    assert check_tiles({"A": 3}, tiles).detail == "C has 0 rows, not 2"
+    assert check_tiles({"A": 3, "C": 2, "D": 1}, tiles).detail == "D is not in provenance.json"
 
 
 def test_equal_numbers_of_different_ids_are_no_repetition(monkeypatch):
     """If the numbers were bad, the IDs themselves would still decide."""
     table = good_rows()
-    monkeypatch.setattr(identity, "numbers", lambda ids: np.zeros(len(ids), np.uint64))
+    monkeypatch.setattr(identity, "id_numbers", lambda ids: np.zeros(len(ids), np.uint64))
     assert prove(table) == {}
     twice = changed(table, 40, ID=table["ID"][3].as_py())
     assert prove(twice)["IDs"] == f"{table['ID'][3].as_py()!r} stands more than once"
@@ -289,9 +292,9 @@ def test_equal_numbers_of_different_ids_are_no_repetition(monkeypatch):
     st.lists(st.text("KiDSDR5 J0123456789+-.", max_size=30), min_size=2, max_size=30, unique=True)
 )
 def test_different_ids_have_different_numbers(names):
-    number_N = numbers(pa.chunked_array([names]))
+    number_N = id_numbers(pa.chunked_array([names]))
     assert len(np.unique(number_N)) == len(names)
-    np.testing.assert_array_equal(number_N, numbers(pa.chunked_array([names[:1], names[1:]])))
+    np.testing.assert_array_equal(number_N, id_numbers(pa.chunked_array([names[:1], names[1:]])))
 
 
 def test_repetitions_are_found_wherever_they_stand():
@@ -305,7 +308,7 @@ def test_repetitions_are_found_wherever_they_stand():
 
 def test_an_id_longer_than_any_may_be_is_refused():
     with pytest.raises(ValueError, match="more than 32 characters"):
-        numbers(pa.chunked_array([["x" * 33]]))
+        Identities(1).add(pa.chunked_array([["x" * 33]]))
 
 
 @given(st.lists(st.integers(0, 9), max_size=8), st.lists(st.integers(1, 7), max_size=12))

@@ -16,7 +16,7 @@ from astropy.io import fits
 
 from photoz_models.documents import document_text
 from photoz_run.cli import extras
-from photoz_run.release import assemble
+from photoz_run.release.products import fits as fits_writer
 from photoz_run.validation.document import EstimateRecord, GateRecord, write_metrics
 from support.bundles import closed_form_bundle
 from support.photoz import AGAIN, EMPTY, FIELD, OTHER, TILES, measure, photoz
@@ -199,7 +199,9 @@ def test_a_folder_that_cannot_be_made(run, tmp_path, capsys):
 
 
 def test_a_signal_leaves_nothing_behind(run, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(assemble, "write_fits", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+    monkeypatch.setattr(
+        fits_writer, "write_release_fits", lambda *_: os.kill(os.getpid(), signal.SIGTERM)
+    )
     (tmp_path / "run").symlink_to(run)
     message = refused(capsys, tmp_path / "run", code=75)
     assert "stopped by SIGTERM; nothing was written, start the same command again" in message

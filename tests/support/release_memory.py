@@ -11,11 +11,11 @@ from pathlib import Path
 import pyarrow as pa
 
 from photoz_run.catalogue import fits_stream
-from photoz_run.catalogue.release_parquet import write_release_parquet
-from photoz_run.release import duplicates, merge
+from photoz_run.release import duplicates, merge, rows
 from photoz_run.release.assemble import make_release
 from photoz_run.release.options import ReleaseOptions
-from photoz_run.release.progress import Progress
+from photoz_run.release.products.parquet import write_release_parquet
+from photoz_run.release.progress import StepProgress
 
 PIECE = 1 << 12
 
@@ -23,12 +23,12 @@ PIECE = 1 << 12
 def main() -> None:
     """Release in pieces so small that some ten thousand rows are many of them."""
     merge.RANGE_BYTES = 1 << 19
-    merge.BATCH = fits_stream.ROWS = PIECE
+    rows.BATCH = fits_stream.ROWS = PIECE
     duplicates.CLAIMS_AT_ONCE = PIECE
     write_release_parquet.__defaults__ = (PIECE,)
     options = ReleaseOptions("memory", formats=("parquet", "fits"))
     tracemalloc.start()
-    make_release(Path(sys.argv[1]), Path(sys.argv[2]), options, Progress(quiet=True), sys.exit)
+    make_release(Path(sys.argv[1]), Path(sys.argv[2]), options, StepProgress(quiet=True), sys.exit)
     print(tracemalloc.get_traced_memory()[1] + pa.default_memory_pool().max_memory())
 
 

@@ -9,10 +9,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from photoz_run.catalogue.provenance import Provenance
-from photoz_run.catalogue.release_fits import write_release_fits
-from photoz_run.catalogue.release_parquet import write_release_parquet
-from photoz_run.catalogue.release_record import ReleaseRecord, text_rows
 from photoz_run.catalogue.table import dictionary_schema
+from photoz_run.release.products.fits import write_release_fits
+from photoz_run.release.products.parquet import write_release_parquet
+from photoz_run.release.record import ReleaseRecord, text_rows
 
 LEVELS = (0.025, 0.16, 0.5, 0.84, 0.975)
 RUN = Provenance(

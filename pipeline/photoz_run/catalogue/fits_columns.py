@@ -11,14 +11,21 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from photoz_run import schema
-from photoz_run.catalogue.arrow_fields import about, check_complete, code_and_size, is_text
+from photoz_run.catalogue.arrow_fields import (
+    about,
+    check_complete,
+    code_and_size,
+    fixed_width,
+    is_text,
+    longest_text,
+)
 from photoz_run.catalogue.fits_cards import LONGEST, Card, card
 from photoz_run.errors import BadDataError, ConfigError
 
 STORED = {"L": "u1", "B": "u1", "I": ">i2", "J": ">i4", "K": ">i8", "E": ">f4", "D": ">f8"}
 NULLS = {"I": -(2**15), "J": schema.TNULL, "K": -(2**63)}
 DISPLAY = {"L": "L1", "B": "I3", "I": "I6", "J": "I11", "K": "I20", "E": "F9.5", "D": "F13.8"}
-"""How a column of the dictionary is shown (TDISP): as wide as its numbers, with as many digits as they have."""
+"""How a column of the dictionary is shown (TDISP): with as many digits as its numbers have."""
 GENERAL = {"E": "G15.7", "D": "G24.16"}
 """How floats of unknown range are shown: with all their digits."""
 UNPRINTABLE = r"[^\x20-\x7e]"
@@ -27,11 +34,13 @@ UNPRINTABLE = r"[^\x20-\x7e]"
 
 @dataclass(frozen=True)
 class FitsColumn:
-    """One column: ``code`` is the letter of its FITS type, ``size`` its elements per row or characters of its text."""
+    """One column of a FITS table."""
 
     field: pa.Field
     code: str
+    """The letter of its FITS type."""
     size: int
+    """Elements of a row, or characters of a text."""
 
     @cached_property
     def stored(self) -> tuple[Any, ...]:
@@ -48,13 +57,13 @@ class FitsColumn:
 
     def cards(self, number: int) -> list[Card]:
         """TTYPE, TFORM, TUNIT, TUCD, TCOMM, TNULL and TDISP of column ``number``, counted from 1."""
-        said = about(self.field)
+        description = about(self.field)
         values = {
             "TTYPE": self.field.name,
             "TFORM": f"{self.size}{self.code}" if self.code == "A" or self.size != 1 else self.code,
-            "TUNIT": said.get("unit"),
-            "TUCD": said.get("ucd"),
-            "TCOMM": said.get("description"),
+            "TUNIT": description.get("unit"),
+            "TUCD": description.get("ucd"),
+            "TCOMM": description.get("description"),
             "TNULL": self.null,
             "TDISP": self._display(),
         }
@@ -76,7 +85,7 @@ class FitsColumn:
         Raises
         ------
         BadDataError
-            If a value is null that must not be, or a text does not fit into the column.
+            If a value is null in a column that allows none, or a text does not fit in.
         """
         check_complete(self.field, column)
         array = column.combine_chunks()
@@ -85,59 +94,63 @@ class FitsColumn:
         if not pa.types.is_fixed_size_list(array.type):
             return self._numbers(array)
         size = array.type.list_size
-        rows = self._numbers(array.values.slice(array.offset * size, len(array) * size)).reshape(
-            -1, size
-        )
-        if array.null_count:
-            rows = np.where(
-                array.is_null().to_numpy(zero_copy_only=False)[:, None], self._missing(), rows
-            )
-        return rows
+        elements = array.values.slice(array.offset * size, len(array) * size)
+        rows_NS = self._numbers(elements).reshape(-1, size)
+        if not array.null_count:
+            return rows_NS
+        null_N = array.is_null().to_numpy(zero_copy_only=False)
+        return np.where(null_N[:, None], self._missing(), rows_NS)
 
     def _missing(self) -> Any:
         return np.nan if self.code in "ED" else NULLS.get(self.code, 0)
 
     def _numbers(self, array: pa.Array) -> NDArray[Any]:
         if self.code == "L":
-            truth = np.where(
-                array.fill_null(False).to_numpy(zero_copy_only=False), ord("T"), ord("F")
-            )
-            return np.where(array.is_valid().to_numpy(zero_copy_only=False), truth, 0)
-        wide = array.cast(pa.from_numpy_dtype(np.dtype(STORED[self.code]).newbyteorder("=")))
-        numbers: NDArray[Any] = wide.fill_null(self._missing()).to_numpy(zero_copy_only=False)
+            return self._logicals(array)
+        native = np.dtype(STORED[self.code]).newbyteorder("=")
+        wide = array.cast(pa.from_numpy_dtype(native)).fill_null(self._missing())
+        numbers: NDArray[Any] = wide.to_numpy(zero_copy_only=False)
         return numbers
+
+    def _logicals(self, array: pa.Array) -> NDArray[Any]:
+        """The letters T and F, and 0 for null."""
+        true_N = array.fill_null(False).to_numpy(zero_copy_only=False)
+        valid_N = array.is_valid().to_numpy(zero_copy_only=False)
+        return np.where(valid_N, np.where(true_N, ord("T"), ord("F")), 0)
 
     def _texts(self, array: pa.Array) -> NDArray[np.bytes_]:
         texts = array.cast(pa.string()).fill_null("")
         self._check(texts)
-        # Texts that are all filled up to one width lie in memory as they lie in the file.
-        filled = pc.ascii_rpad(texts, self.size, padding="\0")
-        _, offsets, data = filled.buffers()
-        if data is None:
-            return np.empty(0, f"S{self.size}")
-        first = int(np.frombuffer(offsets, np.int32)[filled.offset])
-        return np.frombuffer(data, f"S{self.size}", len(filled), first)
+        return fixed_width(texts, self.size)
 
     def _check(self, texts: pa.Array) -> None:
-        long = pc.greater(pc.binary_length(texts), self.size)
-        for wrong, reason in (
-            (long, f"longer than {self.size} characters"),
-            (pc.match_substring_regex(texts, UNPRINTABLE), "not printable ASCII"),
-        ):
-            if pc.any(wrong).as_py():
-                text = texts.filter(wrong)[0].as_py()
-                raise BadDataError(
-                    f"column {self.field.name}: {text!r} is {reason}; its FITS column cannot hold it"
-                )
+        too_long = pc.greater(pc.binary_length(texts), self.size)
+        unprintable = pc.match_substring_regex(texts, UNPRINTABLE)
+        self._refuse(texts, too_long, f"longer than {self.size} characters")
+        self._refuse(texts, unprintable, "not printable ASCII")
+
+    def _refuse(self, texts: pa.Array, wrong: pa.Array, reason: str) -> None:
+        if pc.any(wrong).as_py():
+            first = texts.filter(wrong)[0].as_py()
+            raise BadDataError(
+                f"column {self.field.name}: {first!r} is {reason}; its FITS column cannot hold it"
+            )
 
 
 def fits_columns(arrow: pa.Schema, widths: Mapping[str, int]) -> list[FitsColumn]:
-    """The columns of a FITS table for ``arrow``; ``widths`` are the characters of texts without a length.
+    """The columns of a FITS table for ``arrow``.
+
+    Parameters
+    ----------
+    arrow
+        The columns in Arrow.
+    widths
+        Characters of the text columns that have no length in the dictionary.
 
     Raises
     ------
     ConfigError
-        If FITS has no type for a column, or its name cannot be told from another's: FITS ignores upper and lower case.
+        If FITS has no type for a column, or two names differ in upper and lower case only.
     """
     seen: dict[str, str] = {}
     for name in arrow.names:
@@ -164,7 +177,7 @@ def text_widths(batches: Iterable[pa.Table]) -> dict[str, int]:
     for batch in batches:
         for field in batch.schema:
             if is_text(field.type):
-                longest = pc.max(pc.binary_length(batch[field.name].cast(pa.string()))).as_py() or 0
+                longest = longest_text(batch[field.name])
                 widths[field.name] = max(widths.get(field.name, 0), longest)
     return widths
 

@@ -1,4 +1,4 @@
-"""Writing the HDUs of a FITS file one after the other in bounded memory, each with CHECKSUM and DATASUM.
+"""Writing the HDUs of a FITS file in bounded memory, each with CHECKSUM and DATASUM.
 
 The sums are those of the FITS standard 4.0, section 4.4.2.7 and appendix J.
 """
@@ -17,6 +17,7 @@ from photoz_run.errors import BadDataError
 BLOCK = 2880
 ROWS = 1 << 16
 """Rows that are turned into bytes at once."""
+ALL_ONES = 0xFFFFFFFF
 FORBIDDEN = frozenset(b":;<=>?@[\\]^_`")
 """Punctuation between digits and letters that the text of a checksum must not contain."""
 
@@ -37,9 +38,9 @@ def primary_header(cards: Sequence[Card]) -> fits.Header:
 def table_header(name: str, columns: Sequence[FitsColumn], rows: int) -> fits.Header:
     """The header of a binary table of ``rows`` rows."""
     width = np.dtype([column.stored for column in columns]).itemsize
-    described = [
-        one for number, column in enumerate(columns, start=1) for one in column.cards(number)
-    ]
+    described: list[Card] = []
+    for number, column in enumerate(columns, start=1):
+        described += column.cards(number)
     return fits.Header(
         [
             ("XTENSION", "BINTABLE", "binary table extension"),
@@ -66,13 +67,13 @@ def records(
     BadDataError
         If there are not ``rows`` of them, as the header says.
     """
-    found = 0
+    written = 0
     for batch in batches:
         for start in range(0, batch.num_rows, ROWS):
             yield packed(batch.slice(start, ROWS), columns).tobytes()
-        found += batch.num_rows
-    if found != rows:
-        raise BadDataError(f"{found} rows came for a table of {rows}")
+        written += batch.num_rows
+    if written != rows:
+        raise BadDataError(f"{written} rows came for a table of {rows}")
 
 
 def write_hdu(file: BinaryIO, header: fits.Header, chunks: Iterable[bytes] = ()) -> None:
@@ -84,13 +85,25 @@ def write_hdu(file: BinaryIO, header: fits.Header, chunks: Iterable[bytes] = ())
     total = 0
     for block in _blocks(chunks):
         file.write(block)
-        total = _sum(block, total)
+        total = added_up(block, total)
     end = file.tell()
     header["DATASUM"] = str(total)
-    header["CHECKSUM"] = _encoded(~_sum(header.tostring().encode("ascii"), total) & 0xFFFFFFFF)
+    with_header = added_up(header.tostring().encode("ascii"), total)
+    header["CHECKSUM"] = _encoded(ALL_ONES - with_header)
     file.seek(start)
     file.write(header.tostring().encode("ascii"))
     file.seek(end)
+
+
+def added_up(data: bytes, start: int = 0) -> int:
+    """The 32-bit ones' complement sum of big-endian words, added to ``start``.
+
+    An HDU is whole if the sum of all its bytes is `ALL_ONES` (or 0, which means the same).
+    """
+    total = start + int(np.frombuffer(data, ">u4").sum(dtype=np.uint64))
+    while total > ALL_ONES:
+        total = (total & ALL_ONES) + (total >> 32)
+    return total
 
 
 def _blocks(chunks: Iterable[bytes]) -> Iterator[bytes]:
@@ -106,26 +119,22 @@ def _blocks(chunks: Iterable[bytes]) -> Iterator[bytes]:
         yield rest.ljust(BLOCK, b"\0")
 
 
-def _sum(data: bytes, start: int = 0) -> int:
-    """The 32-bit ones' complement sum of big-endian words, added to ``start``."""
-    total = start + int(np.frombuffer(data, ">u4").sum(dtype=np.uint64))
-    while total >> 32:
-        total = (total & 0xFFFFFFFF) + (total >> 32)
-    return total
-
-
 def _encoded(value: int) -> str:
-    """``value`` as the 16 letters and digits of a CHECKSUM card, in the place where the card holds them."""
+    """``value`` as the 16 letters and digits of a CHECKSUM card, in their order in the card."""
     text = bytearray(16)
     for position, byte in enumerate(value.to_bytes(4, "big")):
-        quarters = [byte // 4 + byte % 4 + ord("0"), *[byte // 4 + ord("0")] * 3]
-        while FORBIDDEN.intersection(quarters):
-            quarters = [
-                one + (1 - 2 * (k % 2))
-                if FORBIDDEN.intersection(quarters[k - k % 2 : k - k % 2 + 2])
-                else one
-                for k, one in enumerate(quarters)
-            ]
-        text[position::4] = bytes(quarters)
+        text[position::4] = bytes(_quarters(byte))
     # The card's text starts one byte before a word does.
     return (text[-1:] + text[:-1]).decode("ascii")
+
+
+def _quarters(byte: int) -> list[int]:
+    """Four letters or digits whose codes, less that of ``0``, add up to ``byte``."""
+    quarter, rest = divmod(byte, 4)
+    first, second, third, fourth = (ord("0") + quarter + more for more in (rest, 0, 0, 0))
+    while FORBIDDEN.intersection((first, second, third, fourth)):
+        if FORBIDDEN.intersection((first, second)):
+            first, second = first + 1, second - 1
+        if FORBIDDEN.intersection((third, fourth)):
+            third, fourth = third + 1, fourth - 1
+    return [first, second, third, fourth]

@@ -1,4 +1,7 @@
-"""Writing the files of one tile: beside, synced, read again, renamed. A file under its final name is whole."""
+"""Writing the files of one tile: under another name, synced, read again, renamed.
+
+A file under its final name is therefore whole.
+"""
 
 import errno
 import hashlib
@@ -23,7 +26,7 @@ PROVENANCE_KEY = b"photoz-run"
 def write_tile(
     table: pa.Table, folder: Path, tile: str, formats: Sequence[str], provenance: Mapping[str, str]
 ) -> dict[str, str]:
-    """Write ``table`` as ``folder/<tile>.parquet`` and, if asked for, ``.fits``; the sha256 of each file by its name.
+    """Write ``table`` in ``formats`` as ``folder/TILE.FORMAT``; the sha256 of each file by its name.
 
     Raises
     ------
@@ -89,7 +92,7 @@ def sync_and_digest(path: Path) -> str:
 
 
 def file_digest(path: Path) -> str:
-    """sha256 of a file; `OSError` if it cannot be read."""
+    """The sha256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

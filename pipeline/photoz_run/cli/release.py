@@ -9,7 +9,7 @@ from photoz_run.cli.options import Shown, from_record
 from photoz_run.release.options import ReleaseOptions
 
 if TYPE_CHECKING:
-    from photoz_run.release.assemble import Release
+    from photoz_run.release.assemble import FinishedRelease
 
 LISTED = 40
 """Tiles printed one by one; provenance.json has all."""
@@ -51,7 +51,7 @@ def release(
     """
     from photoz_run.cli.extras import need
     from photoz_run.release.assemble import make_release
-    from photoz_run.release.progress import Progress
+    from photoz_run.release.progress import StepProgress
     from photoz_run.run.cluster import local_client
     from photoz_run.run.interruption import interruptible
 
@@ -61,30 +61,33 @@ def release(
     if options.pdf:
         need("h5py", extra="pdf")
     with interruptible("nothing was written, start the same command again"):
-        made = make_release(run, out, options, Progress(quiet), local_client)
-    print_release(made)
+        finished = make_release(run, out, options, StepProgress(quiet), local_client)
+    print_release(finished)
 
 
-def print_release(release: "Release") -> None:
+def print_release(release: "FinishedRelease") -> None:
     """Print where every row went, in all and tile by tile, and what lies in the folder."""
     from photoz_run.release.accounting import COUNTS
     from photoz_run.release.readme import area_words
     from photoz_run.validation.summary import plain_table
 
-    made = release.made
-    accounts = [{"tile": "all", **made["accounting"]}, *made["tiles"][:LISTED]]
-    numbers = [
-        ["?" if one[name] is None else f"{one[name]:,}" for name in COUNTS] for one in accounts
-    ]
-    rows = [[one["tile"], *row] for one, row in zip(accounts, numbers, strict=True)]
-    typer.echo(plain_table([["rows", *COUNTS], *rows]))
-    if len(made["tiles"]) > LISTED:
-        typer.echo(f"... and {len(made['tiles']) - LISTED:,} more tiles, in provenance.json")
-    typer.echo(f"{made['rows']:,} sources in {len(made['tiles']):,} tiles, {area_words(made)}")
-    if made["partial"]:
-        typer.secho(f"partial: {len(made['missing'])} tiles are missing, see README.md", fg="red")
-    if made["model"]["simulated_training"]:
+    provenance = release.provenance
+    tiles = provenance.tiles
+    rows = [["rows", *COUNTS]]
+    accounts = [("all", provenance.accounting), *((tile.tile, tile) for tile in tiles[:LISTED])]
+    for name, account in accounts:
+        counts = [getattr(account, key) for key in COUNTS]
+        rows.append([name, *("?" if count is None else f"{count:,}" for count in counts)])
+    typer.echo(plain_table(rows))
+    if len(tiles) > LISTED:
+        typer.echo(f"... and {len(tiles) - LISTED:,} more tiles, in provenance.json")
+    area = area_words(provenance)
+    typer.echo(f"{provenance.rows:,} sources in {len(tiles):,} tiles, {area}")
+    if provenance.partial:
+        missing = len(provenance.missing)
+        typer.secho(f"partial: {missing} tiles are missing, see README.md", fg="red")
+    if provenance.model.simulated_training:
         typer.echo("the model was trained on simulations: not for science")
-    for product in made["products"]:
-        typer.echo(f"{release.out / product['path']}  {product['what']}")
+    for product in provenance.products:
+        typer.echo(f"{release.out / product.path}  {product.what}")
     typer.echo(f"{release.out / 'README.md'}")

@@ -6,51 +6,54 @@ measured + flagged    = released + duplicates
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields, replace
-from typing import Any
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import pyarrow as pa
 
+from photoz_models.documents import Record
 from photoz_run import flags
 from photoz_run.errors import ConfigError
 from photoz_run.records import Status, TileOutcome
 
 NO_REDSHIFT = flags.BY_NAME["NO_REDSHIFT"].value
 PENDING = "PENDING"
+"""The status of a tile that was not measured."""
 
 
 @dataclass(frozen=True)
-class TileAccount:
-    """Rows of one tile. ``catalogue`` is ``None`` where nobody could count; then the tile adds to no sum."""
+class TileAccount(Record):
+    """Rows of one tile."""
 
     tile: str
     status: str
     catalogue: int | None
-    excluded: int = 0
+    """``None`` where the catalogue could not be read; such a tile adds to no sum."""
+    excluded: int
     """Not selected."""
-    measured: int = 0
+    measured: int
     """With a redshift."""
-    flagged: int = 0
+    flagged: int
     """Selected, without a redshift: ``NO_REDSHIFT`` is set."""
-    quarantined: int = 0
+    quarantined: int
     """All rows of a tile in quarantine: the selection was not applied to them."""
-    duplicates: int = 0
-    """Measured or flagged, and left to another tile."""
-    released: int = 0
+    duplicates: int
+    """Measured or flagged, but left out because another tile has the source."""
+    released: int
 
     def check(self) -> None:
         """Refuse sums that do not close; `ConfigError` names the tile and the numbers."""
         parts = self.excluded + self.measured + self.flagged + self.quarantined
         kept = self.released + self.duplicates
         closed = self.catalogue in (None, parts) and self.measured + self.flagged == kept
-        if not closed or min(self.numbers().values()) < 0:
-            numbers = ", ".join(f"{name} {number:,}" for name, number in self.numbers().items())
+        counts = self.counts()
+        if not closed or min(counts.values()) < 0:
+            numbers = ", ".join(f"{name} {number:,}" for name, number in counts.items())
             raise ConfigError(
                 f"{self.tile}: its rows do not add up ({numbers}); measure the tile again"
             )
 
-    def numbers(self) -> dict[str, int]:
+    def counts(self) -> dict[str, int]:
         """The counts by name; an unknown one is 0."""
         return {name: getattr(self, name) or 0 for name in COUNTS}
 
@@ -58,15 +61,42 @@ class TileAccount:
 COUNTS = tuple(field.name for field in fields(TileAccount) if field.name not in ("tile", "status"))
 
 
+@dataclass(frozen=True)
+class Totals(Record):
+    """The sums over all tiles."""
+
+    catalogue: int
+    excluded: int
+    measured: int
+    flagged: int
+    quarantined: int
+    duplicates: int
+    released: int
+    tiles_not_counted: int
+    """Tiles whose catalogue could not be read."""
+
+
+def unmeasured(tile: str, status: str, catalogue: int | None) -> TileAccount:
+    """The account of a tile of whose rows nothing is known yet but their number."""
+    return TileAccount(tile, status, catalogue, *[0] * (len(COUNTS) - 1))
+
+
 def account_of(outcome: TileOutcome, rows: pa.Table | None) -> TileAccount:
-    """The account of a recorded tile before duplicates are known; ``rows`` are those of its file (`None` without one).
+    """The account of a recorded tile before duplicates are known.
+
+    Parameters
+    ----------
+    outcome
+        What the run recorded of the tile.
+    rows
+        The rows of its file, ``None`` for a tile without one.
 
     Raises
     ------
     ConfigError
         If the file does not hold what the record says.
     """
-    account = TileAccount(outcome.tile, outcome.status.value, outcome.catalogue_rows)
+    account = unmeasured(outcome.tile, outcome.status.value, outcome.catalogue_rows)
     if outcome.status is Status.QUARANTINED:
         return replace(account, quarantined=outcome.catalogue_rows or 0)
     if outcome.catalogue_rows is None:
@@ -80,22 +110,28 @@ def account_of(outcome: TileOutcome, rows: pa.Table | None) -> TileAccount:
     return replace(account, excluded=excluded, measured=measured, flagged=flagged)
 
 
-def pending(tile: str) -> TileAccount:
-    """The account of a tile that was not measured."""
-    return TileAccount(tile, PENDING, None)
-
-
-def totals(accounts: Iterable[TileAccount]) -> dict[str, int]:
+def totals(accounts: Iterable[TileAccount]) -> Totals:
     """The sums over all tiles, and how many tiles could not be counted."""
     accounts = list(accounts)
-    sums = {name: sum(account.numbers()[name] for account in accounts) for name in COUNTS}
-    return sums | {"tiles_not_counted": sum(account.catalogue is None for account in accounts)}
+    counts = [account.counts() for account in accounts]
+    sums = {name: sum(count[name] for count in counts) for name in COUNTS}
+    not_counted = sum(account.catalogue is None for account in accounts)
+    return Totals(**sums, tiles_not_counted=not_counted)
 
 
 def settle(
-    accounts: Mapping[str, TileAccount], dropped: Mapping[str, int], written: Mapping[str, int]
+    accounts: Mapping[str, TileAccount], left_out: Mapping[str, int], written: Mapping[str, int]
 ) -> dict[str, TileAccount]:
-    """The accounts with the duplicates left out of each tile, and the rows of it that were written; all checked.
+    """The final accounts, each of them checked.
+
+    Parameters
+    ----------
+    accounts
+        The account of each tile before duplicates were known.
+    left_out
+        Rows of each tile that were left out as duplicates.
+    written
+        Rows of each tile that were written.
 
     Raises
     ------
@@ -103,7 +139,7 @@ def settle(
         If a sum does not close.
     """
     final = {
-        tile: replace(account, duplicates=dropped.get(tile, 0), released=written.get(tile, 0))
+        tile: replace(account, duplicates=left_out.get(tile, 0), released=written.get(tile, 0))
         for tile, account in accounts.items()
     }
     for account in final.values():
@@ -111,23 +147,20 @@ def settle(
     return final
 
 
-def as_json(accounts: Mapping[str, TileAccount]) -> list[dict[str, Any]]:
-    """The accounts as plain dictionaries, in order of tile."""
-    return [asdict(accounts[tile]) for tile in sorted(accounts)]
-
-
 def _count(outcome: TileOutcome, rows: pa.Table) -> tuple[int, int]:
-    """Rows of a tile's file with and without a redshift, compared with the record and with each other."""
+    """Rows of a tile's file with a redshift, and without one; checked against the record."""
     measured_N = rows["Z_PHOT"].is_valid().to_numpy()
     flagged_N = (rows["PHOTOZ_FLAG"].to_numpy() & NO_REDSHIFT) != 0
     measured, flagged = int(measured_N.sum()), int(flagged_N.sum())
     if np.any(measured_N == flagged_N):
         raise ConfigError(
-            f"{outcome.tile}: rows have a redshift and NO_REDSHIFT, or neither; measure the tile again"
+            f"{outcome.tile}: rows have a redshift and NO_REDSHIFT, or neither; measure the tile"
+            " again"
         )
-    if (len(rows), flagged) != (outcome.rows_in, outcome.flag_counts.get("NO_REDSHIFT", 0)):
+    recorded = outcome.flag_counts.get("NO_REDSHIFT", 0)
+    if (len(rows), flagged) != (outcome.rows_in, recorded):
         raise ConfigError(
-            f"{outcome.tile}: its file has {len(rows):,} rows, {flagged:,} without a redshift; its record says"
-            f" {outcome.rows_in:,} and {outcome.flag_counts.get('NO_REDSHIFT', 0):,}; measure the tile again"
+            f"{outcome.tile}: its file has {len(rows):,} rows, {flagged:,} without a redshift;"
+            f" its record says {outcome.rows_in:,} and {recorded:,}; measure the tile again"
         )
     return measured, flagged

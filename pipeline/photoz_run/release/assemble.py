@@ -1,46 +1,38 @@
-"""A run becomes a release: merge, write every product, account for every row, sum up, and only then name it."""
+"""A run becomes a release: its tiles are merged, every product written, every row accounted for."""
 
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from photoz_run.catalogue.pdf import quantile_levels
+from photoz_models.documents import document_text
 from photoz_run.errors import BadDataError, ConfigError
-from photoz_run.release.accounting import settle
 from photoz_run.release.attach import Attachment, attach
+from photoz_run.release.coverage import square_degrees
+from photoz_run.release.distributions import quantile_levels
+from photoz_run.release.draft import Clients, Draft
+from photoz_run.release.facts import Results, make_provenance, make_record
 from photoz_run.release.folder import built_aside, write_sums
-from photoz_run.release.merge import FurtherColumns, Scan, Tally, scan, split
+from photoz_run.release.listing import chosen
+from photoz_run.release.merge import FurtherColumns, Scan, deal_out, scan_tiles
 from photoz_run.release.options import ReleaseOptions
 from photoz_run.release.passthrough import pass_through
-from photoz_run.release.products import (
-    Clients,
-    Products,
-    write_area,
-    write_fits,
-    write_hats_collection,
-    write_parquet,
-    write_pdf,
-)
-from photoz_run.release.progress import Progress
-from photoz_run.release.provenance import make_record, provenance, texts, tile_rows
+from photoz_run.release.progress import StepProgress
+from photoz_run.release.provenance import FILE, ProductFacts, ReleaseProvenance
 from photoz_run.release.readme import readme
 from photoz_run.release.tiles import FinishedRun, open_run
 from photoz_run.release.validated import validation_summary
 
 
 @dataclass(frozen=True)
-class Release:
-    """A finished release, and what its ``provenance.json`` says."""
+class FinishedRelease:
+    """The folder of a release, and what its ``provenance.json`` says."""
 
     out: Path
-    made: Mapping[str, Any]
+    provenance: ReleaseProvenance
 
 
 def make_release(
-    path: Path, out: Path, options: ReleaseOptions, progress: Progress, clients: Clients
-) -> Release:
+    path: Path, out: Path, options: ReleaseOptions, progress: StepProgress, clients: Clients
+) -> FinishedRelease:
     """Merge the tiles of the run in ``path`` into a release in ``out``.
 
     Raises
@@ -50,70 +42,72 @@ def make_release(
     OutputError
         If ``out`` cannot be written.
     """
+    chosen(options)
     options.check()
     run = open_run(path, options.partial)
     try:
         with built_aside(out) as (folder, scratch), progress.shown():
-            return Release(out, _build(run, options, folder, scratch, progress, clients))
+            draft, further = _merge(run, options, folder, scratch, progress, clients)
+            provenance = _write(draft, further)
+            with progress.step("files summed up", 1):
+                write_sums(folder)
     except BadDataError as error:
         # Here no tile is put into quarantine: what cannot be used is the user's to replace.
         raise ConfigError(str(error)) from error
+    return FinishedRelease(out, provenance)
 
 
-def _build(
+def _merge(
     run: FinishedRun,
     options: ReleaseOptions,
     folder: Path,
     scratch: Path,
-    progress: Progress,
+    progress: StepProgress,
     clients: Clients,
-) -> dict[str, Any]:
+) -> tuple[Draft, list[FurtherColumns]]:
+    """The rows of all tiles without their duplicates, dealt out by place, with further columns."""
     with progress.step("tiles checked", len(run.done)) as tick:
-        found = scan(run, scratch, tick)
-    further = _further_columns(run, found, options)
+        scan = scan_tiles(run, scratch, tick)
+    further = _further_columns(run, scan, options)
     with progress.step("tiles merged", len(run.done)) as tick:
-        parted = split(run, found, further, scratch, tick)
-    tally = Tally()
-    products = Products(folder, scratch, make_record(run, found, options), progress)
-    write_parquet(products, parted, tally)
-    accounts = settle(found.accounts, found.dropped(list(run.done)), tally.rows)
-    if "fits" in options.formats:
-        tables = {
-            "provenance": tile_rows(run, found, accounts),
-            "texts": texts(run, found, accounts),
-        }
-        write_fits(products, parted, tables)
-    if "hats" in options.formats:
-        write_hats_collection(products, options.margin, clients)
-    if options.pdf:
-        write_pdf(products, parted.fields)
-    area = write_area(products, [one.footprint for one in (*run.done.values(), *run.idle.values())])
-    facts = {
-        "area_deg2": round(area, 4),
-        "flags": dict(sorted(tally.flags.items())),
-        "attached": [one.facts() for one in further if isinstance(one, Attachment)],
-        "products": products.listed,
-        "validation": validation_summary(run),
-    }
-    made = provenance(run, found, products.record, options, accounts, parted.fields, facts)
-    (folder / "provenance.json").write_text(json.dumps(made, indent=1) + "\n")
-    (folder / "README.md").write_text(readme(made))
-    with progress.step("files summed up", 1):
-        write_sums(folder)
-    return made
+        buckets = deal_out(run, scan, further, scratch, tick)
+    record = make_record(run, scan, options)
+    draft = Draft(run, scan, options, record, buckets, folder, scratch, progress, clients)
+    return draft, further
 
 
-def _further_columns(
-    run: FinishedRun, found: Scan, options: ReleaseOptions
-) -> list[FurtherColumns]:
+def _further_columns(run: FinishedRun, scan: Scan, options: ReleaseOptions) -> list[FurtherColumns]:
     """What is kept and attached. What cannot be had is refused before anything large is written."""
     if options.pdf:
-        quantile_levels(found.fields)
+        quantile_levels(scan.fields)
     further: list[FurtherColumns] = []
-    taken = list(found.fields.names)
+    taken = list(scan.fields.names)
     if options.keep:
-        further.append(pass_through(run.manifest, list(run.done), options.keep, taken))
-        taken += [one.name for one in further[-1].fields]
+        kept = pass_through(run.manifest, list(run.done), options.keep, taken)
+        taken += [field.name for field in kept.fields]
+        further.append(kept)
     if options.attach is not None:
         further.append(attach(options.attach, options.attach_by, options.attach_columns, taken))
     return further
+
+
+def _write(draft: Draft, further: list[FurtherColumns]) -> ReleaseProvenance:
+    """Write every product, ``provenance.json`` and the README."""
+    listed = []
+    for writer in chosen(draft.options):
+        name = f"{draft.record.name}{writer.ending}"
+        rows = writer.write(draft, draft.folder / name)
+        listed.append(ProductFacts(name, rows, writer.what))
+    results = Results(
+        fields=draft.buckets.fields,
+        accounts=draft.accounts,
+        area_deg2=square_degrees(draft.area),
+        flags=draft.tally.flags,
+        attached=[columns.facts() for columns in further if isinstance(columns, Attachment)],
+        products=listed,
+        validation=validation_summary(draft.run),
+    )
+    provenance = make_provenance(draft.run, draft.scan, draft.record, draft.options, results)
+    (draft.folder / FILE).write_text(document_text(provenance))
+    (draft.folder / "README.md").write_text(readme(provenance))
+    return provenance

@@ -1,9 +1,9 @@
-"""Columns of another table, joined to the sources of a release by ID or by position: ``photoz release --attach``.
+"""``photoz release --attach``: columns of another table, joined to the sources by ID or position.
 
-The key and the columns asked for are held in memory while the release is merged, nothing else of the table.
+While the release is merged, memory holds the key and the columns asked for, nothing else.
 """
 
-import hashlib
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,22 +13,26 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
+from numpy.typing import NDArray
 
 from photoz_run.catalogue.arrow_fields import about, code_and_size, is_text
 from photoz_run.catalogue.table import further_column
+from photoz_run.catalogue.tile_files import file_digest
 from photoz_run.errors import BadDataError, ConfigError
 from photoz_run.release.lookup import IdLookup, SkyLookup
 from photoz_run.release.passthrough import refuse_taken
+from photoz_run.release.provenance import AttachedFacts, AttachedFile
 from photoz_run.survey.catalogues import column_names, count_rows
 from photoz_run.survey.columns import column_facts, read_values
 from photoz_run.validation.catalogue import POSITIONS
 
 By: TypeAlias = Literal["id", "position"]
 RADIUS = 1.0
-"""arcsec: two pixels and a half of OmegaCAM's pipelines, far below the distance of neighbours with r < 20."""
+"""arcsec: less than five pixels of OmegaCAM, far below the distance of neighbours with r < 20."""
 ROWS = 1 << 20
 """Rows of a FITS table that are turned into columns at once."""
-SAID = ("unit", "ucd", "description")
+DESCRIBED = ("unit", "ucd", "description")
+"""What is taken over of the description of a column."""
 
 
 @dataclass
@@ -42,35 +46,35 @@ class Attachment:
     lookup: IdLookup | SkyLookup
     fields: list[pa.Field]
     columns: list[pa.ChunkedArray]
-    counts: dict[str, int] = field(
-        default_factory=lambda: {"matched": 0, "unmatched": 0, "ambiguous": 0}
-    )
+    counts: Counter[str] = field(default_factory=Counter)
 
     def add(self, tile: str, table: pa.Table) -> pa.Table:
-        """``table`` with the attached columns at its end, null where no row of the other table belongs to a source.
+        """``table`` with the attached columns at its end, null for sources without a row there.
 
-        Of several rows that do, the first is taken (by ID), or the nearest (by position).
+        Of several rows that belong to a source, the first is taken (by ID), or the nearest (by
+        position).
         """
-        found = self.lookup.find(table)
-        self.counts = {name: number + found.counts()[name] for name, number in self.counts.items()}
-        rows = pa.array(found.row_N, mask=found.row_N < 0)
+        matches = self.lookup.find(table)
+        self.counts.update(matches.counts())
+        rows = pa.array(matches.row_N, mask=matches.row_N < 0)
         for column, values in zip(self.fields, self.columns, strict=True):
             table = table.append_column(column, values.take(rows).cast(column.type))
         return table
 
-    def facts(self) -> dict[str, Any]:
-        """What was attached and how, for the provenance: files with size and sha256, columns, counts."""
+    def facts(self) -> AttachedFacts:
+        """What was attached and how, for the provenance."""
         files = [self.path] if self.path.is_file() else sorted(self.path.rglob("*.parquet"))
-        return {
-            "files": [
-                {"name": file.name, "bytes": file.stat().st_size, "sha256": _sha256(file)}
-                for file in files
-            ],
-            "by": self.by,
-            "radius_arcsec": RADIUS if self.by == "position" else None,
-            "columns": dict(self.names),
-            **self.counts,
-        }
+        return AttachedFacts(
+            files=tuple(
+                AttachedFile(file.name, file.stat().st_size, file_digest(file)) for file in files
+            ),
+            by=self.by,
+            radius_arcsec=RADIUS if self.by == "position" else None,
+            columns=dict(self.names),
+            matched=self.counts["matched"],
+            unmatched=self.counts["unmatched"],
+            ambiguous=self.counts["ambiguous"],
+        )
 
 
 def attach(path: Path, by: By, columns: Sequence[str], taken: Sequence[str]) -> Attachment:
@@ -81,7 +85,8 @@ def attach(path: Path, by: By, columns: Sequence[str], taken: Sequence[str]) -> 
     path
         The table.
     by
-        ``id`` (its column ID) or ``position`` (its right ascension and declination, deg), within `RADIUS`.
+        ``id`` (its column ID), or ``position`` (its right ascension and declination, deg) within
+        `RADIUS`.
     columns
         What to attach: ``NAME``, or ``NAME=NEW`` to call it NEW; if empty, all but the key.
     taken
@@ -90,7 +95,8 @@ def attach(path: Path, by: By, columns: Sequence[str], taken: Sequence[str]) -> 
     Raises
     ------
     ConfigError
-        If a column is not there, has a type that a catalogue does not have, or a name that the release has already.
+        If a column is not there, has a type that a catalogue does not have, or a name that the
+        release has already.
     BadDataError
         If the table cannot be read.
     """
@@ -100,21 +106,29 @@ def attach(path: Path, by: By, columns: Sequence[str], taken: Sequence[str]) -> 
     renamed = _renamed(columns) or {name: name for name in present if name not in key}
     _refuse_unknown(path, list(renamed), present)
     refuse_taken("--attach", list(renamed.values()), taken, _remedy(renamed, taken))
-    fields = [one.with_name(renamed[one.name]) for one in source.fields(list(renamed))]
-    for one in fields:
-        if not is_text(one.type):
-            code_and_size(one)
-    table = source.read([*key, *(name for name in renamed if name not in key)])
-    lookup: IdLookup | SkyLookup
-    if by == "id":
-        lookup, order_M = IdLookup.of(table["ID"])
-    else:
-        ra_M, dec_M = (_degrees(path, table, name) for name in key)
-        lookup, order_M = SkyLookup.of(ra_M, dec_M, RADIUS)
+    fields = [field.with_name(renamed[field.name]) for field in source.fields(list(renamed))]
+    _refuse_unknown_types(fields)
+    table = source.read(list(dict.fromkeys([*key, *renamed])))
+    lookup, order_M = _lookup(path, table, by, key)
     order = pa.array(order_M)
-    return Attachment(
-        path, by, renamed, lookup, fields, [table[name].take(order) for name in renamed]
-    )
+    values = [table[name].take(order) for name in renamed]
+    return Attachment(path, by, renamed, lookup, fields, values)
+
+
+def _refuse_unknown_types(fields: Sequence[pa.Field]) -> None:
+    for column in fields:
+        if not is_text(column.type):
+            code_and_size(column)
+
+
+def _lookup(
+    path: Path, table: pa.Table, by: By, key: Sequence[str]
+) -> tuple[IdLookup | SkyLookup, NDArray[np.intp]]:
+    """What finds the rows of ``table``, and the order of rows in which it counts."""
+    if by == "id":
+        return IdLookup.of(table["ID"])
+    ra_M, dec_M = (_degrees(path, table, name) for name in key)
+    return SkyLookup.of(ra_M, dec_M, RADIUS)
 
 
 class _ParquetSource:
@@ -142,10 +156,11 @@ class _ParquetSource:
             ) from error
         return pa.table({name: _without_nan(_long_text(table[name])) for name in names})
 
-    def _field(self, found: pa.Field) -> pa.Field:
-        said = {key: value for key, value in about(found).items() if key in SAID}
-        said.setdefault("description", f"{found.name} of {self._path.name}")
-        return pa.field(found.name, pa.string() if is_text(found.type) else found.type, True, said)
+    def _field(self, field: pa.Field) -> pa.Field:
+        metadata = {key: value for key, value in about(field).items() if key in DESCRIBED}
+        metadata.setdefault("description", f"{field.name} of {self._path.name}")
+        kind = pa.string() if is_text(field.type) else field.type
+        return pa.field(field.name, kind, True, metadata)
 
 
 class _FitsSource:
@@ -195,7 +210,8 @@ def _key(path: Path, by: By, present: Sequence[str]) -> list[str]:
 
 def _renamed(columns: Sequence[str]) -> dict[str, str]:
     """The columns asked for, and what each is to be called."""
-    return {name: new or name for name, _, new in (column.partition("=") for column in columns)}
+    pairs = [column.partition("=") for column in columns]
+    return {name: new or name for name, _, new in pairs}
 
 
 def _refuse_unknown(path: Path, names: Sequence[str], present: Sequence[str]) -> None:
@@ -207,8 +223,8 @@ def _refuse_unknown(path: Path, names: Sequence[str], present: Sequence[str]) ->
 def _remedy(renamed: dict[str, str], taken: Sequence[str]) -> str:
     present = {name.lower() for name in taken}
     free = [name for name in renamed.values() if name.lower() not in present]
-    other = f" {' '.join(free[:5])}{' ...' if len(free) > 5 else ''}" if free else ""
-    return f"name those you want, --attach-columns{other}, and give another name with NAME=NEW"
+    examples = "".join(f" {name}" for name in free[:5]) + (" ..." if len(free) > 5 else "")
+    return f"name those you want, --attach-columns{examples}, and give another name with NAME=NEW"
 
 
 def _degrees(path: Path, table: pa.Table, name: str) -> Any:
@@ -221,16 +237,11 @@ def _degrees(path: Path, table: pa.Table, name: str) -> Any:
 
 
 def _long_text(values: Any) -> Any:
-    """Texts with long offsets, for a whole table's may fill more than 2 GB; anything else as it is."""
+    """Texts with long offsets, because those of a table may fill more than 2 GB; else unchanged."""
     return values.cast(pa.large_string()) if is_text(values.type) else values
 
 
 def _without_nan(values: pa.ChunkedArray) -> pa.ChunkedArray:
-    return (
-        pc.if_else(pc.is_nan(values), None, values) if pa.types.is_floating(values.type) else values
-    )
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    if not pa.types.is_floating(values.type):
+        return values
+    return pc.if_else(pc.is_nan(values), None, values)

@@ -1,4 +1,4 @@
-"""Rows set aside on disk by number while more are to come, so that each number's rows can be had together later."""
+"""Rows put into numbered files on disk, so that the rows of each number can be read together later."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ MOST = 512
 
 
 class Buckets:
-    """As many files as numbers, in a folder that must not exist; a file is deleted when it has been read."""
+    """A file for each number, in a folder that must not exist; one that was read is deleted."""
 
     def __init__(self, folder: Path, number: int) -> None:
         folder.mkdir()
@@ -33,7 +33,7 @@ class Buckets:
             writer.close()
 
     def take(self, number: int) -> pa.Table | None:
-        """The rows of one bucket in the order in which they came, ``None`` if there are none; its file is deleted."""
+        """The rows of one bucket in the order in which they came, ``None`` if there are none."""
         if number not in self._writers:
             return None
         path = self._path(number)

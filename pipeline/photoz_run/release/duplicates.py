@@ -1,15 +1,16 @@
-"""One row per source: which measurement stays where overlapping tiles measured the same source.
+"""One row per source: which row stays where overlapping tiles measured the same source.
 
 Rows with the same ID are measurements of one source. The first of these that differ decides which row stays:
 
 1. a row with a redshift before one without;
-2. fewer quality bits that tell of pixels and magnitudes (`DEFECTS`); bits that follow from the redshift have no vote,
-   for choosing by the result would shape n(z);
-3. the smaller distance from the centre of the tile's coadd, where noise is lowest and the point-spread function best,
-   to 0.001 arcsec, so that no last bit of a machine decides;
+2. fewer quality bits that tell of pixels and magnitudes (`DEFECTS`). Bits that follow from the
+   redshift do not count: choosing by the result would shape n(z);
+3. the smaller distance from the centre of the tile's coadd, where noise is lowest and the
+   point-spread function best. It is rounded to 0.001 arcsec, so that all machines decide alike;
 4. the name of the tile, in order of its characters.
 
-Nothing here depends on the order of the tiles. Rows with different IDs are never merged, however near they are.
+Nothing here depends on the order of the tiles. Rows with different IDs are never merged, however
+near they are.
 """
 
 from collections.abc import Sequence
@@ -23,20 +24,21 @@ from numpy.typing import NDArray
 from photoz_run.errors import ConfigError
 from photoz_run.flags import FLAGS
 from photoz_run.release.buckets import MOST, Buckets
+from photoz_run.release.identity import id_numbers
 from photoz_run.science.matching import ARCSEC_PER_RADIAN, unit_vectors
 
 RESULTS = ("OUT_OF_DOMAIN", "Z_LIMIT", "NO_REDSHIFT")
 DEFECTS = sum(flag.value for flag in FLAGS if flag.name not in RESULTS)
 RULE = (
-    "a row with a redshift before one without; then fewer quality bits, OUT_OF_DOMAIN and Z_LIMIT not counted;"
-    " then the smaller distance from the centre of the tile's coadd; then the tile's name"
+    "a row with a redshift before one without; then fewer quality bits, OUT_OF_DOMAIN and Z_LIMIT"
+    " not counted; then the smaller distance from the centre of the tile's coadd; then the tile's"
+    " name"
 )
 SAME_SOURCE = 5.0
-"""Rows with one ID may lie this far apart (arcsec): the centroids of one source differ less, even if it is extended."""
+"""Rows with one ID may lie this far apart (arcsec). The centroids of one source differ less, even if
+it is extended."""
 CLAIMS_AT_ONCE = 1 << 20
 """Rows whose IDs are compared together, some 70 bytes each."""
-MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
-WORD = 8
 COLUMNS = ("ID", "RAJ2000", "DECJ2000", "Z_PHOT", "PHOTOZ_FLAG")
 """What the rule reads of a tile."""
 
@@ -55,10 +57,10 @@ class Duplicates:
 
 
 class Claims:
-    """Collects what every row brings forward for itself, spread over files by a hash of the ID.
+    """Collects what decides between rows with one ID, spread over files by a number of the ID.
 
-    Rows with one ID come into one file, so that looking at one file after another finds all duplicates, whatever their
-    number and wherever they lie. The hash only deals the rows out; the IDs themselves are compared.
+    Rows with one ID come into one file, so that looking at one file after another finds all
+    duplicates. The number only deals the rows out; the IDs themselves are compared.
     """
 
     def __init__(self, buckets: Buckets) -> None:
@@ -70,13 +72,20 @@ class Claims:
         return min(MOST, 1 + rows // CLAIMS_AT_ONCE)
 
     def add(self, table: pa.Table, tile: int, centre: Sequence[float] | None) -> None:
-        """Add the rows of tile number ``tile``, whose coadd has its ``centre`` there (RA and Dec, deg), if it is known.
+        """Add the rows of a tile.
 
-        Tiles must be numbered in the order of their names.
+        Parameters
+        ----------
+        table
+            Its rows; `COLUMNS` are read.
+        tile
+            Its number; tiles must be numbered in the order of their names.
+        centre
+            RA and Dec (deg) of the centre of its coadd, if it is known.
         """
         claims = claims_of(table, tile, centre)
-        hash_N = hashes(claims["ID"].combine_chunks())
-        self._buckets.add(claims, (hash_N % np.uint64(self._buckets.number)).astype(np.intp))
+        bucket_N = id_numbers(claims["ID"]) % np.uint64(self._buckets.number)
+        self._buckets.add(claims, bucket_N.astype(np.intp))
 
     def settle(self, names: Sequence[str]) -> Duplicates:
         """Decide; ``names`` are those of the tiles, by number.
@@ -91,10 +100,11 @@ class Claims:
         sources = 0
         for number in range(self._buckets.number):
             claims = self._buckets.take(number)
-            lost, repeated = (claims, 0) if claims is None else losers(claims, names)
-            sources += repeated
-            parts += [lost] if lost is not None and len(lost) else []
-        if not parts:
+            if claims is not None:
+                lost, repeated = losers(claims, names)
+                sources += repeated
+                parts.append(lost)
+        if not any(len(part) for part in parts):
             return Duplicates()
         lost = pa.concat_tables(parts).sort_by([("tile", "ascending"), ("row", "ascending")])
         tiles, starts = np.unique(lost["tile"].to_numpy(), return_index=True)
@@ -103,12 +113,12 @@ class Claims:
 
 
 def claims_of(table: pa.Table, tile: int, centre: Sequence[float] | None) -> pa.Table:
-    """What decides between rows, smaller is better in each column; and which row of which tile it is."""
+    """What decides between rows (smaller is better in each column), and which row it is of."""
     ra_N, dec_N = table["RAJ2000"].to_numpy(), table["DECJ2000"].to_numpy()
     flags_N = table["PHOTOZ_FLAG"].to_numpy()
-    distance_N = (
-        np.full(len(table), np.inf) if centre is None else separation(ra_N, dec_N, *centre).round(3)
-    )
+    distance_N = np.full(len(table), np.inf)
+    if centre is not None:
+        distance_N = separation(ra_N, dec_N, *centre).round(3)
     return pa.table(
         {
             "ID": table["ID"],
@@ -124,7 +134,14 @@ def claims_of(table: pa.Table, tile: int, centre: Sequence[float] | None) -> pa.
 
 
 def losers(claims: pa.Table, names: Sequence[str]) -> tuple[pa.Table, int]:
-    """The rows that give way to a better one of the same ID (``tile``, ``row``), and how many IDs have several rows.
+    """The rows that give way to a better one of the same ID.
+
+    Returns
+    -------
+    rows
+        Their columns ``tile`` and ``row``.
+    repeated
+        How many IDs have several rows.
 
     Raises
     ------
@@ -143,21 +160,6 @@ def losers(claims: pa.Table, names: Sequence[str]) -> tuple[pa.Table, int]:
     return rivals.filter(pa.array(~first_N)).select(["tile", "row"]), int(first_N.sum())
 
 
-def hashes(ids: pa.StringArray) -> NDArray[np.uint64]:
-    """A number for each ID, the same for the same ID on every machine and among any others."""
-    if not len(ids):
-        return np.zeros(0, np.uint64)
-    words = -(-max(1, pc.max(pc.binary_length(ids)).as_py()) // WORD)
-    # Words of padding are zero and add nothing, so that the width does not matter.
-    padded = pc.ascii_rpad(ids, words * WORD, padding="\0")
-    _, offsets, characters = padded.buffers()
-    first = int(np.frombuffer(offsets, np.int32)[padded.offset])
-    word_NW = np.frombuffer(characters, "<u8", len(ids) * words, first).reshape(-1, words)
-    hash_N = (word_NW * np.cumprod(np.full(words, MULTIPLIER))).sum(axis=1, dtype=np.uint64)
-    hash_N ^= hash_N >> np.uint64(32)
-    return np.asarray(hash_N * MULTIPLIER >> np.uint64(32))
-
-
 def separation(
     ra_N: NDArray[np.float64], dec_N: NDArray[np.float64], ra: float, dec: float
 ) -> NDArray[np.float64]:
@@ -173,9 +175,9 @@ def centre_of(footprint: Sequence[Sequence[float]]) -> tuple[float, float] | Non
         return None
     corners_K2 = np.array(footprint, np.float64)
     x, y, z = unit_vectors(corners_K2[:, 0], corners_K2[:, 1]).mean(axis=0)
-    return float(np.degrees(np.arctan2(y, x)) % 360), float(
-        np.degrees(np.arctan2(z, np.hypot(x, y)))
-    )
+    ra = np.degrees(np.arctan2(y, x)) % 360
+    dec = np.degrees(np.arctan2(z, np.hypot(x, y)))
+    return float(ra), float(dec)
 
 
 def _refuse_scattered(rivals: pa.Table, first_N: NDArray[np.bool_], names: Sequence[str]) -> None:
@@ -184,9 +186,12 @@ def _refuse_scattered(rivals: pa.Table, first_N: NDArray[np.bool_], names: Seque
     chord_N = np.linalg.norm(vectors_N3 - vectors_N3[winner_N], axis=1)
     far_N = np.flatnonzero(chord_N > SAME_SOURCE / ARCSEC_PER_RADIAN)
     if len(far_N):
-        one = int(far_N[0])
-        tiles = [names[rivals["tile"][int(k)].as_py()] for k in (winner_N[one], one)]
+        first = int(far_N[0])
+        rows = (int(winner_N[first]), first)
+        tiles = [names[rivals["tile"][row].as_py()] for row in rows]
+        degrees = chord_N[first] * ARCSEC_PER_RADIAN / 3600
         raise ConfigError(
-            f"ID {rivals['ID'][one].as_py()!r} stands at two places, {chord_N[one] * ARCSEC_PER_RADIAN / 3600:.3f} deg"
-            f" apart, in {' and '.join(tiles)}: the IDs of the catalogues do not name a source each; mend them first"
+            f"ID {rivals['ID'][first].as_py()!r} stands at two places, {degrees:.3f} deg apart, in"
+            f" {' and '.join(tiles)}: the IDs of the catalogues do not name a source each; mend"
+            " them first"
         )

@@ -1,4 +1,4 @@
-"""The folder of a release: built out of sight, summed up in ``SHA256SUMS``, under its name only when it is whole."""
+"""The folder of a release: built under a hidden name, summed up, and renamed when it is whole."""
 
 import os
 import shutil
@@ -15,7 +15,9 @@ SUMS = "SHA256SUMS"
 
 @contextmanager
 def built_aside(out: Path) -> Iterator[tuple[Path, Path]]:
-    """A folder that becomes ``out`` if the block ends well, and one for scratch; nothing stays of either if it fails.
+    """A folder that becomes ``out`` if the block ends well, and one for intermediate files.
+
+    If the block fails, nothing stays of either.
 
     Raises
     ------
@@ -39,7 +41,8 @@ def built_aside(out: Path) -> Iterator[tuple[Path, Path]]:
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else str(error).splitlines()[0]
         raise OutputError(
-            f"{out}: the release cannot be written ({reason}); free space or check permissions, then start again"
+            f"{out}: the release cannot be written ({reason}); free space or check permissions,"
+            " then start again"
         ) from error
     finally:
         if aside is not None:
@@ -47,7 +50,7 @@ def built_aside(out: Path) -> Iterator[tuple[Path, Path]]:
 
 
 def write_sums(folder: Path) -> dict[str, str]:
-    """Bring every file of ``folder`` to the disk and list its sha256 in ``SHA256SUMS``, as `sha256sum -c` reads it."""
+    """Sync every file of ``folder`` and list its sha256 in ``SHA256SUMS``, for `sha256sum -c`."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     sums = {path.relative_to(folder).as_posix(): sync_and_digest(path) for path in files}
     (folder / SUMS).write_text("".join(f"{digest}  {name}\n" for name, digest in sums.items()))

@@ -8,14 +8,13 @@ from typing_extensions import Doc
 
 from photoz_run.errors import ConfigError
 
-FORMATS = ("parquet", "fits", "hats")
 WIDEST_MARGIN = 600.0
 """arcsec; a wider margin cache repeats more of the catalogue than it saves."""
 
 
 @dataclass(frozen=True)
 class ReleaseOptions:
-    """The settings of one release; all that can change its files beside the run."""
+    """The settings of one release: all that can change its files beside the run."""
 
     name: Annotated[str, Doc("name of the release; if absent, that of the run directory")]
     partial: Annotated[bool, Doc("go on without the tiles that the run lacks")] = False
@@ -43,27 +42,33 @@ class ReleaseOptions:
 
     def check(self) -> None:
         """Refuse what does not go together; `ConfigError` says what."""
-        if unknown := [name for name in self.formats if name not in FORMATS]:
-            raise ConfigError(
-                f"--formats {unknown[0]}: not known; the formats are {', '.join(FORMATS)}"
-            )
+        self._check_name()
         if "parquet" not in self.formats:
             raise ConfigError(
-                "--formats must include parquet: the other files are made from it and compared with it"
+                "--formats must include parquet: the other files are made from it and compared"
+                " with it"
             )
-        if self.margin is not None and "hats" not in self.formats:
-            raise ConfigError(
-                "--margin belongs to the HATS catalogue: give --formats with hats in it, or leave it out"
-            )
-        if self.margin is not None and not 0 < self.margin <= WIDEST_MARGIN:
-            raise ConfigError(
-                f"--margin {self.margin:g}: give a width in arcsec, up to {WIDEST_MARGIN:g}"
-            )
-        if not self.name or not all(
+        if self.margin is not None:
+            self._check_margin(self.margin)
+        if self.attach_columns and self.attach is None:
+            raise ConfigError("--attach-columns belongs to --attach: say which file")
+
+    def _check_name(self) -> None:
+        allowed = (
             letter.isascii() and (letter.isalnum() or letter in "._-") for letter in self.name
-        ):
+        )
+        if not self.name or not all(allowed):
             raise ConfigError(
                 f"--name {self.name!r}: file names are made of it; use letters, digits and . _ -"
             )
-        if self.attach_columns and self.attach is None:
-            raise ConfigError("--attach-columns belongs to --attach: say which file")
+
+    def _check_margin(self, margin: float) -> None:
+        if "hats" not in self.formats:
+            raise ConfigError(
+                "--margin belongs to the HATS catalogue: give --formats with hats in it, or leave"
+                " it out"
+            )
+        if not 0 < margin <= WIDEST_MARGIN:
+            raise ConfigError(
+                f"--margin {margin:g}: give a width in arcsec, up to {WIDEST_MARGIN:g}"
+            )

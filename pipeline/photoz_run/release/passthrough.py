@@ -1,4 +1,4 @@
-"""Columns of the input catalogues that the run did not carry, read again for the release: ``photoz release --keep``."""
+"""``photoz release --keep``: columns of the input catalogues that the run did not carry."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,17 +21,17 @@ from photoz_run.survey.discovery import find_tiles
 
 @dataclass(frozen=True)
 class PassThrough:
-    """The catalogues of the tiles, unchanged since they were measured, and the columns that are read from them."""
+    """The catalogues of the tiles, unchanged since they were measured, and columns of them."""
 
     catalogues: Mapping[str, Path]
+    """By tile."""
     columns: Mapping[str, Column]
 
     @property
     def fields(self) -> list[pa.Field]:
         """The columns as they come out, with unit, UCD and description of the catalogue."""
-        return [
-            further_column(column, np.zeros(0, column.dtype))[0] for column in self.columns.values()
-        ]
+        columns = self.columns.values()
+        return [further_column(column, np.zeros(0, column.dtype))[0] for column in columns]
 
     def add(self, tile: str, table: pa.Table) -> pa.Table:
         """``table``, rows of ``tile``, with the further columns at its end.
@@ -39,7 +39,7 @@ class PassThrough:
         Raises
         ------
         ConfigError
-            If a row has no row of the same ID in the catalogue, or a column has another type there than elsewhere.
+            If a source is not in the catalogue, or a column has another type than in the others.
         BadDataError
             If the catalogue cannot be read, or lacks a column.
         """
@@ -49,14 +49,15 @@ class PassThrough:
         if place.null_count:
             first = table["ID"].filter(place.is_null())[0]
             raise ConfigError(
-                f"{path}: no row for {place.null_count} of {len(table)} sources of the tile, the first is '{first}';"
-                " it is not the catalogue that was measured"
+                f"{path}: no row for {place.null_count} of {len(table)} sources of the tile, the"
+                f" first is '{first}'; it is not the catalogue that was measured"
             )
         for field, (name, column) in zip(self.fields, self.columns.items(), strict=True):
-            found, array = further_column(column, values[name])
-            if found.type != field.type:
+            _, array = further_column(column, values[name])
+            if array.type != field.type:
                 raise ConfigError(
-                    f"{path}: column {name} is {found.type} here and {field.type} in other catalogues"
+                    f"{path}: column {name} is {array.type} here and {field.type} in other"
+                    " catalogues"
                 )
             table = table.append_column(field, array.take(place))
         return table
@@ -81,25 +82,31 @@ def pass_through(
     Raises
     ------
     ConfigError
-        If a catalogue is not found or has changed since it was measured, or a column is not there, or there already.
+        If a catalogue is not found or has changed since it was measured, or a column is not in it,
+        or in the release already.
     BadDataError
         If a catalogue cannot be read, or a column holds lists.
     """
     refuse_taken("--keep", keep, taken, "leave it out, it is carried already")
     data = manifest.config.data
     known = find_tiles(data, manifest.config.data_release)
-    catalogues = {tile: known[tile].catalogue if tile in known else None for tile in tiles}
-    found = {tile: path for tile, path in catalogues.items() if path is not None}
-    if lost := sorted(set(catalogues) - set(found)):
+    catalogues: dict[str, Path] = {}
+    for tile in tiles:
+        path = known[tile].catalogue if tile in known else None
+        if path is not None:
+            catalogues[tile] = path
+    lost = sorted(set(tiles) - set(catalogues))
+    if lost:
+        folders = ", ".join(map(str, data))
         raise ConfigError(
-            f"--keep: {len(lost)} of {len(tiles)} tiles have no catalogue in {', '.join(map(str, data))} now, the first"
-            f" is {lost[0]}; put it back, or leave --keep out"
+            f"--keep: {len(lost)} of {len(tiles)} tiles have no catalogue in {folders} now, the"
+            f" first is {lost[0]}; put it back, or leave --keep out"
         )
-    for tile, path in found.items():
+    for tile, path in catalogues.items():
         _refuse_changed(tile, path, manifest.inputs[tile])
-    first = next(iter(found.values()))
+    first = next(iter(catalogues.values()))
     _refuse_unknown(first, keep)
-    return PassThrough(found, column_facts(first, keep))
+    return PassThrough(catalogues, column_facts(first, keep))
 
 
 def refuse_taken(option: str, names: Sequence[str], taken: Sequence[str], remedy: str) -> None:
@@ -114,7 +121,8 @@ def refuse_taken(option: str, names: Sequence[str], taken: Sequence[str], remedy
     for name in names:
         if name.lower() in present:
             raise ConfigError(
-                f"{option} {name}: the release has a column {present[name.lower()]} already; {remedy}"
+                f"{option} {name}: the release has a column {present[name.lower()]} already;"
+                f" {remedy}"
             )
         present[name.lower()] = name
 
@@ -123,8 +131,8 @@ def _refuse_changed(tile: str, path: Path, inputs: Sequence[InputFile]) -> None:
     recorded = {file.name: file for file in inputs}
     if input_files([path])[0] != recorded.get(path.name):
         raise ConfigError(
-            f"{path}: the catalogue of {tile} has changed since it was measured (another name, size or time); restore"
-            " it, or measure the tile again"
+            f"{path}: the catalogue of {tile} has changed since it was measured (another name,"
+            " size or time); restore it, or measure the tile again"
         )
 
 

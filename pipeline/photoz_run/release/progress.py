@@ -1,29 +1,29 @@
-"""Telling the operator how far a command is: a bar for each step on a terminal, a line now and then in a batch log."""
+"""How far a command with several steps is: bars on a terminal, lines now and then in a batch log."""
 
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from types import TracebackType
-from typing import Self
+from typing import TypeAlias
 
 from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
+    Progress,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
-from rich.progress import Progress as Bars
-
-from photoz_run.release.merge import Tick
 
 HEARTBEAT_SECONDS = 60.0
 
+Tick: TypeAlias = Callable[[int], None]
+"""Told how many more parts of a step are done."""
 
-class Progress:
+
+class StepProgress:
     """Shows the steps of a command on standard error."""
 
     def __init__(
@@ -36,7 +36,7 @@ class Progress:
         self._quiet = quiet
         self._heartbeat = heartbeat
         self._command = command
-        self._bars: Bars | None = None
+        self._bars: Progress | None = None
 
     @contextmanager
     def shown(self) -> Iterator[None]:
@@ -52,60 +52,58 @@ class Progress:
             TextColumn("left"),
             TimeRemainingColumn(elapsed_when_finished=False),
         )
-        with Bars(*columns, console=self._console, speed_estimate_period=600) as self._bars:
+        with Progress(*columns, console=self._console, speed_estimate_period=600) as self._bars:
             yield
         self._bars = None
 
     @contextmanager
     def step(self, what: str, total: int) -> Iterator[Tick]:
-        """One step of ``total`` parts; the block is given a function that takes how many more are done."""
+        """One step of ``total`` parts; the block is given a function that counts parts done."""
         if self._bars is not None:
-            task = self._bars.add_task(what, total=total)
-            yield lambda more: self._bars.advance(task, more) if self._bars else None
-            self._bars.update(task, completed=total)
-            return
-        with _Lines(f"{self._command}  {what}", total, self._heartbeat, self._quiet) as lines:
-            yield lines.advance
+            with _bar(self._bars, what, total) as tick:
+                yield tick
+        elif self._quiet:
+            yield lambda more: None
+        else:
+            with _lines(f"{self._command}  {what}", total, self._heartbeat) as tick:
+                yield tick
 
 
-class _Lines:
-    """A line for a step every now and then, and one at its end."""
+@contextmanager
+def _bar(bars: Progress, what: str, total: int) -> Iterator[Tick]:
+    """A bar for one step; it is full at the end, even if not every part was counted."""
+    task = bars.add_task(what, total=total)
+    yield lambda more: bars.advance(task, more)
+    bars.update(task, completed=total)
 
-    def __init__(self, what: str, total: int, heartbeat: float, quiet: bool) -> None:
-        self._what, self._total, self._done = what, total, 0
-        self._heartbeat, self._quiet = heartbeat, quiet
-        self._start = time.monotonic()
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._beat, daemon=True, name="heartbeat")
 
-    def advance(self, more: int) -> None:
-        """Count ``more`` parts."""
-        self._done += more
+@contextmanager
+def _lines(what: str, total: int, heartbeat: float) -> Iterator[Tick]:
+    """A line for one step every ``heartbeat`` seconds, and one at its end unless it failed."""
+    done = 0
+    start = time.monotonic()
+    ended = threading.Event()
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
+    def count(more: int) -> None:
+        nonlocal done
+        done += more
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._ended.set()
-        self._thread.join()
-        if kind is None:
-            self._done = self._total
-            self._say()
-
-    def _beat(self) -> None:
-        while not self._ended.wait(self._heartbeat):
-            self._say()
-
-    def _say(self) -> None:
-        if self._quiet:
-            return
+    def say() -> None:
         stamp = time.strftime("%Y-%m-%d %H:%M:%S")
-        seconds = time.monotonic() - self._start
-        done = f"{self._done:,}/{self._total:,}" if self._done < self._total else f"{self._total:,}"
-        print(f"{stamp}  {self._what}: {done}, {seconds:.0f} s", file=sys.stderr, flush=True)
+        seconds = time.monotonic() - start
+        parts = f"{done:,}/{total:,}" if done < total else f"{total:,}"
+        print(f"{stamp}  {what}: {parts}, {seconds:.0f} s", file=sys.stderr, flush=True)
+
+    def beat() -> None:
+        while not ended.wait(heartbeat):
+            say()
+
+    thread = threading.Thread(target=beat, daemon=True, name="heartbeat")
+    thread.start()
+    try:
+        yield count
+    finally:
+        ended.set()
+        thread.join()
+    done = total
+    say()

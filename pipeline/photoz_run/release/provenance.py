@@ -1,161 +1,214 @@
-"""How a release was made: all of it in ``provenance.json``, what every tile came from in a table of the FITS file."""
+"""The records of ``provenance.json``: all that a release says of its making, for programs."""
 
-import os
 from collections.abc import Mapping
-from datetime import UTC, datetime
-from typing import Any
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, ClassVar, Literal
 
 import pyarrow as pa
 
-from photoz_run import __version__
+from photoz_models.documents import Record, read_document
 from photoz_run.catalogue.arrow_fields import about
-from photoz_run.catalogue.release_record import ReleaseRecord, text_rows
-from photoz_run.catalogue.table import dictionary_schema
-from photoz_run.release.accounting import TileAccount, as_json, totals
-from photoz_run.release.duplicates import RULE, SAME_SOURCE
-from photoz_run.release.merge import Scan
-from photoz_run.release.options import ReleaseOptions
-from photoz_run.release.tiles import FinishedRun
-from photoz_run.version import program_commit
+from photoz_run.release.accounting import TileAccount, Totals
 
-SCHEMA = 1
+FILE = "provenance.json"
 
 
-def make_record(run: FinishedRun, found: Scan, options: ReleaseOptions) -> ReleaseRecord:
-    """What the release says of itself; its time is now, or SOURCE_DATE_EPOCH, so that a build can be repeated."""
-    return ReleaseRecord(
-        name=options.name,
-        run=found.run,
-        program=f"photoz-run {__version__}",
-        commit=program_commit(),
-        date=_date(),
-        input_releases=run.manifest.data_releases,
-        tiles=len(run.done),
-        missing=run.pending,
-        quarantined=tuple(run.quarantined),
-        reference=options.reference,
-    )
+@dataclass(frozen=True)
+class MissingTile(Record):
+    """A tile of the run that is not in the release."""
+
+    tile: str
+    reason: str
 
 
-def provenance(
-    run: FinishedRun,
-    found: Scan,
-    record: ReleaseRecord,
-    options: ReleaseOptions,
-    accounts: Mapping[str, TileAccount],
-    fields: pa.Schema,
-    facts: Mapping[str, Any],
-) -> dict[str, Any]:
-    """The content of ``provenance.json``; ``facts`` are what only the assembly knows: products, area, flags ..."""
-    made = record.run
-    return {
-        "schema": SCHEMA,
-        "name": record.name,
-        "program": record.program,
-        "commit": record.commit,
-        "date": record.date,
-        "reference": record.reference,
-        "input_releases": list(record.input_releases),
-        "partial": record.partial,
-        "missing": [{"tile": tile, "reason": reason} for tile, reason in run.missing.items()],
-        "model": {
-            "name": made.model,
-            "version": made.model_version,
-            "digest": made.model_digest,
-            "training": made.model_training,
-            "simulated_training": made.simulated_training,
-            "redshift_range": list(run.manifest.redshift_range),
-        },
-        "run": {
-            "program": f"{made.program} {made.version}",
-            "commit": made.commit,
-            "packages": list(found.packages),
-            "run_digest": made.run_digest,
-            "config_digest": made.config_digest,
-            "config": run.manifest.config.model_dump(mode="json"),
-        },
-        "options": _options(options),
-        "duplicates": {
-            "rule": RULE,
-            "largest_separation_arcsec": SAME_SOURCE,
-            "sources": found.duplicates.sources,
-            "rows_left_out": totals(accounts.values())["duplicates"],
-        },
-        "rows": totals(accounts.values())["released"],
-        "accounting": totals(accounts.values()),
-        "columns": [_column(field) for field in fields],
-        **facts,
-        "tiles": [{**one, **_sources_of(run, found, one["tile"])} for one in as_json(accounts)],
-    }
+@dataclass(frozen=True)
+class ModelFacts(Record):
+    """The model that measured the redshifts."""
+
+    name: str
+    version: str
+    digest: str
+    training: str
+    simulated_training: bool
+    redshift_range: tuple[float, float] | None
+    """``None`` in releases of runs that did not record it."""
 
 
-def tile_rows(run: FinishedRun, found: Scan, accounts: Mapping[str, TileAccount]) -> pa.Table:
-    """The table ``provenance`` of the dictionary: a row for each input file of each tile of the run."""
-    release = ",".join(run.manifest.data_releases)
-    rows = []
-    for tile in sorted(accounts):
-        sources = _sources_of(run, found, tile)
-        common = {
-            "TILE": tile,
-            "RELEASE": release,
-            "STATUS": accounts[tile].status,
-            "INPUTS_DIGEST": sources["inputs_digest"],
-            "TILE_FILE_SHA256": sources["tile_file_sha256"],
-            "REASON": run.missing.get(tile, ""),
-        }
-        for file in sources["inputs"]:
-            size = file["bytes"] if file["bytes"] >= 0 else None
-            rows.append({**common, "FILE": file["name"], "BYTES": size})
-    return pa.Table.from_pylist(rows, schema=dictionary_schema("provenance"))
+@dataclass(frozen=True)
+class RunFacts(Record):
+    """The run whose tiles were merged."""
+
+    program: str
+    """With its version."""
+    commit: str
+    packages: tuple[str, ...]
+    """Versions of the libraries; several entries if they changed while the run went on."""
+    run_digest: str
+    config_digest: str
+    config: Mapping[str, Any]
+    """Its settings, as its own version of the program names them."""
 
 
-def texts(run: FinishedRun, found: Scan, accounts: Mapping[str, TileAccount]) -> pa.Table:
-    """The table ``texts`` of the dictionary: configuration, versions, the rule for duplicates, the accounting."""
-    sums = totals(accounts.values())
-    return text_rows(
-        [
-            ("configuration", run.manifest.config.resolved_toml()),
-            ("packages", "\n".join(line for text in found.packages for line in text.split(", "))),
-            ("duplicates", RULE.replace("; ", "\n")),
-            ("accounting", "\n".join(f"{name} {number}" for name, number in sums.items())),
-        ]
-    )
+@dataclass(frozen=True)
+class OptionFacts(Record):
+    """What was asked for."""
+
+    formats: tuple[str, ...]
+    margin_arcsec: float | None
+    pdf: bool
+    keep: tuple[str, ...]
+    partial: bool
 
 
-def _date() -> str:
-    epoch = os.environ.get("SOURCE_DATE_EPOCH")
-    moment = datetime.fromtimestamp(int(epoch), UTC) if epoch else datetime.now(UTC)
-    return moment.strftime("%Y-%m-%dT%H:%M:%S")
+@dataclass(frozen=True)
+class DuplicateFacts(Record):
+    """How many sources were measured in several tiles, and which row of each was kept."""
+
+    rule: str
+    largest_separation_arcsec: float
+    sources: int
+    rows_left_out: int
 
 
-def _options(options: ReleaseOptions) -> dict[str, Any]:
-    return {
-        "formats": list(options.formats),
-        "margin_arcsec": options.margin,
-        "pdf": options.pdf,
-        "keep": list(options.keep),
-        "partial": options.partial,
-    }
+@dataclass(frozen=True)
+class ColumnFacts(Record):
+    """A column of the catalogue."""
+
+    name: str
+    type: str
+    null: bool
+    unit: str
+    ucd: str
+    description: str
+
+    @classmethod
+    def of(cls, field: pa.Field) -> "ColumnFacts":
+        """What a field says of its column."""
+        metadata = about(field)
+        return cls(
+            name=field.name,
+            type=str(field.type),
+            null=field.nullable,
+            unit=metadata.get("unit", ""),
+            ucd=metadata.get("ucd", ""),
+            description=metadata.get("description", ""),
+        )
 
 
-def _column(field: pa.Field) -> dict[str, Any]:
-    said = about(field)
-    return {
-        "name": field.name,
-        "type": str(field.type),
-        "null": field.nullable,
-        **{key: said.get(key, "") for key in ("unit", "ucd", "description")},
-    }
+@dataclass(frozen=True)
+class AttachedFile(Record):
+    """A file of a table that was attached."""
+
+    name: str
+    bytes: int
+    sha256: str
 
 
-def _sources_of(run: FinishedRun, found: Scan, tile: str) -> dict[str, Any]:
-    """Input files of a tile as its file names them, or as the run was planned, and digests."""
-    recorded = run.done.get(tile) or run.idle.get(tile) or run.quarantined.get(tile)
-    inputs = found.inputs.get(tile) or [
-        {"name": file.name, "bytes": file.bytes} for file in run.manifest.inputs[tile]
-    ]
-    return {
-        "inputs": inputs,
-        "inputs_digest": recorded.inputs_digest if recorded else run.manifest.inputs_digests[tile],
-        "tile_file_sha256": recorded.files.get(f"{tile}.parquet", "") if recorded else "",
-    }
+@dataclass(frozen=True)
+class AttachedFacts(Record):
+    """A table whose columns were attached."""
+
+    files: tuple[AttachedFile, ...]
+    by: Literal["id", "position"]
+    radius_arcsec: float | None
+    columns: Mapping[str, str]
+    """Name in the release by name in the table."""
+    matched: int
+    unmatched: int
+    ambiguous: int
+
+
+@dataclass(frozen=True)
+class ProductFacts(Record):
+    """A product of the release: a file or a folder."""
+
+    path: str
+    rows: int | None
+    what: str
+
+
+@dataclass(frozen=True)
+class SourceFile(Record):
+    """An input file of a tile; ``bytes`` is -1 for one that was not there."""
+
+    name: str
+    bytes: int
+
+
+@dataclass(frozen=True)
+class TileFacts(TileAccount):
+    """A tile of the run: where its rows went, and what it was made from."""
+
+    inputs: tuple[SourceFile, ...]
+    inputs_digest: str
+    tile_file_sha256: str
+    """Empty for a tile without a file."""
+
+    @property
+    def account(self) -> TileAccount:
+        """Where its rows went."""
+        return TileAccount(*(getattr(self, field.name) for field in fields(TileAccount)))
+
+
+@dataclass(frozen=True)
+class ReleaseProvenance(Record):
+    """All of ``provenance.json``, in its order."""
+
+    SCHEMA: ClassVar[int] = 1
+    REMEDY: ClassVar[str] = "make the release again"
+
+    schema: int
+    name: str
+    program: str
+    """That merged the tiles, with its version."""
+    commit: str
+    date: str
+    reference: str
+    input_releases: tuple[str, ...]
+    partial: bool
+    missing: tuple[MissingTile, ...]
+    model: ModelFacts
+    run: RunFacts
+    options: OptionFacts
+    duplicates: DuplicateFacts
+    rows: int
+    accounting: Totals
+    columns: tuple[ColumnFacts, ...]
+    area_deg2: float
+    flags: Mapping[str, int]
+    """Rows with each quality bit that is set in any."""
+    attached: tuple[AttachedFacts, ...]
+    products: tuple[ProductFacts, ...]
+    validation: tuple[tuple[str, str], ...]
+    """Words and values of the run's validation, empty if there was none."""
+    tiles: tuple[TileFacts, ...]
+
+    def has_product(self, path: str) -> bool:
+        """Whether a product lies at this path in the folder."""
+        return any(product.path == path for product in self.products)
+
+
+def read_provenance(folder: Path) -> ReleaseProvenance:
+    """The provenance of the release in ``folder``.
+
+    Raises
+    ------
+    DocumentError
+        If it cannot be read or does not fit; the message names the file and the field.
+    """
+    return read_document(ReleaseProvenance, folder / FILE)
+
+
+def without_none(settings: Any) -> Any:
+    """Settings that have a value, at all levels: TOML has no null."""
+    if isinstance(settings, Mapping):
+        return {key: without_none(value) for key, value in settings.items() if value is not None}
+    if isinstance(settings, (list, tuple)):
+        return [without_none(value) for value in settings]
+    return settings
+
+
+def text_lines(counts: Totals) -> list[str]:
+    """The accounting as lines of the table ``texts``."""
+    return [f"{name} {number}" for name, number in asdict(counts).items()]

@@ -1,9 +1,11 @@
 """The README of a release, made from the column dictionary, the table of flags and the provenance."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import asdict
 
 from photoz_run.flags import BY_NAME, FLAGS, USER_BITS
+from photoz_run.records import Status
+from photoz_run.release.provenance import AttachedFacts, ReleaseProvenance
 
 SHOWN = 200
 """Missing tiles listed in the README; provenance.json has all."""
@@ -23,68 +25,73 @@ SURVEY_PAPERS = {
 }
 
 
-def readme(made: Mapping[str, Any]) -> str:
-    """The text, from the content of provenance.json alone: `photoz verify` makes it again and compares."""
+def readme(provenance: ReleaseProvenance) -> str:
+    """The text. It follows from the provenance alone: `photoz verify` makes it again to compare."""
     parts = [
-        [f"# {made['name']}", "", _opening(made)],
-        _warnings(made),
-        ["## Files", "", *_files(made)],
-        ["## How to read it", "", *_reading(made)],
-        ["## Columns", "", *_columns(made)],
-        _attached(made),
-        ["## Quality flags", "", *_flags(made)],
-        ["## Where every row went", "", *_accounting(made)],
-        ["## Validation", "", *_validation(made["validation"])],
-        ["## How it was made", "", *_making(made)],
-        ["## How to cite", "", *_citing(made)],
-        _missing(made),
+        [f"# {provenance.name}", "", _opening(provenance)],
+        _warnings(provenance),
+        ["## Files", "", *_files(provenance)],
+        ["## How to read it", "", *_reading(provenance)],
+        ["## Columns", "", *_columns(provenance)],
+        _attached(provenance),
+        ["## Quality flags", "", *_flags(provenance)],
+        ["## Where every row went", "", *_accounting(provenance)],
+        ["## Validation", "", *_validation(provenance)],
+        ["## How it was made", "", *_making(provenance)],
+        ["## How to cite", "", *_citing(provenance)],
+        _missing(provenance),
     ]
     return "\n\n".join("\n".join(part) for part in parts if part) + "\n"
 
 
-def area_words(made: Mapping[str, Any]) -> str:
+def area_words(provenance: ReleaseProvenance) -> str:
     """The area in words, with digits that fit its size."""
-    return f"{made['area_deg2']:,.{2 if made['area_deg2'] >= 10 else 4}f} square degrees"
+    digits = 2 if provenance.area_deg2 >= 10 else 4
+    return f"{provenance.area_deg2:,.{digits}f} square degrees"
 
 
-def _opening(made: Mapping[str, Any]) -> str:
+def _opening(provenance: ReleaseProvenance) -> str:
+    released = sum(tile.status == Status.DONE for tile in provenance.tiles)
+    model = provenance.model
     return (
-        f"Photometric redshifts of {made['rows']:,} sources in {len(_released(made)):,} tiles of"
-        f" KiDS {' and '.join(made['input_releases'])}, {area_words(made)}, by the model"
-        f" {made['model']['name']} {made['model']['version']}. One row per source; rows are sorted by their place on"
+        f"Photometric redshifts of {provenance.rows:,} sources in {released:,} tiles of"
+        f" KiDS {' and '.join(provenance.input_releases)}, {area_words(provenance)}, by the model"
+        f" {model.name} {model.version}. One row per source; rows are sorted by their place on"
         " the sky (HEALPix, nested), alike in all files."
     )
 
 
-def _warnings(made: Mapping[str, Any]) -> list[str]:
+def _warnings(provenance: ReleaseProvenance) -> list[str]:
     lines = []
-    if made["model"]["simulated_training"]:
+    if provenance.model.simulated_training:
         lines.append(
-            "> **The model was trained on simulations.** These redshifts show that the program works; of real galaxies"
-            " they are not for science."
+            "> **The model was trained on simulations.** These redshifts show that the program"
+            " works; of real galaxies they are not for science."
         )
-    if made["partial"]:
-        number = len(made["missing"])
+    if provenance.partial:
+        number = len(provenance.missing)
         lines.append(
-            f"> **This release is partial:** {number} tiles of the run are missing, listed at the end."
+            f"> **This release is partial:** {number} tiles of the run are missing, listed at the"
+            " end."
         )
     return "\n>\n".join(lines).splitlines()
 
 
-def _files(made: Mapping[str, Any]) -> list[str]:
-    rows = [
-        [f"`{one['path']}`", f"{one['rows']:,}" if one["rows"] is not None else "", one["what"]]
-        for one in made["products"]
-    ]
+def _files(provenance: ReleaseProvenance) -> list[str]:
+    rows = []
+    for product in provenance.products:
+        number = f"{product.rows:,}" if product.rows is not None else ""
+        rows.append([f"`{product.path}`", number, product.what])
     return [
         *_table(["file", "rows", "what"], rows),
         "",
-        "`sha256sum -c --quiet SHA256SUMS` checks that all files are whole, `photoz verify .` that they agree.",
+        "`sha256sum -c --quiet SHA256SUMS` checks that all files are whole, `photoz verify .` that"
+        " they agree.",
     ]
 
 
-def _reading(made: Mapping[str, Any]) -> list[str]:
-    name = made["name"]
+def _reading(provenance: ReleaseProvenance) -> list[str]:
+    name = provenance.name
     lines = [
         "With pyarrow and pandas:",
         "",
@@ -92,137 +99,126 @@ def _reading(made: Mapping[str, Any]) -> list[str]:
         "import pyarrow.parquet as pq",
         "",
         f'galaxies = pq.read_table("{name}.parquet").to_pandas()',
-        f"good = galaxies[(galaxies.PHOTOZ_FLAG & {UNUSABLE}) == 0]  # with a redshift that is no extrapolation",
+        f"good = galaxies[(galaxies.PHOTOZ_FLAG & {UNUSABLE}) == 0]"
+        "  # with a redshift that is no extrapolation",
         'print(good[["ID", "RAJ2000", "DECJ2000", "Z_PHOT", "Z_PHOT_ERR"]])',
         "```",
         "",
     ]
-    if any(one["path"] == f"{name}.fits" for one in made["products"]):
+    if provenance.has_product(f"{name}.fits"):
         lines.append(
-            f"TOPCAT and astropy open `{name}.fits` as it is: `Table.read('{name}.fits', hdu='PHOTOZ')`."
+            f"TOPCAT and astropy open `{name}.fits` as it is:"
+            f" `Table.read('{name}.fits', hdu='PHOTOZ')`."
         )
-    if any(one["path"] == f"{name}_hats" for one in made["products"]):
+    if provenance.has_product(f"{name}_hats"):
         lines.append(f"LSDB opens the folder: `lsdb.open_catalog('{name}_hats')`.")
     return lines
 
 
-def _columns(made: Mapping[str, Any]) -> list[str]:
-    rows = [
-        [
-            f"`{one['name']}`",
-            one["type"],
-            one["unit"],
-            "yes" if one["null"] else "",
-            one["description"],
-        ]
-        for one in made["columns"]
-    ]
+def _columns(provenance: ReleaseProvenance) -> list[str]:
+    rows = []
+    for column in provenance.columns:
+        null = "yes" if column.null else ""
+        rows.append([f"`{column.name}`", column.type, column.unit, null, column.description])
     head = ["column", "type", "unit", "may be missing", "description"]
     return [*_table(head, rows), "", "What is missing is null in Parquet, NaN or TNULL in FITS."]
 
 
-def _attached(made: Mapping[str, Any]) -> list[str]:
-    lines = []
-    for one in made["attached"]:
-        files = ", ".join(f"`{file['name']}`" for file in one["files"])
-        how = (
-            f"position within {one['radius_arcsec']:g} arcsec" if one["by"] == "position" else "ID"
-        )
-        columns = ", ".join(f"`{name}`" for name in one["columns"].values())
-        lines.append(
-            f"{columns} from {files}, joined by {how}: {one['matched']:,} sources have a row there, "
-            f"{one['unmatched']:,} have none, {one['ambiguous']:,} have several."
-        )
+def _attached(provenance: ReleaseProvenance) -> list[str]:
+    lines = [_attached_line(table) for table in provenance.attached]
     return ["## Attached columns", "", *lines] if lines else []
 
 
-def _flags(made: Mapping[str, Any]) -> list[str]:
-    rows = [
-        [
-            str(flag.bit),
-            str(flag.value),
-            f"`{flag.name}`",
-            f"{made['flags'].get(flag.name, 0):,}",
-            flag.description,
-        ]
-        for flag in FLAGS
-    ]
+def _attached_line(table: AttachedFacts) -> str:
+    files = ", ".join(f"`{file.name}`" for file in table.files)
+    columns = ", ".join(f"`{name}`" for name in table.columns.values())
+    how = f"position within {table.radius_arcsec:g} arcsec" if table.by == "position" else "ID"
+    return (
+        f"{columns} from {files}, joined by {how}: {table.matched:,} sources have a row there, "
+        f"{table.unmatched:,} have none, {table.ambiguous:,} have several."
+    )
+
+
+def _flags(provenance: ReleaseProvenance) -> list[str]:
+    rows = []
+    for flag in FLAGS:
+        number = f"{provenance.flags.get(flag.name, 0):,}"
+        rows.append([str(flag.bit), str(flag.value), f"`{flag.name}`", number, flag.description])
     rows.append([f"{USER_BITS[0]}-{USER_BITS[-1]}", "", "", "", "never set here: yours"])
     cut = f"A first cut for science: `(PHOTOZ_FLAG & {UNUSABLE}) == 0`."
     return [*_table(["bit of `PHOTOZ_FLAG`", "value", "name", "rows", "set when"], rows), "", cut]
 
 
-def _accounting(made: Mapping[str, Any]) -> list[str]:
-    sums = made["accounting"]
-    rows = [[words, f"{sums[name]:,}"] for name, words in ACCOUNT_WORDS.items()]
+def _accounting(provenance: ReleaseProvenance) -> list[str]:
+    counts = asdict(provenance.accounting)
+    rows = [[words, f"{counts[name]:,}"] for name, words in ACCOUNT_WORDS.items()]
+    duplicates = provenance.duplicates
     lines = [
         *_table(["rows", "number"], rows, right=1),
         "",
-        "Rows of the catalogues = excluded + measured + flagged + in quarantine; measured + flagged = released +"
-        " duplicates. `provenance.json` has the numbers of each tile.",
+        "Rows of the catalogues = excluded + measured + flagged + in quarantine; measured +"
+        " flagged = released + duplicates. `provenance.json` has the numbers of each tile.",
         "",
-        f"{made['duplicates']['sources']:,} sources were measured in more than one tile. One row of each is kept:"
-        f" {made['duplicates']['rule']}.",
+        f"{duplicates.sources:,} sources were measured in more than one tile. One row of each is"
+        f" kept: {duplicates.rule}.",
     ]
-    if sums["tiles_not_counted"]:
+    not_counted = provenance.accounting.tiles_not_counted
+    if not_counted:
         lines += [
             "",
-            f"The catalogues of {sums['tiles_not_counted']} tiles could not be counted and add to no sum.",
+            f"The catalogues of {not_counted} tiles could not be counted and add to no sum.",
         ]
     return lines
 
 
-def _validation(lines: Sequence[Sequence[str]]) -> list[str]:
-    if not lines:
+def _validation(provenance: ReleaseProvenance) -> list[str]:
+    if not provenance.validation:
         return ["This run was not compared with spectroscopic redshifts."]
-    return _table(
-        ["of the run, before duplicates were left out", ""], [list(line) for line in lines], right=1
-    )
+    rows = [list(line) for line in provenance.validation]
+    return _table(["of the run, before duplicates were left out", ""], rows, right=1)
 
 
-def _making(made: Mapping[str, Any]) -> list[str]:
+def _making(provenance: ReleaseProvenance) -> list[str]:
+    run, model = provenance.run, provenance.model
+    merged = f"{provenance.program}, commit {provenance.commit}, on {provenance.date} UTC"
     rows = [
-        ["measured with", f"{made['run']['program']}, commit {made['run']['commit']}"],
-        ["merged with", f"{made['program']}, commit {made['commit']}, on {made['date']} UTC"],
-        ["libraries", "; ".join(made["run"]["packages"])],
-        [
-            "model",
-            f"{made['model']['name']} {made['model']['version']}, sha256 {made['model']['digest']}",
-        ],
-        ["its training set", made["model"]["training"]],
-        ["configuration", f"sha256 {made['run']['config_digest']}; in full in `provenance.json`"],
+        ["measured with", f"{run.program}, commit {run.commit}"],
+        ["merged with", merged],
+        ["libraries", "; ".join(run.packages)],
+        ["model", f"{model.name} {model.version}, sha256 {model.digest}"],
+        ["its training set", model.training],
+        ["configuration", f"sha256 {run.config_digest}; in full in `provenance.json`"],
     ]
     return [*_table(["", ""], rows), "", "`provenance.json` names every input file of every tile."]
 
 
-def _citing(made: Mapping[str, Any]) -> list[str]:
-    survey = [
-        f"{one}: {SURVEY_PAPERS[one]}" for one in made["input_releases"] if one in SURVEY_PAPERS
-    ]
-    if made["reference"]:
-        lines = [f"Cite {made['reference']}."]
+def _citing(provenance: ReleaseProvenance) -> list[str]:
+    if provenance.reference:
+        lines = [f"Cite {provenance.reference}."]
     else:
         lines = [
-            f"There is no publication yet: give the name `{made['name']}` and the sha256 of `provenance.json`."
+            f"There is no publication yet: give the name `{provenance.name}` and the sha256 of"
+            " `provenance.json`."
         ]
-    return [*lines, *(f"Cite the survey's data release too ({one})." for one in survey)]
+    for name in provenance.input_releases:
+        if name in SURVEY_PAPERS:
+            paper = SURVEY_PAPERS[name]
+            lines.append(f"Cite the survey's data release too ({name}: {paper}).")
+    return lines
 
 
-def _missing(made: Mapping[str, Any]) -> list[str]:
-    if not made["missing"]:
+def _missing(provenance: ReleaseProvenance) -> list[str]:
+    if not provenance.missing:
         return []
-    rows = [[one["tile"], one["reason"].replace("|", "\\|")] for one in made["missing"][:SHOWN]]
-    more = len(made["missing"]) - len(rows)
+    shown = provenance.missing[:SHOWN]
+    rows = [[missing.tile, missing.reason.replace("|", "\\|")] for missing in shown]
+    more = len(provenance.missing) - len(rows)
     rest = ["", f"... and {more} more: see `provenance.json`."] if more > 0 else []
     return ["## Missing tiles", "", *_table(["tile", "why"], rows), *rest]
-
-
-def _released(made: Mapping[str, Any]) -> list[Any]:
-    return [one for one in made["tiles"] if one["status"] == "DONE"]
 
 
 def _table(
     head: Sequence[str], rows: Sequence[Sequence[str]], right: int | None = None
 ) -> list[str]:
-    rule = ["---:" if k == right else "---" for k in range(len(head))]
+    rule = ["---:" if number == right else "---" for number in range(len(head))]
     return [f"| {' | '.join(cells)} |" for cells in (head, rule, *rows)]

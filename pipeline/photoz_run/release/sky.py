@@ -1,4 +1,4 @@
-"""Places on the sky as HEALPix cells (NESTED): the order of a release's rows, and ranges of it that fit into memory."""
+"""Places on the sky as HEALPix cells (NESTED): the order of rows, and ranges that fit into memory."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,9 +26,10 @@ def count_cells(index_N: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def range_starts(count_C: NDArray[np.int64], most: int) -> NDArray[np.int64]:
-    """The first index of each of as few ranges as follow on one another with ``most`` positions at the utmost.
+    """The first index of each of few ranges that hold at most ``most`` positions each.
 
-    A single cell with more than ``most`` positions is a range of its own. The first range starts at 0.
+    The ranges follow on one another; the first starts at 0. A single cell with more than ``most``
+    positions is a range of its own.
     """
     starts, held = [0], 0
     for cell in np.flatnonzero(count_C):

@@ -1,4 +1,7 @@
-"""The run that is released: how each tile ended, and the rows of a tile, read only if they are what was recorded."""
+"""The run that is released: how each tile ended, and the rows of a tile.
+
+A tile file is read only if its sha256 is the recorded one.
+"""
 
 import hashlib
 import json
@@ -14,6 +17,7 @@ from photoz_run.catalogue.provenance import Provenance
 from photoz_run.catalogue.tile_files import PROVENANCE_KEY
 from photoz_run.errors import ConfigError
 from photoz_run.records import Status, TileOutcome
+from photoz_run.release.provenance import SourceFile
 from photoz_run.run.ledger import RunDirectory
 from photoz_run.run.manifest import RunManifest
 
@@ -46,7 +50,7 @@ class FinishedRun:
         reasons = {tile: outcome.reason for tile, outcome in self.quarantined.items()}
         return reasons | dict.fromkeys(self.pending, "not measured")
 
-    def read(self, tile: str, columns: Sequence[str] | None = None) -> pa.Table:
+    def read(self, tile: str) -> pa.Table:
         """The rows of a finished tile.
 
         Raises
@@ -62,7 +66,7 @@ class FinishedRun:
             raise ConfigError(f"{path} cannot be read ({error.strerror}); {AGAIN}") from error
         if hashlib.sha256(content).hexdigest() != self.done[tile].files.get(name):
             raise ConfigError(f"{path}: the file has changed since the tile was measured; {AGAIN}")
-        return pq.read_table(pa.BufferReader(content), columns=columns)
+        return pq.read_table(pa.BufferReader(content))
 
 
 def open_run(path: Path, partial: bool) -> FinishedRun:
@@ -71,23 +75,20 @@ def open_run(path: Path, partial: bool) -> FinishedRun:
     Raises
     ------
     ConfigError
-        If it is no run directory, holds tiles of another run, lacks tiles (unless ``partial``), or has no rows.
+        If it is no run directory, holds tiles of another run, lacks tiles (unless ``partial``), or
+        has no rows.
     """
     directory = RunDirectory(path)
     manifest = directory.read_manifest()
     outcomes = directory.outcomes()
     _refuse_mixtures(path, manifest, outcomes)
-    by_status = {
-        status: {t: o for t, o in sorted(outcomes.items()) if o.status is status}
-        for status in Status
-    }
     run = FinishedRun(
         directory,
         manifest,
-        by_status[Status.DONE],
-        by_status[Status.NO_WORK],
-        by_status[Status.QUARANTINED],
-        tuple(tile for tile in manifest.tiles if tile not in outcomes),
+        done=_ended(outcomes, Status.DONE),
+        idle=_ended(outcomes, Status.NO_WORK),
+        quarantined=_ended(outcomes, Status.QUARANTINED),
+        pending=tuple(tile for tile in manifest.tiles if tile not in outcomes),
     )
     if run.missing and not partial:
         raise ConfigError(
@@ -100,40 +101,50 @@ def open_run(path: Path, partial: bool) -> FinishedRun:
 
 def file_provenance(
     table: pa.Table, run: FinishedRun, tile: str
-) -> tuple[Provenance, list[dict[str, Any]]]:
-    """What a tile file says of the run that made it, and of its inputs (name and bytes).
+) -> tuple[Provenance, tuple[SourceFile, ...]]:
+    """What a tile file says of the run that made it, and of its input files.
 
     Raises
     ------
     ConfigError
         If another run made it.
     """
-    prefix = PROVENANCE_KEY.decode() + "."
-    texts = {
-        key.decode().removeprefix(prefix): value.decode()
-        for key, value in (table.schema.metadata or {}).items()
-    }
-    lacking = [field.name for field in fields(Provenance) if field.name not in texts]
-    if lacking or texts["run_digest"] != run.manifest.run_digest:
+    texts = _texts(table)
+    names = [field.name for field in fields(Provenance)]
+    complete = all(name in texts for name in names)
+    if not complete or texts["run_digest"] != run.manifest.run_digest:
         raise ConfigError(
-            f"{tile}: its file was made with another version, model or configuration than the run's; {AGAIN}"
+            f"{tile}: its file was made with another version, model or configuration than the"
+            f" run's; {AGAIN}"
         )
-    known = {field.name: texts[field.name] for field in fields(Provenance)}
-    provenance = Provenance(
-        **{**known, "simulated_training": known["simulated_training"] == "True"}
-    )
-    return provenance, json.loads(texts["inputs"])
+    values: dict[str, Any] = {name: texts[name] for name in names}
+    values["simulated_training"] = texts["simulated_training"] == "True"
+    inputs = tuple(SourceFile(**file) for file in json.loads(texts["inputs"]))
+    return Provenance(**values), inputs
+
+
+def _texts(table: pa.Table) -> dict[str, str]:
+    """What the metadata of a tile file say of its making."""
+    prefix = PROVENANCE_KEY.decode() + "."
+    metadata = table.schema.metadata or {}
+    return {key.decode().removeprefix(prefix): value.decode() for key, value in metadata.items()}
+
+
+def _ended(outcomes: Mapping[str, TileOutcome], status: Status) -> dict[str, TileOutcome]:
+    """The tiles that ended like this, in order of name."""
+    return {tile: outcomes[tile] for tile in sorted(outcomes) if outcomes[tile].status is status}
 
 
 def _refuse_mixtures(
     path: Path, manifest: RunManifest, outcomes: Mapping[str, TileOutcome]
 ) -> None:
     digest = manifest.run_digest
-    others = [tile for tile, one in outcomes.items() if one.run_digest != digest]
+    others = [tile for tile, outcome in outcomes.items() if outcome.run_digest != digest]
     if others:
         raise ConfigError(
-            f"{path} holds tiles of two runs: {_named(others)} measured with another version, model or configuration"
-            " than manifest.json says; remove their files, or start the run over with --restart"
+            f"{path} holds tiles of two runs: {_named(others)} measured with another version,"
+            " model or configuration than manifest.json says; remove their files, or start the run"
+            " over with --restart"
         )
     strangers = sorted(set(outcomes) - set(manifest.tiles))
     if strangers:
@@ -144,7 +155,8 @@ def _refuse_mixtures(
 
 def _lacking(run: FinishedRun) -> str:
     groups = (("quarantined", list(run.quarantined)), ("not measured", list(run.pending)))
-    return "; ".join(f"{len(tiles)} tiles {how}: {_named(tiles)}" for how, tiles in groups if tiles)
+    lacking = [f"{len(tiles)} tiles {how}: {_named(tiles)}" for how, tiles in groups if tiles]
+    return "; ".join(lacking)
 
 
 def _named(tiles: Sequence[str]) -> str:

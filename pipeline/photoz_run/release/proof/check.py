@@ -19,10 +19,11 @@ UNREADABLE = (
     IndexError,
     pa.ArrowException,
     fits.VerifyError,
+    PhotozError,
 )
-"""What the libraries raise for a file that is not what it should be."""
+"""What is raised for a file that is not what it should be."""
 SHOWN = 3
-"""Problems told in the detail of a check; their number is told too."""
+"""Problems named in the detail of a check, which says how many there are too."""
 
 
 @dataclass(frozen=True)
@@ -35,24 +36,36 @@ class Check:
 
 
 def verdict(name: str, problems: Sequence[str], good: str) -> Check:
-    """Passed with ``good`` as its detail if there is no problem, else failed with the first of them."""
+    """Passed with ``good`` as its detail if there is no problem, else failed with the first."""
     if not problems:
         return Check(name, True, good)
     more = f"; and {len(problems) - SHOWN:,} more" if len(problems) > SHOWN else ""
     return Check(name, False, "; ".join(problems[:SHOWN]) + more)
 
 
+def counted(name: str, number: int, expected: int) -> Check:
+    """Compare numbers of rows."""
+    problems = [] if number == expected else [f"{number:,}, not {expected:,}"]
+    return verdict(name, problems, f"{number:,}")
+
+
+def unreadable(name: str, reason: str) -> Check:
+    """The check that failed because a file cannot be read."""
+    return Check(name, False, f"cannot be read: {reason}")
+
+
 def proven(name: str, prove: Callable[[], Iterable[Check]]) -> Iterator[Check]:
-    """The checks that ``prove`` makes; one that failed, under ``name``, if what it reads cannot be read."""
+    """The checks that ``prove`` makes; a failed one called ``name`` if a file cannot be read."""
     try:
         with unwarned():
-            yield from list(prove())
-    except (*UNREADABLE, PhotozError) as error:
-        yield Check(name, False, f"cannot be read: {in_one_line(error)}")
+            checks = list(prove())
+    except UNREADABLE as error:
+        checks = [unreadable(name, in_one_line(error))]
+    yield from checks
 
 
 def in_one_line(error: Exception) -> str:
-    """The message of an error, its class where the message says nothing."""
+    """The message of an error, with its class where the message alone says nothing."""
     text = " ".join(str(error).split())
     return f"{type(error).__name__} {text}" if isinstance(error, KeyError) or not text else text
 

@@ -1,42 +1,43 @@
-"""The files of a release: all there, none more, none changed, and every FITS HDU with the sums that its header says."""
+"""The files of a release: all there, none more, none changed, FITS files as their sums say."""
 
-import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
-import numpy as np
 from astropy.io import fits
 
+from photoz_run.catalogue.fits_stream import ALL_ONES, BLOCK, added_up
+from photoz_run.catalogue.tile_files import file_digest
 from photoz_run.release.folder import SUMS
-from photoz_run.release.merge import Tick
-from photoz_run.release.proof.check import Check, in_one_line, verdict
+from photoz_run.release.progress import Tick
+from photoz_run.release.proof.check import UNREADABLE, Check, in_one_line, verdict
+from photoz_run.release.provenance import FILE, ProductFacts
 
-ALWAYS = ("README.md", "provenance.json", SUMS)
-CHUNK = 2880 << 12
-"""Bytes summed at once: whole FITS blocks."""
-ALL_ONES = 0xFFFFFFFF
+ALWAYS = ("README.md", FILE, SUMS)
+CHUNK = BLOCK << 12
+"""Bytes added up at once: whole FITS blocks."""
 
 
 def present_files(folder: Path) -> list[str]:
     """Every file below ``folder`` but the list of sums, by its path in it."""
-    found = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
-    return sorted(name for name in found if name != SUMS)
+    files = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    return sorted(name for name in files if name != SUMS)
 
 
 def check_sums(folder: Path, tick: Tick) -> Iterator[Check]:
     """Compare the files with ``SHA256SUMS``; ``tick`` is told the bytes read."""
     listed, malformed = read_sums(folder)
     present = present_files(folder)
-    problems = [f"{name} is missing" for name in sorted(set(listed) - set(present))]
-    yield verdict("files present", malformed + problems, f"all {len(listed):,} files of {SUMS}")
+    missing = [f"{name} is missing" for name in sorted(set(listed) - set(present))]
+    yield verdict("files present", malformed + missing, f"all {len(listed):,} files of {SUMS}")
     strangers = [f"{name} is not in {SUMS}" for name in sorted(set(present) - set(listed))]
     yield verdict("no other files", strangers, "none")
-    changed = [
-        f"{name} has another sha256"
-        for name in present
-        if name in listed and _sha256(folder / name, tick) != listed[name]
-    ]
+    changed = []
+    for name in present:
+        if name in listed:
+            if file_digest(folder / name) != listed[name]:
+                changed.append(f"{name} has another sha256")
+            tick((folder / name).stat().st_size)
     yield verdict("sha256 of the files", changed, "as listed")
 
 
@@ -46,39 +47,45 @@ def read_sums(folder: Path) -> tuple[dict[str, str], list[str]]:
     problems = []
     for number, line in enumerate((folder / SUMS).read_text().splitlines(), start=1):
         digest, _, name = line.partition("  ")
-        path = PurePosixPath(name)
-        if (
-            len(digest) != 64
-            or not name
-            or path.is_absolute()
-            or ".." in path.parts
-            or name in listed
-        ):
-            problems.append(f"{SUMS} line {number} names no file of the release")
-        else:
+        if len(digest) == 64 and _lies_within(name) and name not in listed:
             listed[name] = digest
+        else:
+            problems.append(f"{SUMS} line {number} names no file of the release")
     return listed, problems
 
 
-def check_products(folder: Path, made: Mapping[str, Any]) -> Check:
-    """Compare the files with the products that the provenance names: each is there, and each file belongs to one."""
-    paths = [str(product["path"]) for product in made["products"]]
+def _lies_within(name: str) -> bool:
+    """Whether a name is a path that does not lead out of the folder."""
+    path = PurePosixPath(name)
+    return bool(name) and not path.is_absolute() and ".." not in path.parts
+
+
+def check_products(folder: Path, products: Sequence[ProductFacts]) -> Check:
+    """Compare the files with the products: each is there, and each file belongs to one."""
+    paths = [product.path for product in products]
     problems = [f"{path} is missing" for path in paths if not (folder / path).exists()]
-    present = present_files(folder)
-    owned = [
-        name for name in present if name in ALWAYS or any(_belongs(name, path) for path in paths)
-    ]
-    problems += [f"{name} belongs to no product" for name in sorted(set(present) - set(owned))]
+    for name in present_files(folder):
+        if name not in ALWAYS and not any(_belongs(name, path) for path in paths):
+            problems.append(f"{name} belongs to no product")
     return verdict("products", problems, ", ".join(paths))
 
 
-def check_fits_sums(folder: Path, names: list[str], tick: Tick) -> Check:
-    """Add up every HDU of FITS files again: CHECKSUM and DATASUM of the FITS standard 4.0, section 4.4.2.7."""
+def _belongs(name: str, product: str) -> bool:
+    return name == product or name.startswith(f"{product}/")
+
+
+def fits_files(products: Sequence[ProductFacts]) -> list[str]:
+    """The products that are FITS files."""
+    return [product.path for product in products if product.path.endswith(".fits")]
+
+
+def check_fits_sums(folder: Path, names: Sequence[str], tick: Tick) -> Check:
+    """Add up every HDU again: CHECKSUM and DATASUM of the FITS standard 4.0, section 4.4.2.7."""
     problems = []
     for name in names:
         try:
             problems += [f"{name} {problem}" for problem in _wrong_sums(folder / name, tick)]
-        except (OSError, ValueError, KeyError, TypeError, fits.VerifyError) as error:
+        except UNREADABLE as error:
             problems.append(f"{name} cannot be read: {in_one_line(error)}")
     return verdict("FITS checksums", problems, f"of every HDU in {', '.join(names)}")
 
@@ -90,40 +97,22 @@ def _wrong_sums(path: Path, tick: Tick) -> Iterator[str]:
             if "CHECKSUM" not in header or "DATASUM" not in header:
                 yield f"HDU {number} has no sums"
                 continue
-            head = _sum(file, place["hdrLoc"], place["datLoc"] - place["hdrLoc"])
             data = _sum(file, place["datLoc"], place["datSpan"])
+            whole = _sum(file, place["hdrLoc"], place["datLoc"] - place["hdrLoc"], data)
             tick(place["datSpan"])
             if data != int(header["DATASUM"]):
                 yield f"HDU {number}: its data do not add up to DATASUM"
-            elif _folded(head + data) not in (0, ALL_ONES):
+            elif whole not in (0, ALL_ONES):
                 yield f"HDU {number}: its header does not add up to CHECKSUM"
 
 
-def _sum(file: BinaryIO, start: int, length: int) -> int:
-    """The 32-bit ones' complement sum of big-endian words of a part of a file."""
+def _sum(file: BinaryIO, start: int, length: int, total: int = 0) -> int:
+    """The sum of a part of a file, added to ``total``."""
     file.seek(start)
-    total = 0
     while length > 0:
         chunk = file.read(min(CHUNK, length))
         if len(chunk) < min(CHUNK, length):
             raise ValueError("the file ends too early")
-        total = _folded(total + int(np.frombuffer(chunk, ">u4").sum(dtype=np.uint64)))
+        total = added_up(chunk, total)
         length -= len(chunk)
     return total
-
-
-def _folded(total: int) -> int:
-    while total > ALL_ONES:
-        total = (total & ALL_ONES) + (total >> 32)
-    return total
-
-
-def _belongs(name: str, product: str) -> bool:
-    return name == product or name.startswith(f"{product}/")
-
-
-def _sha256(path: Path, tick: Tick) -> str:
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    tick(path.stat().st_size)
-    return digest

@@ -1,6 +1,7 @@
-"""What must hold in every row of a catalogue: what may be null, which ranges, which flags go with which values.
+"""What must hold in every row of a catalogue: nulls, ranges, and flags that fit the values.
 
-Each rule yields its words and the rows that break it. A comparison with NaN, which stands for null, breaks nothing.
+Each rule yields its words and the rows that break it. Null floats are NaN here, and a comparison
+with NaN breaks no rule.
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,7 +15,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from photoz_run import flags, schema
-from photoz_run.catalogue.pdf import quantile_matrix
+from photoz_run.release.distributions import quantile_matrix
 from photoz_run.science.intervals import quantile_at
 
 Rule: TypeAlias = tuple[str, NDArray[np.bool_]]
@@ -25,25 +26,29 @@ PAIRS = (
     ("Z_PHOT_LO95", "Z_PHOT_HI95"),
     ("Z_PHOT_LO68", "Z_PHOT_ERR"),
 )
+"""Columns of which both are null, or neither."""
 LEVELS = {"Z_PHOT_LO68": 0.16, "Z_PHOT_HI68": 0.84, "Z_PHOT_LO95": 0.025, "Z_PHOT_HI95": 0.975}
 ROUNDING = 1e-6
 """A few units in the last place of a float32 redshift."""
 LIMIT = 1e-4
-"""Part of the range of redshift within which a value lies at its end, as `photoz_run.tile.predict` has it."""
+"""Part of the range of redshift that counts as its end, as `photoz_run.tile.predict` has it."""
 
 
 @dataclass(frozen=True)
-class Limits:
-    """What the rows of a release may hold: the model's redshifts, the bits of MASK, the levels of the quantiles."""
+class RowLimits:
+    """What the rows of a release may hold."""
 
     z_min: float
     z_max: float
+    """The model's range of redshift."""
     mask_bits: int
+    """Bits that MASK may have."""
     levels: tuple[float, ...]
+    """The levels of the quantiles, empty without quantiles."""
 
 
 def null_rules(batch: pa.Table) -> Iterator[Rule]:
-    """What is null that must not be, or is not null alone."""
+    """Nulls where the dictionary allows none, and nulls of which only one of two columns has one."""
     for column in schema.COLUMNS:
         if not column.null:
             yield f"{column.name} is null", _missing(batch[column.name])
@@ -53,8 +58,9 @@ def null_rules(batch: pa.Table) -> Iterator[Rule]:
     lost_N = _missing(batch["Z_PHOT"])
     flag_N = (batch["PHOTOZ_FLAG"].fill_null(0).to_numpy() & flags.bit("NO_REDSHIFT")) != 0
     yield "Z_PHOT is null without NO_REDSHIFT, or is not with it", lost_N != flag_N
-    for one, other in PAIRS:
-        yield f"{one} or {other} is null alone", _missing(batch[one]) != _missing(batch[other])
+    for first, second in PAIRS:
+        alone_N = _missing(batch[first]) != _missing(batch[second])
+        yield f"{first} or {second} is null alone", alone_N
     for name in (*LEVELS, "Z_DOMAIN"):
         yield f"{name} is there without Z_PHOT", lost_N & ~_missing(batch[name])
     if schema.QUANTILES.name in batch.column_names:
@@ -62,7 +68,7 @@ def null_rules(batch: pa.Table) -> Iterator[Rule]:
         yield f"{schema.QUANTILES.name} is there without Z_PHOT", lost_N & known_N
 
 
-def range_rules(batch: pa.Table, limits: Limits) -> Iterator[Rule]:
+def range_rules(batch: pa.Table, limits: RowLimits) -> Iterator[Rule]:
     """What lies out of its range, or out of order."""
     value = _floats(batch)
     yield "RAJ2000 is not in 0..360", ~((value["RAJ2000"] >= 0) & (value["RAJ2000"] <= 360))
@@ -79,7 +85,7 @@ def range_rules(batch: pa.Table, limits: Limits) -> Iterator[Rule]:
     yield from _quantile_rules(batch, limits, value)
 
 
-def flag_rules(batch: pa.Table, limits: Limits) -> Iterator[Rule]:
+def flag_rules(batch: pa.Table, limits: RowLimits) -> Iterator[Rule]:
     """Bits that nobody knows, and bits that contradict the values."""
     flag_N = batch["PHOTOZ_FLAG"].fill_null(0).to_numpy()
     mask_N = batch["MASK"].fill_null(0).to_numpy()
@@ -94,7 +100,7 @@ def flag_rules(batch: pa.Table, limits: Limits) -> Iterator[Rule]:
 
 
 def _quantile_rules(
-    batch: pa.Table, limits: Limits, value: Mapping[str, NDArray[Any]]
+    batch: pa.Table, limits: RowLimits, value: Mapping[str, NDArray[Any]]
 ) -> Iterator[Rule]:
     if schema.QUANTILES.name not in batch.column_names:
         return
@@ -106,8 +112,8 @@ def _quantile_rules(
         yield f"{name} is not the quantile at {level:g}", _apart(value[name], at_N)
 
 
-def _apart(one_N: NDArray[Any], other_N: NDArray[Any]) -> NDArray[np.bool_]:
-    return np.asarray(np.abs(one_N - other_N) > ROUNDING, np.bool_)
+def _apart(here_N: NDArray[Any], there_N: NDArray[Any]) -> NDArray[np.bool_]:
+    return np.asarray(np.abs(here_N - there_N) > ROUNDING, np.bool_)
 
 
 def _missing(column: pa.ChunkedArray) -> NDArray[np.bool_]:

@@ -1,6 +1,6 @@
-"""A release as a HATS collection, for LSDB: the catalogue in partitions of similar size, and a margin cache on request.
+"""A release as a HATS collection, for LSDB: the catalogue in partitions, a margin cache on request.
 
-hats-import does the work, on the Dask client it is given: Dask itself stays with `photoz_run.run`.
+hats-import does the work on the Dask client that it is given; only `photoz_run.run` starts Dask.
 """
 
 import logging
@@ -14,13 +14,32 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from photoz_run import schema
-from photoz_run.catalogue.release_record import ReleaseRecord
-from photoz_run.catalogue.tile_files import PROVENANCE_KEY
+from photoz_run.release.draft import Draft, Writer
+from photoz_run.release.record import ReleaseRecord, hats_properties, margin_name, prefixed
 
+WORKERS = 2
+"""Processes of hats-import. Each holds a partition while it sorts it, and a release is to fit into
+4 GiB."""
 PARTITION_ROWS = 1_000_000
 """Most rows of a partition, held in memory while it is made."""
 BATCH = 250_000
-"""Rows dealt out at once."""
+"""Rows that are read at once."""
+
+
+def write(draft: Draft, path: Path) -> int:
+    """Write the HATS collection; the number of rows in its catalogue."""
+    scratch = draft.scratch / "hats"
+    scratch.mkdir()
+    margin = draft.options.margin
+    with (
+        draft.progress.step("rows into HATS", draft.rows),
+        draft.clients(WORKERS) as client,
+    ):
+        write_hats(path, draft.parts, draft.rows, draft.record, margin, scratch, client)
+    return draft.rows
+
+
+WRITER = Writer("_hats", "the catalogue in HATS partitions, for LSDB", write, format="hats")
 
 
 def write_hats(
@@ -32,7 +51,7 @@ def write_hats(
     scratch: Path,
     client: Any,
 ) -> None:
-    """Write the ``rows`` rows of the Parquet files ``parts`` as a HATS collection.
+    """Write the rows of the Parquet files ``parts`` as a HATS collection.
 
     Parameters
     ----------
@@ -59,7 +78,7 @@ def write_hats(
         output_path=folder.parent,
         output_artifact_name=folder.name,
         tmp_dir=scratch,
-        addl_hats_properties=properties(record),
+        addl_hats_properties=hats_properties(record),
         progress_bar=False,
     ).catalog(
         output_artifact_name=record.name,
@@ -82,25 +101,9 @@ def write_hats(
         _name_primary(folder / margin_name(record.name), record.name)
 
 
-def margin_name(name: str) -> str:
-    """The folder of the margin cache beside the catalogue ``name``."""
-    return f"{name}_margin"
-
-
-def properties(record: ReleaseRecord) -> dict[str, str]:
-    """The properties of the collection and of what lies in it: columns to load first, and the provenance."""
-    principal = [column.name for column in schema.COLUMNS if column.principal]
-    texts = {f"photoz_{key}": value for key, value in record.texts().items() if value}
-    return {
-        "obs_title": f"Photometric redshifts: {record.name}",
-        "hats_cols_default": ",".join(principal),
-        **texts,
-    }
-
-
 @contextmanager
 def _without_remarks() -> Iterator[None]:
-    """Within the block hats does not say that it finds a collection in the making, nor that it must read Parquet."""
+    """Silence what hats says of every collection: that it is not whole yet, that it is Parquet."""
     logging.disable(logging.WARNING)
     try:
         with warnings.catch_warnings(action="ignore", category=UserWarning):
@@ -110,21 +113,23 @@ def _without_remarks() -> Iterator[None]:
 
 
 def _name_primary(margin: Path, name: str) -> None:
-    """Let the margin cache name the catalogue beside it, where hats-import writes the path at which it was made."""
+    """Let the margin cache name the catalogue beside it.
+
+    hats-import writes the path at which the catalogue was made, which exists no longer.
+    """
     from hats.catalog import TableProperties
 
-    known = TableProperties.read_from_dir(margin)
-    known.primary_catalog = name
-    known.to_properties_file(margin)
+    properties = TableProperties.read_from_dir(margin)
+    properties.primary_catalog = name
+    properties.to_properties_file(margin)
 
 
 def _schema_file(scratch: Path, part: Path, record: ReleaseRecord) -> Path:
-    """An empty Parquet file with the columns and the provenance of the release; the partitions take after it.
+    """An empty Parquet file with the columns and the provenance that every partition is to have.
 
-    The VOTable of VOParquet is left out: a partition has a column more than it describes.
+    The VOTable of VOParquet is left out: a partition has one column more than it describes.
     """
     fields = pq.read_schema(part).remove_metadata()
-    texts = {f"{PROVENANCE_KEY.decode()}.{key}": value for key, value in record.texts().items()}
     path = scratch / "schema.parquet"
-    pq.write_metadata(pa.schema(list(fields), metadata=texts), path)
+    pq.write_metadata(pa.schema(list(fields), metadata=prefixed(record.texts())), path)
     return path

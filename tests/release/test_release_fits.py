@@ -1,6 +1,7 @@
 """The FITS file of a release: every value, described and provable, in memory that does not grow with the rows."""
 
 import csv
+import os
 import re
 import subprocess
 import sys
@@ -18,9 +19,9 @@ from hypothesis import strategies as st
 
 from photoz_run.catalogue.fits_columns import text_widths
 from photoz_run.catalogue.fits_stream import write_hdu
-from photoz_run.catalogue.release_fits import write_release_fits
 from photoz_run.errors import BadDataError, ConfigError
 from photoz_run.flags import FLAGS
+from photoz_run.release.products.fits import write_release_fits
 from photoz_run.schema import COLUMNS, TABLES, TNULL
 from support.programs import needs
 from support.release_rows import (
@@ -430,7 +431,8 @@ def test_memory_does_not_grow_with_the_rows(tmp_path):
         str(rows),
         str(at_once),
     ]
-    environment = {"PYTHONPATH": str(Path(__file__).parents[1]), "OMP_NUM_THREADS": "1"}
+    paths = os.pathsep.join([str(Path(__file__).parents[1]), *sys.path])
+    environment = {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}
     grew = int(
         subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
     )

@@ -1,5 +1,6 @@
 """The Parquet data set of a release: the rows in their order, in parts that say what their columns are."""
 
+import os
 import subprocess
 import sys
 import warnings
@@ -15,9 +16,9 @@ from astropy.io import votable
 from astropy.table import Table
 
 from photoz_run.catalogue.fits_columns import text_widths
-from photoz_run.catalogue.release_parquet import write_release_parquet
 from photoz_run.errors import BadDataError, ConfigError
 from photoz_run.flags import FLAGS
+from photoz_run.release.products.parquet import write_release_parquet
 from photoz_run.schema import COLUMNS, DESCRIPTIONS
 from support.programs import needs
 from support.release_rows import LEVELS, RECORD, RUN, release_rows, release_schema
@@ -273,7 +274,8 @@ def test_memory_does_not_grow_with_the_rows(tmp_path):
         str(rows),
         str(at_once),
     ]
-    environment = {"PYTHONPATH": str(Path(__file__).parents[1]), "OMP_NUM_THREADS": "1"}
+    paths = os.pathsep.join([str(Path(__file__).parents[1]), *sys.path])
+    environment = {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}
     grew = int(
         subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
     )

@@ -1,4 +1,7 @@
-"""The columns of a release as a VOTable without data, which VOParquet puts into its Parquet files."""
+"""The columns of a release as a VOTable without data, for the metadata of its Parquet files.
+
+VOParquet asks for it.
+"""
 
 import warnings
 from collections.abc import Mapping
@@ -9,8 +12,8 @@ import pyarrow as pa
 
 from photoz_run import schema
 from photoz_run.catalogue.arrow_fields import about, code_and_size, is_text
-from photoz_run.catalogue.release_record import ReleaseRecord
 from photoz_run.flags import FLAGS
+from photoz_run.release.record import ReleaseRecord
 
 if TYPE_CHECKING:
     from astropy.io.votable.tree import Field, Info, VOTableFile
@@ -29,10 +32,18 @@ FRAME = "icrs"
 
 
 def votable_without_data(arrow: pa.Schema, record: ReleaseRecord, widths: Mapping[str, int]) -> str:
-    """The XML of a VOTable 1.4 with a FIELD for each column of ``arrow``, what the release says of itself, no rows.
+    """The XML of a VOTable 1.4 with a FIELD for each column, the provenance, and no rows.
 
-    ``widths`` are the characters of texts that have no length in the dictionary. A unit or UCD that VOTable does not
-    know is left out; it stands in the field's metadata.
+    A unit or UCD that VOTable does not know is left out; it stands in the field's metadata.
+
+    Parameters
+    ----------
+    arrow
+        The columns.
+    record
+        What the release says of itself.
+    widths
+        Characters of the texts that have no length in the dictionary.
 
     Raises
     ------
@@ -61,34 +72,37 @@ def votable_without_data(arrow: pa.Schema, record: ReleaseRecord, widths: Mappin
 def _infos(arrow: pa.Schema, record: ReleaseRecord) -> "list[Info]":
     from astropy.io.votable.tree import Info
 
-    said = record.metadata()
-    said |= {
-        f"{field.name}.levels": levels for field in arrow if (levels := about(field).get("levels"))
-    }
-    said |= {f"PHOTOZ_FLAG.{flag.name}": f"bit {flag.bit}: {flag.description}" for flag in FLAGS}
-    return [Info(name=name, value=value) for name, value in said.items()]
+    texts = record.metadata()
+    for field in arrow:
+        levels = about(field).get("levels")
+        if levels:
+            texts[f"{field.name}.levels"] = levels
+    for flag in FLAGS:
+        texts[f"PHOTOZ_FLAG.{flag.name}"] = f"bit {flag.bit}: {flag.description}"
+    return [Info(name=name, value=text) for name, text in texts.items()]
 
 
 def _field(votable: "VOTableFile", field: pa.Field, widths: Mapping[str, int]) -> "Field":
     from astropy.io.votable.tree import Field
 
-    said = about(field)
+    metadata = about(field)
+    ucd = metadata.get("ucd", "")
     datatype, arraysize = _type(field, widths)
-    made = Field(
+    element = Field(
         votable,
         name=field.name,
         datatype=datatype,
         arraysize=arraysize,
-        unit=_unit(said.get("unit", "")),
-        ucd=_ucd(said.get("ucd", "")),
-        ref=FRAME if said.get("ucd", "").startswith("pos.eq") else None,
+        unit=_unit(metadata.get("unit", "")),
+        ucd=_ucd(ucd),
+        ref=FRAME if ucd.startswith("pos.eq") else None,
     )
-    made.description = said.get("description")
-    return made
+    element.description = metadata.get("description")
+    return element
 
 
 def _unit(text: str) -> str | None:
-    """A unit as VOTable writes it: ``W.Hz**-1.m**-2`` for ``W/m2/Hz``; ``None`` for what is no unit."""
+    """A unit as VOTable writes it (``W.Hz**-1.m**-2`` for ``W/m2/Hz``), ``None`` for no unit."""
     from astropy import units
 
     try:
@@ -105,12 +119,10 @@ def _ucd(text: str) -> str | None:
 
 
 def _type(field: pa.Field, widths: Mapping[str, int]) -> tuple[str, str | None]:
-    if is_text(field.type):
-        known = schema.BY_NAME.get(field.name)
-        return (
-            ("char", f"{known.length}*")
-            if known
-            else ("unicodeChar", f"{max(1, widths.get(field.name, 0))}*")
-        )
-    code, size = code_and_size(field)
-    return DATATYPES[code], str(size) if pa.types.is_fixed_size_list(field.type) else None
+    if not is_text(field.type):
+        code, size = code_and_size(field)
+        return DATATYPES[code], str(size) if pa.types.is_fixed_size_list(field.type) else None
+    known = schema.BY_NAME.get(field.name)
+    if known:
+        return "char", f"{known.length}*"
+    return "unicodeChar", f"{max(1, widths.get(field.name, 0))}*"

@@ -1,0 +1,98 @@
+"""A release in the making: what every writer of a product is given, and what a writer is."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from photoz_run.release.accounting import TileAccount, settle
+from photoz_run.release.coverage import covered_area
+from photoz_run.release.merge import Scan, SkyBuckets, Tally
+from photoz_run.release.options import ReleaseOptions
+from photoz_run.release.progress import StepProgress, Tick
+from photoz_run.release.record import ReleaseRecord
+from photoz_run.release.rows import parquet_rows
+from photoz_run.release.tiles import FinishedRun
+
+Clients: TypeAlias = Callable[[int], AbstractContextManager[Any]]
+"""Opens a Dask client of so many workers; hats-import needs one."""
+
+
+@dataclass
+class Draft:
+    """What is known of a release while its products are written.
+
+    The first product, Parquet, fills ``tally`` and ``parts``; the others read its files.
+    """
+
+    run: FinishedRun
+    scan: Scan
+    options: ReleaseOptions
+    record: ReleaseRecord
+    buckets: SkyBuckets
+    folder: Path
+    scratch: Path
+    progress: StepProgress
+    clients: Clients
+    tally: Tally = field(default_factory=Tally)
+    parts: list[Path] = field(default_factory=list)
+    """The Parquet files."""
+
+    @cached_property
+    def rows(self) -> int:
+        """Rows of the Parquet files."""
+        return sum(pq.read_metadata(part).num_rows for part in self.parts)
+
+    @cached_property
+    def accounts(self) -> Mapping[str, TileAccount]:
+        """Where the rows of each tile went.
+
+        Raises
+        ------
+        ConfigError
+            If the sums of a tile do not close.
+        """
+        left_out = self.scan.left_out(list(self.run.done))
+        return settle(self.scan.accounts, left_out, self.tally.rows)
+
+    @cached_property
+    def area(self) -> Any:
+        """The area that the coadds of its tiles cover, a `mocpy.MOC`."""
+        measured = (*self.run.done.values(), *self.run.idle.values())
+        return covered_area(outcome.footprint for outcome in measured)
+
+    def batches(self, tick: Tick, columns: list[str] | None = None) -> Iterator[pa.Table]:
+        """The rows of the Parquet files, in order; ``tick`` is told how many were used."""
+        for batch in parquet_rows(self.parts, columns):
+            yield batch
+            tick(len(batch))
+
+
+def always(options: ReleaseOptions) -> bool:
+    """For products that every release has."""
+    return True
+
+
+@dataclass(frozen=True)
+class Writer:
+    """How one product is written."""
+
+    ending: str
+    """The end of its name, after the name of the release."""
+    what: str
+    """What it is, for README and provenance."""
+    write: Callable[[Draft, Path], int | None]
+    """Writes it to a path and returns its rows, ``None`` for a product that has none."""
+    format: str = ""
+    """Its name in ``--formats``, if one asks for it there."""
+    wanted: Callable[[ReleaseOptions], bool] = always
+    """Whether a release without a name for it in ``--formats`` has it."""
+
+    def is_wanted(self, options: ReleaseOptions) -> bool:
+        """Whether a release with these options has this product."""
+        return self.format in options.formats if self.format else self.wanted(options)

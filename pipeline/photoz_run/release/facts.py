@@ -1,0 +1,186 @@
+"""What is known of a release when it is made, gathered from the run, its tiles and the options."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+
+import pyarrow as pa
+
+from photoz_run import __version__
+from photoz_run.catalogue.table import dictionary_schema
+from photoz_run.release.accounting import TileAccount, totals
+from photoz_run.release.duplicates import RULE, SAME_SOURCE
+from photoz_run.release.merge import Scan
+from photoz_run.release.options import ReleaseOptions
+from photoz_run.release.provenance import (
+    AttachedFacts,
+    ColumnFacts,
+    DuplicateFacts,
+    MissingTile,
+    ModelFacts,
+    OptionFacts,
+    ProductFacts,
+    ReleaseProvenance,
+    RunFacts,
+    SourceFile,
+    TileFacts,
+    text_lines,
+)
+from photoz_run.release.record import ReleaseRecord, text_rows
+from photoz_run.release.tiles import FinishedRun
+from photoz_run.version import program_commit
+
+
+def make_record(run: FinishedRun, scan: Scan, options: ReleaseOptions) -> ReleaseRecord:
+    """What the release says of itself.
+
+    Its date is now, or SOURCE_DATE_EPOCH, so that a release can be made again byte by byte.
+    """
+    return ReleaseRecord(
+        name=options.name,
+        run=scan.run,
+        program=f"photoz-run {__version__}",
+        commit=program_commit(),
+        date=_date(),
+        input_releases=run.manifest.data_releases,
+        tiles=len(run.done),
+        missing=run.pending,
+        quarantined=tuple(run.quarantined),
+        reference=options.reference,
+    )
+
+
+@dataclass(frozen=True)
+class Results:
+    """What is known when the products are written."""
+
+    fields: pa.Schema
+    accounts: Mapping[str, TileAccount]
+    area_deg2: float
+    flags: Mapping[str, int]
+    attached: Sequence[AttachedFacts]
+    products: Sequence[ProductFacts]
+    validation: Sequence[tuple[str, str]]
+
+
+def make_provenance(
+    run: FinishedRun,
+    scan: Scan,
+    record: ReleaseRecord,
+    options: ReleaseOptions,
+    results: Results,
+) -> ReleaseProvenance:
+    """The content of ``provenance.json``."""
+    sums = totals(results.accounts.values())
+    return ReleaseProvenance(
+        schema=ReleaseProvenance.SCHEMA,
+        name=record.name,
+        program=record.program,
+        commit=record.commit,
+        date=record.date,
+        reference=record.reference,
+        input_releases=record.input_releases,
+        partial=record.partial,
+        missing=tuple(MissingTile(tile, reason) for tile, reason in run.missing.items()),
+        model=_model(run, record),
+        run=_run(run, scan, record),
+        options=_options(options),
+        duplicates=DuplicateFacts(
+            RULE, SAME_SOURCE, scan.duplicates.sources, rows_left_out=sums.duplicates
+        ),
+        rows=sums.released,
+        accounting=sums,
+        columns=tuple(ColumnFacts.of(field) for field in results.fields),
+        area_deg2=round(results.area_deg2, 4),
+        flags=dict(sorted(results.flags.items())),
+        attached=tuple(results.attached),
+        products=tuple(results.products),
+        validation=tuple(results.validation),
+        tiles=tuple(_tile(run, scan, results.accounts[tile]) for tile in sorted(results.accounts)),
+    )
+
+
+def provenance_table(run: FinishedRun, scan: Scan, accounts: Mapping[str, TileAccount]) -> pa.Table:
+    """The table ``provenance`` of the dictionary: a row for each input file of each tile."""
+    data_releases = ",".join(run.manifest.data_releases)
+    rows = []
+    for name in sorted(accounts):
+        tile = _tile(run, scan, accounts[name])
+        common = {
+            "TILE": name,
+            "RELEASE": data_releases,
+            "STATUS": tile.status,
+            "INPUTS_DIGEST": tile.inputs_digest,
+            "TILE_FILE_SHA256": tile.tile_file_sha256,
+            "REASON": run.missing.get(name, ""),
+        }
+        for file in tile.inputs:
+            size = file.bytes if file.bytes >= 0 else None
+            rows.append({**common, "FILE": file.name, "BYTES": size})
+    return pa.Table.from_pylist(rows, schema=dictionary_schema("provenance"))
+
+
+def texts_table(run: FinishedRun, scan: Scan, accounts: Mapping[str, TileAccount]) -> pa.Table:
+    """The table ``texts`` of the dictionary: settings, versions, rule for duplicates, accounting."""
+    packages = [line for text in scan.packages for line in text.split(", ")]
+    return text_rows(
+        [
+            ("configuration", run.manifest.config.resolved_toml()),
+            ("packages", "\n".join(packages)),
+            ("duplicates", RULE.replace("; ", "\n")),
+            ("accounting", "\n".join(text_lines(totals(accounts.values())))),
+        ]
+    )
+
+
+def _date() -> str:
+    epoch = os.environ.get("SOURCE_DATE_EPOCH")
+    moment = datetime.fromtimestamp(int(epoch), UTC) if epoch else datetime.now(UTC)
+    return moment.strftime("%Y-%m-%dT%H:%M:%S")
+
+
+def _model(run: FinishedRun, record: ReleaseRecord) -> ModelFacts:
+    return ModelFacts(
+        name=record.run.model,
+        version=record.run.model_version,
+        digest=record.run.model_digest,
+        training=record.run.model_training,
+        simulated_training=record.run.simulated_training,
+        redshift_range=run.manifest.redshift_range,
+    )
+
+
+def _run(run: FinishedRun, scan: Scan, record: ReleaseRecord) -> RunFacts:
+    return RunFacts(
+        program=f"{record.run.program} {record.run.version}",
+        commit=record.run.commit,
+        packages=scan.packages,
+        run_digest=record.run.run_digest,
+        config_digest=record.run.config_digest,
+        config=run.manifest.config.model_dump(mode="json"),
+    )
+
+
+def _options(options: ReleaseOptions) -> OptionFacts:
+    return OptionFacts(
+        formats=options.formats,
+        margin_arcsec=options.margin,
+        pdf=options.pdf,
+        keep=options.keep,
+        partial=options.partial,
+    )
+
+
+def _tile(run: FinishedRun, scan: Scan, account: TileAccount) -> TileFacts:
+    """A tile with its input files as its own file names them, or as the run was planned."""
+    tile = account.tile
+    outcome = run.done.get(tile) or run.idle.get(tile) or run.quarantined.get(tile)
+    planned = [SourceFile(file.name, file.bytes) for file in run.manifest.inputs[tile]]
+    planned_digest = run.manifest.inputs_digests[tile]
+    return TileFacts(
+        **asdict(account),
+        inputs=tuple(scan.inputs.get(tile) or planned),
+        inputs_digest=outcome.inputs_digest if outcome else planned_digest,
+        tile_file_sha256=outcome.files.get(f"{tile}.parquet", "") if outcome else "",
+    )

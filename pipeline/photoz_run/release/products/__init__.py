@@ -1,0 +1,1 @@
+"""The products of a release: one module writes each of them."""

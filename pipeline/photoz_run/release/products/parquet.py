@@ -1,0 +1,155 @@
+"""The Parquet data set of a release: parts of a few million rows, each of which describes its columns.
+
+It is the first product: every other catalogue is made from its files and compared with them.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from photoz_run import schema
+from photoz_run.catalogue.arrow_fields import check_complete, is_text
+from photoz_run.release.draft import Draft, Writer
+from photoz_run.release.merge import in_order
+from photoz_run.release.products.votable import votable_without_data
+from photoz_run.release.record import ReleaseRecord
+
+GROUP = 1 << 20
+"""Rows of a row group, which is held in memory."""
+GROUPS = 4
+"""Row groups of a part."""
+
+
+def write(draft: Draft, path: Path) -> int:
+    """Sort the rows and write them; how many there are in the files."""
+    with draft.progress.step("rows sorted", draft.buckets.rows) as tick:
+        rows = in_order(draft.buckets, draft.tally, tick)
+        draft.parts = write_release_parquet(
+            path, draft.buckets.fields, rows, draft.record, draft.buckets.widths
+        )
+    return draft.rows
+
+
+WRITER = Writer(".parquet", "the catalogue, in parts", write, format="parquet")
+
+
+def write_release_parquet(
+    folder: Path,
+    arrow: pa.Schema,
+    batches: Iterable[pa.Table],
+    record: ReleaseRecord,
+    widths: Mapping[str, int],
+    group: int = GROUP,
+) -> list[Path]:
+    """Write the rows of ``batches``, in their order, as ``folder/part-NNNN.parquet``.
+
+    A list that is null as a whole becomes a list of nulls, and texts with a dictionary of their
+    own become plain ones: astropy cannot read the others. A release without rows has one part
+    without rows.
+
+    Parameters
+    ----------
+    folder
+        The data set; made here.
+    arrow
+        The columns.
+    batches
+        The rows, in tables of any size.
+    record
+        What each part says of the release.
+    widths
+        Characters of the texts that have no length in the dictionary.
+    group
+        Rows of a row group; as many are held in memory.
+
+    Returns
+    -------
+    list of Path
+        The parts, in order.
+
+    Raises
+    ------
+    BadDataError
+        If a value is null in a column that allows none.
+    ConfigError
+        If a column has a type that a catalogue does not have.
+    """
+    folder.mkdir(parents=True)
+    plain = pa.schema(
+        [field.with_type(pa.string()) if is_text(field.type) else field for field in arrow]
+    )
+    described = plain.with_metadata(_metadata(plain, record, widths))
+    parts: list[Path] = []
+    for part in _parts(_row_groups(batches, described, group)):
+        path = folder / f"part-{len(parts):04d}.parquet"
+        parts.append(path)
+        with pq.ParquetWriter(
+            path, described, compression="zstd", write_page_checksum=True
+        ) as writer:
+            for table in part:
+                writer.write_table(table, row_group_size=group)
+    return parts
+
+
+def _metadata(arrow: pa.Schema, record: ReleaseRecord, widths: Mapping[str, int]) -> dict[str, str]:
+    """What each part says.
+
+    The provenance, as a tile file has it; the columns, for VOParquet 1.0; the lengths of texts, for
+    astropy.
+    """
+    known = {column.name: column.length for column in schema.COLUMNS if column.dtype[0] == "U"}
+    lengths = {**widths, **known}
+    return {
+        **record.metadata(),
+        "IVOA.VOTable-Parquet.version": "1.0",
+        "IVOA.VOTable-Parquet.content": votable_without_data(arrow, record, widths),
+        **{f"table::len::{name}": str(lengths[name]) for name in arrow.names if name in lengths},
+    }
+
+
+def _row_groups(batches: Iterable[pa.Table], arrow: pa.Schema, group: int) -> Iterator[pa.Table]:
+    """The same rows in tables of ``group`` rows, the last one with the rest; at least one table."""
+    held = arrow.empty_table()
+    first = True
+    for batch in batches:
+        for field in arrow:
+            check_complete(field, batch[field.name])
+        held = pa.concat_tables([held, _with_lists_of_nulls(batch.cast(arrow))])
+        while len(held) >= group:
+            yield held.slice(0, group)
+            held, first = held.slice(group), False
+    if len(held) or first:
+        yield held
+
+
+def _with_lists_of_nulls(table: pa.Table) -> pa.Table:
+    for index, field in enumerate(table.schema):
+        if pa.types.is_fixed_size_list(field.type) and table[field.name].null_count:
+            spread = _list_of_nulls(table[field.name].combine_chunks())
+            table = table.set_column(index, field, spread)
+    return table
+
+
+def _list_of_nulls(lists: pa.FixedSizeListArray) -> pa.FixedSizeListArray:
+    """The same lists, where those that are null hold nulls."""
+    size = lists.type.list_size
+    elements = lists.values.slice(lists.offset * size, len(lists) * size)
+    present = np.repeat(lists.is_valid().to_numpy(zero_copy_only=False), size)
+    spread = pc.if_else(pa.array(present), elements, pa.scalar(None, elements.type))
+    return pa.FixedSizeListArray.from_arrays(spread, type=lists.type)
+
+
+def _parts(groups: Iterator[pa.Table]) -> Iterator[Iterator[pa.Table]]:
+    """The groups, part by part; a part must be used up before the next is asked for."""
+    for first in groups:
+        yield _one_part(first, groups)
+
+
+def _one_part(first: pa.Table, groups: Iterator[pa.Table]) -> Iterator[pa.Table]:
+    yield first
+    yield from islice(groups, GROUPS - 1)

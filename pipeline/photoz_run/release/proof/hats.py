@@ -1,0 +1,284 @@
+"""The HATS collection of a release: partitions, margin cache, columns and properties."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from re import search
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from photoz_run.release.identity import id_numbers
+from photoz_run.release.proof.check import Check, counted, proven, verdict
+from photoz_run.release.proof.compare import Difference, column_differences, unequal
+from photoz_run.release.proof.judge import Beside, Judge
+from photoz_run.release.provenance import ColumnFacts
+from photoz_run.release.record import ReleaseRecord, hats_properties, margin_name, prefixed
+from photoz_run.release.rows import INDEX, parquet_rows
+from photoz_run.release.sky import ORDER
+
+
+class HatsJudge(Judge):
+    """Proves the HATS collection."""
+
+    def statements(self) -> Iterator[Check]:
+        """Its properties and its lists of files."""
+        rows = self.opened.provenance.rows
+        yield from proven(
+            "provenance in HATS",
+            lambda: [check_hats_statements(self.path, self.opened.record, rows)],
+        )
+
+    def columns(self) -> Iterator[Check]:
+        """The fields of all its files."""
+        yield from proven(
+            "columns of HATS", lambda: [check_hats_columns(self.path, self.opened.fields)]
+        )
+
+    def copies(self, stack: ExitStack) -> Iterator[Beside]:
+        """The rows of its catalogue, and of its margin cache if it has one."""
+        provenance = self.opened.provenance
+        catalogue = self.path / provenance.name
+        margin = self.path / margin_name(provenance.name)
+        yield Beside("HATS = Parquet", lambda: HatsCopy(partitions(catalogue)))
+        if provenance.options.margin_arcsec:
+            yield Beside("margin cache = Parquet", lambda: MarginCopy(margin))
+
+
+@dataclass(frozen=True)
+class Partition:
+    """A file of a HATS catalogue and the HEALPix cell whose rows it holds."""
+
+    path: Path
+    order: int
+    cell: int
+
+    @property
+    def first(self) -> int:
+        """The first index of order 29 in the cell."""
+        return self.cell << 2 * (ORDER - self.order)
+
+    @property
+    def stop(self) -> int:
+        """The first index of order 29 behind the cell."""
+        return (self.cell + 1) << 2 * (ORDER - self.order)
+
+    def outside(self, rows: pa.Table) -> int:
+        """How many rows lie outside the cell by their HEALPix index."""
+        index_N = rows[INDEX].to_numpy()
+        return int(np.count_nonzero((index_N < self.first) | (index_N >= self.stop)))
+
+
+def partitions(catalogue: Path) -> list[Partition]:
+    """The partitions of a HATS catalogue in the order of their cells.
+
+    Raises
+    ------
+    ValueError
+        If a file's path does not say its cell.
+    """
+    cells = []
+    for path in sorted((catalogue / "dataset").rglob("*.parquet")):
+        match = search(r"Norder=(\d+)/Dir=\d+/Npix=(\d+)\.parquet$", path.as_posix())
+        if match is None:
+            raise ValueError(f"{path.name} names no HEALPix cell")
+        cells.append(Partition(path, int(match[1]), int(match[2])))
+    return sorted(cells, key=lambda partition: partition.first)
+
+
+class ArrowStream:
+    """Rows of tables of any size, taken in any number."""
+
+    def __init__(self, tables: Iterator[pa.Table]) -> None:
+        self._tables = tables
+        self._held: pa.Table | None = None
+
+    def take(self, number: int) -> pa.Table | None:
+        """The next ``number`` rows, fewer at the end, ``None`` if there was nothing at all."""
+        while self._held is None or len(self._held) < number:
+            more = next(self._tables, None)
+            if more is None:
+                break
+            self._held = more if self._held is None else pa.concat_tables([self._held, more])
+        if self._held is None:
+            return None
+        taken, self._held = self._held.slice(0, number), self._held.slice(number)
+        return taken
+
+    def rest(self) -> int:
+        """How many rows are left; they are read."""
+        held = 0 if self._held is None else len(self._held)
+        return held + sum(len(table) for table in self._tables)
+
+
+class HatsCopy:
+    """The partitions of the HATS catalogue, one after the other, beside Parquet."""
+
+    def __init__(self, partitions: list[Partition]) -> None:
+        self._partitions = partitions
+        self._astray: list[str] = []
+        self._stream = ArrowStream(self._rows())
+        self._difference = Difference()
+        self._seen = self._taken = 0
+
+    def _rows(self) -> Iterator[pa.Table]:
+        for partition in self._partitions:
+            outside = 0
+            for table in parquet_rows([partition.path]):
+                outside += partition.outside(table)
+                yield table
+            if outside:
+                self._astray.append(
+                    f"{outside:,} rows of {partition.path.name} lie outside its cell"
+                )
+
+    def compare(self, batch: pa.Table, index_N: NDArray[np.int64]) -> None:
+        """Compare the next rows."""
+        rows = self._stream.take(len(batch))
+        if rows is not None:
+            part = batch.slice(0, len(rows))
+            for name in batch.column_names:
+                self._difference.note(name, unequal(rows[name], part[name]), self._seen)
+            wrong_index_N = rows[INDEX].to_numpy() != index_N[: len(rows)]
+            self._difference.note(INDEX, wrong_index_N, self._seen)
+            self._taken += len(rows)
+        self._seen += len(batch)
+
+    def checks(self) -> Iterator[Check]:
+        """Rows, cells and values."""
+        yield counted("rows of HATS", self._taken + self._stream.rest(), self._seen)
+        number = len(self._partitions)
+        yield verdict("HATS cells", self._astray, f"{number:,} partitions, each with its own rows")
+        problems = self._difference.problems()
+        yield verdict("HATS = Parquet", problems, f"{self._seen:,} rows, value by value")
+
+
+class MarginCopy:
+    """The rows of a margin cache, all of them in memory, and those of Parquet with the same IDs.
+
+    A margin cache repeats rows of the catalogue, each beside the cell of a neighbour.
+    """
+
+    def __init__(self, margin: Path) -> None:
+        self._stated = int(read_properties(margin / "properties")["hats_nrows"])
+        self._inside = 0
+        tables = []
+        for partition in partitions(margin):
+            for table in parquet_rows([partition.path]):
+                self._inside += len(table) - partition.outside(table)
+                tables.append(table)
+        self._rows = pa.concat_tables(tables) if tables else None
+        self._number_M = np.empty(0, np.uint64)
+        if self._rows is not None:
+            self._number_M = np.unique(id_numbers(self._rows["ID"]))
+        self._same: list[pa.Table] = []
+
+    def compare(self, batch: pa.Table, index_N: NDArray[np.int64]) -> None:
+        """Keep those of the next rows that the margin cache has too."""
+        if not len(self._number_M):
+            return
+        number_N = id_numbers(batch["ID"])
+        place_N = np.searchsorted(self._number_M, number_N)
+        place_N = np.minimum(place_N, len(self._number_M) - 1)
+        wanted_N = self._number_M[place_N] == number_N
+        if wanted_N.any():
+            kept = batch.append_column(INDEX, pa.array(index_N))
+            self._same.append(kept.filter(pa.array(wanted_N)))
+
+    def checks(self) -> Iterator[Check]:
+        """Rows, cells and values."""
+        number = 0 if self._rows is None else len(self._rows)
+        yield counted("rows of the margin cache", number, self._stated)
+        problems = self._differences()
+        if self._inside:
+            problems.insert(0, f"{self._inside:,} rows lie in the cell that they should lie beside")
+        yield verdict("margin cache = Parquet", problems, f"{number:,} rows, value by value")
+
+    def _differences(self) -> list[str]:
+        if self._rows is None:
+            return []
+        if not self._same:
+            return ["none of its rows stands in Parquet"]
+        same = pa.concat_tables(self._same)
+        place = pc.index_in(self._rows["ID"], value_set=same["ID"].combine_chunks())
+        if place.null_count:
+            return [f"{place.null_count:,} rows do not stand in Parquet"]
+        expected = same.take(place)
+        problems = []
+        for name in expected.column_names:
+            number = int(unequal(self._rows[name], expected[name]).sum())
+            if number:
+                problems.append(f"{name} differs in {number:,} rows")
+        return problems
+
+
+def check_hats_statements(folder: Path, record: ReleaseRecord, rows: int) -> Check:
+    """Compare properties and metadata with the provenance, and the lists of files with the files."""
+    catalogue = folder / record.name
+    properties = hats_properties(record)
+    stated = {key: text for key, text in properties.items() if key.startswith("photoz_")}
+    with_rows = {**stated, "hats_nrows": str(rows)}
+    problems = []
+    for path in (folder / "collection.properties", *folder.glob("*/*properties")):
+        expected = with_rows if path.parent == catalogue else stated
+        problems += _wrong_properties(path, expected)
+    present = partitions(catalogue)
+    for partition in present:
+        metadata = _metadata(partition.path)
+        if not metadata.items() >= prefixed(record.texts()).items():
+            problems.append(f"the metadata of {partition.path.name} are others")
+    listed = (catalogue / "partition_info.csv").read_text().split()[1:]
+    if sorted(listed) != sorted(f"{partition.order},{partition.cell}" for partition in present):
+        problems.append("partition_info.csv lists other partitions than there are")
+    if pq.read_metadata(catalogue / "dataset" / "_metadata").num_rows != rows:
+        problems.append(f"_metadata counts other rows than {rows:,}")
+    return verdict("provenance in HATS", problems, "as in provenance.json")
+
+
+def read_properties(path: Path) -> dict[str, str]:
+    """The properties of a HATS file by name."""
+    lines = [line for line in path.read_text().splitlines() if line and not line.startswith("#")]
+    return dict(line.split("=", 1) for line in lines)
+
+
+def _wrong_properties(path: Path, expected: Mapping[str, str]) -> list[str]:
+    stored = read_properties(path)
+    return [
+        f"{key} of {path.name} is {stored.get(key)!r}"
+        for key, text in expected.items()
+        if stored.get(key) != text
+    ]
+
+
+def _metadata(path: Path) -> dict[str, str]:
+    metadata = pq.read_schema(path).metadata or {}
+    return {key.decode(): value.decode() for key, value in metadata.items()}
+
+
+def check_hats_columns(folder: Path, fields: pa.Schema) -> Check:
+    """Compare the fields of all files with those of Parquet; they have the index besides."""
+    files = sorted(folder.rglob("*.parquet")) + sorted(folder.rglob("_common_metadata"))
+    problems = [] if files else [f"{folder.name} holds no Parquet file"]
+    for file in files:
+        name, present = file.relative_to(folder).as_posix(), pq.read_schema(file)
+        if INDEX not in present.names:
+            problems.append(f"{name} has no column {INDEX}")
+            continue
+        own = pa.schema([field for field in present if field.name != INDEX])
+        if not own.equals(fields.remove_metadata(), check_metadata=True):
+            problems += [f"{name}: {problem}" for problem in _other_fields(own, fields)]
+    good = f"{len(fields)} columns, alike in {len(files):,} files"
+    return verdict("columns of HATS", problems, good)
+
+
+def _other_fields(own: pa.Schema, fields: pa.Schema) -> list[str]:
+    if own.names != fields.names:
+        return ["other columns than Parquet"]
+    problems = []
+    for field in own:
+        problems += column_differences(field, ColumnFacts.of(fields.field(field.name)))
+    return problems

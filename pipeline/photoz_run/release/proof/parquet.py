@@ -1,0 +1,293 @@
+"""The Parquet files of a release, with which all other products are compared.
+
+Their rows are looked at once, in order: every rule, the order, the tiles, the flags, the area and
+the IDs.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from photoz_run import flags, schema
+from photoz_run.catalogue.table import QUANTILES, dictionary_schema
+from photoz_run.release.distributions import quantile_levels
+from photoz_run.release.proof.area import covered_ranges
+from photoz_run.release.proof.check import Check, proven, verdict
+from photoz_run.release.proof.compare import column_differences
+from photoz_run.release.proof.identity import Identities, repeated
+from photoz_run.release.proof.judge import Judge
+from photoz_run.release.proof.opened import Opened
+from photoz_run.release.proof.rules import RowLimits, Rule, flag_rules, null_rules, range_rules
+from photoz_run.release.provenance import ColumnFacts, TileFacts
+from photoz_run.release.record import ReleaseRecord
+from photoz_run.release.sky import healpix_index
+from photoz_run.survey.data_release import find_data_release
+
+OFF_COADD = flags.bit("EDGE") | flags.bit("NO_COVERAGE")
+"""Sources with one of these may lie beside the coadds; all others lie on them."""
+VOTABLE = b"IVOA.VOTable-Parquet"
+VOTABLE_SAYS = ("unit", "ucd", "description")
+"""What is compared of the fields of the VOTable."""
+
+
+class ParquetJudge(Judge):
+    """Proves statements and columns of the Parquet files; `RowProof` proves their rows."""
+
+    def statements(self) -> Iterator[Check]:
+        """The metadata of the first part; the columns tell whether the others have the same."""
+        yield from proven(
+            "provenance in Parquet",
+            lambda: [check_parquet_statements(self.opened.parts[0], self.opened.record)],
+        )
+
+    def columns(self) -> Iterator[Check]:
+        """The fields of all parts."""
+        columns = self.opened.provenance.columns
+        yield from proven(
+            "columns of Parquet", lambda: check_parquet_columns(self.opened.parts, columns)
+        )
+
+
+def check_parquet_statements(part: Path, record: ReleaseRecord) -> Check:
+    """Compare the metadata of Parquet with the provenance."""
+    metadata = pq.read_schema(part).metadata or {}
+    stored = {key.decode(): text.decode() for key, text in metadata.items()}
+    problems = [
+        f"{key} is {stored.get(key)!r}"
+        for key, text in record.metadata().items()
+        if stored.get(key) != text
+    ]
+    return verdict("provenance in Parquet", problems, "as in provenance.json")
+
+
+def check_parquet_columns(parts: Sequence[Path], columns: Sequence[ColumnFacts]) -> Iterator[Check]:
+    """Compare the fields with the dictionary, with the provenance, and with one another."""
+    fields = pq.read_schema(parts[0])
+    yield _check_dictionary(fields)
+    stated = {column.name: column for column in columns}
+    problems = []
+    if list(stated) != fields.names:
+        problems.append("provenance.json has other columns than Parquet")
+    for column in fields:
+        problems += column_differences(column, stated.get(column.name))
+    for part in parts:
+        if not pq.read_schema(part).equals(fields, check_metadata=True):
+            problems.append(f"{part.name} has other columns or metadata than {parts[0].name}")
+    good = f"{len(fields)} columns, alike in {len(parts):,} parts"
+    yield verdict("columns of Parquet", problems, good)
+    wrong = list(_wrong_votable(fields))
+    yield verdict("VOTable in Parquet", wrong, "VOParquet 1.0, the same columns")
+
+
+def _check_dictionary(fields: pa.Schema) -> Check:
+    """Compare the fields of the dictionary with the dictionary."""
+    names = [column.name for column in schema.COLUMNS]
+    problems = []
+    if fields.names[: len(names)] != names:
+        problems.append("the columns of the dictionary are not the first ones")
+    for expected in [*dictionary_schema("photoz"), *dictionary_schema("on_request")]:
+        if expected.name in fields.names:
+            problems += column_differences(fields.field(expected.name), ColumnFacts.of(expected))
+    good = f"{len(names)} columns as the dictionary has them"
+    return verdict("columns of the dictionary", problems, good)
+
+
+def _wrong_votable(fields: pa.Schema) -> Iterator[str]:
+    """What the VOTable in the file's metadata says otherwise than the fields."""
+    metadata = fields.metadata or {}
+    version = metadata.get(VOTABLE + b".version", b"").decode()
+    if version != "1.0":
+        yield f"version of VOParquet is {version!r}, not '1.0'"
+    root = ElementTree.fromstring(metadata[VOTABLE + b".content"])
+    elements = {element.get("name", ""): element for element in root.iterfind(".//{*}FIELD")}
+    if list(elements) != fields.names:
+        yield "the VOTable has other columns"
+    for column in fields:
+        if column.name in elements:
+            yield from _wrong_element(elements[column.name], ColumnFacts.of(column))
+
+
+def _wrong_element(element: ElementTree.Element, column: ColumnFacts) -> Iterator[str]:
+    for key in VOTABLE_SAYS:
+        text = element.get(key, "")
+        if key == "description":
+            text = element.findtext("{*}DESCRIPTION", "")
+        expected = getattr(column, key)
+        if text.strip() != expected:
+            yield f"{column.name}: {key} is {text.strip()!r} in the VOTable, not {expected!r}"
+
+
+@dataclass
+class Broken:
+    """Rows that break rules: how many break each one, and the ID of the first."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    first: dict[str, str] = field(default_factory=dict)
+
+    def note(self, batch: pa.Table, rules: Iterable[Rule]) -> None:
+        """Count the rows of ``batch`` that break ``rules``."""
+        for words, broken_N in rules:
+            rows = np.flatnonzero(broken_N)
+            if len(rows):
+                self.counts[words] += len(rows)
+                self.first.setdefault(words, f"{batch['ID'][int(rows[0])]}")
+
+    def problems(self) -> list[str]:
+        """A line for each rule that is broken."""
+        return [
+            f"{words} in {number:,} rows, the first is {self.first[words]!r}"
+            for words, number in self.counts.items()
+        ]
+
+
+@dataclass
+class RowProof:
+    """What is learned while the rows of Parquet are read."""
+
+    limits: RowLimits
+    covered_R2: NDArray[np.uint64]
+    """Ranges of the HEALPix index that are covered, in order."""
+    identities: Identities
+    rows: int = 0
+    tiles: Counter[str] = field(default_factory=Counter)
+    flags: Counter[str] = field(default_factory=Counter)
+    nulls: Broken = field(default_factory=Broken)
+    ranges: Broken = field(default_factory=Broken)
+    bits: Broken = field(default_factory=Broken)
+    order: Broken = field(default_factory=Broken)
+    places: Broken = field(default_factory=Broken)
+    outside: int = 0
+    """Sources outside the area with a flag that explains it."""
+    _last: tuple[int, str] = (-1, "")
+
+    @classmethod
+    def of(cls, opened: Opened, rows: int) -> "RowProof":
+        """For a release of at most ``rows`` rows."""
+        return cls(row_limits(opened), covered_ranges(opened), Identities(rows))
+
+    def add(self, batch: pa.Table) -> NDArray[np.int64]:
+        """Look at the next rows; their HEALPix indices."""
+        self.rows += len(batch)
+        self.nulls.note(batch, null_rules(batch))
+        self.ranges.note(batch, range_rules(batch, self.limits))
+        self.bits.note(batch, flag_rules(batch, self.limits))
+        self.identities.add(batch["ID"])
+        for pair in batch["KIDS_TILE"].value_counts().to_pylist():
+            self.tiles[str(pair["values"])] += pair["counts"]
+        self.flags.update(flags.count(batch["PHOTOZ_FLAG"].fill_null(0).to_numpy()))
+        index_N = indices(batch)
+        disordered_N = self._disordered(batch["ID"], index_N)
+        self.order.note(batch, [("out of order by HEALPix index and ID", disordered_N)])
+        self._note_outside(batch, index_N)
+        return index_N
+
+    def checks(self, stated: Mapping[str, int], again: Iterable[pa.Table]) -> Iterator[Check]:
+        """What follows from all rows.
+
+        Parameters
+        ----------
+        stated
+            How many rows have each flag, by the provenance.
+        again
+            The same rows once more, with their IDs; read only if IDs may repeat.
+        """
+        yield verdict(
+            "nulls", self.nulls.problems(), "only where the dictionary allows them, and together"
+        )
+        yield verdict(
+            "ranges", self.ranges.problems(), "positions, redshifts, intervals and their order"
+        )
+        yield verdict("flags", self.bits.problems(), "only known bits, none against its value")
+        yield self._check_flag_counts(stated)
+        yield self._check_ids(again)
+        yield verdict(
+            "order of rows", self.order.problems(), "by HEALPix index of order 29, then ID"
+        )
+        explained = ""
+        if self.outside:
+            explained = f"; {self.outside:,} flagged EDGE or NO_COVERAGE lie outside"
+        yield verdict("area", self.places.problems(), f"every source lies in the MOC{explained}")
+
+    def _check_flag_counts(self, stated: Mapping[str, int]) -> Check:
+        problems = []
+        for name in sorted({*self.flags, *stated}):
+            counted, expected = self.flags.get(name, 0), stated.get(name, 0)
+            if counted != expected:
+                problems.append(f"{name} is set in {counted:,} rows, not {expected:,}")
+        good = f"{len(self.flags)} kinds, as in provenance.json"
+        return verdict("numbers of flags", problems, good)
+
+    def _check_ids(self, again: Iterable[pa.Table]) -> Check:
+        suspects = self.identities.suspects()
+        twice = repeated(again, suspects) if len(suspects) else []
+        problems = [f"{name!r} stands more than once" for name in twice]
+        return verdict("IDs", problems, f"{self.rows:,}, each once")
+
+    def _disordered(self, ids: pa.ChunkedArray, index_N: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Rows that ought to stand before the row before them."""
+        if not len(index_N):
+            return np.zeros(0, bool)
+        last_index, last_id = self._last
+        before = pa.array([last_id], pa.string())
+        texts = pa.concat_arrays([before, ids.combine_chunks().cast(pa.string())])
+        before_N = np.concatenate([[last_index], index_N[:-1]])
+        falls_N = pc.less(texts[1:], texts[:-1]).to_numpy(zero_copy_only=False)
+        self._last = int(index_N[-1]), ids[-1].as_py()
+        return np.asarray((index_N < before_N) | ((index_N == before_N) & falls_N), np.bool_)
+
+    def _note_outside(self, batch: pa.Table, index_N: NDArray[np.int64]) -> None:
+        outside_N = ~covered(index_N, self.covered_R2)
+        explained_N = (batch["PHOTOZ_FLAG"].fill_null(0).to_numpy() & OFF_COADD) != 0
+        self.outside += int((outside_N & explained_N).sum())
+        words = "outside the MOC, not flagged EDGE or NO_COVERAGE,"
+        self.places.note(batch, [(words, outside_N & ~explained_N)])
+
+
+def row_limits(opened: Opened) -> RowLimits:
+    """What the rows of a release may hold, by its provenance and its columns."""
+    ends = opened.provenance.model.redshift_range
+    if ends is None:
+        raise ValueError("provenance.json does not say the model's range of redshift")
+    data_releases = [find_data_release(name) for name in opened.provenance.input_releases]
+    bits = max(len(data_release.mask_bits) for data_release in data_releases)
+    fields = opened.fields
+    levels = quantile_levels(fields) if QUANTILES in fields.names else []
+    return RowLimits(*ends, bits, tuple(levels))
+
+
+def indices(batch: pa.Table) -> NDArray[np.int64]:
+    """The HEALPix index of each row, -1 for a position that is not on the sky."""
+    ra_N, dec_N = (batch[name].to_numpy().astype(np.float64) for name in ("RAJ2000", "DECJ2000"))
+    on_sky_N = np.isfinite(ra_N) & (np.abs(dec_N) <= 90)
+    index_N = np.full(len(ra_N), -1, np.int64)
+    index_N[on_sky_N] = healpix_index(ra_N[on_sky_N], dec_N[on_sky_N])
+    return index_N
+
+
+def covered(index_N: NDArray[np.int64], range_R2: NDArray[np.uint64]) -> NDArray[np.bool_]:
+    """Which indices lie in one of the ranges (end excluded), which are in order."""
+    if not len(range_R2):
+        return np.zeros(len(index_N), bool)
+    start_R, end_R = range_R2.astype(np.int64).T
+    range_N = np.searchsorted(start_R, index_N, side="right") - 1
+    return np.asarray((range_N >= 0) & (index_N < end_R[range_N]), np.bool_)
+
+
+def check_tiles(rows: Mapping[str, int], tiles: Sequence[TileFacts]) -> Check:
+    """Compare the rows of each tile with those that the provenance says were released."""
+    stated = {tile.tile: tile.released for tile in tiles}
+    problems = [f"{tile} is not in provenance.json" for tile in sorted(set(rows) - set(stated))]
+    for tile, number in stated.items():
+        if rows.get(tile, 0) != number:
+            problems.append(f"{tile} has {rows.get(tile, 0):,} rows, not {number:,}")
+    present = sum(number > 0 for number in rows.values())
+    good = f"{present:,} tiles, as many rows as were released"
+    return verdict("rows of each tile", problems, good)

@@ -1,0 +1,26 @@
+"""The rows of Parquet files and tables, some thousands at a time."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+BATCH = 1 << 16
+"""Rows handed on together."""
+INDEX = "_healpix_29"
+"""The column of HATS that holds the HEALPix index; rows have it while they are sorted."""
+
+
+def parquet_rows(parts: Iterable[Path], columns: list[str] | None = None) -> Iterator[pa.Table]:
+    """The rows of Parquet files, one file after the other; checksums of pages are checked."""
+    for part in parts:
+        with pq.ParquetFile(part, page_checksum_verification=True) as file:
+            for batch in file.iter_batches(BATCH, columns=columns):
+                yield pa.Table.from_batches([batch])
+
+
+def in_batches(table: pa.Table) -> Iterator[pa.Table]:
+    """The rows of a table in its order."""
+    for start in range(0, len(table), BATCH):
+        yield table.slice(start, BATCH)
