@@ -1,4 +1,4 @@
-"""Bad input ends in one clear line: a spoiled tile is quarantined with its reason, a wrong setting stops everything."""
+"""Bad input ends in one clear line: a spoiled tile is quarantined, a wrong setting stops all."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""``photoz-run`` as a person meets it: one command, a catalogue, an exit status, a resumption that loses nothing."""
+"""``photoz-run`` as a person meets it: one command, a catalogue, an exit status, a resumption."""
 
 import json
 import os
@@ -290,8 +290,8 @@ def test_inputs_changed_since_are_refused(again, data, bundle, tmp_path, monkeyp
     os.utime(catalogue)
     assert in_process(monkeypatch, arguments) == 2
     assert (
-        f"input files of 1 finished tiles have changed since they were measured, the first is {TILES[0]}"
-        in (capsys.readouterr().err)
+        "input files of 1 finished tiles have changed since they were measured,"
+        f" the first is {TILES[0]}" in (capsys.readouterr().err)
     )
 
 
@@ -370,8 +370,8 @@ def test_a_stopped_run_is_finished_by_the_next_start_with_the_same_bytes(
     assert process.returncode == 75, said
     last = said.strip().splitlines()[-1]
     assert (
-        last
-        == "photoz-run: stopped by SIGTERM; finished tiles are kept, the same command resumes the run"
+        last == "photoz-run: stopped by SIGTERM;"
+        " finished tiles are kept, the same command resumes the run"
     )
     assert "Traceback" not in said
     assert 0 < len(kept) < 12

@@ -229,7 +229,7 @@ def test_what_travels_is_small(dr5_tile, bundle, model, tmp_path, monkeypatch):
 
 @pytest.fixture
 def certificates(tmp_path, monkeypatch) -> dict[str, str]:
-    """Dask's configuration of one authority, by environment, here and in what is started from here."""
+    """Dask's configuration of one authority, by environment variables that children inherit."""
     made = Security.temporary()
     for name in TLS_FILES:
         path = tmp_path / f"{name}.pem"

@@ -99,7 +99,9 @@ def test_a_driver_too_old_for_this_runtime_asks_for_an_older_cuda(provider, verd
 def test_gpus_are_read_from_the_drivers_own_program(tmp_path, monkeypatch):
     smi = tmp_path / "nvidia-smi"
     smi.write_text(
-        "#!/bin/sh\necho 'NVIDIA H100 80GB HBM3, 81559, 580.95.05'\necho 'Tesla V100, 16384, 535.1'\n"
+        "#!/bin/sh\n"
+        "echo 'NVIDIA H100 80GB HBM3, 81559, 580.95.05'\n"
+        "echo 'Tesla V100, 16384, 535.1'\n"
     )
     smi.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
@@ -109,7 +111,7 @@ def test_gpus_are_read_from_the_drivers_own_program(tmp_path, monkeypatch):
 
 
 def test_cudas_libraries_are_looked_for_by_loading_the_provider():
-    """Without a GPU installation the linker names the first one; with one there is nothing to name."""
+    """Without a GPU installation the linker names the first library; with one it names none."""
     missing = trials.missing_cuda_library()
     assert missing is None or missing.startswith("lib")
 

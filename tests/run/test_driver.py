@@ -1,4 +1,4 @@
-"""Retries, workers and the cluster: what the driver promises beyond a run in which all goes well."""
+"""Retries, workers and the cluster: what the driver promises if not all goes well."""
 
 import itertools
 import json

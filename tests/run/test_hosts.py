@@ -1,6 +1,6 @@
-"""Hosts and tiles are told apart: whatever hosts fail and whatever tiles are bad, each gets the blame for itself.
+"""Hosts and tiles are told apart: bad hosts and bad tiles are blamed for themselves alone.
 
-The real dispatcher hands out tiles to workers of which only the answers are made up, in an order drawn by chance.
+The real dispatcher hands out tiles to workers whose answers are made up, in random order.
 """
 
 import random
@@ -34,7 +34,10 @@ def no_pause():
 
 @dataclass
 class Answers:
-    """Workers on several hosts. ``bad`` tiles fail everywhere; ``black`` hosts quarantine, refuse or stumble always."""
+    """Workers on several hosts.
+
+    ``bad`` tiles fail everywhere; ``black`` hosts always quarantine, refuse or stumble.
+    """
 
     hosts: list[str]
     black: dict[str, str]
@@ -47,7 +50,10 @@ class Answers:
     most: int = 0
 
     def nthreads(self) -> dict[str, int]:
-        """The workers that live; one tile ends meanwhile, on a black host only when every other one has done well."""
+        """The workers that live; one tile ends meanwhile.
+
+        A tile ends on a black host only when every other host has done well.
+        """
         ready = [one for one in self.pending if self._may_end(one[2])] or self.pending
         if ready:
             one = self.dice.choice(ready)

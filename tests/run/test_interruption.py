@@ -1,4 +1,4 @@
-"""A signal ends a run at whatever moment it comes: it is an interruption, never a failure, and never overheard."""
+"""A signal ends a run whenever it comes: it is an interruption, no failure, and never ignored."""
 
 import signal
 import sys
@@ -13,7 +13,10 @@ from photoz_run.run.interruption import HANDLED, interruptible
 from support.runs import options, start_command
 
 WENT_ON: list[str] = []
-"""What ran on after its signal: an exception would not tell, for after a signal every one is an interruption."""
+"""What ran on after its signal.
+
+An exception would not tell: after a signal every exception is an interruption.
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -68,7 +71,7 @@ def test_a_signal_that_comes_while_an_object_dies_is_not_lost(seconds):
 
 
 class Reluctant:
-    """Python makes a RuntimeError of whatever is raised here, as libraries do of what interrupts them."""
+    """Python makes a RuntimeError of what is raised here, as libraries do of an interruption."""
 
     def __set_name__(self, owner: type, name: str) -> None:
         signal.raise_signal(signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""Worker jobs as each batch system gets them, what comes from the user's jobqueue.yaml, and what is refused."""
+"""Worker jobs as batch systems get them, what jobqueue.yaml adds, and what is refused."""
 
 import json
 import os
@@ -38,7 +38,10 @@ ASKED = {
     "oar": ("#OAR -q long", "#OAR --project kids", "#OAR -l /nodes=1/core=3,walltime=03:15:00"),
     "htcondor": ("MY.DaskWorkerCores = 3", "MY.DaskWorkerMemory = 6000000000"),
 }
-"""What queue, account, walltime, memory and cores become. HTCondor knows no queues, accounts and walltimes."""
+"""What queue, account, walltime, memory and cores become.
+
+HTCondor knows no queues, accounts and walltimes.
+"""
 GPUS = {
     "slurm": "#SBATCH --gres=gpu:2",
     "pbs": "#PBS -l select=1:ncpus=2:mem=8GB:ngpus=2",
@@ -347,7 +350,10 @@ def test_a_resource_spec_of_the_users_file_is_not_replaced_for_gpus():
 
 
 def test_a_command_that_says_nothing_is_named_with_its_exit_code():
-    silent = "Command exited with non-zero exit code.\nExit code: 127\nCommand:\nbsub\nstdout:\n\nstderr:\n\n"
+    silent = (
+        "Command exited with non-zero exit code.\nExit code: 127\n"
+        "Command:\nbsub\nstdout:\n\nstderr:\n\n"
+    )
     said = what_was_said(RuntimeError(silent))
     assert "Exit code: 127" in said
     assert "bsub" in said

@@ -1,4 +1,4 @@
-"""One driver for each run directory, whatever is started, killed, suspended or damaged; shards side by side."""
+"""One driver for each run directory, whatever is started, killed or damaged; shards beside."""
 
 import json
 import os
@@ -93,7 +93,8 @@ def test_a_second_run_is_refused_and_the_lock_of_a_killed_one_is_taken_over(
         assert second.returncode == 2
         (said,) = second.stderr.splitlines()
         assert said.startswith(
-            f"photoz-run: {tmp_path / 'out'} is in use: process {first.pid} on {socket.gethostname()}"
+            f"photoz-run: {tmp_path / 'out'} is in use:"
+            f" process {first.pid} on {socket.gethostname()}"
         )
         assert "(last sign of life " in said
         assert f"wait until it has ended, or delete {path} if you are sure that it is dead" in said
@@ -209,7 +210,7 @@ def test_what_dead_shards_left_hinders_nobody(folder):
 
 
 def test_of_many_that_start_at_once_one_holds_the_lock(tmp_path):
-    """Real processes on a file system that is slow at random, so that they meet at every step of a take-over."""
+    """Real processes on a file system that is slow at random meet at every step of a take-over."""
     for number in range(ROUNDS):
         (tmp_path / str(number)).mkdir()
         if number % 4:

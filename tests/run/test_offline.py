@@ -20,12 +20,15 @@ mount -o remount,bind,ro "$HOME"
 fcntl.ioctl(socket.socket(), 0x8914, struct.pack("16sh", b"lo", 0x41))'
 exec "$@"
 """
-"""Makes the home folder read-only, sets up loopback (SIOCSIFFLAGS: IFF_UP, IFF_RUNNING), and runs a command."""
+"""Makes the home folder read-only, sets up loopback, and runs a command.
+
+Loopback: SIOCSIFFLAGS with IFF_UP and IFF_RUNNING.
+"""
 
 
 @pytest.fixture
 def homes(tmp_path):
-    """A home folder, a folder for temporary files, and an environment that names them and no cache."""
+    """A home folder, a temporary folder, and an environment that names them but no cache."""
     home, scratch = tmp_path / "home", tmp_path / "scratch"
     home.mkdir()
     scratch.mkdir()
@@ -88,7 +91,8 @@ def test_the_model_runs_and_reports_nothing_to_the_maker_of_its_runtime(homes, b
 def test_matplotlib_keeps_its_list_of_fonts_on_scratch(homes):
     home, scratch, environment = homes
     said = python(
-        "from photoz_run.run.offline import keep_caches_local; keep_caches_local(); import matplotlib.font_manager",
+        "from photoz_run.run.offline import keep_caches_local; keep_caches_local();"
+        " import matplotlib.font_manager",
         environment,
     )
     assert (said.returncode, said.stderr) == (0, "")
@@ -97,10 +101,13 @@ def test_matplotlib_keeps_its_list_of_fonts_on_scratch(homes):
 
 
 def test_old_tables_of_earth_rotation_and_leap_seconds_are_not_renewed(homes):
-    """Two years after the installation astropy would look for newer ones at the first transformation of a time."""
+    """Two years after its installation astropy would fetch tables when it transforms a time."""
     code = """
 import sys
-sys.addaudithook(lambda event, args: event == "socket.getaddrinfo" and sys.exit(f"looks for {args[0]}"))
+def stop(event, args):
+    if event == "socket.getaddrinfo":
+        sys.exit(f"looks for {args[0]}")
+sys.addaudithook(stop)
 import photoz_run.survey.coadds
 from astropy.time import Time, TimeDelta
 from astropy.utils.iers import LeapSeconds

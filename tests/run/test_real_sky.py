@@ -1,4 +1,4 @@
-"""The real command on real KiDS and VIKING pixels: one row for every source, and flags that make sense."""
+"""The real command on real KiDS and VIKING pixels: a row for each source, flags that make sense."""
 
 import json
 import shutil

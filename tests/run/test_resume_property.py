@@ -1,4 +1,4 @@
-"""Whatever befalls a run directory, the next undisturbed start makes the catalogue of an undisturbed run of it."""
+"""Whatever happens to a run directory, the next start makes the catalogue of an undisturbed run."""
 
 import io
 import json
@@ -48,7 +48,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Damage:
-    """Something that befalls a file of a tile at ``share`` of its length; nothing if there is no such file yet."""
+    """Something that happens to a file of a tile at ``share`` of its length, if there is one."""
 
     what: str
     tile: str
@@ -78,7 +78,7 @@ class Whole:
 
 @dataclass(frozen=True)
 class Killed:
-    """A run of real processes gets a signal ``seconds`` after it has changed ``changes`` files, if it lasts so long."""
+    """A run of real processes gets a signal ``seconds`` after it has changed ``changes`` files."""
 
     number: signal.Signals
     changes: int
@@ -272,7 +272,7 @@ def test_after_any_history_the_next_start_makes_the_same_catalogue(history, new_
 
 
 def catalogue(out: Path) -> dict[str, str]:
-    """The sha256 of each tile file; what a killed process left half written, under a hidden name, is none."""
+    """The sha256 of each tile file, without those that a killed process left half written."""
     whole = {name: content for name, content in contents(out).items() if not name.startswith(".")}
     return {name: sha256(content).hexdigest() for name, content in whole.items()}
 

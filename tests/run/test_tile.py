@@ -1,4 +1,4 @@
-"""`process_tile`: every selected source has one row, and its redshift is the closed formula of its own pixels."""
+"""`process_tile`: every selected source has a row, its redshift a closed formula of its pixels."""
 
 from pathlib import Path
 
@@ -142,7 +142,7 @@ def test_a_redshift_does_not_depend_on_the_batch(dr5_tile, model, tmp_path, monk
 
 
 def assert_same_to_rounding(row, other):
-    """Large matrix products round by the place in the batch: the last bit of float32, far below any error."""
+    """Large matrix products round by the place in the batch: the last bit of float32."""
     for name, value in row.items():
         if isinstance(value, float):
             assert value == pytest.approx(other[name], abs=1e-6), name
@@ -368,7 +368,7 @@ def test_external_magnitudes_replace_those_of_the_catalogue(dr4_tile, model, tmp
 
 
 class Bare:
-    """A model that asks for images alone or for magnitudes alone, with outputs of the right shapes."""
+    """A model that asks for images alone or magnitudes alone, with outputs of the right shapes."""
 
     def __init__(self, contract):
         self.contract = contract

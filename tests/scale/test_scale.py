@@ -1,4 +1,4 @@
-"""A survey fifteen times the size of DR5: real files without a source, so that only the cost of the program is left."""
+"""A survey fifteen times the size of DR5: real files without a source leave the program's cost."""
 
 import json
 import subprocess
@@ -79,7 +79,10 @@ def test_twenty_thousand_tiles_cost_minutes_and_the_same_memory_as_two_thousand(
     assert json.loads(again.stdout)["resumed"] == TILES
     with capsys.disabled():
         print(
-            f"\n{TILES:,} empty tiles: first one done after {begun:.0f} s, all after {seconds:.0f} s"
-            f" ({1e3 * (seconds - begun) / TILES:.1f} ms each on 2 workers), counted in {counted:.1f} s, resumed in"
-            f" {resumed:.0f} s; driver and scheduler {early / 2**20:.0f} MiB at a tenth, {late / 2**20:.0f} MiB at most"
+            f"\n{TILES:,} empty tiles: first one done after {begun:.0f} s,"
+            f" all after {seconds:.0f} s"
+            f" ({1e3 * (seconds - begun) / TILES:.1f} ms each on 2 workers),"
+            f" counted in {counted:.1f} s, resumed in {resumed:.0f} s;"
+            f" driver and scheduler {early / 2**20:.0f} MiB at a tenth,"
+            f" {late / 2**20:.0f} MiB at most"
         )

@@ -1,4 +1,4 @@
-"""Simulated tiles on a real SLURM, and all that goes wrong on a cluster: the same bytes in the end, nothing lost."""
+"""Simulated tiles on a real SLURM, and all that goes wrong there: the same bytes in the end."""
 
 import json
 from pathlib import Path
@@ -19,7 +19,7 @@ def tiles(undisturbed_simulated) -> list[str]:
 
 
 def check(run, undisturbed, tiles):
-    """The catalogue is that of an undisturbed run, and ``photoz status`` says what the files say."""
+    """The catalogue is that of an undisturbed run; ``photoz status`` says what the files say."""
     assert run.contents() == undisturbed
     assert {path.suffix for path in files(run.out)} == {".parquet", ".fits", ".json"}
     assert not list((run.out / "quarantine").rglob("*.json"))
@@ -55,7 +55,7 @@ def test_jobs_a_node_and_two_drivers_are_lost_and_the_catalogue_is_the_same(
     run.wait_for_try(tiles[1], 2)
     assert lost_node not in {job.node for job in run.workers()}
 
-    # The driver is killed, and its scheduler with it; the workers have a tile each that they do not get rid of.
+    # The driver is killed, and its scheduler with it; each worker has a tile still to hand in.
     run.hold.let_go(*tiles[:3])
     run.wait(lambda: run.status()["tiles"]["DONE"] == 3, "three tiles are done")
     run.wait_for_try(tiles[3])

@@ -1,4 +1,4 @@
-"""Who may talk to the driver and the workers of a run: those with its certificate, and nobody else."""
+"""Only those with its certificate may talk to the driver and the workers of a run."""
 
 import re
 import socket

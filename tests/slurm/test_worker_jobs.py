@@ -85,8 +85,8 @@ def test_jobs_that_never_bring_a_worker_end_the_run_with_their_numbers(run, tmp_
     code, said = run.to_end("--workers", "1", "--config", str(tmp_path / "broken.toml"))
     assert code == 2
     assert (
-        "ended before their worker had started; what they printed stands in logs/jobs of the run directory"
-        in said
+        "ended before their worker had started;"
+        " what they printed stands in logs/jobs of the run directory" in said
     )
     assert "Traceback" not in said
     assert run.workers() == []
