@@ -1,4 +1,4 @@
-"""One driver for each run directory, whatever is started, killed or damaged; shards beside."""
+"""One driver for each run directory, whatever is started, killed, suspended or damaged."""
 
 import json
 import os
