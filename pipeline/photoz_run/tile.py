@@ -48,10 +48,10 @@ class OpenTile:
     policy: PixelPolicy
     counts: Mapping[str, int]
 
-    def batches(self, size: int = BATCH) -> Iterator[tuple[Sources, Stamps]]:
-        """Sources and their stamps, ``size`` at a time, in output order."""
-        for start in range(0, len(self.sources), size):
-            sources = self.sources.take(slice(start, start + size))
+    def batches(self) -> Iterator[tuple[Sources, Stamps]]:
+        """Sources and their stamps, `BATCH` at a time, in output order."""
+        for start in range(0, len(self.sources), BATCH):
+            sources = self.sources.take(slice(start, start + BATCH))
             yield sources, cut_batch(self.coadds, sources, self.rule, self.policy)
 
 

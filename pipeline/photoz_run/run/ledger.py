@@ -225,7 +225,7 @@ class RunDirectory:
         self,
         tiles: Mapping[str, TileRef],
         run_digest: str,
-        say: Callable[[str], None] = lambda _: None,
+        say: Callable[[str], None],
     ) -> dict[str, TileOutcome]:
         """The outcomes of ``tiles`` that a resumed run can trust.
 
