@@ -26,5 +26,5 @@ class RecordCommit(BuildHookInterface):
 
     def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:
         """Called after a build."""
-        if hasattr(self, "folder"):
+        if hasattr(self, "_folder"):
             self._folder.cleanup()

@@ -9,9 +9,9 @@ trap 'rm -f "$LOG"' EXIT
 START=$(date +%s)
 "$@" >"$LOG" 2>&1 &
 COMMAND=$!
-trap 'kill "$COMMAND"; exit 130' INT TERM
 (while sleep 2; do printf .; done) &
 DOTS=$!
+trap 'kill "$COMMAND" "$DOTS"; exit 130' INT TERM
 wait "$COMMAND"
 CODE=$?
 kill "$DOTS"

@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -98,6 +99,21 @@ def test_root_or_sudo_installs_what_is_missing_and_says_so(machine, tmp_path, us
     asked = (folder / "asked").read_text().split()
     assert asked[0] == "install"
     assert asked[-1] == "libcfitsio-bin"
+
+
+def test_what_runs_patiently_ends_with_it_when_interrupted(tmp_path):
+    script = SCRIPT.with_name("patiently.sh")
+    started = tmp_path / "started"
+    command = ["sh", script, "waiting", "sh", "-c", f"echo $$ >{started}; exec sleep 60"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        while not (started.exists() and started.read_text()):
+            time.sleep(0.05)
+        time.sleep(0.2)
+        process.terminate()
+        # The pipe ends when the last process that holds it has ended.
+        assert process.communicate(timeout=10)[0].startswith("waiting ")
+    assert process.returncode == 130
+    assert not Path(f"/proc/{started.read_text().strip()}").exists()
 
 
 def test_an_installation_that_fails_shows_why_and_what_is_still_missing(machine, tmp_path):
