@@ -27,10 +27,11 @@ def _flags() -> str:
 
 
 def _columns(table: str) -> str:
-    rows = [
-        f"| `{c.name}` | {c.dtype} | {c.unit or '-'} | {c.ucd} | {'yes' if c.null else 'no'} | {c.description} |"
-        for c in schema.TABLES[table]
-    ]
+    rows = []
+    for column in schema.TABLES[table]:
+        null = "yes" if column.null else "no"
+        words = (column.dtype, column.unit or "-", column.ucd, null, column.description)
+        rows.append(f"| `{column.name}` | {' | '.join(words)} |")
     return "\n".join(
         [
             "| column | type | unit | UCD | may be null | description |",

@@ -2,12 +2,14 @@
 
     python tests/compare_demos.py OLD NEW        # two folders that `make demo` has made
 
-Compares every file of the survey byte for byte; of tables the values, columns and statements; of FITS files the data
-and cards; of JSON documents every field. What may differ between versions of the program is named in ``ALLOWED`` and
-``RENAMED``. Prints each other difference; exit status 1 if there is one.
+Compares every file of the survey byte for byte; of tables the values, columns and statements; of
+FITS files the data and cards; of JSON documents every field. What may differ between versions of
+the program is named in ``ALLOWED`` and ``RENAMED``. Prints each other difference; exit status 1 if
+there is one.
 """
 
 import json
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -18,14 +20,21 @@ from astropy.io import fits
 
 ALLOWED = {
     # the program
-    "program", "version", "commit", "python", "packages", "schema", "schema_version", "creator",
+    "program", "version", "commit", "release_commit", "python", "packages", "schema",
+    "schema_version",
     # the moment and the machine
-    "date", "started", "ended", "seconds", "host", "tiles_per_hour", "galaxies_per_second",
-    # digests of the above, and of files that hold them
-    "config_digest", "run_digest", "sha256", "checksum", "datasum",
+    "date", "started", "ended", "seconds", "host", "modified_ns", "tiles_per_hour",
+    "galaxies_per_second",
+    # digests of settings with their names, of inputs with their times, of files with these in them
+    "config_digest", "run_digest", "inputs_digest", "inputs_digests", "sha256",
+    "tile_file_sha256", "files", "checksum", "datasum",
+    # what a schema has lost: it was always empty
+    "note",
 }  # fmt: skip
-RENAMED = {"release": "data_release", "input_releases": "data_releases"}
-"""Fields by their old name."""
+RENAMED = {"release": "data_release", "data_releases": "data_release"}
+"""Fields that had, or have, another name in some version."""
+SHORTEST = 12
+"""Characters of a value that may differ and is looked for in texts, too; a commit has twelve."""
 
 Flat = dict[str, Any]
 
@@ -43,49 +52,74 @@ def compare(old: Path, new: Path) -> Iterator[str]:
     names = [{path.relative_to(folder) for path in files(folder)} for folder in (old, new)]
     for name in sorted(names[0] ^ names[1]):
         yield f"{name}: only in {old if name in names[0] else new}"
+    mask_old, mask_new = varying(old), varying(new)
     for name in sorted(names[0] & names[1]):
-        before, after = contents(old / name), contents(new / name)
+        before, after = contents(old / name, mask_old), contents(new / name, mask_new)
         for field in sorted(before.keys() | after.keys()):
             if before.get(field) != after.get(field):
                 yield f"{name}: {field}: {short(before.get(field))} -> {short(after.get(field))}"
 
 
 def files(folder: Path) -> Iterator[Path]:
-    """The files that are compared: all but logs, drawings and texts that say what the others say."""
+    """The files that are compared: not logs, drawings and texts that repeat the others."""
     for path in folder.rglob("*"):
         if path.is_file() and path.suffix not in (".log", ".png", ".pdf", ".html", ".md"):
             yield path
 
 
-def contents(path: Path) -> Flat:
+def varying(folder: Path) -> re.Pattern[str]:
+    """The values of the fields that may differ, as they also stand in texts."""
+    values: set[str] = set()
+    for path in folder.rglob("*.json"):
+        for name, value in leaves(json.loads(path.read_text())):
+            if may_differ(name) and isinstance(value, str) and len(value) >= SHORTEST:
+                values.add(value)
+    # The longest first: a commit may be the beginning of another one with a plus sign.
+    return re.compile("|".join(map(re.escape, sorted(values, key=len, reverse=True))))
+
+
+def contents(path: Path, mask: re.Pattern[str]) -> Flat:
     """What a file says, field by field, without what may differ."""
     if "survey" in path.parts:
         return {"bytes": path.read_bytes()}
     if path.suffix == ".json":
-        return flat(json.loads(path.read_text()))
-    if path.suffix == ".parquet":
-        return of_parquet(path)
-    if path.suffix == ".fits":
-        return of_fits(path)
-    if path.name == "SHA256SUMS":
-        return {"files": sorted(line.split()[-1] for line in path.read_text().splitlines())}
-    return {f"line {number}": line for number, line in enumerate(path.read_text().splitlines())}
+        said = flat(json.loads(path.read_text()))
+    elif path.suffix == ".parquet":
+        said = of_parquet(path)
+    elif path.suffix == ".fits":
+        said = of_fits(path)
+    elif path.name == "SHA256SUMS":
+        said = {"files": sorted(line.split()[-1] for line in path.read_text().splitlines())}
+    else:
+        said = {f"line {number}": line for number, line in enumerate(path.read_text().splitlines())}
+    return {
+        name: mask.sub("<varies>", value) if isinstance(value, str) else value
+        for name, value in said.items()
+    }
 
 
-def flat(value: Any, name: str = "") -> Flat:
-    """The leaves of a JSON document by their path, under their present names."""
+def flat(document: Any) -> Flat:
+    """The leaves of a document by their path, but those that may differ."""
+    return {name: value for name, value in leaves(document) if not may_differ(name)}
+
+
+def may_differ(name: str) -> bool:
+    """Whether a part of the path of a leaf is one of ``ALLOWED``."""
+    return not ALLOWED.isdisjoint(name.lower().split("."))
+
+
+def leaves(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    """The leaves of a JSON document with their path, under their present names."""
     if isinstance(value, str) and value[:1] in ("{", "["):
         value = json.loads(value)
     if isinstance(value, list):
         value = dict(enumerate(value))
     if not isinstance(value, Mapping):
-        return {name: value}
-    leaves: Flat = {}
+        yield name, value
+        return
     for key, part in value.items():
         present = RENAMED.get(str(key), str(key))
-        if present.lower() not in ALLOWED:
-            leaves |= flat(part, f"{name}.{present}".lstrip("."))
-    return leaves
+        yield from leaves(part, f"{name}.{present}".lstrip("."))
 
 
 def of_parquet(path: Path) -> Flat:
@@ -109,22 +143,32 @@ def statements(metadata: Mapping[bytes, bytes] | None) -> Flat:
 
 
 def of_fits(path: Path) -> Flat:
-    """Of each HDU the bytes of its data and its cards."""
+    """Of each HDU the cards and the data; texts apart from numbers, for they may name the commit."""
     said: Flat = {}
     with fits.open(path) as hdus:
         for number, hdu in enumerate(hdus):
             name = f"HDU {number}"
-            for key, value in hdu.header.items():
-                if key.lower() not in ALLOWED:
-                    said.setdefault(f"{name} {key}", []).append(value)
-            said[f"{name} data"] = None if hdu.data is None else hdu.data.tobytes()
+            for key in dict.fromkeys(hdu.header):
+                if not may_differ(key):
+                    said[f"{name} {key}"] = repr(hdu.header[key])
+            if isinstance(hdu, fits.BinTableHDU):
+                said |= {f"{name} {field}": column(hdu.data[field]) for field in hdu.columns.names}
+            elif hdu.data is not None:
+                said[f"{name} data"] = hdu.data.tobytes()
     return said
+
+
+def column(values: Any) -> Any:
+    """The values of a column of a FITS table: texts as they are, numbers as their bytes."""
+    return repr(values.tolist()) if values.dtype.kind in "SUO" else values.tobytes()
 
 
 def short(value: Any) -> str:
     """A value in few words."""
-    text = f"{len(value)} bytes" if isinstance(value, bytes) else repr(value)
-    return text if len(text) < 90 else f"{text[:80]} ... ({len(text)} characters)"
+    if isinstance(value, bytes):
+        return f"{len(value)} bytes"
+    text = repr(value)
+    return text if len(text) <= 90 else f"{text[:80]} ... ({len(text)} characters)"
 
 
 if __name__ == "__main__":

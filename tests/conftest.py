@@ -1,4 +1,4 @@
-"""Fixtures that several parts share, and the settings of hypothesis: the same examples on every machine."""
+"""Fixtures that several parts share, and what a session of tests says of skips."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Options with several values are spelled out before click reads them; an argument is not swallowed."""
+"""Options with several values are spelled out for click; an argument is not swallowed."""
 
 import pytest
 import typer

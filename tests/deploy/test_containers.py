@@ -1,4 +1,7 @@
-"""The recipes of containers. There is no container program where tests run: they are read, and their script is run."""
+"""The recipes of containers.
+
+There is no container program where tests run: the recipes are read, and their script is run.
+"""
 
 import re
 import subprocess
@@ -20,7 +23,10 @@ BUILT = "dist"
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """What the recipes copy: the wheel, built as they say but for the download of hatchling, and the constraints."""
+    """What the recipes copy: the wheel and the constraints.
+
+    It is built as they say but for the download of hatchling.
+    """
     folder = tmp_path_factory.mktemp("install")
     wheel = [
         sys.executable,
@@ -117,7 +123,7 @@ def test_the_wheel_puts_no_generic_name_into_site_packages(folder):
 
 
 def test_the_wheel_that_is_installed_runs_the_program_from_its_own_files(folder, tmp_path):
-    """The real pip, in a fresh environment that borrows the packages of this one instead of downloading them."""
+    """The real pip, in a fresh environment that borrows this one's packages."""
     (folder / "constraints.txt").write_text((ROOT / "constraints.txt").read_text())
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "venv"], check=True)
     python = tmp_path / "venv" / "bin" / "python"

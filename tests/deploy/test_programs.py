@@ -1,4 +1,7 @@
-"""Debian programs: one list, installed where that is allowed; elsewhere the tests that need one are skipped by name."""
+"""Debian programs: one list, installed where that is allowed.
+
+Elsewhere the tests that need a program are skipped and name it.
+"""
 
 import os
 import re
@@ -48,7 +51,7 @@ def test_a_listed_program_is_started_only_where_it_is_needed(path):
 
 @pytest.fixture
 def machine(tmp_path):
-    """A folder with the tools of a bare machine, and all listed programs but fpack; runs the script there."""
+    """Run the script on a bare machine that has all listed programs but fpack."""
     folder = tmp_path / "bin"
     folder.mkdir()
     for tool in TOOLS:
@@ -92,7 +95,10 @@ def test_root_or_sudo_installs_what_is_missing_and_says_so(machine, tmp_path, us
     stand_in(folder / "sudo", 'shift; exec "$@"')
     stand_in(
         folder / "apt-get",
-        '[ "$1" = update ] || { echo "$@" >"$FOLDER/asked"; touch "$FOLDER/fpack"; chmod +x "$FOLDER/fpack"; }',
+        '[ "$1" = update ] && exit\n'
+        'echo "$@" >"$FOLDER/asked"\n'
+        'touch "$FOLDER/fpack"\n'
+        'chmod +x "$FOLDER/fpack"',
     )
     said = machine(user)
     assert re.fullmatch(r"installing the Debian packages libcfitsio-bin \.* done, \d+ s\n", said)

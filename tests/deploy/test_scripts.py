@@ -1,4 +1,4 @@
-"""The job scripts of deploy/, run by the real shell with stand-ins for the programs of a cluster."""
+"""The job scripts of deploy/, run by the real shell; programs of a cluster are stand-ins."""
 
 import os
 import re
@@ -50,7 +50,10 @@ touch "$CALLS/ready"
 wait
 exit 1
 """
-"""A program with a worker that knows nothing of signals: it ends with 75 if the worker outlived the warning."""
+"""A program with a worker that knows nothing of signals.
+
+It ends with 75 if the worker outlived the warning.
+"""
 STAND_IN = '#!/bin/sh\nprintf "%s\\0" "${0##*/}" "$@" > "$CALLS/$$"\nexit "${CODE:-0}"\n'
 JOB = {
     "DATA": "/data/a /data/b",
@@ -64,7 +67,7 @@ JOB = {
 
 @pytest.fixture
 def cluster(tmp_path):
-    """Stand-ins that record how they are called; returns a function that runs a script among them."""
+    """A function that runs a script among stand-ins, which record how they are called."""
     bin_, calls = tmp_path / "bin", tmp_path / "calls"
     bin_.mkdir()
     calls.mkdir()

@@ -1,4 +1,4 @@
-"""The example settings: jobqueue.yaml as dask-jobqueue reads it, dr5.toml as photoz-run reads it."""
+"""The example settings, as dask-jobqueue (jobqueue.yaml) and photoz-run (dr5.toml) read them."""
 
 import subprocess
 import warnings

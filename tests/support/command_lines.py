@@ -1,4 +1,4 @@
-"""Command lines of this program in documents and scripts, and their parsing by the real commands, without running."""
+"""Command lines of this program in documents and scripts, parsed by the real commands."""
 
 import re
 import shlex
@@ -46,7 +46,10 @@ def _starts(name: str, following: str) -> bool:
 
 
 def parse(command: list[str], incomplete: bool = False) -> None:
-    """Let the real command parse the words; its usage error is raised. ``incomplete``: arguments may be missing."""
+    """Let the real command parse the words; its usage error is raised.
+
+    With ``incomplete``, arguments may be missing.
+    """
     program, *words = command
     app = photoz.app if program == "photoz" else run.command_line()
     part, context = typer.main.get_command(app), None

@@ -1,4 +1,7 @@
-"""Programs from outside Python that tests start. Where one is missing, the test is skipped and names it."""
+"""Programs from outside Python that tests start.
+
+Where one is missing, the test is skipped and names it.
+"""
 
 import os
 import re
@@ -17,7 +20,10 @@ _SKIPPED = re.compile(r"needs the program ([\w-]+)")
 
 
 def needs(*programs: str) -> None:
-    """Skip the test that is running unless all ``programs`` are installed; called where they are started."""
+    """Skip the test that is running unless all ``programs`` are installed.
+
+    Called where they are started.
+    """
     places = f"{os.environ.get('PATH', os.defpath)}:{SYSTEM_FOLDERS}"
     for program in programs:
         if shutil.which(program, path=places) is None:

@@ -1,7 +1,8 @@
 """Messages that documents quote, and the texts in the sources that they must come from.
 
-A table headed ``message`` quotes messages in its first column, as code, in the words of the program; ``...`` stands for
-what varies. So does a line of a ``text`` block that begins with the name of a command.
+A table headed ``message`` quotes messages in its first column, as code, in the words of the
+program; ``...`` stands for what varies. So does a line of a ``text`` block that begins with the
+name of a command.
 """
 
 import ast
@@ -16,7 +17,7 @@ CODE = re.compile(r"`([^`]+)`")
 BLOCK = re.compile(r"^```text\n(.*?)^```", re.MULTILINE | re.DOTALL)
 LINE = re.compile(r"^photoz(?:-run)?: (.+)$", re.MULTILINE)
 SHORTEST = 8
-"""Characters of a quotation that must stand in the sources in one piece, or it would fit anything."""
+"""Characters of a quotation that must stand in the sources in one piece."""
 
 
 def quoted(markdown: str) -> Iterator[str]:

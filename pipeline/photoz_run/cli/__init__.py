@@ -1,4 +1,7 @@
-"""The command lines ``photoz-run`` and ``photoz``: arguments only. Heavy imports stay inside the commands."""
+"""The command lines ``photoz-run`` and ``photoz``: what they are called, take and print.
+
+Heavy imports stay inside the commands, so that help comes at once.
+"""
 
 import sys
 
@@ -11,7 +14,10 @@ def main() -> None:
 
 
 def photoz_run() -> None:
-    """Entry point of ``photoz-run``; from here on, before anything else is imported, a signal is an interruption."""
+    """Entry point of ``photoz-run``.
+
+    From here on, before anything else is imported, a signal is an interruption.
+    """
     from photoz_run.errors import InterruptedRunError
     from photoz_run.run.interruption import interruptible
 

@@ -49,8 +49,8 @@ def _grammar(params: Sequence[Any]) -> Grammar:
     options = [param for param in params if param.param_type_name == "option"]
     arguments = [param for param in params if param.param_type_name == "argument"]
     return Grammar(
-        several=frozenset(name for one in options if one.multiple for name in one.opts),
-        valued=frozenset(name for one in options if not one.is_flag for name in one.opts),
+        several=frozenset(name for option in options if option.multiple for name in option.opts),
+        valued=frozenset(name for option in options if not option.is_flag for name in option.opts),
         arguments=sum(argument.required for argument in arguments),
     )
 

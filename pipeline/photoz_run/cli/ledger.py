@@ -26,22 +26,22 @@ def status(
     from photoz_models.documents import document_text
     from photoz_run.run.status import read_status
 
-    found = read_status(run)
+    state = read_status(run)
     if as_json:
-        typer.echo(document_text(found), nl=False)
+        typer.echo(document_text(state), nl=False)
         return
     from rich.console import Console
 
     console = Console(highlight=False, soft_wrap=True)
-    said = ", ".join(f"{number:,} {name}" for name, number in found.tiles.items() if number)
+    counts = ", ".join(f"{number:,} {name}" for name, number in state.tiles.items() if number)
     console.print(
-        f"{found.run}: {found.total:,} tiles ({said}), {found.rows:,} rows, model {found.model}"
+        f"{state.run}: {state.total:,} tiles ({counts}), {state.rows:,} rows, model {state.model}"
     )
-    for problem in found.problems:
+    for problem in state.problems:
         console.print(f"  {problem}", style="red")
-    _print_work(console, found)
-    _print_hosts(console, found)
-    _print_failures(console, found)
+    _print_work(console, state)
+    _print_hosts(console, state)
+    _print_failures(console, state)
 
 
 def retry(
@@ -71,34 +71,36 @@ def retry(
     for tile in readmitted:
         directory.readmit(tile)
     typer.echo(
-        f"{len(readmitted)} of {len(bad)} quarantined tiles readmitted; start the run again to measure them"
+        f"{len(readmitted)} of {len(bad)} quarantined tiles readmitted;"
+        " start the run again to measure them"
     )
 
 
-def _print_work(console: "Console", found: "RunStatus") -> None:
-    for process in found.working:
+def _print_work(console: "Console", state: "RunStatus") -> None:
+    for process in state.working:
         console.print(f"  {process.lock}: {process}")
-    if not found.working:
-        missing = found.tiles["PENDING"]
+    if not state.working:
+        missing = state.tiles["PENDING"]
         console.print(
             "  nobody works on it" + ("; start the same command again to go on" if missing else "")
         )
         return
-    console.print(f"  {found.workers} workers, {found.tiles['RUNNING']} tiles with them")
-    if found.tiles_per_hour is not None and found.seconds_left is not None:
+    console.print(f"  {state.workers} workers, {state.tiles['RUNNING']} tiles with them")
+    if state.tiles_per_hour is not None and state.seconds_left is not None:
         console.print(
-            f"  {found.tiles_per_hour:,.1f} tiles/h, {found.galaxies_per_second:,.0f} galaxies/s,"
-            f" {(found.bytes_per_second or 0) / 1e6:,.0f} MB/s; about {_duration(found.seconds_left)} left"
+            f"  {state.tiles_per_hour:,.1f} tiles/h, {state.galaxies_per_second:,.0f} galaxies/s,"
+            f" {(state.bytes_per_second or 0) / 1e6:,.0f} MB/s;"
+            f" about {_duration(state.seconds_left)} left"
         )
 
 
-def _print_hosts(console: "Console", found: "RunStatus") -> None:
+def _print_hosts(console: "Console", state: "RunStatus") -> None:
     from rich.table import Table
 
-    if not any(count.failed for count in found.hosts.values()):
+    if not any(count.failed for count in state.hosts.values()):
         return
     table = Table("host", "good tries", "failed", "rate", box=None, pad_edge=True)
-    for host, count in found.hosts.items():
+    for host, count in state.hosts.items():
         table.add_row(
             host,
             f"{count.good:,}",
@@ -108,10 +110,10 @@ def _print_hosts(console: "Console", found: "RunStatus") -> None:
     console.print(table)
 
 
-def _print_failures(console: "Console", found: "RunStatus") -> None:
+def _print_failures(console: "Console", state: "RunStatus") -> None:
     from photoz_run.run.status import EXAMPLES
 
-    for group in found.failures:
+    for group in state.failures:
         more = len(group.tiles) - EXAMPLES
         names = ", ".join(group.tiles[:EXAMPLES]) + (
             f" and {more} more (--json lists all)" if more > 0 else ""
@@ -120,9 +122,9 @@ def _print_failures(console: "Console", found: "RunStatus") -> None:
             f"  {len(group.tiles)} quarantined, {group.error}: {group.reason}", style="red"
         )
         console.print(f"    {names}")
-    if found.failures:
+    if state.failures:
         console.print(
-            f"  how each went: {found.run}/{LOGS}; after mending: photoz retry {found.run}"
+            f"  how each went: {state.run}/{LOGS}; after mending: photoz retry {state.run}"
         )
 
 

@@ -1,4 +1,7 @@
-"""Options that are fields of a settings record: their name, type, default and help stand there alone."""
+"""Options that are fields of a settings record.
+
+Their names, types, defaults and help stand in the record alone.
+"""
 
 import dataclasses
 import inspect
@@ -40,7 +43,7 @@ class Setting:
 
 
 def settings(record: Any) -> dict[str, Setting]:
-    """The fields of a pydantic model, or of a dataclass whose fields are ``Annotated`` with ``Doc``."""
+    """The fields of a pydantic model, or of a dataclass whose fields have a ``Doc``."""
     if hasattr(record, "model_fields"):
         return {
             name: Setting(name, field.annotation, field.default, field.description or "")
@@ -51,9 +54,10 @@ def settings(record: Any) -> dict[str, Setting]:
 
 
 def from_record(record: Any, shown: Mapping[str, Shown]) -> Callable[[Any], Any]:
-    """Decorate a command with an option for each field of ``record`` that ``shown`` names, in that order.
+    """Decorate a command with an option for each field of ``record`` that ``shown`` names.
 
-    The command takes them as ``**given``, under the names of the fields; what was not given is absent.
+    The command takes them as ``**chosen``, under the names of the fields. What was not given is
+    absent.
     """
     fields = settings(record)
     options = [_parameter(fields[name], how) for name, how in shown.items()]
@@ -64,9 +68,13 @@ def from_record(record: Any, shown: Mapping[str, Shown]) -> Callable[[Any], Any]
 
         call.__name__, call.__doc__ = command.__name__, command.__doc__
         parameters = inspect.signature(command).parameters.values()
-        own = [_keyword(one) for one in parameters if one.kind is not one.VAR_KEYWORD]
-        needed = [one for one in own if one.default is one.empty]
-        others = [one for one in own if one.default is not one.empty]
+        own = [
+            _keyword(parameter)
+            for parameter in parameters
+            if parameter.kind is not parameter.VAR_KEYWORD
+        ]
+        needed = [parameter for parameter in own if parameter.default is parameter.empty]
+        others = [parameter for parameter in own if parameter.default is not parameter.empty]
         call.__dict__["__signature__"] = inspect.Signature([*needed, *options, *others])
         return call
 
@@ -118,11 +126,15 @@ def _parameter(setting: Setting, how: Shown) -> inspect.Parameter:
 
 
 def _typed(annotation: Any, comma: bool) -> tuple[Any, str | None]:
-    """The type that typer parses, and what stands for a value of it; the record checks the value itself."""
+    """The type that typer parses, and what stands for a value of it.
+
+    The record checks the value itself.
+    """
     if typing.get_origin(annotation) in (types.UnionType, typing.Union):
-        (annotation,) = (one for one in typing.get_args(annotation) if one is not types.NoneType)
+        (annotation,) = (part for part in typing.get_args(annotation) if part is not types.NoneType)
     if typing.get_origin(annotation) is tuple:
-        return (str, None) if comma else (list[typing.get_args(annotation)[0]], None)  # type: ignore[misc]
+        part = typing.get_args(annotation)[0]
+        return (str, None) if comma else (list[part], None)  # type: ignore[valid-type]
     if typing.get_origin(annotation) is Literal:
         return str, "|".join(typing.get_args(annotation))
     return annotation, VALUES.get(annotation)

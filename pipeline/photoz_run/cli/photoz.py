@@ -45,8 +45,8 @@ COMMANDS = (
 )
 for command in COMMANDS:
     app.command(command.__name__, cls=Command)(command)
-for one in model_app.registered_commands:
-    one.cls = Command
+for registered in model_app.registered_commands:
+    registered.cls = Command
 app.add_typer(model_app, name="model", cls=Group)
 
 

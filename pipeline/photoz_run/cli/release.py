@@ -36,18 +36,20 @@ def release(
         Path, typer.Option(help="Folder of the release; must not exist.", metavar="DIR")
     ],
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
-    **given: Any,
+    **chosen: Any,
 ) -> None:
-    """Merge the tiles of the run in RUN into one catalogue of unique sources, with the proof of how it was made.
+    """Merge the tiles of the run in RUN into one catalogue of unique sources.
 
-    Writes FITS and Parquet (and HATS) with the same rows, the area covered, README.md, provenance.json and SHA256SUMS.
+    Writes FITS and Parquet (and HATS) with the same rows, the area covered,
+    README.md, provenance.json and SHA256SUMS. `photoz verify` proves them.
     Refuses while tiles are missing or in quarantine, unless --partial is given.
 
     Examples: photoz release my-run --out dr5-photoz
 
-    photoz release my-run --out dr5-photoz --formats fits,parquet,hats --margin 10 --keep MAG_GAAP_r Z_B
+    photoz release my-run --out dr5 --formats fits,parquet,hats --keep Z_B
 
-    Exit status: 0 done, 2 wrong usage, or a run that cannot be released, 75 interrupted or the disk is full.
+    Exit status: 0 done, 2 wrong usage, or a run that cannot be released,
+    75 interrupted or the disk is full.
     """
     from photoz_run.cli.extras import need
     from photoz_run.release.assemble import make_release
@@ -55,7 +57,7 @@ def release(
     from photoz_run.run.cluster import local_client
     from photoz_run.run.interruption import interruptible
 
-    options = ReleaseOptions(**{"name": run.resolve().name} | given)
+    options = ReleaseOptions(**{"name": run.resolve().name} | chosen)
     if "hats" in options.formats:
         need("hats", "hats_import", extra="hats")
     if options.pdf:

@@ -86,22 +86,23 @@ def run(
         bool, typer.Option("--json", help="Print the summary as JSON; no progress.")
     ] = False,
     version: Version = False,
-    **given: Any,
+    **chosen: Any,
 ) -> None:
     """Measure photometric redshifts: stream survey tiles past a sealed network into a catalogue.
 
     Examples: photoz-run --tiles 'KIDS_18*' --data /data/KiDS-DR5 --out my-run
 
-    photoz-run --tiles all --data /data/KiDS-DR5 --out dr5 --cluster slurm --workers 4:40 --walltime 04:00:00
+    photoz-run --config dr5.toml --cluster slurm --workers 4:40
 
-    Exit status: 0 done, 2 wrong usage or settings, 3 done but tiles quarantined, 75 interrupted (run again to resume).
+    Exit status: 0 done, 2 wrong usage or settings, 3 done but tiles
+    quarantined, 75 interrupted (run again to resume).
     """
-    given["cluster"] = {name: given.pop(name) for name in (*CLUSTER, *JOB) if name in given}
+    chosen["cluster"] = {name: chosen.pop(name) for name in (*CLUSTER, *JOB) if name in chosen}
     if dry_run:
         # Nothing is written, so that nobody need say where.
-        _dry_run(load_config(config, given, {"out": Path()}), as_json)
+        _dry_run(load_config(config, chosen, {"out": Path()}), as_json)
         return
-    settings = load_config(config, given)
+    settings = load_config(config, chosen)
     from photoz_models.documents import document_text
     from photoz_run.run.driver import run as run_tiles
     from photoz_run.run.progress import Progress
@@ -148,7 +149,8 @@ def _dry_run(settings: RunConfig, as_json: bool) -> None:
     _print_plans(plans)
     if script:
         print(
-            f"\nscript of each worker job, of which --workers {settings.workers or 'N'} run at once:\n\n{script}"
+            f"\nscript of each worker job, of which --workers {settings.workers or 'N'}"
+            f" run at once:\n\n{script}"
         )
 
 
@@ -187,9 +189,9 @@ def _print_summary(summary: "RunSummary") -> None:
 
     console = Console(highlight=False, soft_wrap=True)
     counts = {status.value: summary.count(status) for status in Status}
-    said = ", ".join(f"{number} {name}" for name, number in counts.items() if number)
+    parts = ", ".join(f"{number} {name}" for name, number in counts.items() if number)
     console.print(
-        f"{len(summary.outcomes)} tiles ({said}), {summary.rows:,} rows in {summary.seconds:.1f} s"
+        f"{len(summary.outcomes)} tiles ({parts}), {summary.rows:,} rows in {summary.seconds:.1f} s"
     )
     document = summary.document
     for failure in document.quarantined.values():

@@ -30,7 +30,7 @@ def simulate(
         typer.Option("--stamps", help="Keep labelled stamps only: a set for `photoz train --set`."),
     ] = False,
 ) -> None:
-    """Write simulated tiles into OUT: coadds, weights, flag images and catalogues in the KiDS layout, truth and spec-z.
+    """Write simulated tiles into OUT, in the KiDS layout, with truth and spec-z.
 
     A tile of the default size holds about 400 galaxies with r < 20. With --full-size a tile takes
     13 GB of disk and each job 4 GB of memory.
@@ -74,5 +74,6 @@ def simulate(
                     f"{tile.tile}: {len(tile.truth)} sources, {len(tile.spectroscopy)} spec-z"
                 ),
             )
-            kept = f"{tiles} tile{'s' if tiles > 1 else ''} in {out}, with truth.parquet and specz.fits"
+            plural = "s" if tiles > 1 else ""
+            kept = f"{tiles} tile{plural} in {out}, with truth.parquet and specz.fits"
     typer.echo(kept)

@@ -26,10 +26,10 @@ def validate(
         bool, typer.Option(help="Draw the figures and write report.md and report.html.")
     ] = True,
 ) -> None:
-    """Compare the redshifts of CATALOGUE with spectroscopic ones: SMAD, bias, outliers, and where they fail.
+    """Compare the redshifts of CATALOGUE with spectroscopic ones.
 
-    Writes metrics.json, metrics.parquet, report.md and report.html into the output directory and prints the table of
-    statistics. Exit code 4 if a gate of the configuration fails.
+    Writes metrics.json, metrics.parquet, report.md and report.html into the
+    output directory and prints the table of statistics. Exit code 4 if a gate of the configuration fails.
     """
     from photoz_run.errors import BadDataError, ConfigError, ExitCode
     from photoz_run.validation.document import metrics_of, write_metrics, write_parquet

@@ -32,11 +32,11 @@ def verify(
     else:
         for check in checks:
             typer.echo(f"{'PASS' if check.passed else 'FAIL'}  {check.name:<26}  {check.detail}")
-        said = (
+        verdict = (
             f"{failed} of {len(checks)} checks failed"
             if failed
             else f"all {len(checks)} checks passed"
         )
-        typer.echo(f"{release}: {said}")
+        typer.echo(f"{release}: {verdict}")
     if failed:
         raise typer.Exit(ExitCode.GATE_FAILED)

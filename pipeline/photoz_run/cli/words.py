@@ -1,6 +1,7 @@
 """The words of a command line before click sees them: options that take several values.
 
-click knows options with one value. ``--tiles A B`` is therefore spelled out: ``--tiles A --tiles B``.
+click knows options with one value. ``--tiles A B`` is therefore spelled out:
+``--tiles A --tiles B``.
 """
 
 from collections.abc import Sequence
@@ -30,9 +31,9 @@ class _Values:
 def spread(words: Sequence[str], grammar: Grammar) -> list[str]:
     """Repeat each option of ``grammar.several`` before each of its values.
 
-    Values end at the next word that starts with a dash and is no number. If the command lacks arguments, and only
-    one option has more values than it needs, the last of these values are the arguments: in
-    ``release --keep X RUN``, RUN is the run.
+    Values end at the next word that starts with a dash and is no number. If the command lacks
+    arguments, and only one option has more values than it needs, the last of these values are the
+    arguments: in ``release --keep X RUN``, RUN is the run.
     """
     parts, arguments = _parts(words, grammar)
     _give_back(parts, grammar.arguments - arguments)
