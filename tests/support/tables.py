@@ -3,7 +3,6 @@
 import csv
 import gzip
 import io
-import shutil
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,6 +16,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from astropy.io import fits
 from astropy.table import MaskedColumn, Table
+
+from support.programs import needs
 
 ROWS = 7
 BIG = 1237648720693755918
@@ -177,6 +178,7 @@ def by_csv(path: Path, separator: str = ",", gz: bool = False) -> None:
 
 def stilts(path: Path, form: str) -> None:
     """Converted by stilts from the FITS table made by hand; it reads texts as ASCII."""
+    needs("stilts")
     source = path.with_name("for-stilts.fits")
     by_hand_fits(source)
     source.write_bytes(source.read_bytes().replace("é".encode(), b"e "))
@@ -220,7 +222,6 @@ def _pandas(dtype_backend: bool) -> pandas.DataFrame:
 
 
 # What a library loses is measured in docs/formats.md.
-HAS_STILTS = shutil.which("stilts") is not None
 WRITERS = [
     Writer("fits by hand", "t.fits", by_hand_fits),
     Writer("fits.gz by hand, called .fits", "t.fits", lambda p: by_hand_fits(p, gz=True)),

@@ -5,15 +5,13 @@ import pytest
 
 from photoz_run.tables.arrays import floats
 from photoz_run.tables.opening import open_table
-from support.tables import EXPECTED, HAS_STILTS, ROWS, STILTS, WRITERS
+from support.tables import EXPECTED, ROWS, STILTS, WRITERS
 
 ALL = [*WRITERS, *STILTS]
 
 
 @pytest.fixture(params=ALL, ids=[writer.name for writer in ALL])
 def written(request, tmp_path):
-    if request.param in STILTS and not HAS_STILTS:
-        pytest.skip("needs stilts (apt-get install stilts)")
     path = tmp_path / request.param.file
     request.param.write(path)
     return path, [name for name in EXPECTED if name not in request.param.lost]

@@ -1,7 +1,6 @@
 """A table is known by its content; of several tables the one with the columns, or a question."""
 
 import gzip
-import shutil
 import subprocess
 
 import numpy as np
@@ -13,6 +12,7 @@ from astropy.table import Table
 
 from photoz_run.errors import BadDataError, PhotozError
 from photoz_run.tables.opening import open_table
+from support.programs import needs
 from support.tables import EXPECTED, arrow, by_hand_fits
 
 
@@ -83,18 +83,18 @@ def test_images_alone_are_no_table(tmp_path):
         open_table(path)
 
 
-@pytest.mark.skipif(shutil.which("fpack") is None, reason="needs fpack (libcfitsio-bin)")
 def test_a_packed_table_is_unpacked_first(tmp_path):
     path = written(tmp_path / "t.fits", hdu(Z=np.arange(500.0), N=np.arange(500)))
+    needs("fpack")
     subprocess.run(["fpack", "-tableonly", "-Y", str(path)], check=True)
     (packed,) = tmp_path.glob("*.fz")
     with pytest.raises(BadDataError, match="unpack it with funpack"):
         open_table(packed).read(["Z"])
 
 
-@pytest.mark.skipif(shutil.which("stilts") is None, reason="needs stilts")
 def test_a_table_by_columns_is_converted_first(tmp_path):
     path, out = written(tmp_path / "t.fits", hdu(Z=[1.0, 2.0])), tmp_path / "c.fits"
+    needs("stilts")
     subprocess.run(["stilts", "tcopy", path, f"out={out}", "ofmt=colfits-basic"], check=True)
     with pytest.raises(BadDataError, match="convert it with stilts tcopy"):
         open_table(out).read(["Z"])
