@@ -7,7 +7,7 @@ WORK=${WORK:-build/training}
 OUT=${OUT:-models/photoz_models/bundled/hybrid-sim.onnx}
 mkdir -p "$WORK"
 
-if ! [ -e "$WORK/set/structure.parquet" ]; then
+if ! [ -e "$WORK/set/truth.parquet" ]; then
     rm -rf "$WORK/set"
     "$BIN/photoz" simulate "$WORK/set" --stamps --tiles 5000 --size 1250 --density 10 --data-release DR4.0 --seed 2026
 fi

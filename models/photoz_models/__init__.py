@@ -1,10 +1,11 @@
-"""Photo-z networks and their sealed bundles: arrays and ONNX, nothing of tiles, surveys or Dask."""
+"""Photo-z networks and their sealed bundles: arrays and ONNX, nothing of tiles or surveys."""
 
 import os
 from pathlib import Path
 
-# Before ONNX Runtime is imported: its official builds report their use to their maker, and for that keep a data base
-# in the home folder. A cluster's nodes have no business with either; who wants it sets the variable to 0.
+# Before ONNX Runtime is imported: its official builds report their use to their maker, and keep a
+# data base in the home folder for that. Nodes of a cluster should do neither. Setting the variable
+# to 0 allows it.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 BUNDLED = Path(__file__).with_name("bundled")

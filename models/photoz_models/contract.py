@@ -1,4 +1,7 @@
-"""The contract of a bundle: what goes in, what comes out, where it came from; JSON in the ONNX metadata."""
+"""The contract of a bundle: what goes in, what comes out, where it came from.
+
+It is JSON in the metadata of the ONNX file.
+"""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,7 +25,7 @@ QUANTILE_LEVELS = (
     0.5,
     *(0.6, 0.65, 0.7, 0.75, 0.8, 0.84, 0.9, 0.95, 0.975, 0.99),
 )
-"""Levels of the project's own networks; the ends of the central 68% and 95% intervals are among them."""
+"""Levels of the project's own networks, with the ends of the central 68% and 95% intervals."""
 
 
 class _Record(BaseModel):
@@ -142,7 +145,7 @@ def first_problem(error: ValidationError) -> str:
 
 
 def write_contract(graph: Path, contract: ModelContract, out: Path) -> None:
-    """Write ``out``: the ONNX file ``graph`` with ``contract`` in its metadata, an older one replaced."""
+    """Write ``out``: the ONNX file ``graph`` with ``contract`` in place of any earlier one."""
     import onnx
 
     model = onnx.load(graph)

@@ -1,4 +1,4 @@
-"""The root of the errors of photoz-run, and what can be wrong with a bundle, a training set or a document."""
+"""The root of all errors, and what can be wrong with a bundle, a training set or a document."""
 
 
 class PhotozError(Exception):

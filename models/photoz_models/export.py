@@ -1,4 +1,4 @@
-"""Seal trained networks into one ONNX file: ensemble average, calibration, limits, contract and golden values."""
+"""Seal trained networks into one ONNX file, with calibration, contract and golden values."""
 
 import logging
 import tempfile
@@ -46,7 +46,12 @@ LICENCE = "BSD-3-Clause"
 class SealedNetwork(nn.Module):
     """Average of an ensemble, calibrated, between the redshift limits: all that the graph does.
 
-    ``shift`` is taken from the point redshift in units of 1 + z; ``levels_QQ`` is the matrix of `level_matrix`.
+    Parameters
+    ----------
+    levels_QQ
+        The matrix of `level_matrix`.
+    shift
+        Mean error of the point redshift, in units of 1 + z; it is taken off.
     """
 
     def __init__(
@@ -68,20 +73,18 @@ class SealedNetwork(nn.Module):
     def forward(self, stamps: Tensor, magnitudes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """z_N, quantiles_NQ, domain_distance_N."""
         outputs = [network(stamps, magnitudes) for network in self.networks]
-        z_N, quantiles_NQ, distance_N = (
-            sum(parts) / len(outputs) for parts in zip(*outputs, strict=True)
-        )
+        sums = [sum(parts) for parts in zip(*outputs, strict=True)]
+        z_N, quantiles_NQ, distance_N = (total / len(outputs) for total in sums)
         calibrated_NQ = _running_maximum(quantiles_NQ @ self.levels_QQ)
         z_N = z_N - self.shift * (1.0 + z_N)
         return z_N.clamp(*self.z_range), calibrated_NQ.clamp(*self.z_range), distance_N
 
 
 def _running_maximum(x_NQ: Tensor) -> Tensor:
-    # Calibrated quantiles cannot cross, but for float32: far outside the training set they are large numbers.
+    # Calibrated quantiles could cross only by rounding: far outside the training set they are large.
     for shift in (1, 2, 4, 8, 16):
-        x_NQ = torch.maximum(
-            x_NQ, torch.cat([x_NQ[:, :1].expand(-1, shift), x_NQ[:, :-shift]], dim=1)
-        )
+        shifted_NQ = torch.cat([x_NQ[:, :1].expand(-1, shift), x_NQ[:, :-shift]], dim=1)
+        x_NQ = torch.maximum(x_NQ, shifted_NQ)
     return x_NQ
 
 
@@ -98,11 +101,13 @@ class Label:
 
 
 def seal(networks: Sequence[PhotozNetwork], examples: Examples, split: Split) -> SealedNetwork:
-    """Calibrate the ensemble: quantiles on the validation galaxies, the mean error on training and validation ones.
+    """Calibrate the ensemble and take its mean error off.
 
-    The point redshift minimises the Huber loss, which like the median does not feel how far outliers lie: where the
-    errors are skewed, its mean error is not zero. It is taken off. The galaxies of one tile share its zero-point
-    errors, so that it takes the tiles of both parts to measure it. Redshift limits are 0 and just beyond the set.
+    Quantiles are calibrated on the validation galaxies. The point redshift minimises the Huber
+    loss, which like the median does not feel how far outliers lie: where the errors are skewed,
+    their mean is not zero. It is measured on training and validation galaxies together, because the
+    galaxies of one tile share its zero-point errors: many tiles are needed. The redshift limits are
+    0 and just beyond the set.
     """
     architecture = networks[0].architecture
     examples = examples.narrowed(architecture.image_bands, architecture.columns)
@@ -185,13 +190,15 @@ def _to_onnx(sealed: SealedNetwork, inputs: Inputs, graph: Path) -> None:
 
 
 def _drop_empty_inputs(model: Any) -> None:
-    # A network without image bands, or without magnitudes, has an input of no elements: not part of the bundle.
+    # Without image bands, or without a table, an input has no elements: no part of the bundle.
     for value in list(model.graph.input):
-        if any(
-            dim.HasField("dim_value") and dim.dim_value == 0
-            for dim in value.type.tensor_type.shape.dim
-        ):
+        sizes = [dim.dim_value for dim in value.type.tensor_type.shape.dim if _is_fixed(dim)]
+        if 0 in sizes:
             model.graph.input.remove(value)
+
+
+def _is_fixed(dim: Any) -> bool:
+    return bool(dim.HasField("dim_value"))
 
 
 def _forget_sources(model: Any) -> None:
@@ -199,12 +206,8 @@ def _forget_sources(model: Any) -> None:
     for node in model.graph.node:
         node.ClearField("metadata_props")
         node.ClearField("doc_string")
-    for value in (
-        *model.graph.value_info,
-        *model.graph.input,
-        *model.graph.output,
-        *model.graph.initializer,
-    ):
+    graph = model.graph
+    for value in (*graph.value_info, *graph.input, *graph.output, *graph.initializer):
         value.ClearField("metadata_props")
 
 

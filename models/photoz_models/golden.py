@@ -34,8 +34,9 @@ class Golden(BaseModel):
 
 
 def uniform(seed: int, size: int) -> NDArray[np.float64]:
-    """Numbers in [0, 1) from the raw PCG64 stream, which numpy keeps for ever (its distributions may change)."""
-    return (np.random.PCG64(seed).random_raw(size) >> np.uint64(11)).astype(np.float64) * 2.0**-53
+    """Numbers in [0, 1) from the raw PCG64 stream; numpy may change its distributions, never this."""
+    raw = np.random.PCG64(seed).random_raw(size) >> np.uint64(11)
+    return raw.astype(np.float64) * 2.0**-53
 
 
 def golden_inputs(
@@ -51,14 +52,13 @@ def golden_inputs(
     Returns
     -------
     stamps_NCHW : float32, maggies
-    table_NT : float32, AB magnitudes, then 0.5 to 1.2 arcsec of seeing for each of ``n_seeing_bands``
-        Of rows 1, 4, 7, ... one magnitude, and of rows 2, 5, 8, ... one magnitude, one image band and the
-        right-hand columns of another band are NaN.
+    table_NT : float32, AB magnitudes, then the seeing of ``n_seeing_bands``, 0.5 to 1.2 arcsec
+        NaN are one number in rows 1, 4, 7, ... and, in rows 2, 5, 8, ..., one number, one image band
+        and the right-hand columns of another.
     """
     shape = (number, n_image_bands, stamp_size, stamp_size)
-    total_N, slope_N, size_N, noise = np.split(
-        uniform(seed, number * 3 + int(np.prod(shape))), np.cumsum([number] * 3)
-    )
+    numbers = uniform(seed, number * 3 + int(np.prod(shape)))
+    total_N, slope_N, size_N, noise = np.split(numbers, np.cumsum([number] * 3))
     r_N = 17.0 + 3.0 * total_N
     colour_N = 0.1 + 0.9 * slope_N
     magnitudes_NB = _spectrum(r_N, colour_N, n_magnitude_bands)
@@ -70,10 +70,8 @@ def golden_inputs(
     stamps_NCHW = 10 ** (-0.4 * band_NC)[:, :, None, None] * profile_NHW[:, None]
     stamps_NCHW += SKY_MAGGIES * np.sqrt(12.0) * (noise.reshape(shape) - 0.5)
     # Another stream: the rest stays what it is without seeing.
-    seeing_NS = 0.5 + 0.7 * uniform(seed + 1, number * n_seeing_bands).reshape(
-        number, n_seeing_bands
-    )
-    table_NT = np.hstack([magnitudes_NB, seeing_NS])
+    share_NS = uniform(seed + 1, number * n_seeing_bands).reshape(number, n_seeing_bands)
+    table_NT = np.hstack([magnitudes_NB, 0.5 + 0.7 * share_NS])
     _put_gaps(stamps_NCHW, table_NT)
     return stamps_NCHW.astype(np.float32), table_NT.astype(np.float32)
 
@@ -82,9 +80,8 @@ def _spectrum(
     r_N: NDArray[np.float64], colour_N: NDArray[np.float64], n_bands: int
 ) -> NDArray[np.float64]:
     band = np.arange(n_bands)
-    spectrum_NB: NDArray[np.float64] = r_N[:, None] + colour_N[:, None] * (2.0 - band) / (
-        1.0 + 0.5 * band
-    )
+    numerator_NB = colour_N[:, None] * (2.0 - band)
+    spectrum_NB: NDArray[np.float64] = r_N[:, None] + numerator_NB / (1.0 + 0.5 * band)
     return spectrum_NB
 
 
@@ -113,7 +110,9 @@ def record(seed: int, outputs: Outputs) -> Golden:
 
 
 def largest_difference(golden: Golden, outputs: Outputs) -> tuple[float, float]:
-    """Largest difference from the record in (z and quantiles, domain distance); inf where only one is NaN.
+    """Largest difference from the record: in z and quantiles, and in domain distance.
+
+    It is infinite where only one of the two is NaN.
 
     Raises
     ------
@@ -121,22 +120,23 @@ def largest_difference(golden: Golden, outputs: Outputs) -> tuple[float, float]:
         If the shapes differ.
     """
     z_N, quantiles_NQ, domain_distance_N = outputs
-    return (
-        max(_difference(golden.z_N, z_N), _difference(golden.quantiles_NQ, quantiles_NQ)),
-        _difference(golden.domain_distance_N, domain_distance_N),
-    )
+    in_z = _difference(golden.z_N, z_N)
+    in_quantiles = _difference(golden.quantiles_NQ, quantiles_NQ)
+    in_domain = _difference(golden.domain_distance_N, domain_distance_N)
+    return max(in_z, in_quantiles), in_domain
 
 
 def _listed(values_N: NDArray[np.float32]) -> list[float | None]:
     return [float(str(value)) if np.isfinite(value) else None for value in values_N]
 
 
-def _difference(expected: object, found: NDArray[np.float32]) -> float:
+def _difference(expected: object, answer: NDArray[np.float32]) -> float:
     wanted = np.array(expected, dtype=np.float64)
-    if wanted.shape != found.shape:
+    if wanted.shape != answer.shape:
         raise BundleError(
-            f"golden values have shape {wanted.shape}, the graph returns {found.shape}"
+            f"golden values have shape {wanted.shape}, the graph returns {answer.shape}"
         )
-    if not np.array_equal(np.isfinite(wanted), np.isfinite(found)):
+    finite = np.isfinite(wanted)
+    if not np.array_equal(finite, np.isfinite(answer)):
         return float("inf")
-    return float(np.max(np.abs(wanted - found), initial=0.0, where=np.isfinite(wanted)))
+    return float(np.max(np.abs(wanted - answer), initial=0.0, where=finite))

@@ -1,6 +1,8 @@
-"""The first layers of every network: from raw maggies and raw magnitudes to numbers of order one, gaps filled.
+"""The first layers of every network: from raw inputs to numbers of order one, with gaps filled.
 
-They are torch modules, so that they become nodes of the exported graph: what was trained is what is served.
+They are torch modules, so that they become nodes of the exported graph: what was trained is what is
+served. Axes: N sources, C image bands, T columns of the table, F features (columns, then apertures),
+G growth, H W and P pixels, K apertures.
 """
 
 from dataclasses import dataclass
@@ -11,6 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from photoz_models.robust import SMAD_FACTOR
+
 STRETCH_SIGMAS = 3.0
 """Pixels enter linearly up to about this many times the sky noise, logarithmically beyond."""
 
@@ -18,21 +22,27 @@ FAINTEST = 50.0
 """Magnitudes at or beyond this, on either side, are missing: 99, -99, NaN and infinities."""
 
 BRIGHTEST_PIXEL = 1.0
-"""Pixels at or beyond this (maggies: a star of magnitude 0) are not measurements; NaN falls under it too."""
+"""Pixels at or beyond this (maggies: a star of magnitude 0) are no measurements, nor is NaN."""
 
 APERTURE_SIGMA = 3.5
 """Width of the Gaussian aperture in pixels: 0.7 arcsec, the scale of the GAaP magnitudes."""
 
 GROWTH_SIGMAS = (1.5, 2.5, 5.0, 7.5, 11.0)
-"""Further apertures: how light grows outwards, band by band. Sums of pixels are exact to a per cent or better, and what
-convolutions make of logarithmic pixels is not; total colours and sizes are most of what a stamp tells beyond GAaP."""
+"""Further apertures: how light grows outwards, band by band.
+
+Total colours and sizes are most of what a stamp tells beyond GAaP. Sums of pixels give them to a
+per cent or better; convolutions of logarithmic pixels do not.
+"""
 
 PROFILE_SIGMAS = (4.0, 7.0, 9.0)
-"""Apertures shaped like the source: its light in all bands times a Gaussian of this width in pixels; with the widest,
-the square root of the light. They gather the light of a source with little sky noise: total colours."""
+"""Apertures shaped like the source gather its light with little sky noise: total colours.
+
+Each is the light in all bands times a Gaussian of this width in pixels; with the widest, the square
+root of the light.
+"""
 
 LEAST_LIGHT = 1e-3
-"""In units of `STRETCH_SIGMAS`: where a stamp shows no light, a profile is the Gaussian alone."""
+"""In units of `STRETCH_SIGMAS`: where a stamp shows no light, the profile is the Gaussian."""
 
 FURTHER = len(GROWTH_SIGMAS) + len(PROFILE_SIGMAS)
 
@@ -43,12 +53,12 @@ EIGENVALUE_FLOOR = 1e-5
 """Of the correlation matrix: keeps the inverse harmless where two bands say the same."""
 
 SMALLEST = 1e-20
-"""Divisors stay above this. As a clamp: the exporter takes the addition of so small a number for nothing."""
+"""Divisors stay above this by a clamp: the exporter drops the addition of so small a number."""
 
 
 @dataclass(frozen=True)
 class Scales:
-    """Constants of the training set that travel with the weights; features F are magnitudes, then apertures.
+    """Constants of the training set that travel with the weights.
 
     Growth G is that of each band in turn to each of `GROWTH_SIGMAS`, then of `PROFILE_SIGMAS`.
     """
@@ -66,7 +76,7 @@ class Scales:
 
 
 def asinh(x: Tensor) -> Tensor:
-    """Inverse hyperbolic sine from Log and Sqrt, which every execution provider has and has made fast."""
+    """Inverse hyperbolic sine from Log and Sqrt, which every execution provider has and makes fast."""
     magnitude = torch.abs(x)
     return torch.sign(x) * torch.log(magnitude + torch.sqrt(magnitude * magnitude + 1.0))
 
@@ -81,22 +91,20 @@ class Stretch(nn.Module):
     def __init__(self, n_bands: int, stamp_size: int):
         super().__init__()
         self.register_buffer("scale_C11", torch.ones(n_bands, 1, 1))
-        for name, sigmas in (
-            ("windows_PK", (APERTURE_SIGMA, *GROWTH_SIGMAS)),
-            ("profiles_PK", PROFILE_SIGMAS),
-        ):
-            self.register_buffer(
-                name, torch.stack([_window(stamp_size, sigma) for sigma in sigmas], dim=1)
-            )
+        widths = {"windows_PK": (APERTURE_SIGMA, *GROWTH_SIGMAS), "profiles_PK": PROFILE_SIGMAS}
+        for name, sigmas in widths.items():
+            windows = [_window(stamp_size, sigma) for sigma in sigmas]
+            self.register_buffer(name, torch.stack(windows, dim=1))
 
     def set_noise(self, noise_C: NDArray[np.float64]) -> None:
         """Take the sky noise per pixel of each band, in maggies."""
         self.scale_C11.copy_(torch.as_tensor(1.0 / (STRETCH_SIGMAS * noise_C))[:, None, None])
 
     def forward(self, stamps_NCHW: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Stretched pixels NCHW, aperture features NC, their growth to further apertures NG, and which are known NC.
+        """Stretched pixels NCHW, aperture features NC, growth NG, and which features are known NC.
 
-        An aperture flux is asinh(signal to noise / 3); growth is the difference to that of `APERTURE_SIGMA`.
+        An aperture feature is asinh(signal to noise / 3) within `APERTURE_SIGMA`; growth is the
+        difference of the same in the further apertures.
         """
         good_NCHW = torch.abs(stamps_NCHW) < BRIGHTEST_PIXEL
         scaled_NCHW = torch.where(good_NCHW, stamps_NCHW * self.scale_C11, 0.0)
@@ -109,19 +117,21 @@ class Stretch(nn.Module):
         return asinh(scaled_NCHW), flux_NCK[:, :, 0] * known_NC, growth_NG, known_NC
 
     def _profiles(self, scaled_NCHW: Tensor) -> Tensor:
-        """Windows NPK of the shape of each source; noise of one unit per pixel gives noise of one unit."""
+        """Windows NPK of the shape of each source.
+
+        Noise of one unit per pixel gives noise of one unit.
+        """
         light_N1HW = scaled_NCHW.sum(dim=1, keepdim=True)
         # Smoothed by about the seeing: a profile follows the source, not the noise of its pixels.
         smooth_N1HW = functional.avg_pool2d(functional.avg_pool2d(light_N1HW, 3, 1, 1), 3, 1, 1)
         light_NP1 = torch.clamp(smooth_N1HW, min=LEAST_LIGHT).flatten(2).transpose(1, 2)
-        shape_NPK = (
-            torch.cat([light_NP1, light_NP1, torch.sqrt(light_NP1)], dim=2) * self.profiles_PK
-        )
+        light_NPK = torch.cat([light_NP1, light_NP1, torch.sqrt(light_NP1)], dim=2)
+        shape_NPK = light_NPK * self.profiles_PK
         return shape_NPK * torch.rsqrt((shape_NPK * shape_NPK).sum(dim=1, keepdim=True))
 
 
 def _flux(scaled_NCP: Tensor, good_NCP: Tensor, windows_PK: Tensor) -> tuple[Tensor, Tensor]:
-    """Give asinh of the flux in windows, corrected for lost pixels, and their usable share, NCK."""
+    """Give asinh of the flux in windows, corrected for lost pixels, and the usable share, NCK."""
     share_NCK = good_NCP @ (windows_PK * windows_PK.sum(dim=-2, keepdim=True).reciprocal())
     return asinh((scaled_NCP @ windows_PK) / torch.clamp(share_NCK, min=1e-3)), share_NCK
 
@@ -129,9 +139,9 @@ def _flux(scaled_NCP: Tensor, good_NCP: Tensor, windows_PK: Tensor) -> tuple[Ten
 class Completion(nn.Module):
     """Missing features replaced by their conditional mean under the training set's Gaussian.
 
-    With precision matrix P the conditional mean of the missing features minimises y'Py, so that the minimum is at
-    once the squared Mahalanobis distance of the known ones: their domain distance. The minimum is found by conjugate
-    gradients, which need as many steps as features are missing and are plain matrix products in the graph.
+    With precision matrix P the conditional mean of the missing features minimises y'Py. The minimum
+    is the squared Mahalanobis distance of the known ones: their domain distance. Conjugate gradients
+    find it; they need as many steps as features are missing, and are plain matrix products.
     """
 
     mean_F: Tensor
@@ -153,10 +163,9 @@ class Completion(nn.Module):
             getattr(self, name).copy_(torch.as_tensor(getattr(scales, name)))
 
     def forward(self, features_NF: Tensor, known_NF: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Completed features in units of their deviation NF, the same whitened NF, and the domain distance N."""
-        observed_NF = torch.where(
-            known_NF > 0.5, (features_NF - self.mean_F) / self.deviation_F, 0.0
-        )
+        """Completed features in units of their deviation NF, whitened NF, domain distance N."""
+        standard_NF = (features_NF - self.mean_F) / self.deviation_F
+        observed_NF = torch.where(known_NF > 0.5, standard_NF, 0.0)
         completed_NF = observed_NF + self._conditional_mean(observed_NF, 1.0 - known_NF)
         whitened_NF = completed_NF @ self.whitening_FF
         distance_N = torch.sqrt((whitened_NF * whitened_NF).sum(dim=1)) / self.distance_one
@@ -170,21 +179,22 @@ class Completion(nn.Module):
         square_N1 = (residual_NF * residual_NF).sum(dim=1, keepdim=True)
         for _ in range(self.steps):
             image_NF = missing_NF * (direction_NF @ precision_FF)
-            step_N1 = square_N1 / torch.clamp(
-                (direction_NF * image_NF).sum(dim=1, keepdim=True), min=SMALLEST
-            )
+            curvature_N1 = (direction_NF * image_NF).sum(dim=1, keepdim=True)
+            step_N1 = square_N1 / torch.clamp(curvature_N1, min=SMALLEST)
             solution_NF = solution_NF + step_N1 * direction_NF
             residual_NF = residual_NF - step_N1 * image_NF
             new_square_N1 = (residual_NF * residual_NF).sum(dim=1, keepdim=True)
-            direction_NF = (
-                residual_NF + new_square_N1 / torch.clamp(square_N1, min=SMALLEST) * direction_NF
-            )
+            turn_N1 = new_square_N1 / torch.clamp(square_N1, min=SMALLEST)
+            direction_NF = residual_NF + turn_N1 * direction_NF
             square_N1 = new_square_N1
         return solution_NF
 
 
 class Features(nn.Module):
-    """Raw inputs to (stretched stamps, table features, domain distance); either input may have no band at all."""
+    """Raw inputs to stretched stamps, table features and domain distance.
+
+    Either input may be empty: no image band, or no column.
+    """
 
     growth_mean_G: Tensor
     growth_deviation_G: Tensor
@@ -210,7 +220,10 @@ class Features(nn.Module):
         self.growth_deviation_G.copy_(torch.as_tensor(scales.growth_deviation_G))
 
     def forward(self, stamps_NCHW: Tensor, table_NT: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Stretched stamps NCHW, table features (completed, whitened, missing, growth) and domain distance N."""
+        """Stretched stamps NCHW, table features NF and domain distance N.
+
+        Table features are the completed ones, the whitened ones, which were missing, and growth.
+        """
         stretched_NCHW, features_NF, growth_NG, known_NF = self.summary(stamps_NCHW, table_NT)
         completed_NF, whitened_NF, distance_N = self.completion(features_NF, known_NF)
         table_NF = torch.cat([completed_NF, whitened_NF, 1.0 - known_NF], dim=1)
@@ -223,21 +236,15 @@ class Features(nn.Module):
     def summary(
         self, stamps_NCHW: Tensor, table_NT: Tensor
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Stretched stamps NCHW, features NF before completion (0 where unknown), growth NG, and what is known NF."""
+        """Stretched stamps NCHW, features NF (0 where unknown), growth NG, and what is known NF."""
         good_NT = torch.abs(table_NT) < FAINTEST
-        known_NF, features_NF = (
-            good_NT.to(table_NT.dtype),
-            torch.where(good_NT, table_NT, 0.0),
-        )
+        known_NT = good_NT.to(table_NT.dtype)
+        filled_NT = torch.where(good_NT, table_NT, 0.0)
         if not self.n_image_bands:
-            return stamps_NCHW, features_NF, features_NF[:, :0], known_NF
+            return stamps_NCHW, filled_NT, filled_NT[:, :0], known_NT
         stretched_NCHW, aperture_NC, growth_NG, known_NC = self.stretch(stamps_NCHW)
-        return (
-            stretched_NCHW,
-            torch.cat([features_NF, aperture_NC], 1),
-            growth_NG,
-            torch.cat([known_NF, known_NC], 1),
-        )
+        features_NF = torch.cat([filled_NT, aperture_NC], 1)
+        return stretched_NCHW, features_NF, growth_NG, torch.cat([known_NT, known_NC], 1)
 
 
 def fit_scales(
@@ -248,9 +255,9 @@ def fit_scales(
 ) -> Scales:
     """Measure the constants on the training galaxies.
 
-    ``noise_C`` is the scaled median absolute deviation of the outermost pixels. Mean and covariance of the features
-    come from the galaxies that have all of them; ``distance_one`` is the quantile ``fraction_inside`` of their
-    distances.
+    ``noise_C`` is the scaled median absolute deviation of the outermost pixels. Mean and covariance
+    of the features come from the galaxies that have all of them. ``distance_one`` is the quantile
+    ``fraction_inside`` of their distances.
     """
     noise_C = sky_noise(stamps_NCHW)
     features = Features(stamps_NCHW.shape[1], table_NT.shape[1], stamps_NCHW.shape[2])
@@ -260,9 +267,8 @@ def fit_scales(
     complete_NF = values_NF[complete_N].astype(np.float64)
     mean_F, deviation_F = complete_NF.mean(axis=0), complete_NF.std(axis=0)
     standard_NF = (complete_NF - mean_F) / deviation_F
-    eigenvalues_F, vectors_FF = np.linalg.eigh(
-        np.cov(standard_NF, rowvar=False).reshape(len(mean_F), -1)
-    )
+    correlation_FF = np.cov(standard_NF, rowvar=False).reshape(len(mean_F), -1)
+    eigenvalues_F, vectors_FF = np.linalg.eigh(correlation_FF)
     whitening_FF = vectors_FF / np.sqrt(np.maximum(eigenvalues_F, EIGENVALUE_FLOOR))
     distance_N = np.linalg.norm(standard_NF @ whitening_FF, axis=1)
     return Scales(
@@ -282,9 +288,8 @@ def sky_noise(stamps_NCHW: NDArray[np.float32]) -> NDArray[np.float64]:
     """Scaled median absolute deviation of the border pixels of each band, in maggies."""
     border_NCP = np.concatenate([stamps_NCHW[:, :, 0], stamps_NCHW[:, :, -1]], axis=2)
     middle_C = np.nanmedian(border_NCP, axis=(0, 2))
-    noise_C: NDArray[np.float64] = 1.4826 * np.nanmedian(
-        np.abs(border_NCP - middle_C[:, None]), axis=(0, 2)
-    )
+    deviation_NCP = np.abs(border_NCP - middle_C[:, None])
+    noise_C: NDArray[np.float64] = SMAD_FACTOR * np.nanmedian(deviation_NCP, axis=(0, 2))
     return noise_C
 
 
@@ -298,17 +303,15 @@ def _summaries(
     with torch.no_grad():
         for start in range(0, len(table_NT), chunk):
             rows = slice(start, start + chunk)
-            stamps, magnitudes = (
-                torch.as_tensor(stamps_NCHW[rows]),
-                torch.as_tensor(table_NT[rows]),
-            )
-            parts.append([part.numpy() for part in features.summary(stamps, magnitudes)[1:]])
+            stamps, table = torch.as_tensor(stamps_NCHW[rows]), torch.as_tensor(table_NT[rows])
+            parts.append([part.numpy() for part in features.summary(stamps, table)[1:]])
     values_NF, growth_NG, known_NF = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
     return values_NF, growth_NG, known_NF > 0.5
 
 
 def _window(stamp_size: int, sigma: float) -> Tensor:
     offset = torch.arange(stamp_size) - (stamp_size - 1) / 2
-    window_HW = torch.exp(-(offset[:, None] ** 2 + offset[None, :] ** 2) / (2 * sigma**2))
+    radius2_HW = offset[:, None] ** 2 + offset[None, :] ** 2
+    window_HW = torch.exp(-radius2_HW / (2 * sigma**2))
     # So that noise of one unit per pixel gives noise of one unit.
     return (window_HW / window_HW.square().sum().sqrt()).flatten()

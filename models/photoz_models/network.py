@@ -1,9 +1,9 @@
-"""The networks: Inception modules on stamps, a dense network on magnitudes, joined; one shape of head for all.
+"""The networks: Inception modules on stamps and a dense network on the table, joined by one head.
 
-Axes: N sources, C image bands, B magnitude bands, H W pixels, F features, Q quantiles.
+Axes: N sources, C image bands, T columns of the table, H W pixels, F features, Q quantiles.
 """
 
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -20,10 +20,10 @@ MEDIAN = len(QUANTILE_LEVELS) // 2
 
 @dataclass(frozen=True)
 class Architecture:
-    """What a network is made of; no ``widths`` means no image branch.
+    """What a network is made of; no ``image_bands`` means no image branch.
 
-    ``stem`` is (channels, kernel, stride); ``widths`` are the output channels of the Inception modules before and
-    after the pooling that halves the image.
+    ``stem`` is (channels, kernel, stride). ``widths`` are the output channels of the Inception
+    modules before and after the pooling that halves the image.
     """
 
     name: str
@@ -35,7 +35,7 @@ class Architecture:
     widths: tuple[tuple[int, ...], tuple[int, ...]] = ((96,), (128, 128))
     dense: int = 256
     published: bool = False
-    """The layers of `photoz_models.published` instead; ``stem`` and ``widths`` do not count then."""
+    """The layers of `photoz_models.published`, whatever ``stem`` and ``widths`` are."""
 
 
 ARCHITECTURES = {
@@ -61,7 +61,7 @@ class ConvUnit(nn.Sequential):
 
 
 class Inception(nn.Module):
-    """Parallel 1x1, 3x3, 5x5 and pooled branches, concatenated; the larger kernels see reduced channels."""
+    """Parallel 1x1, 3x3, 5x5 and pooled branches; the larger kernels see reduced channels."""
 
     def __init__(self, n_in: int, n_out: int):
         super().__init__()
@@ -75,13 +75,12 @@ class Inception(nn.Module):
 
     def forward(self, x_NCHW: Tensor) -> Tensor:
         """Channels ``n_out`` at the same size."""
-        return torch.cat(
-            [self.one(x_NCHW), self.three(x_NCHW), self.five(x_NCHW), self.pooled(x_NCHW)], dim=1
-        )
+        branches = (self.one, self.three, self.five, self.pooled)
+        return torch.cat([branch(x_NCHW) for branch in branches], dim=1)
 
 
 class ImageBranch(nn.Sequential):
-    """Stem, Inception modules at two sizes, and a dense layer that still knows where in the stamp it looks."""
+    """Stem, Inception modules at two sizes, and a dense layer that knows where in the stamp it looks."""
 
     def __init__(self, architecture: Architecture):
         channels, kernel, stride = architecture.stem
@@ -105,7 +104,10 @@ class ImageBranch(nn.Sequential):
 
 
 class Head(nn.Module):
-    """Point redshift and quantiles: a median and positive steps outwards from it, so that they never cross."""
+    """Point redshift and quantiles.
+
+    Quantiles are a median and positive steps outwards from it, so that they never cross.
+    """
 
     z_mean: Tensor
     z_deviation: Tensor
@@ -123,17 +125,16 @@ class Head(nn.Module):
         raw_NF = self.linear(x_NF)
         z_N1 = self.z_mean + self.z_deviation * raw_NF[:, :1]
         median_N1 = z_N1 + 0.1 * self.z_deviation * raw_NF[:, 1 + MEDIAN : 2 + MEDIAN]
-        # A twentieth of the deviation is about the width that a trained network needs: it starts close.
+        # A trained network needs about a twentieth of the deviation: it starts close.
         below_NQ = 0.05 * self.z_deviation * functional.softplus(raw_NF[:, 1 : 1 + MEDIAN])
         above_NQ = 0.05 * self.z_deviation * functional.softplus(raw_NF[:, 2 + MEDIAN :])
         lower_NQ = median_N1 - torch.flip(torch.cumsum(torch.flip(below_NQ, (1,)), 1), (1,))
-        return z_N1[:, 0], torch.cat(
-            [lower_NQ, median_N1, median_N1 + torch.cumsum(above_NQ, 1)], 1
-        )
+        upper_NQ = median_N1 + torch.cumsum(above_NQ, 1)
+        return z_N1[:, 0], torch.cat([lower_NQ, median_N1, upper_NQ], 1)
 
 
 class PhotozNetwork(nn.Module):
-    """Raw stamps (maggies) and raw magnitudes to z_N, quantiles_NQ (not yet calibrated) and domain distance N."""
+    """Raw stamps (maggies) and the table to redshifts, uncalibrated quantiles, domain distances."""
 
     def __init__(self, architecture: Architecture):
         super().__init__()
@@ -165,22 +166,30 @@ class PhotozNetwork(nn.Module):
     def forward(
         self, stamps_NCHW: Tensor, table_NT: Tensor, mixed_precision: bool = False
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """z_N, quantiles_NQ, domain_distance_N; in training the image branch may compute in bfloat16."""
+        """z_N, quantiles_NQ, domain_distance_N.
+
+        With ``mixed_precision`` the image branch computes in bfloat16.
+        """
         stretched_NCHW, table_NF, distance_N = self.features(stamps_NCHW, table_NT)
         hidden_NF = self.table(table_NF)
         if self.image is not None:
-            device = stretched_NCHW.device.type
-            with torch.autocast(device, torch.bfloat16) if mixed_precision else nullcontext():
+            precision: AbstractContextManager[object] = nullcontext()
+            if mixed_precision:
+                precision = torch.autocast(stretched_NCHW.device.type, torch.bfloat16)
+            with precision:
                 image_NF = self.image(stretched_NCHW)
-            # What is joined and what comes out has to resolve 1e-4 in redshift: bfloat16 has eight bits.
+            # Redshifts have to resolve 1e-4, and bfloat16 has eight bits: the rest is float32.
             hidden_NF = torch.cat([hidden_NF, image_NF.float()], dim=1)
         z_N, quantiles_NQ = self.head(self.joined(hidden_NF))
         return z_N, quantiles_NQ, distance_N
 
 
 def _dense(n_in: int, *widths: int) -> nn.Sequential:
-    pairs = zip((n_in, *widths[:-1]), widths, strict=True)
-    return nn.Sequential(*(layer for pair in pairs for layer in (nn.Linear(*pair), nn.SiLU())))
+    layers: list[nn.Module] = []
+    for width in widths:
+        layers += [nn.Linear(n_in, width), nn.SiLU()]
+        n_in = width
+    return nn.Sequential(*layers)
 
 
 def multiply_adds(network: PhotozNetwork) -> int:
@@ -193,19 +202,14 @@ def multiply_adds(network: PhotozNetwork) -> int:
         assert isinstance(weight, Tensor)
         total += weight.numel() * (output[0, 0].numel() if output.dim() == 4 else 1)
 
-    hooks = [
-        module.register_forward_hook(count)
-        for module in network.modules()
-        if isinstance(module, nn.Conv2d | nn.Linear)
-    ]
+    layers = [module for module in network.modules() if isinstance(module, nn.Conv2d | nn.Linear)]
+    hooks = [layer.register_forward_hook(count) for layer in layers]
     architecture = network.architecture
+    size = architecture.stamp_size
+    stamps_1CHW = torch.zeros(1, len(architecture.image_bands), size, size)
+    table_1T = torch.zeros(1, len(architecture.columns))
     with torch.no_grad():
-        network.eval()(
-            torch.zeros(
-                1, len(architecture.image_bands), architecture.stamp_size, architecture.stamp_size
-            ),
-            torch.zeros(1, len(architecture.columns)),
-        )
+        network.eval()(stamps_1CHW, table_1T)
     for hook in hooks:
         hook.remove()
     return total

@@ -1,8 +1,9 @@
-"""The layers of the published Hybrid-z network (A&A 698, A276), in its smaller variant, for comparison.
+"""The layers of the published Hybrid-z network (A&A 698, A276), in its smaller variant.
 
-67 million multiply-adds and 10.5 million weights. Scaling of the inputs, head and loss are this project's: the
-comparison is of architectures. Unlike the project's own network it has no batch normalisation among its convolutions,
-and is not told how light grows from aperture to aperture.
+It has 67 million multiply-adds and 10.5 million weights, and serves for comparison. Scaling of the
+inputs, head and loss are this project's: the comparison is of architectures. Unlike the project's
+own network it has no batch normalisation among its convolutions, and is not told how light grows
+from aperture to aperture.
 """
 
 import torch
@@ -13,7 +14,7 @@ FLAT = 256 * 6 * 6
 
 
 class PublishedInception(nn.Module):
-    """Branches of 64, 96-128, 16-32 and 32 channels: 1x1, 3x3 and 5x5 after a reduction, and pooling; 256 in all."""
+    """Branches of 1x1, 3x3 and 5x5 convolutions and of pooling; 256 channels in all."""
 
     def __init__(self, n_in: int):
         super().__init__()
@@ -24,20 +25,20 @@ class PublishedInception(nn.Module):
 
     def forward(self, x_NCHW: Tensor) -> Tensor:
         """256 channels at the same size."""
-        return torch.cat(
-            [self.one(x_NCHW), self.three(x_NCHW), self.five(x_NCHW), self.pooled(x_NCHW)], dim=1
-        )
+        branches = (self.one, self.three, self.five, self.pooled)
+        return torch.cat([branch(x_NCHW) for branch in branches], dim=1)
 
 
 def image_branch(n_bands: int) -> nn.Module:
     """Stamps of 36 x 36 pixels to 9216 numbers."""
+    inceptions = [PublishedInception(192), *(PublishedInception(256) for _ in range(3))]
     return nn.Sequential(
         _conv(n_bands, 64, 7),
         nn.MaxPool2d(3),
         _conv(64, 64, 1),
         _conv(64, 192, 3),
         nn.MaxPool2d(3, 2, 1),
-        *(PublishedInception(192 if k == 0 else 256) for k in range(4)),
+        *inceptions,
         nn.Flatten(),
     )
 

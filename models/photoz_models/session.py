@@ -19,7 +19,8 @@ Provider = Literal["auto", "cpu", "cuda"]
 
 CPU = "CPUExecutionProvider"
 CUDA = "CUDAExecutionProvider"
-# TF32 keeps 10 bits of mantissa, and the exhaustive search picks another algorithm, with other rounding, each time.
+# TF32 keeps 10 bits of mantissa. The exhaustive search may pick another algorithm, with other
+# rounding, each time.
 CUDA_OPTIONS = {"use_tf32": "0", "cudnn_conv_algo_search": "HEURISTIC"}
 FATAL_ONLY = 4
 
@@ -48,7 +49,10 @@ def available_threads() -> int:
 
 @dataclass(frozen=True)
 class PhotozModel:
-    """A verified bundle on one provider. ``digest`` is the sha256 of the file, ``provider`` the one really in use."""
+    """A verified bundle on one provider.
+
+    ``digest`` is the sha256 of the file, ``provider`` the one really in use.
+    """
 
     contract: ModelContract
     digest: str
@@ -63,25 +67,25 @@ class PhotozModel:
         allow_fallback: bool = False,
         threads: int | None = None,
     ) -> "PhotozModel":
-        """Load the bundle at ``path`` and check its contract and its golden values on this machine.
+        """Load the bundle at ``path``; check its contract and its golden values here.
 
         Parameters
         ----------
         provider
-            ``auto`` takes CUDA where it works, else the CPU; ``cuda`` insists unless ``allow_fallback``.
+            ``auto`` takes CUDA where it works, else the CPU. ``cuda`` insists, unless
+            ``allow_fallback``.
         threads
             Threads of one operator; by default all cores this process may use.
 
         Raises
         ------
         BundleError
-            One line that says what is wrong: file, runtime, provider, contract, inputs or golden values.
+            If file, runtime, provider, contract, inputs or golden values are not as they should.
         """
         check_runtime()
         content = _read(path)
-        session, active = _open(
-            content, str(path), provider, allow_fallback, threads or available_threads()
-        )
+        threads = threads or available_threads()
+        session, active = _open(content, str(path), provider, allow_fallback, threads)
         contract = parse_contract(session.get_modelmeta().custom_metadata_map, str(path))
         _check_signature(session, contract, str(path))
         model = cls(contract, hashlib.sha256(content).hexdigest(), active, session)
@@ -93,8 +97,10 @@ class PhotozModel:
 
         Parameters
         ----------
-        stamps_NCHW : float32, maggies prepared as the contract says; NaN where a pixel cannot be used
-        table_NT : float32, AB; NaN where missing; then the seeing, arcsec, if the contract has `seeing_bands`
+        stamps_NCHW : float32
+            Maggies prepared as the contract says; NaN where a pixel cannot be used.
+        table_NT : float32
+            The contract's `table_columns`: AB magnitudes, seeing in arcsec; NaN where missing.
 
         Returns
         -------
@@ -111,14 +117,15 @@ class PhotozModel:
             expected = (len(table_NT), *shape)
             if arrays[name].shape != expected:
                 raise BundleError(
-                    f"{self.contract.name}: {name} has shape {arrays[name].shape}, the contract asks for {expected}"
+                    f"{self.contract.name}: {name} has shape {arrays[name].shape},"
+                    f" the contract asks for {expected}"
                 )
         feeds = {name: np.ascontiguousarray(arrays[name], np.float32) for name in shapes}
         z_N, quantiles_NQ, domain_distance_N = self.session.run(list(OUTPUTS), feeds)
         return z_N, quantiles_NQ, domain_distance_N
 
     def verify(self, where: str) -> tuple[float, float]:
-        """Compare this machine's outputs with the golden values; the largest differences in z and in distance.
+        """The largest differences from the golden values on this machine: in z and in distance.
 
         Raises
         ------
@@ -134,16 +141,16 @@ class PhotozModel:
             contract.stamp_size,
             len(contract.seeing_bands),
         )
-        difference_z, difference_domain = largest_difference(
-            golden, self.predict(stamps_NCHW, table_NT)
-        )
-        if difference_z > golden.tolerance_z or difference_domain > golden.tolerance_domain:
+        outputs = self.predict(stamps_NCHW, table_NT)
+        in_z, in_domain = largest_difference(golden, outputs)
+        if in_z > golden.tolerance_z or in_domain > golden.tolerance_domain:
             raise BundleError(
-                f"{where}: golden values do not come back on {self.provider}: z differs by {difference_z:.2g} "
-                f"(allowed {golden.tolerance_z:.2g}), domain distance by {difference_domain:.2g} "
-                f"(allowed {golden.tolerance_domain:.2g}); the weights were changed or this machine computes otherwise"
+                f"{where}: golden values do not come back on {self.provider}:"
+                f" z differs by {in_z:.2g} (allowed {golden.tolerance_z:.2g}),"
+                f" domain distance by {in_domain:.2g} (allowed {golden.tolerance_domain:.2g});"
+                " the weights were changed or this machine computes otherwise"
             )
-        return difference_z, difference_domain
+        return in_z, in_domain
 
 
 def _installed(distribution: str) -> bool:
@@ -165,7 +172,7 @@ def _open(
 ) -> tuple[Any, Literal["cpu", "cuda"]]:
     import onnxruntime
 
-    # Which provider could not start is reported here, in one line; ONNX Runtime would add a page of its own.
+    # A provider that cannot start is reported here in one line; ONNX Runtime would add a page.
     onnxruntime.set_default_logger_severity(FATAL_ONLY)
     if provider != "cpu" and CUDA in onnxruntime.get_available_providers():
         if find_spec("nvidia"):
@@ -176,7 +183,8 @@ def _open(
             return session, "cuda"
     if provider == "cuda" and not allow_fallback:
         raise BundleError(
-            f"{where}: CUDA was asked for and cannot be used here; allow the fallback or ask for cpu"
+            f"{where}: CUDA was asked for and cannot be used here;"
+            " allow the fallback or ask for cpu"
         )
     return _create(content, where, [CPU], threads), "cpu"
 
@@ -206,22 +214,22 @@ def _create(content: bytes, where: str, providers: list[Any], threads: int) -> A
 
 
 def _check_signature(session: Any, contract: ModelContract, where: str) -> None:
+    inputs, outputs = session.get_inputs(), session.get_outputs()
     expected = contract.input_shapes()
-    found = {node.name: tuple(node.shape) for node in session.get_inputs()}
-    if {name: shape[1:] for name, shape in found.items()} != expected:
+    shapes = {node.name: tuple(node.shape) for node in inputs}
+    if {name: shape[1:] for name, shape in shapes.items()} != expected:
         raise BundleError(
-            f"{where}: the graph's inputs {found} are not those of the contract, {expected} a source"
+            f"{where}: the graph's inputs {shapes} are not those of the contract,"
+            f" {expected} a source"
         )
-    if any(isinstance(shape[0], int) for shape in found.values()):
+    if any(isinstance(shape[0], int) for shape in shapes.values()):
         raise BundleError(
             f"{where}: the graph has a fixed batch size; it must take any number of sources"
         )
-    if any(
-        node.type != "tensor(float)" for node in (*session.get_inputs(), *session.get_outputs())
-    ):
+    if any(node.type != "tensor(float)" for node in (*inputs, *outputs)):
         raise BundleError(f"{where}: the graph's inputs and outputs must be float32")
-    if tuple(node.name for node in session.get_outputs()) != OUTPUTS:
-        names = [node.name for node in session.get_outputs()]
+    names = [node.name for node in outputs]
+    if names != list(OUTPUTS):
         raise BundleError(
             f"{where}: the graph's outputs are {names}, the contract asks for {list(OUTPUTS)}"
         )

@@ -1,4 +1,4 @@
-"""Smoothing of a training set's redshift distribution: what clusters and walls leave in it is not for the network."""
+"""Smoothing of a training set's redshifts: a network should not learn its clusters and walls."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,9 +17,10 @@ ROUNDS = 5
 
 
 def smooth_redshifts(z_N: NDArray[np.float32], seed: int) -> NDArray[np.int64]:
-    """Rows to keep, in order, so that no bin of redshift stands out above the smoothed distribution.
+    """Rows to keep, in order, so that no bin of redshift stands out above the smooth distribution.
 
-    Bins above the curve lose galaxies at random; bins below it stay, since nothing can be added to them.
+    Bins above the curve lose galaxies at random. Bins below it stay as they are: nothing can be
+    added to them.
     """
     bin_N = np.floor((z_N - z_N.min()) / BIN).astype(np.int64)
     counts = np.bincount(bin_N).astype(np.float64)

@@ -81,5 +81,5 @@ class StampRule(BaseModel):
 def column_names(
     magnitude_bands: tuple[str, ...], seeing_bands: tuple[str, ...]
 ) -> tuple[str, ...]:
-    """Names of the columns of a table: a magnitude has that of its band, seeing ``seeing_<band>``."""
+    """Names of a table's columns: magnitudes have that of their band, seeing ``seeing_<band>``."""
     return (*magnitude_bands, *(f"seeing_{band}" for band in seeing_bands))

@@ -1,4 +1,4 @@
-"""Training of one network or an ensemble: loss, augmentation, schedule, early stopping, checkpoint, resume."""
+"""Training of one network: loss, augmentation, schedule, early stopping, checkpoint, resume."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
@@ -18,6 +18,7 @@ from photoz_models.examples import Examples, Split
 from photoz_models.golden import Outputs
 from photoz_models.inputs import fit_scales
 from photoz_models.network import Architecture, PhotozNetwork
+from photoz_models.robust import SMAD_FACTOR
 
 FRACTION_INSIDE = 0.99
 """Share of the training galaxies with all features that get a domain distance of at most 1."""
@@ -35,10 +36,11 @@ class Settings(BaseModel):
     patience
         Epochs without a better validation loss after which training ends.
     lost_magnitudes, lost_band, lost_edge
-        Shares of the galaxies that lose magnitudes or seeing (each with probability 1/4), one whole image band, or the
-        pixels past a line near the edge, anew in each epoch: so that the network knows gaps.
+        Shares of the galaxies that lose columns of the table (each with probability 1/4), one whole
+        image band, or the pixels past a line near the edge. They are drawn anew in each epoch, so
+        that the network knows gaps.
     mixed_precision
-        Whether the image branch computes in bfloat16: on GPUs, and on CPUs that have instructions for it.
+        Whether the image branch computes in bfloat16. GPUs and some CPUs have instructions for it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -88,14 +90,20 @@ def train(
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
     on_batch: Callable[[float], None] = lambda share: None,
 ) -> tuple[PhotozNetwork, list[Epoch]]:
-    """Train one network; return it with the weights of its best epoch, ready to evaluate, and the whole history.
+    """Train one network.
 
     Parameters
     ----------
     checkpoint
-        Written after each epoch; if it exists, training goes on from there, to the same result as without a break.
+        Written after each epoch. If it exists, training goes on from there, to the same result as
+        without a break.
     on_epoch, on_batch
         Called after each epoch, and after each batch with the share of the epoch that is done.
+
+    Returns
+    -------
+    network, history
+        The network with the weights of its best epoch, ready to evaluate; all epochs.
 
     Raises
     ------
@@ -123,25 +131,24 @@ def on_gpu() -> bool:
 
 
 def evaluate(network: torch.nn.Module, examples: Examples, rows_N: NDArray[np.int64]) -> Outputs:
-    """Run a network over some rows of ``examples``, which must be in its bands: z_N, quantiles_NQ, distance_N."""
+    """Run a network over rows of ``examples``, which must be narrowed to its inputs."""
     device = next(network.parameters()).device
     parts = []
     with torch.inference_mode():
         network.eval()
         for start in range(0, len(rows_N), EVALUATION_BATCH):
-            stamps_NCHW, table_NT, _ = _tensors(
-                examples, rows_N[start : start + EVALUATION_BATCH], device
-            )
+            batch_N = rows_N[start : start + EVALUATION_BATCH]
+            stamps_NCHW, table_NT, _ = _tensors(examples, batch_N, device)
             parts.append([output.cpu().numpy() for output in network(stamps_NCHW, table_NT)])
     z_N, quantiles_NQ, distance_N = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
     return z_N, quantiles_NQ, distance_N
 
 
 def loss_of(z_N: Tensor, quantiles_NQ: Tensor, true_z_N: Tensor, alpha: float) -> Tensor:
-    """Huber loss of the point plus mean pinball loss of the quantiles, both of dz/(1+z) in units of alpha.
+    """Huber loss of the point plus mean pinball loss of the quantiles, in units of alpha.
 
-    Huber (1964): e^2/2 for |e| <= alpha, alpha (|e| - alpha/2) beyond; divided by alpha^2, so that the two losses
-    have the same size for every alpha.
+    Both are of e = dz/(1+z). Huber (1964): e^2/2 for |e| <= alpha, alpha (|e| - alpha/2) beyond;
+    divided by alpha^2, so that the two losses keep their ratio for every alpha.
     """
     unit_N = alpha * (1.0 + true_z_N)
     huber = functional.huber_loss((z_N - true_z_N) / unit_N, torch.zeros_like(z_N))
@@ -166,15 +173,9 @@ def _begin(
 ) -> Progress:
     torch.manual_seed(settings.seed)
     network = PhotozNetwork(architecture)
-    sample_N = split.train_N
-    network.set_scales(
-        fit_scales(
-            examples.stamps_NCHW[sample_N],
-            examples.table_NT[sample_N],
-            examples.z_N[sample_N],
-            FRACTION_INSIDE,
-        )
-    )
+    rows_N = split.train_N
+    arrays = examples.stamps_NCHW[rows_N], examples.table_NT[rows_N], examples.z_N[rows_N]
+    network.set_scales(fit_scales(*arrays, FRACTION_INSIDE))
     # Channels last is twice as fast on the CPU, and what tensor cores want.
     network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimiser = torch.optim.AdamW(
@@ -204,19 +205,25 @@ def _run_epoch(
         rate = learning_rate(settings, (number + step / len(batches)) / settings.epochs)
         losses.append(_step(progress, examples, rows_N, settings, rate, dice))
         on_batch((step + 1) / len(batches))
-    outputs = evaluate(progress.network, examples, split.validation_N)
-    true_z_N = np.array(examples.z_N[split.validation_N])
-    z_N, quantiles_NQ, target_N = (torch.as_tensor(array) for array in (*outputs[:2], true_z_N))
-    validation_loss = float(loss_of(z_N, quantiles_NQ, target_N, settings.alpha))
-    smad = _smad((outputs[0] - true_z_N) / (1 + true_z_N))
+    validation_loss, smad = _validate(progress.network, examples, split, settings)
     epoch = Epoch(number + 1, rate, float(np.mean(losses)), validation_loss, smad)
     progress.history.append(epoch)
     if validation_loss < progress.best_loss:
+        state = progress.network.state_dict()
         progress.best_loss, progress.best_epoch = validation_loss, epoch.epoch
-        progress.best_state = {
-            key: value.detach().clone() for key, value in progress.network.state_dict().items()
-        }
+        progress.best_state = {key: value.detach().clone() for key, value in state.items()}
     return epoch
+
+
+def _validate(
+    network: PhotozNetwork, examples: Examples, split: Split, settings: Settings
+) -> tuple[float, float]:
+    """Loss and SMAD on the validation part."""
+    outputs = evaluate(network, examples, split.validation_N)
+    true_z_N = np.array(examples.z_N[split.validation_N])
+    z_N, quantiles_NQ, target_N = (torch.as_tensor(array) for array in (*outputs[:2], true_z_N))
+    loss = float(loss_of(z_N, quantiles_NQ, target_N, settings.alpha))
+    return loss, _smad((outputs[0] - true_z_N) / (1 + true_z_N))
 
 
 def _batches(rows_N: NDArray[np.int64], size: int) -> Iterator[NDArray[np.int64]]:
@@ -250,23 +257,19 @@ def _step(
 def augment(
     stamps_NCHW: Tensor, table_NT: Tensor, settings: Settings, dice: np.random.Generator
 ) -> tuple[Tensor, Tensor]:
-    """Turn and mirror the stamps, and put gaps in: lost magnitudes, image bands and edges become NaN."""
+    """Turn and mirror the stamps, and put gaps in.
+
+    Lost columns of the table, image bands and edges become NaN.
+    """
     number, n_bands = len(table_NT), stamps_NCHW.shape[1]
     if table_NT.shape[1]:
         unlucky_N = dice.random(number) < settings.lost_magnitudes
         lost_NT = unlucky_N[:, None] & (dice.random(tuple(table_NT.shape)) < 0.25)
-        table_NT = table_NT.masked_fill(
-            torch.as_tensor(lost_NT, device=table_NT.device), float("nan")
-        )
+        gaps = torch.as_tensor(lost_NT, device=table_NT.device)
+        table_NT = table_NT.masked_fill(gaps, float("nan"))
     if n_bands == 0:
         return stamps_NCHW, table_NT
-    # The order of the galaxies is random: eight groups in each batch, one for each symmetry of the square.
-    groups = enumerate(torch.tensor_split(stamps_NCHW, 8))
-    turned = [
-        torch.rot90(torch.flip(group, (3,)) if k % 2 else group, k // 2, (2, 3))
-        for k, group in groups
-    ]
-    stamps_NCHW = torch.cat(turned).contiguous(memory_format=torch.channels_last)
+    stamps_NCHW = _turned(stamps_NCHW)
     for row in np.flatnonzero(dice.random(number) < settings.lost_band):
         stamps_NCHW[row, int(dice.integers(n_bands))] = float("nan")
     for row in np.flatnonzero(dice.random(number) < settings.lost_edge):
@@ -277,22 +280,28 @@ def augment(
     return stamps_NCHW, table_NT
 
 
+def _turned(stamps_NCHW: Tensor) -> Tensor:
+    """Eight groups, one for each symmetry of the square; the order of the galaxies is random."""
+    turned = []
+    for k, group in enumerate(torch.tensor_split(stamps_NCHW, 8)):
+        mirrored = torch.flip(group, (3,)) if k % 2 else group
+        turned.append(torch.rot90(mirrored, k // 2, (2, 3)))
+    return torch.cat(turned).contiguous(memory_format=torch.channels_last)
+
+
 def _tensors(
     examples: Examples, rows_N: NDArray[np.int64], device: torch.device
 ) -> tuple[Tensor, Tensor, Tensor]:
     stamps_NCHW = torch.as_tensor(np.ascontiguousarray(examples.stamps_NCHW[rows_N]))
     if stamps_NCHW.shape[1]:
         stamps_NCHW = stamps_NCHW.contiguous(memory_format=torch.channels_last)
-    tensors = (
-        stamps_NCHW,
-        torch.as_tensor(examples.table_NT[rows_N]),
-        torch.as_tensor(examples.z_N[rows_N]),
-    )
-    return tensors[0].to(device), tensors[1].to(device), tensors[2].to(device)
+    table_NT = torch.as_tensor(examples.table_NT[rows_N])
+    z_N = torch.as_tensor(examples.z_N[rows_N])
+    return stamps_NCHW.to(device), table_NT.to(device), z_N.to(device)
 
 
 def _smad(x_N: NDArray[np.float32]) -> float:
-    return float(1.4826 * np.median(np.abs(x_N - np.median(x_N))))
+    return float(SMAD_FACTOR * np.median(np.abs(x_N - np.median(x_N))))
 
 
 def _identity(

@@ -1,10 +1,12 @@
-"""Put somebody else's ONNX graph into a bundle: its preprocessing becomes graph nodes, and it gets a contract.
+"""Put somebody else's ONNX graph into a bundle: its preprocessing becomes nodes of the graph.
 
-Made for networks exported from Keras, such as the published Hybrid-z: images with channels last, stretched by
-percentiles of each stamp and band, magnitudes standardised, and a target that may be log(1+z).
+Made for networks exported from Keras, such as the published Hybrid-z: images with channels last,
+stretched by percentiles of each stamp and band, magnitudes standardised, and a target that may be
+log(1+z).
 """
 
 import tempfile
+import tomllib
 from pathlib import Path
 from statistics import NormalDist
 from typing import Annotated, Any, Literal
@@ -13,7 +15,7 @@ import numpy as np
 import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from onnx import TensorProto, helper, numpy_helper
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from photoz_models.contract import (
     MAGNITUDES,
@@ -23,6 +25,7 @@ from photoz_models.contract import (
     Domain,
     ModelContract,
     Training,
+    first_problem,
     write_contract,
 )
 from photoz_models.errors import BundleError
@@ -48,15 +51,16 @@ class WrapSpec(StampRule):
     layout
         Order of the image axes there.
     flux_scale
-        Pixels are multiplied by this before anything else: the unit in which it was trained, in maggies.
+        Pixels in maggies times this are in the unit in which it was trained.
     stretch, percentiles, epsilon
-        ``percentile``: (x - p_low) / (p_high - p_low + epsilon), clipped to 0..1, of each stamp and band.
+        ``percentile``: (x - p_low) / (p_high - p_low + epsilon) of each stamp and band, clipped
+        to 0..1.
     magnitude_mean, magnitude_scale
         Of the scaler: (m - mean) / scale; a missing magnitude becomes the mean.
     target
         Whether the output is z or log(1+z).
     scatter
-        Standard deviation of (z_phot - z_spec) / (1 + z_spec), for the quantiles that such a network lacks.
+        Standard deviation of dz/(1+z), for the quantiles that such a network lacks.
     """
 
     name: str
@@ -86,13 +90,29 @@ class WrapSpec(StampRule):
     training: Training
 
 
+def read_spec(path: Path) -> WrapSpec:
+    """Read the TOML file at ``path``.
+
+    Raises
+    ------
+    BundleError
+        If it cannot be read or does not fit, with the field that does not.
+    """
+    try:
+        return WrapSpec.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except ValidationError as error:
+        raise BundleError(f"{path}: {first_problem(error)}") from error
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise BundleError(f"{path}: {error}") from error
+
+
 def wrap(graph: Path, spec: WrapSpec, out: Path) -> ModelContract:
     """Write the bundle ``out`` from the ONNX file ``graph`` and return its contract.
 
     Raises
     ------
     BundleError
-        If the graph cannot be read, lacks a named input or output, or does not run with the described inputs.
+        If the graph cannot be read, lacks a named input or output, or does not run with such inputs.
     """
     foreign = _read(graph, spec)
     model = _compose(foreign, spec)
@@ -109,7 +129,8 @@ def _read(graph: Path, spec: WrapSpec) -> Any:
     n_bands = len(spec.magnitude_bands)
     if len(spec.magnitude_mean) != n_bands or len(spec.magnitude_scale) != n_bands:
         raise BundleError(
-            f"magnitude_mean and magnitude_scale need one value for each of {n_bands} magnitude bands"
+            "magnitude_mean and magnitude_scale need one value for each of"
+            f" {n_bands} magnitude bands"
         )
     try:
         foreign = onnx.load(graph)
@@ -120,11 +141,12 @@ def _read(graph: Path, spec: WrapSpec) -> Any:
         ) from error
     inputs = [value.name for value in foreign.graph.input]
     outputs = [value.name for value in foreign.graph.output]
-    for wanted, present in (
+    named = (
         (spec.image_input, inputs),
         (spec.magnitude_input, inputs),
         (spec.output, outputs),
-    ):
+    )
+    for wanted, present in named:
         if wanted not in present:
             raise BundleError(f"{graph}: no {wanted!r}; inputs are {inputs}, outputs {outputs}")
     return foreign
@@ -286,8 +308,9 @@ def _golden(bare: Path, spec: WrapSpec) -> Golden:
 
 def _contract(foreign: Any, spec: WrapSpec, golden: Golden) -> ModelContract:
     rule = {name: getattr(spec, name) for name in StampRule.model_fields}
+    distance = "largest distance of a magnitude from the scaler's mean"
     domain = Domain(
-        meaning=f"largest distance of a magnitude from the scaler's mean, in {FAR_SIGMAS:g} standard deviations",
+        meaning=f"{distance}, in {FAR_SIGMAS:g} standard deviations",
         fraction_inside=None,
     )
     return ModelContract(

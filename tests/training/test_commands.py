@@ -8,12 +8,15 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from photoz_models.documents import read_document
+from photoz_models.errors import BundleError, TrainingError
 from photoz_models.kept_sets import load_examples, save_examples
 from photoz_models.session import PhotozModel
 from photoz_run.cli.extras import need
 from photoz_run.cli.model import app as model_app
 from photoz_run.cli.train import train
-from photoz_run.errors import BadDataError, ConfigError, ContractError
+from photoz_run.errors import BadDataError, ConfigError
+from photoz_run.training.comparison import Comparison
 from support.bundles import closed_form_bundle
 from support.galaxies import toy_examples
 from support.tiles import make_tile
@@ -65,7 +68,7 @@ def test_tiles_and_specz_become_a_kept_set_and_too_few_pairs_are_refused(tmp_pat
             {"RA": tile.ra_N, "DEC": tile.dec_N, "Z": np.linspace(0.1, 0.4, 60), "NQ": quality}
         )
     words = ["--data", tmp_path / "survey", "--specz", tmp_path / "gama.fits", "--select", "all"]
-    with pytest.raises(ConfigError, match=r"has 50 galaxies; at least 1000 are needed"):
+    with pytest.raises(TrainingError, match=r"has 50 galaxies; at least 1000 are needed"):
         call(train_app, *words, "--keep-set", tmp_path / "set", "--out", tmp_path / "x.onnx")
     kept = load_examples(tmp_path / "set")
     assert len(kept) == 50
@@ -82,7 +85,7 @@ def test_tiles_and_specz_become_a_kept_set_and_too_few_pairs_are_refused(tmp_pat
 def test_one_source_of_galaxies_is_wanted(tmp_path):
     with pytest.raises(ConfigError, match="give one source of galaxies"):
         call(train_app, "--out", tmp_path / "x.onnx")
-    with pytest.raises(ConfigError, match=r"no complete training set here: set\.json is missing"):
+    with pytest.raises(TrainingError, match=r"no complete training set here: set\.json is missing"):
         call(train_app, "--set", tmp_path, "--out", tmp_path / "x.onnx")
 
 
@@ -107,34 +110,6 @@ def test_a_set_can_be_kept_without_training_and_a_table_can_be_called_simulated(
     assert not load_examples(tmp_path / "observed").facts.simulated
 
 
-def test_peers_need_the_set_that_the_bundles_were_trained_on(tmp_path):
-    save_examples(toy_examples(1500), tmp_path / "set")
-    save_examples(toy_examples(1500, seed=9), tmp_path / "other")
-    words = [
-        "--set",
-        tmp_path / "set",
-        "--network",
-        "magnitudes4",
-        "--epochs",
-        1,
-        "--out",
-        tmp_path / "four.onnx",
-    ]
-    call(train_app, *words)
-    with pytest.raises(
-        ConfigError, match=r"other: --peers needs the set that the last bundle was trained on"
-    ):
-        call(
-            model_app,
-            "compare",
-            tmp_path / "four.onnx",
-            "--set",
-            tmp_path / "set",
-            "--peers",
-            tmp_path / "other",
-        )
-
-
 def test_what_is_not_installed_is_named_with_its_extra():
     need("numpy", extra="train")
     with pytest.raises(
@@ -155,40 +130,27 @@ def test_show_prints_the_contract_and_verify_the_differences(tmp_path):
         model_app, "verify", tmp_path / "b.onnx", "--provider", "cpu"
     )
     (tmp_path / "b.onnx").write_bytes(b"")
-    with pytest.raises(ContractError, match=r"b\.onnx: not a usable ONNX model"):
+    with pytest.raises(BundleError, match=r"b\.onnx: not a usable ONNX model"):
         call(model_app, "verify", tmp_path / "b.onnx")
 
 
-def test_compare_writes_the_table_with_peers_beside_it(tmp_path):
+def test_compare_prints_the_table_and_writes_it(tmp_path):
     save_examples(toy_examples(1500), tmp_path / "set")
-    words = [
-        "--set",
-        tmp_path / "set",
-        "--network",
-        "magnitudes9",
-        "--epochs",
-        2,
-        "--split",
-        "tile",
-    ]
-    call(train_app, *words, "--out", tmp_path / "nine.onnx")
-    out = ["--json", tmp_path / "t.json", "--markdown", tmp_path / "t.md"]
-    call(
-        model_app,
-        "compare",
-        tmp_path / "nine.onnx",
-        "--set",
-        tmp_path / "set",
-        "--peers",
-        tmp_path / "set",
-        *out,
-    )
-    rows = json.loads((tmp_path / "t.json").read_text())["rows"]
-    assert [row["name"] for row in rows] == [
-        "scikit-learn gradient boosting",
-        "scikit-learn perceptron",
-        "nine",
-    ]
-    # Magnitudes know colour only: nobody can be better than the width, uniform over 0.1.
-    assert all(0.015 < row["sd"] < 0.04 for row in rows)
-    assert (tmp_path / "t.md").read_text().count("\n| ") == 4
+    words = ["--set", tmp_path / "set", "--network", "magnitudes4", "--epochs", 1]
+    call(train_app, *words, "--out", tmp_path / "four.onnx")
+    compared = [tmp_path / "four.onnx", "--set", tmp_path / "set"]
+    printed = call(model_app, "compare", *compared, "--json", tmp_path / "t.json")
+    comparison = read_document(Comparison, tmp_path / "t.json")
+    assert [row.name for row in comparison.rows] == ["four"]
+    assert comparison.training_digest == load_examples(tmp_path / "set").digest()
+    assert f"| four | {comparison.rows[0].figures['bias']:.5f} ±" in printed
+
+
+def test_a_specification_that_does_not_fit_is_named(tmp_path):
+    (tmp_path / "spec.toml").write_text('name = "x"')
+    words = ["wrap", tmp_path / "x.onnx", "--spec", tmp_path / "spec.toml", "--out", tmp_path / "y"]
+    with pytest.raises(BundleError, match=r"spec\.toml: .*Field required"):
+        call(model_app, *words)
+    (tmp_path / "spec.toml").write_text("name =")
+    with pytest.raises(BundleError, match=r"spec\.toml: Invalid value"):
+        call(model_app, *words)

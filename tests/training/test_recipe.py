@@ -1,4 +1,4 @@
-"""From a kept set to a bundle and to the table of the comparison, as `photoz train` and `photoz model` do it."""
+"""From a kept set to a bundle and to the table of the comparison."""
 
 import json
 from dataclasses import replace
@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from photoz_models.documents import document_text, parse_document
 from photoz_models.examples import split_examples
 from photoz_models.kept_sets import save_examples
 from photoz_models.network import ARCHITECTURES
@@ -13,9 +14,8 @@ from photoz_models.session import PhotozModel
 from photoz_models.smoothing import smooth_redshifts
 from photoz_models.training import Settings
 from photoz_run.errors import ConfigError
-from photoz_run.training import peers
 from photoz_run.training.comparison import (
-    as_json,
+    Comparison,
     as_markdown,
     colour_halves,
     compare_bundles,
@@ -68,29 +68,31 @@ def test_the_contract_tells_set_recipe_and_test(made):
 
 def test_the_comparison_judges_on_galaxies_that_were_never_trained_on(made):
     folder, examples, trained = made
-    rows, facts, _ = compare_bundles([folder / "table.onnx"], examples)
+    comparison = compare_bundles([folder / "table.onnx"], examples)
     model = PhotozModel.load(folder / "table.onnx", provider="cpu", threads=1)
     test_N = split_examples(examples, 5, "tile").test_N
     np.testing.assert_array_equal(unseen([model], examples), test_N)
-    assert facts["galaxies"] == len(test_N)
+    assert comparison.galaxies == len(test_N)
     # Recomputed here from torch's own test of the same galaxies.
-    assert rows[0].figures["smad"] == pytest.approx(trained.contract.test_metrics["smad"], rel=1e-3)
+    assert comparison.rows[0].figures["smad"] == pytest.approx(
+        trained.contract.test_metrics["smad"], rel=1e-3
+    )
     other = toy_examples(2000, seed=99)
     assert len(unseen([model], other)) == 2000
 
 
 def test_the_table_has_plain_numbers_and_a_line_for_each_bundle(made):
     folder, examples, _ = made
-    rows, facts, _ = compare_bundles([folder / "table.onnx"], examples)
-    read = json.loads(as_json(rows, facts))
-    assert read["rows"][0]["name"] == "table"
-    assert all(
-        isinstance(value, int | float) for key, value in read["rows"][0].items() if key != "name"
-    )
+    comparison = compare_bundles([folder / "table.onnx"], examples)
+    text = document_text(comparison.rounded())
+    assert parse_document(Comparison, text, "it") == comparison.rounded()
+    [row] = json.loads(text)["rows"]
+    assert row["name"] == "table"
+    assert all(isinstance(value, int | float) for value in row["figures"].values())
     assert {"bias", "sd", "median", "smad", "outliers", "coverage_68", "coverage_95"} < set(
-        read["rows"][0]
+        row["figures"]
     )
-    assert as_markdown(rows).count("| table |") == 1
+    assert as_markdown(comparison.rows).count("| table |") == 1
 
 
 def test_measured_statistics_are_those_of_the_formulas():
@@ -182,24 +184,6 @@ def test_networks_on_stamps_read_what_the_set_knows_of_the_seeing_and_others_do_
         assert choose_architecture(name, plain).columns == bands
     for name in ("hybrid-z", "magnitudes9", "magnitudes"):
         assert choose_architecture(name, examples).columns == nine
-
-
-def test_peers_of_the_magnitudes_do_not_read_the_seeing(monkeypatch):
-    seen = []
-
-    class Watching:
-        def fit(self, features_NF, z_N):
-            seen.append(features_NF)
-            return self
-
-        def predict(self, features_NF):
-            seen.append(features_NF)
-            return np.zeros(len(features_NF))
-
-    monkeypatch.setattr(peers, "peers", lambda: (peers.Peer("watching", (Watching(),)),))
-    examples = seeing_known(toy_examples(1200))
-    peers.peer_rows(examples, split_examples(examples, 1, "galaxy"), examples, np.arange(300))
-    assert {features_NF.shape[1] for features_NF in seen} == {9 + 8}
 
 
 def test_loss_curves_are_drawn(made, tmp_path):

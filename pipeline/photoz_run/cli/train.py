@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 if TYPE_CHECKING:
-    from photoz_models.examples import Examples
+    from collections.abc import Mapping
+
     from photoz_models.training import Epoch
 
 
@@ -95,21 +96,20 @@ def train(
         Path | None, typer.Option(help="Draw the loss curves into this PNG.")
     ] = None,
 ) -> None:
-    """Train a photo-z network on labelled galaxies and seal it, with all preprocessing, into one bundle.
+    """Train a photo-z network on labelled galaxies and seal it into one bundle.
 
-    Example: photoz train --data /data/KiDS-DR5 --specz gkvScienceCatv02.fits --keep-set gama-set --out kids.onnx
+    Example: photoz train --data /data/KiDS-DR5 --specz gkvScienceCatv02.fits --out kids.onnx
     """
     from photoz_run.cli.extras import need
 
     need("torch", "onnx", extra="train")
-    from photoz_models.errors import BundleError, TrainingError
     from photoz_models.kept_sets import load_examples, save_examples
     from photoz_models.training import Settings, on_gpu
     from photoz_run.errors import ConfigError
+    from photoz_run.training.labelled import from_survey, from_table
     from photoz_run.training.recipe import Recipe, make_bundle, plot_losses
+    from photoz_run.validation.settings import SpecSettings
 
-    if sum(source is not None for source in (specz, kept_set, table)) != 1:
-        raise ConfigError("give one source of galaxies: --data with --specz, or --set, or --table")
     if simulated and table is None:
         raise ConfigError("--simulated is for --table; tiles and kept sets say it themselves")
     if out is None and keep_set is None:
@@ -126,48 +126,56 @@ def train(
         mixed_precision=on_gpu() if mixed_precision is None else mixed_precision,
     )
     recipe = Recipe(network, ensemble, split, smooth, settings, version)
-    try:
-        if kept_set is not None:
+    match (specz, kept_set, table):
+        case (None, Path(), None):
             examples = load_examples(kept_set)
-        elif table is not None:
-            examples = _from_table(table, bands, z, simulated)
-        else:
-            assert specz is not None
-            examples = _from_survey(data or [], data_release, select, specz, (ra, dec, z, quality))
-        if keep_set is not None:
-            save_examples(examples, keep_set)
-        typer.echo(f"{len(examples):,} galaxies of {examples.facts.name}")
-        if out is None:
-            return
-        lines = EpochLines(ensemble, epochs)
-        with lines.bar:
-            trained = make_bundle(examples, recipe, out, checkpoints, lines)
-    except (TrainingError, BundleError) as error:
-        raise ConfigError(str(error)) from error
+        case (None, None, Path()):
+            examples = from_table(table, _columns_of_bands(bands, z), z, simulated)
+        case (Path(), None, None):
+            if not data:
+                raise ConfigError("no survey: give --data DIR with the tiles that --specz covers")
+            spectra = SpecSettings(file=specz, ra=ra, dec=dec, z=z, quality=quality)
+            examples = from_survey(data, data_release, select, spectra, typer.echo)
+        case _:
+            raise ConfigError(
+                "give one source of galaxies: --data with --specz, or --set, or --table"
+            )
+    if keep_set is not None:
+        save_examples(examples, keep_set)
+    typer.echo(f"{len(examples):,} galaxies of {examples.facts.name}")
+    if out is None:
+        return
+    lines = EpochLines(ensemble, epochs)
+    with lines.bar:
+        trained = make_bundle(examples, recipe, out, checkpoints, lines)
     if loss_plot is not None:
         plot_losses(trained.histories, loss_plot)
-    metrics = trained.contract.test_metrics
-    typer.echo(
-        f"{out}: {out.stat().st_size / 1e6:.2f} MB; test part of {metrics['number']:,.0f} galaxies:"
-    )
-    for name in (name for name in metrics if f"{name}_error" in metrics):
-        typer.echo(f"  {name:<12}{metrics[name]:9.5f} ± {metrics[f'{name}_error']:.5f}")
+    _print_test(out, trained.contract.test_metrics)
+
+
+def _print_test(out: Path, metrics: "Mapping[str, float]") -> None:
+    megabytes = out.stat().st_size / 1e6
+    typer.echo(f"{out}: {megabytes:.2f} MB; test part of {metrics['number']:,.0f} galaxies:")
+    for name in metrics:
+        error = metrics.get(f"{name}_error")
+        if error is not None:
+            typer.echo(f"  {name:<12}{metrics[name]:9.5f} ± {error:.5f}")
 
 
 class EpochLines:
-    """One line an epoch, with the time that is left by the pace of this network; on a terminal a bar below them."""
+    """One line an epoch with the time that is left; on a terminal a bar below them."""
 
     def __init__(self, networks: int, epochs: int):
         from rich.console import Console
         from rich.progress import Progress
 
-        self.networks, self.epochs, self.network, self.start, self.done = (
-            networks,
-            epochs,
-            0,
-            0.0,
-            0,
-        )
+        self.networks = networks
+        self.epochs = epochs
+        self.network = 0
+        self.start = 0.0
+        """When the first epoch of this network ended, in seconds of the monotonic clock."""
+        self.done = 0
+        """Epochs since then."""
         console = Console()
         self.bar = Progress(console=console, disable=not console.is_terminal, transient=True)
         self.task = self.bar.add_task("", total=1.0)
@@ -179,92 +187,31 @@ class EpochLines:
         if network != self.network:
             self.network, self.start, self.done = network, monotonic(), 0
             self.bar.console.print("network  epoch      loss  validation      SMAD   minutes left")
-        pace = (monotonic() - self.start) / self.done / 60 if self.done else None
-        left = "-" if pace is None else f"{pace * (self.epochs - epoch.epoch):.1f}"
+        left = "-"
+        if self.done:
+            minutes_an_epoch = (monotonic() - self.start) / self.done / 60
+            left = f"{minutes_an_epoch * (self.epochs - epoch.epoch):.1f}"
         self.done += 1
-        self.bar.console.print(
-            f"{network:3d}/{self.networks:<3d}{epoch.epoch:4d}/{self.epochs:<4d}{epoch.train_loss:9.4f}"
-            f"{epoch.validation_loss:12.4f}{epoch.validation_smad:10.5f}{left:>15}",
-            highlight=False,
-        )
+        place = f"{network:3d}/{self.networks:<3d}{epoch.epoch:4d}/{self.epochs:<4d}"
+        losses = f"{epoch.train_loss:9.4f}{epoch.validation_loss:12.4f}"
+        line = f"{place}{losses}{epoch.validation_smad:10.5f}{left:>15}"
+        self.bar.console.print(line, highlight=False)
 
     def batch(self, network: int, share: float) -> None:
         """Move the bar of the epoch."""
         self.bar.update(self.task, completed=share, description=f"network {network}, epoch")
 
 
-def _from_survey(
-    data: list[Path],
-    data_release: str | None,
-    select: str,
-    specz: Path,
-    columns: tuple[str, str, str, str | None],
-) -> "Examples":
-    from photoz_models.examples import SetFacts
-    from photoz_models.stamp_rule import IMAGE_BANDS, MAGNITUDE_BANDS
-    from photoz_run.config import RunConfig
+def _columns_of_bands(bands: str, z: str) -> dict[str, str]:
+    """Column of each band: ``u=MAG_u,g=MAG_g``, or column names that are the bands."""
     from photoz_run.errors import ConfigError
-    from photoz_run.survey.discovery import find_tiles
-    from photoz_run.training.training_set import (
-        Redshifts,
-        build_training_set,
-        is_simulated,
-        join_examples,
-        training_rule,
-    )
-    from photoz_run.validation.settings import SpecSettings
-    from photoz_run.validation.specz import read_specz
-
-    if not data:
-        raise ConfigError("no survey: give --data DIR with the tiles that --specz covers")
-    ra, dec, z, quality = columns
-    sample = read_specz([SpecSettings(file=specz, ra=ra, dec=dec, z=z, quality=quality)])
-    tiles = list(find_tiles(data, data_release).values())
-    rule = training_rule(IMAGE_BANDS, MAGNITUDE_BANDS)
-    config = RunConfig(
-        tiles=("all",), data=tuple(data), out=Path(), data_release=data_release, select=select
-    )
-    simulated = any(is_simulated(ref) for ref in tiles)
-    facts = SetFacts(f"{', '.join(sample.sources)} x {tiles[0].data_release}", simulated, rule)
-    parts = []
-    for part, _ in build_training_set(
-        tiles, Redshifts(sample.ra_M, sample.dec_M, sample.z_M), config, facts
-    ):
-        typer.echo(f"{part.tile_N[0]}: {len(part)} galaxies with spec-z")
-        parts.append(part)
-    return join_examples(facts.name, parts)
-
-
-def _from_table(table: Path, bands: str, z: str, simulated: bool) -> "Examples":
-    import numpy as np
-
-    from photoz_models.examples import Examples, SetFacts
-    from photoz_models.stamp_rule import StampRule
-    from photoz_run.errors import ConfigError
-    from photoz_run.validation.tables import read_columns
 
     if not bands or not z:
         raise ConfigError(
             "--table needs --bands with its magnitude columns and --z with its redshift column"
         )
-    named = dict(
-        part.partition("=")[::2] if "=" in part else (part, part) for part in bands.split(",")
-    )
-    columns = read_columns([table], [*named.values(), z])
-    magnitudes_NB = np.stack(
-        [columns[column].astype(np.float32) for column in named.values()], axis=1
-    )
-    number = len(magnitudes_NB)
-    rule = StampRule(
-        image_bands=(),
-        magnitude_bands=tuple(named),
-        stamp_size=36,
-        pixel_scale=0.2,
-        dmag_applied=False,
-        extinction_corrected=False,
-    )
-    facts = SetFacts(table.name, simulated, rule)
-    no_stamps = np.zeros((number, 0, 36, 36), np.float32)
-    return Examples(
-        facts, no_stamps, magnitudes_NB, columns[z].astype(np.float32), np.full(number, table.name)
-    )
+    columns = {}
+    for part in bands.split(","):
+        band, _, column = part.partition("=")
+        columns[band] = column or band
+    return columns

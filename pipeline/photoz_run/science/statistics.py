@@ -10,11 +10,10 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from photoz_models.robust import SMAD_FACTOR
+
 Floats = NDArray[np.float64]
 Statistics = Callable[..., Mapping[str, Floats]]
-
-SMAD_FACTOR = 1.4826
-"""Makes the median absolute deviation of a Gaussian its standard deviation."""
 
 IQR_FACTOR = 1.349
 """Interquartile range of a Gaussian in standard deviations, rounded as RAIL rounds it."""

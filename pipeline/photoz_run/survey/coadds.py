@@ -13,6 +13,7 @@ from astropy.wcs import WCS, FITSFixedWarning, WcsError
 from astropy.wcs.utils import proj_plane_pixel_scales
 from numpy.typing import NDArray
 
+from photoz_models.robust import SMAD_FACTOR
 from photoz_models.stamp_rule import StampRule
 from photoz_run import flags
 from photoz_run.errors import BadDataError, context
@@ -187,10 +188,14 @@ def tile_dmag(ref: TileRef, band: str, policy: PixelPolicy) -> float:
 
 
 def sky_rms(image: Image) -> float:
-    """Robust noise per pixel from rows spread over the image: 1.4826 times the median absolute deviation."""
+    """Robust noise per pixel from rows spread over the image: the scaled median absolute deviation."""
     values = image.sample()
     values = values[np.isfinite(values) & (values != 0)]
-    return float(1.4826 * np.median(np.abs(values - np.median(values)))) if values.size else np.inf
+    return (
+        float(SMAD_FACTOR * np.median(np.abs(values - np.median(values))))
+        if values.size
+        else np.inf
+    )
 
 
 def _cut_coadd(

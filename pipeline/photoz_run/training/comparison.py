@@ -1,15 +1,15 @@
-"""Statistics of model bundles on labelled galaxies, and the table that sets them side by side."""
+"""Statistics of model bundles on labelled galaxies that none of them was trained on."""
 
-import json
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from photoz_models.errors import BundleError, TrainingError
+from photoz_models.documents import Record
 from photoz_models.examples import Examples, split_examples
 from photoz_models.golden import Outputs
 from photoz_models.session import PhotozModel
@@ -30,38 +30,63 @@ SHORT_NAMES = {
     "smad": "smad",
     "outliers_005": "outliers",
 }
-"""Statistics of the table by their names in `photoz_run.science.statistics`; outliers are |dz| > 0.05 (1 + z)."""
+"""Statistics of the table by their names in `photoz_run.science.statistics`.
+
+Outliers are |dz| > 0.05 (1 + z).
+"""
 
 INTERVALS = {"coverage_68": (0.16, 0.84), "coverage_95": (0.025, 0.975)}
 
 COLUMNS = ("bias", "sd", "median", "smad", "outliers", "coverage_68", "coverage_95")
 
-BOUND = "information bound"
-BLIND_BOUND = "bound blind to clumps"
-
-RATIOS = (
-    ("magnitudes9", "magnitudes4"),
-    ("magnitudes9", "scikit-learn perceptron"),
-    ("hybrid", "magnitudes9"),
-    ("hybrid", "hybrid-z"),
-    ("hybrid", BOUND),
-    ("hybrid", BLIND_BOUND),
-)
-"""Pairs of rows whose SMAD is compared."""
+FINE_DIGITS = ("bias", "smad", "median")
+"""Columns that are written with five decimals; the others have four."""
 
 LOST_BAND_SAMPLE = 10_000
-"""So many galaxies tell what a lost band costs, well within the error: every band is one more run of the network."""
+"""So many galaxies tell well enough what a lost band costs; each band is one more run."""
+
+COLOUR_GROUP = 200
+"""Galaxies of neighbouring redshift among which the redder half is chosen."""
 
 BATCH = 256
 SPEED_BATCHES = 8
 
 
 @dataclass(frozen=True)
-class Row:
-    """One bundle's line of the table; ``figures`` are plain numbers, errors under ``<name>_error``."""
+class Row(Record):
+    """One line of the table; the error of a figure is called ``<name>_error``."""
 
     name: str
-    figures: dict[str, float]
+    figures: Mapping[str, int | float]
+
+    def rounded(self) -> "Row":
+        """The same row, its figures with five digits."""
+        figures = {name: _rounded(value) for name, value in self.figures.items()}
+        return Row(self.name, figures)
+
+
+@dataclass(frozen=True)
+class Comparison(Record):
+    """The table, the galaxies that it was measured on, and the training of the last bundle."""
+
+    SCHEMA: ClassVar[int] = 2
+
+    set: str
+    simulated: bool
+    galaxies: int
+    tiles: int
+    training_set: str
+    training_digest: str
+    split: str
+    seed: int
+    date: str
+    commit: str
+    rows: tuple[Row, ...]
+    schema: int = SCHEMA
+
+    def rounded(self) -> "Comparison":
+        """The same comparison, figures with five digits."""
+        return replace(self, rows=tuple(row.rounded() for row in self.rows))
 
 
 def measure(
@@ -70,11 +95,11 @@ def measure(
     tile_N: NDArray[np.str_],
     levels: Sequence[float],
 ) -> dict[str, float]:
-    """Statistics of the published comparison with their bootstrap errors (68%, over tiles) under ``<name>_error``.
+    """Statistics of the published comparison and, as ``<name>_error``, their bootstrap errors.
 
-    The galaxies of a tile share its zero-point errors: over galaxies the error of the bias would come out too small.
-
-    Coverage of the 68% and 95% interval is added where their ends are among ``levels``.
+    Errors are 68% errors over tiles: the galaxies of a tile share its zero-point errors, and over
+    galaxies the error of the bias would come out too small. The coverage of the central 68% and
+    95% intervals is added where their ends are among ``levels``.
     """
     z_N, quantiles_NQ, _ = outputs
     ends = {
@@ -85,44 +110,74 @@ def measure(
 
     def statistics(z_phot_N: Floats, z_spec_N: Floats, *limits_N: Floats) -> dict[str, Floats]:
         points = point_statistics(z_phot_N, z_spec_N)
-        found = {short: points[name] for name, short in SHORT_NAMES.items()}
+        values = {short: points[name] for name, short in SHORT_NAMES.items()}
         for k, name in enumerate(ends):
-            found[name] = coverage(z_spec_N, limits_N[2 * k], limits_N[2 * k + 1])
-        return found
+            values[name] = coverage(z_spec_N, limits_N[2 * k], limits_N[2 * k + 1])
+        return values
 
-    columns = [z_N, true_z_N, *(limit for pair in ends.values() for limit in pair)]
+    limits = [limit_N for pair in ends.values() for limit_N in pair]
+    columns = [z_N, true_z_N, *limits]
     spans = group_bootstrap_intervals(statistics, columns, tile_N)
+    values = statistics(*(np.asarray(column, np.float64) for column in columns))
     figures: dict[str, float] = {"number": len(true_z_N)}
-    for name, value in statistics(*(np.asarray(column, np.float64) for column in columns)).items():
+    for name, value in values.items():
+        low, high = spans[name]
         figures[name] = float(value)
-        figures[f"{name}_error"] = (spans[name][1] - spans[name][0]) / 2
+        figures[f"{name}_error"] = (high - low) / 2
     return figures
 
 
-def compare_bundles(
-    bundles: Sequence[Path], examples: Examples
-) -> tuple[list[Row], dict[str, str | int], NDArray[np.int64]]:
-    """Every bundle on the same galaxies: rows, facts about the test, and which galaxies no bundle was trained on.
+def load_bundles(bundles: Sequence[Path]) -> list[PhotozModel]:
+    """The bundles on one thread of the CPU.
+
+    Raises
+    ------
+    BundleError
+        If one cannot be used.
+    """
+    return [PhotozModel.load(path, provider="cpu", threads=1) for path in bundles]
+
+
+def compare_bundles(bundles: Sequence[Path], examples: Examples) -> Comparison:
+    """Every bundle on the same galaxies, which none of them was trained on.
+
+    Raises
+    ------
+    BundleError, TrainingError
+        If a bundle or the set cannot be used.
+    ConfigError
+        If no galaxy is left that all bundles have not seen.
+    """
+    models = load_bundles(bundles)
+    rows_N = unseen(models, examples)
+    named = zip(bundles, models, strict=True)
+    rows = [Row(path.stem, _figures(model, examples, rows_N)) for path, model in named]
+    training = models[-1].contract.training
+    return Comparison(
+        set=examples.facts.name,
+        simulated=examples.facts.simulated,
+        galaxies=len(rows_N),
+        tiles=len(np.unique(examples.tile_N[rows_N])),
+        training_set=training.set_name,
+        training_digest=training.digest,
+        split=training.split,
+        seed=training.seed,
+        date=training.date,
+        commit=training.commit,
+        rows=tuple(rows),
+    )
+
+
+def unseen(models: Sequence[PhotozModel], examples: Examples) -> NDArray[np.int64]:
+    """Rows of ``examples`` that are new to every model.
+
+    For a model that was made from this set these are the rows of its test part.
 
     Raises
     ------
     ConfigError
-        If a bundle or the set cannot be used, or no galaxy is left that all bundles have not seen.
+        If there is none.
     """
-    try:
-        models = [PhotozModel.load(path, provider="cpu", threads=1) for path in bundles]
-        rows_N = unseen(models, examples)
-        rows = [
-            Row(path.stem, _row(model, examples, rows_N))
-            for path, model in zip(bundles, models, strict=True)
-        ]
-    except (BundleError, TrainingError) as error:
-        raise ConfigError(str(error)) from error
-    return rows, about(examples, rows_N, models), rows_N
-
-
-def unseen(models: Sequence[PhotozModel], examples: Examples) -> NDArray[np.int64]:
-    """Rows of ``examples`` outside the training and validation parts of every model that was made from this set."""
     unseen_N = np.ones(len(examples), dtype=bool)
     digest = examples.digest()
     for model in models:
@@ -139,11 +194,9 @@ def unseen(models: Sequence[PhotozModel], examples: Examples) -> NDArray[np.int6
 
 def predict(model: PhotozModel, examples: Examples, rows_N: NDArray[np.int64]) -> Outputs:
     """Run a bundle over rows of a set, in batches."""
-    in_bands = examples.narrowed(model.contract.image_bands, model.contract.table_columns)
-    parts = [
-        model.predict(in_bands.stamps_NCHW[rows], in_bands.table_NT[rows])
-        for rows in np.split(rows_N, range(BATCH, len(rows_N), BATCH))
-    ]
+    inputs = _inputs_of(model, examples)
+    batches = np.split(rows_N, range(BATCH, len(rows_N), BATCH))
+    parts = [model.predict(inputs.stamps_NCHW[rows], inputs.table_NT[rows]) for rows in batches]
     z_N, quantiles_NQ, distance_N = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
     return z_N, quantiles_NQ, distance_N
 
@@ -151,64 +204,31 @@ def predict(model: PhotozModel, examples: Examples, rows_N: NDArray[np.int64]) -
 def worst_lost_band(
     model: PhotozModel, examples: Examples, rows_N: NDArray[np.int64]
 ) -> tuple[str, float]:
-    """The magnitude band whose loss hurts most, and the SMAD without it divided by the SMAD with all."""
-    in_bands = examples.narrowed(model.contract.image_bands, model.contract.table_columns)
-    true_N = in_bands.z_N[rows_N]
-    complete = float(smad(normalised_residual(predict(model, in_bands, rows_N)[0], true_N)))
+    """The magnitude band whose loss hurts most, and by which factor the SMAD grows without it."""
+    inputs = _inputs_of(model, examples)
+    complete = _smad_of(model, inputs, rows_N)
     growth = {}
     for k, band in enumerate(model.contract.magnitude_bands):
-        table_NT = np.array(in_bands.table_NT)
+        table_NT = np.array(inputs.table_NT)
         table_NT[:, k] = np.nan
-        without = Examples(
-            in_bands.facts, in_bands.stamps_NCHW, table_NT, in_bands.z_N, in_bands.tile_N
-        )
-        growth[band] = (
-            float(smad(normalised_residual(predict(model, without, rows_N)[0], true_N))) / complete
-        )
+        growth[band] = _smad_of(model, replace(inputs, table_NT=table_NT), rows_N) / complete
     worst = max(growth, key=lambda band: growth[band])
     return worst, growth[worst]
 
 
 def colour_halves(examples: Examples, rows_N: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """True for the redder half at fixed redshift: g - i above the median of the 200 galaxies nearest in redshift."""
+    """True for the redder half at fixed redshift.
+
+    Redder means: g - i above the median of the 200 galaxies nearest in redshift.
+    """
     bands = examples.facts.rule.magnitude_bands
-    colour_N = (
-        examples.magnitudes_NB[rows_N, bands.index("g")]
-        - examples.magnitudes_NB[rows_N, bands.index("i")]
-    )
+    magnitudes_NB = examples.magnitudes_NB[rows_N]
+    colour_N = magnitudes_NB[:, bands.index("g")] - magnitudes_NB[:, bands.index("i")]
     order_N = np.argsort(examples.z_N[rows_N], kind="stable")
     red_N = np.zeros(len(rows_N), dtype=bool)
-    for group in np.array_split(order_N, max(1, len(rows_N) // 200)):
+    for group in np.array_split(order_N, max(1, len(rows_N) // COLOUR_GROUP)):
         red_N[group] = colour_N[group] > np.nanmedian(colour_N[group])
     return red_N
-
-
-def about(
-    examples: Examples, rows_N: NDArray[np.int64], models: Sequence[PhotozModel]
-) -> dict[str, str | int]:
-    """What the table was measured on and with."""
-    training = models[-1].contract.training
-    return {
-        "set": examples.facts.name,
-        "simulated": int(examples.facts.simulated),
-        "galaxies": len(rows_N),
-        "tiles": len(np.unique(examples.tile_N[rows_N])),
-        "training_set": training.set_name,
-        "training_digest": training.digest,
-        "split": training.split,
-        "seed": training.seed,
-        "date": training.date,
-        "commit": training.commit,
-    }
-
-
-def as_json(rows: Sequence[Row], facts: dict[str, str | int]) -> str:
-    """Give the table as JSON: facts about the test, and a list ``rows`` of plain numbers."""
-    listed = [
-        {"name": row.name, **{key: _rounded(value) for key, value in row.figures.items()}}
-        for row in rows
-    ]
-    return json.dumps({**facts, "rows": listed}, indent=1) + "\n"
 
 
 def as_markdown(rows: Sequence[Row]) -> str:
@@ -216,98 +236,60 @@ def as_markdown(rows: Sequence[Row]) -> str:
     head = ["network", *COLUMNS, "SMAD red half", "SMAD blue half", "multiply-adds", "galaxies/s"]
     lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
     for row in rows:
-        cells = [_with_error(row.figures, name) for name in COLUMNS]
-        cells += [_cell(row.figures, name, "{:.4f}") for name in ("smad_red", "smad_blue")]
-        cells += [
-            _cell(row.figures, "multiply_adds", "{:,.0f}"),
-            _cell(row.figures, "galaxies_per_second", "{:,.0f}"),
-        ]
+        cells = [_with_error(row, name) for name in COLUMNS]
+        cells += [_cell(row, name, "{:.4f}") for name in ("smad_red", "smad_blue")]
+        cells += [_cell(row, name, "{:,.0f}") for name in ("multiply_adds", "galaxies_per_second")]
         lines.append(f"| {row.name} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 
 
-def as_page(rows: Sequence[Row], facts: dict[str, str | int]) -> str:
-    """Give the page of the documentation: what was measured, the table, and what its columns mean."""
-    kind = "simulated" if facts["simulated"] else "real"
-    return (
-        "# Comparison of networks\n\n"
-        f"{facts['galaxies']:,} {kind} galaxies of {facts['tiles']:,} tiles that no network was trained on: "
-        f"{facts['set']}.\nTrained on {facts['training_set']}, split by {facts['split']} with seed {facts['seed']}, "
-        f"{facts['date']}, commit {facts['commit']}.\n\n"
-        f"{as_markdown(rows)}\n"
-        "- bias: mean of dz = z_phot - z_true; sd, median, SMAD: of dz/(1+z); outliers: |dz| > 0.05 (1+z).\n"
-        "- coverage: share of true redshifts within the central 68% and 95% interval.\n"
-        "- red and blue half: by g - i at fixed redshift; galaxies/s: one thread, batches of 256.\n"
-        "- Errors are 68% bootstrap errors over tiles: the galaxies of a tile share its zero-point errors.\n"
-        f"{_gaps(rows)}{_ratios(rows)}"
-    )
+def _inputs_of(model: PhotozModel, examples: Examples) -> Examples:
+    return examples.narrowed(model.contract.image_bands, model.contract.table_columns)
 
 
-def _ratios(rows: Sequence[Row]) -> str:
-    smad_of = {row.name: (row.figures["smad"], row.figures["smad_error"]) for row in rows}
-    lines = []
-    for above, below in RATIOS:
-        if above in smad_of and below in smad_of:
-            (a, a_error), (b, b_error) = smad_of[above], smad_of[below]
-            # As if independent; on the same galaxies the error is smaller.
-            error = a / b * float(np.hypot(a_error / a, b_error / b))
-            lines.append(f"  {above} / {below} {a / b:.3f} ± {error:.3f}")
-    return "- Ratios of SMAD:\n" + ",\n".join(lines) + ".\n" if lines else ""
+def _smad_of(model: PhotozModel, examples: Examples, rows_N: NDArray[np.int64]) -> float:
+    z_N = predict(model, examples, rows_N)[0]
+    return float(smad(normalised_residual(z_N, examples.z_N[rows_N])))
 
 
-def _gaps(rows: Sequence[Row]) -> str:
-    growth = {
-        row.name: row.figures["lost_band_growth"]
-        for row in rows
-        if "lost_band_growth" in row.figures
-    }
-    grown = [f"{name} {factor - 1:+.0%}" for name, factor in growth.items()]
-    return (
-        f"- SMAD when the magnitude is missing whose loss hurts most: {', '.join(grown)}.\n"
-        if grown
-        else ""
-    )
+def _with_error(row: Row, name: str) -> str:
+    if name not in row.figures:
+        return "-"
+    digits = 5 if name in FINE_DIGITS else 4
+    value, error = row.figures[name], row.figures[f"{name}_error"]
+    return f"{value:.{digits}f} ± {error:.{digits}f}"
 
 
-def _with_error(figures: dict[str, float], name: str) -> str:
-    digits = 5 if name in ("bias", "smad", "median") else 4
-    return (
-        f"{figures[name]:.{digits}f} ± {figures[f'{name}_error']:.{digits}f}"
-        if name in figures
-        else "-"
-    )
+def _cell(row: Row, name: str, form: str) -> str:
+    return form.format(row.figures[name]) if name in row.figures else "-"
 
 
-def _cell(figures: dict[str, float], name: str, form: str) -> str:
-    return form.format(figures[name]) if name in figures else "-"
-
-
-def _row(model: PhotozModel, examples: Examples, rows_N: NDArray[np.int64]) -> dict[str, float]:
+def _figures(model: PhotozModel, examples: Examples, rows_N: NDArray[np.int64]) -> dict[str, float]:
+    contract = model.contract
     outputs = predict(model, examples, rows_N)
     true_z_N = np.array(examples.z_N[rows_N])
+    figures = measure(outputs, true_z_N, examples.tile_N[rows_N], contract.quantile_levels)
     x_N = normalised_residual(outputs[0], true_z_N)
     red_N = colour_halves(examples, rows_N)
-    figures = measure(outputs, true_z_N, examples.tile_N[rows_N], model.contract.quantile_levels)
-    figures |= {"smad_red": float(smad(x_N[red_N])), "smad_blue": float(smad(x_N[~red_N]))}
-    if model.contract.magnitude_bands:
-        figures["lost_band_growth"] = worst_lost_band(model, examples, rows_N[:LOST_BAND_SAMPLE])[1]
+    figures["smad_red"] = float(smad(x_N[red_N]))
+    figures["smad_blue"] = float(smad(x_N[~red_N]))
+    if contract.magnitude_bands:
+        _, growth = worst_lost_band(model, examples, rows_N[:LOST_BAND_SAMPLE])
+        figures["lost_band_growth"] = growth
     figures["out_of_domain"] = float(np.mean(outputs[2] > 1))
-    figures["multiply_adds"] = model.contract.multiply_adds
-    figures["galaxies_per_second"] = _speed(model, examples, rows_N)
+    figures["multiply_adds"] = contract.multiply_adds
+    figures["galaxies_per_second"] = _speed(model, examples, rows_N[:BATCH])
     return figures
 
 
 def _speed(model: PhotozModel, examples: Examples, rows_N: NDArray[np.int64]) -> float:
-    in_bands = examples.narrowed(model.contract.image_bands, model.contract.table_columns)
-    stamps_NCHW, table_NT = (
-        in_bands.stamps_NCHW[rows_N[:BATCH]],
-        in_bands.table_NT[rows_N[:BATCH]],
-    )
+    inputs = _inputs_of(model, examples)
+    stamps_NCHW, table_NT = inputs.stamps_NCHW[rows_N], inputs.table_NT[rows_N]
     start = time.perf_counter()
     for _ in range(SPEED_BATCHES):
         model.predict(stamps_NCHW, table_NT)
-    return SPEED_BATCHES * len(table_NT) / (time.perf_counter() - start)
+    return SPEED_BATCHES * len(rows_N) / (time.perf_counter() - start)
 
 
-def _rounded(value: float) -> float:
+def _rounded(value: float) -> int | float:
     return int(value) if value == int(value) else float(f"{value:.5g}")
