@@ -51,7 +51,7 @@ def seeing_known(examples: Examples) -> Examples:
 def test_seeing_is_read_after_the_magnitudes_and_may_be_unknown(tmp_path):
     examples = seeing_known(toy_examples(1500))
     split = split_examples(examples, 1, "galaxy")
-    torch.manual_seed(3)
+    torch.manual_seed(0)
     network = PhotozNetwork(replace(TINY, columns=examples.facts.columns))
     torch.nn.init.normal_(network.head.linear.weight, std=0.3)
     network.set_scales(fit_scales(examples.stamps_NCHW, examples.table_NT, examples.z_N, 0.99))
