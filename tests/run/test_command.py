@@ -72,14 +72,14 @@ def test_a_run_ends_well_and_says_what_it_did(undisturbed):
 
 def test_the_run_directory_holds_what_the_design_says(undisturbed):
     out, _ = undisturbed
-    found = sorted(str(path.relative_to(out)) for path in out.rglob("*") if path.is_file())
+    names = sorted(str(path.relative_to(out)) for path in out.rglob("*") if path.is_file())
     tiles = [
         f"tiles/{tile_group(tile)}/{tile}.{ending}"
         for tile in TILES
         for ending in ("fits", "json", "parquet")
     ]
     logs = [f"logs/{tile_group(tile)}/{tile}.log" for tile in TILES]
-    assert found == sorted(["manifest.json", "run.toml", "summary.json", *tiles, *logs])
+    assert names == sorted(["manifest.json", "run.toml", "summary.json", *tiles, *logs])
 
 
 @pytest.mark.parametrize("name", TILES)

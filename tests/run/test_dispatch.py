@@ -93,9 +93,9 @@ def run_on(
         with (
             dask.config.set(SETTINGS),
             SpecCluster(workers, scheduler) as cluster,
-            Client(cluster) as found,
+            Client(cluster) as client,
         ):
-            yield found
+            yield client
 
     monkeypatch.setattr(driver, "open_client", client)
     told = Told()
@@ -103,7 +103,7 @@ def run_on(
 
 
 def statuses(summary: RunSummary) -> dict[str, str]:
-    return {tile: str(one.status) for tile, one in summary.outcomes.items()}
+    return {tile: str(outcome.status) for tile, outcome in summary.outcomes.items()}
 
 
 def test_deadly_tiles_are_quarantined_alone_and_their_neighbours_are_done(
@@ -155,7 +155,9 @@ def test_hosts_that_fail_or_refuse_everything_are_avoided_and_no_tile_is_blamed(
     # What happened before is in the records of the tiles, and comes back from them.
     recorded = RunDirectory(out).outcomes()
     assert recorded == dict(summary.outcomes)
-    earlier = {(one.host, one.error) for record in recorded.values() for one in record.earlier}
+    earlier = {
+        (failure.host, failure.error) for record in recorded.values() for failure in record.earlier
+    }
     assert earlier == {("black", "BadDataError"), ("shaky", "TransientError")}
     assert {record.host.partition(":")[0] for record in recorded.values()} == {"sound"}
 
@@ -184,12 +186,12 @@ def test_the_scheduler_never_has_more_to_do_than_there_are_workers_and_forgets_w
             LocalCluster(
                 n_workers=3, threads_per_worker=1, processes=False, dashboard_address="127.0.0.1:0"
             ) as cluster,
-            Client(cluster) as found,
+            Client(cluster) as client,
         ):
             nonlocal scheduler
             scheduler = cluster.scheduler
             scheduler.add_plugin(watch)
-            yield found
+            yield client
 
     scheduler: Scheduler | None = None
     monkeypatch.setattr(driver, "open_client", client)
@@ -230,11 +232,11 @@ def test_what_travels_is_small(dr5_tile, bundle, model, tmp_path, monkeypatch):
 @pytest.fixture
 def certificates(tmp_path, monkeypatch) -> dict[str, str]:
     """Dask's configuration of one authority, by environment variables that children inherit."""
-    made = Security.temporary()
+    security = Security.temporary()
     for name in TLS_FILES:
         path = tmp_path / f"{name}.pem"
         path.touch(mode=0o600)
-        path.write_text(getattr(made, name))
+        path.write_text(getattr(security, name))
     keys = {"CA_FILE": "tls_ca_file"}
     for role in ("scheduler", "worker", "client"):
         keys |= {

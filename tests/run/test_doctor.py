@@ -47,11 +47,11 @@ def test_a_machine_that_passes_these_tests_is_usable():
     report = json.loads(said.stdout)
     assert (said.returncode, said.stderr) == (0, "")
     assert report["usable"]
-    assert [one["name"] for one in report["findings"]] == NAMES
-    found = {one["name"]: one for one in report["findings"]}
-    assert found["model"]["value"] == "hybrid-sim runs on cpu and gives its golden values"
-    assert "answered over TLS" in found["Dask"]["value"]
-    assert all(one["remedy"] for one in report["findings"] if one["verdict"] != "ok")
+    assert [finding["name"] for finding in report["findings"]] == NAMES
+    findings = {finding["name"]: finding for finding in report["findings"]}
+    assert findings["model"]["value"] == "hybrid-sim runs on cpu and gives its golden values"
+    assert "answered over TLS" in findings["Dask"]["value"]
+    assert all(finding["remedy"] for finding in report["findings"] if finding["verdict"] != "ok")
 
 
 def test_a_person_reads_a_table_of_eighty_columns_and_an_exit_status(tmp_path):

@@ -150,8 +150,8 @@ def test_a_connection_without_the_runs_certificate_is_refused():
         me = psutil.Process()
         ports = [
             c
-            for one in (me, *me.children(recursive=True))
-            for c in one.net_connections()
+            for process in (me, *me.children(recursive=True))
+            for c in process.net_connections()
             if c.status == "LISTEN"
         ]
         assert ports

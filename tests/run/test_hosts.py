@@ -54,11 +54,11 @@ class Answers:
 
         A tile ends on a black host only when every other host has done well.
         """
-        ready = [one for one in self.pending if self._may_end(one[2])] or self.pending
+        ready = [ending for ending in self.pending if self._may_end(ending[2])] or self.pending
         if ready:
-            one = self.dice.choice(ready)
-            self.pending.remove(one)
-            one[0].set_result(self._answer(one[1], one[2]))
+            ending = self.dice.choice(ready)
+            self.pending.remove(ending)
+            ending[0].set_result(self._answer(ending[1], ending[2]))
         return dict.fromkeys(self.hosts, self.slots)
 
     def run(self, introduce, workers, on_error):
@@ -73,7 +73,7 @@ class Answers:
 
     def _may_end(self, host: str) -> bool:
         return host not in self.black or all(
-            self.measured[one] for one in self.hosts if one not in self.black
+            self.measured[host] for host in self.hosts if host not in self.black
         )
 
     def _answer(self, task: TileTask, host: str) -> TileOutcome | Refusal:
@@ -190,7 +190,7 @@ def test_what_is_measured_again_is_no_longer_quarantined(survey):
     assert all(number == 1 for number in again.values())
     for tile in tiles:
         if run.last[tile].status is Status.DONE and any(
-            one.error == "quarantine" for one in run.last[tile].earlier
+            failure.error == "quarantine" for failure in run.last[tile].earlier
         ):
             assert tile in again
 
@@ -199,13 +199,13 @@ def test_a_lone_host_is_never_avoided_and_measures_nothing_twice():
     answers = Answers(["alone"], {}, set(names(40)), random.Random(1))
     run = measure(answers, names(40))
     assert run.tries == {"alone": 40}
-    assert {one.status for one in run.last.values()} == {Status.QUARANTINED}
+    assert {outcome.status for outcome in run.last.values()} == {Status.QUARANTINED}
 
 
 def test_a_few_tiles_that_only_a_failing_host_saw_get_a_second_opinion_at_the_end():
     answers = Answers(["black", "sound"], {"black": "quarantine"}, set(), random.Random(1))
     run = measure(answers, names(2))
-    assert {one.status for one in run.last.values()} == {Status.DONE}
+    assert {outcome.status for outcome in run.last.values()} == {Status.DONE}
     assert len(run.readmitted) == 1
 
 
@@ -223,7 +223,7 @@ def test_pauses_double_for_a_tile_and_for_the_worker_on_which_it_stumbles(monkey
 
     answers.submit = timed
     run = measure(answers, names(1))
-    assert [len(one.earlier) for one in run.last.values()] == [2]
+    assert [len(outcome.earlier) for outcome in run.last.values()] == [2]
     pauses = [later - before for before, later in pairwise(handed)]
     assert 200 <= pauses[0] < 230
     assert 400 <= pauses[1] < 430

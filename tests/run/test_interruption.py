@@ -21,10 +21,10 @@ An exception would not tell: after a signal every exception is an interruption.
 
 @pytest.fixture(autouse=True)
 def handlers() -> Iterator[None]:
-    before = {one: signal.getsignal(one) for one in HANDLED}
+    before = {number: signal.getsignal(number) for number in HANDLED}
     WENT_ON.clear()
     yield
-    assert {one: signal.getsignal(one) for one in HANDLED} == before
+    assert {number: signal.getsignal(number) for number in HANDLED} == before
     assert WENT_ON == []
 
 
@@ -94,7 +94,9 @@ def test_errors_without_a_signal_are_themselves():
 
 def test_other_errors_of_dying_objects_are_reported_as_ever(monkeypatch):
     reported = []
-    monkeypatch.setattr(sys, "unraisablehook", lambda found: reported.append(str(found.exc_value)))
+    monkeypatch.setattr(
+        sys, "unraisablehook", lambda swallowed: reported.append(str(swallowed.exc_value))
+    )
     with interruptible():
         Dying(ValueError("odd"))
     assert reported == ["odd"]

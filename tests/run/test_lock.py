@@ -73,7 +73,7 @@ def refused(folder: Path, share: tuple[int, int] = ALL) -> str:
 
 def taken(folder: Path, share: tuple[int, int] = ALL) -> bool:
     with RunLock(folder, share):
-        (here,) = [one for one in holders(folder) if one.path.name == lock_name(share)]
+        (here,) = [holder for holder in holders(folder) if holder.path.name == lock_name(share)]
         assert here.record.key != "theirs"
         assert here.alive
     return not (folder / lock_name(share)).exists()
@@ -187,7 +187,7 @@ def test_a_damaged_lock_is_respected_while_it_is_young_and_then_taken_over(folde
 
 def test_shards_of_one_division_work_side_by_side(folder):
     with RunLock(folder, (1, 3)), RunLock(folder, (3, 3)), RunLock(folder, (2, 3)):
-        assert [one.name for one in holders(folder)] == [
+        assert [holder.name for holder in holders(folder)] == [
             "shard-1-of-3",
             "shard-2-of-3",
             "shard-3-of-3",
@@ -240,7 +240,7 @@ def test_of_many_that_start_at_once_one_holds_the_lock(tmp_path):
         assert racer.returncode == 0
     assert sorted(held) == list(range(ROUNDS))
     for spans in held.values():
-        assert all(one[1] <= other[0] for one, other in pairwise(sorted(spans)))
+        assert all(span[1] <= later[0] for span, later in pairwise(sorted(spans)))
 
 
 def test_a_take_over_that_was_killed_half_way_does_not_keep_the_lock(folder, quick):

@@ -104,8 +104,8 @@ def test_the_file_system_of_a_path_is_the_last_one_mounted_above_it(root, path, 
         "35 27 0:34 / /tmp rw - tmpfs tmpfs rw\n"
         "36 35 8:1 /tmp7 /tmp rw - xfs /dev/sdb rw\n",
     )
-    found = machine.file_system(Path(path), root)
-    assert (found.kind, found.place) == (kind, place)
+    system = machine.file_system(Path(path), root)
+    assert (system.kind, system.place) == (kind, place)
 
 
 def test_this_machine_is_read_as_its_own_programs_read_it(tmp_path):

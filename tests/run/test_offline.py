@@ -166,10 +166,10 @@ def test_a_folder_of_somebody_else_is_not_used(cleared, tmp_path, trap, monkeypa
     else:
         cleared.mkdir()
         cleared.chmod(0o777)
-    found = keep_caches_local()
-    assert found != cleared
-    assert found.stat().st_mode & 0o777 == 0o700
-    assert found.parent == tmp_path
+    cache = keep_caches_local()
+    assert cache != cleared
+    assert cache.stat().st_mode & 0o777 == 0o700
+    assert cache.parent == tmp_path
 
 
 def test_without_any_folder_for_temporary_files_it_is_said_what_to_set(

@@ -29,12 +29,12 @@ pytestmark = pytest.mark.skipif(
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory, bundle):
     """Data folder, run directory and process of a run over each kind of tile."""
-    found = {}
+    skies = {}
     for kind in KINDS:
         folder = tmp_path_factory.mktemp("sky")
         data, out = folder / "data", folder / "out"
         if kind.endswith("packed"):
-            shutil.copytree(found["DR5.0"][0], data)
+            shutil.copytree(skies["DR5.0"][0], data)
             for path in sorted(data.glob("*_[ugri]_[sm]*.fits")):
                 needs("fpack")
                 subprocess.run(
@@ -58,13 +58,13 @@ def runs(tmp_path_factory, bundle):
                 "--out",
                 str(out),
             ]
-        found[kind] = (
+        skies[kind] = (
             data,
             out,
             command([*arguments, "--formats", "parquet,fits", "--workers", "1"]),
         )
-    yield found
-    for data, _, _ in found.values():
+    yield skies
+    for data, _, _ in skies.values():
         shutil.rmtree(data)
 
 

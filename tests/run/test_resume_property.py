@@ -110,32 +110,32 @@ class Killed:
             _, left = psutil.wait_procs(session(process.pid), PATIENCE)
             assert not left
         finally:
-            for one in session(process.pid):
-                one.kill()
+            for member in session(process.pid):
+                member.kill()
 
 
 def stamps(out: Path) -> dict[Path, int]:
     """Every file of a run directory and when it was changed."""
-    found = {}
+    times = {}
     for folder, _, names in os.walk(out):
         for name in names:
             try:
-                found[Path(folder, name)] = os.stat(Path(folder, name)).st_mtime_ns
+                times[Path(folder, name)] = os.stat(Path(folder, name)).st_mtime_ns
             except FileNotFoundError:
                 continue
-    return found
+    return times
 
 
 def session(leader: int) -> list[psutil.Process]:
     """The living processes of a session."""
-    found = []
+    processes = []
     for process in psutil.process_iter(["status"]):
         try:
             if os.getsid(process.pid) == leader and process.info["status"] != psutil.STATUS_ZOMBIE:
-                found.append(process)
+                processes.append(process)
         except ProcessLookupError:
             continue
-    return found
+    return processes
 
 
 def flip(path: Path, share: float) -> None:
@@ -163,9 +163,9 @@ def to_a_file(
 def quarantine_with_half_a_record(out: Path, tile: str, share: float) -> None:
     """The tile was quarantined, and a part of the record is left."""
     directory = RunDirectory(out)
-    if found := directory.outcomes().get(tile):
+    if outcome := directory.usable_outcomes().by_tile.get(tile):
         directory.write_outcome(
-            replace(found, status=Status.QUARANTINED, files={}, error="BadDataError")
+            replace(outcome, status=Status.QUARANTINED, files={}, error="BadDataError")
         )
         truncate(directory.quarantine / tile_group(tile) / f"{tile}.json", share)
 
@@ -194,8 +194,8 @@ TO_FILES = {
     if (act, suffix) != (flip, ".json")  # a mark has no digest of its own
 }
 DAMAGES: dict[str, Callable[[Path, str, float], None]] = TO_FILES | {
-    one.__name__: one
-    for one in (quarantine_with_half_a_record, leave_half_a_file, leave_a_stale_lock)
+    damage.__name__: damage
+    for damage in (quarantine_with_half_a_record, leave_half_a_file, leave_a_stale_lock)
 }
 
 damage = st.builds(
@@ -207,14 +207,14 @@ killed = st.builds(
 start = st.one_of(st.builds(Whole), st.builds(Share, st.sampled_from((1, 2))), killed)
 part = st.tuples(st.lists(damage, max_size=4), start).map(lambda both: [*both[0], both[1]])
 histories = st.lists(part, min_size=2, max_size=5).map(
-    lambda parts: [action for one in parts for action in one]
+    lambda parts: [action for part in parts for action in part]
 )
 """Processes are dear: between two starts several files are damaged."""
 
 
 def damages(*what: str) -> list[Damage]:
     """One on each tile, so that none hides what another would have shown."""
-    return [Damage(one, tile, 0.3) for one, tile in zip(what, TILES, strict=True)]
+    return [Damage(damage, tile, 0.3) for damage, tile in zip(what, TILES, strict=True)]
 
 
 EACH = [

@@ -101,11 +101,11 @@ def test_shards_add_up(arguments, tmp_path):
     state = WorkState(
         seconds=10.0, finished=2, rows=600, bytes=0, workers=1, running=(GOOD[0],), failed=()
     )
-    with RunLock(out / "locks", (1, 2)) as one, RunLock(out / "locks", (2, 2)) as two:
-        one.tell(state)
-        two.tell(replace(state, seconds=40.0, running=(GOOD[1],)))
-        one.write()
-        two.write()
+    with RunLock(out / "locks", (1, 2)) as first, RunLock(out / "locks", (2, 2)) as second:
+        first.tell(state)
+        second.tell(replace(state, seconds=40.0, running=(GOOD[1],)))
+        first.write()
+        second.write()
         status = read_status(out)
     assert status.tiles_per_hour == pytest.approx((2 / 10 + 2 / 40) * 3600)
     assert (status.workers, status.tiles["RUNNING"]) == (2, 2)

@@ -89,11 +89,11 @@ def test_every_row_is_the_closed_formula_of_its_own_pixels(
     assert len(np.unique(z_N)) > 30
     for n, name in enumerate(tile.id_N):
         row = rows[name]
-        found = [row["Z_PHOT"], row["Z_DOMAIN"], row["Z_PHOT_LO68"], row["Z_PHOT_HI68"]]
+        values = [row["Z_PHOT"], row["Z_DOMAIN"], row["Z_PHOT_LO68"], row["Z_PHOT_HI68"]]
         lo68, hi68, lo95, hi95 = (
             quantiles_NQ[n, levels.index(p)] for p in (0.16, 0.84, 0.025, 0.975)
         )
-        np.testing.assert_allclose(found, [z_N[n], domain_N[n], lo68, hi68], atol=3e-6)
+        np.testing.assert_allclose(values, [z_N[n], domain_N[n], lo68, hi68], atol=3e-6)
         assert row["Z_PHOT_LO95"] == pytest.approx(lo95, abs=3e-6)
         assert row["Z_PHOT_HI95"] == pytest.approx(hi95, abs=3e-6)
         assert row["Z_PHOT_ERR"] == pytest.approx((hi68 - lo68) / 2, abs=3e-6)
@@ -153,12 +153,12 @@ def assert_same_to_rounding(row, other):
 @pytest.mark.parametrize("name", MODELS)
 def test_the_number_of_threads_changes_no_bit(dr5_tile, bundle, tmp_path, name):
     path = bundle if name == "closed-form" else BUNDLED / name
-    found = []
+    results = []
     for threads in (1, 2, 3):
         model = PhotozModel.load(path, provider="cpu", threads=threads)
         rows, _ = measure(dr5_tile, model, tmp_path / str(threads))
-        found.append({source: bits(row) for source, row in rows.items()})
-    assert found[0] == found[1] == found[2]
+        results.append({source: bits(row) for source, row in rows.items()})
+    assert results[0] == results[1] == results[2]
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -192,9 +192,9 @@ def test_a_batch_of_one_is_a_batch_of_a_thousand(name, bundle):
     together = model.predict(*padded(stamps_NCHW, magnitudes_NB, 1024))
     for k in (0, 1, 499, 999):
         alone = model.predict(*padded(stamps_NCHW[k : k + 1], magnitudes_NB[k : k + 1], 256))
-        for one, many in zip(alone, together, strict=True):
+        for single, many in zip(alone, together, strict=True):
             np.testing.assert_allclose(
-                one[0],
+                single[0],
                 many[k],
                 rtol=0 if name == "closed-form" else 1e-6,
                 atol=0 if name == "closed-form" else 1e-6,

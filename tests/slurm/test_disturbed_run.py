@@ -139,8 +139,8 @@ def test_the_doctor_finds_a_job_in_which_a_run_can_work(simulated_run, tmp_path)
     ]
     job = run.slurm.submit(run.environment, *words, "photoz doctor --json > doctor.json")
     wait(lambda: run.slurm.state(job) in ("COMPLETED", "FAILED"), "the job has ended")
-    found = json.loads((tmp_path / "doctor.json").read_text())
-    assert run.slurm.state(job) == "COMPLETED", found
-    values = {finding["name"]: finding["value"] for finding in found["findings"]}
+    report = json.loads((tmp_path / "doctor.json").read_text())
+    assert run.slurm.state(job) == "COMPLETED", report
+    values = {finding["name"]: finding["value"] for finding in report["findings"]}
     assert f"SLURM {job}" in values["batch job"]
     assert "SLURM" in values["memory"]

@@ -65,12 +65,14 @@ def test_keys_are_private_while_a_run_lasts_and_strangers_reach_nothing_but_clos
 
 def listening(run):
     """Host and port of everything that the driver and the processes of its jobs listen on."""
-    jobs = [one for job in run.workers() for one in run.slurm.processes(SLURM_JOB_ID=job.id)]
+    jobs = [
+        process for job in run.workers() for process in run.slurm.processes(SLURM_JOB_ID=job.id)
+    ]
     addresses = {
-        (one.pid, *found.laddr)
-        for one in [psutil.Process(run.driver.pid), *jobs]
-        for found in one.net_connections("tcp")
-        if found.status == psutil.CONN_LISTEN
+        (process.pid, *connection.laddr)
+        for process in [psutil.Process(run.driver.pid), *jobs]
+        for connection in process.net_connections("tcp")
+        if connection.status == psutil.CONN_LISTEN
     }
     # A driver, two workers and their nannies.
     assert len({pid for pid, _, _ in addresses}) == 5

@@ -150,8 +150,8 @@ def test_a_worker_job_gets_the_gpus_that_were_asked_for(run, tmp_path):
     assert "gres:gpu:1" in run.slurm.ask("squeue", "--noheader", "--job", job.id, "--format", "%b")
     assert (tmp_path / "gpus").read_text().strip() in ("0", "1")
     seen = {
-        one.environ().get("CUDA_VISIBLE_DEVICES")
-        for one in run.slurm.processes(SLURM_JOB_ID=job.id)
+        process.environ().get("CUDA_VISIBLE_DEVICES")
+        for process in run.slurm.processes(SLURM_JOB_ID=job.id)
     }
     assert seen == {(tmp_path / "gpus").read_text().strip()}
     run.hold.let_go(*TILES)
