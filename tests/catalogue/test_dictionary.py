@@ -1,4 +1,4 @@
-"""The column dictionary: valid Felis, complete, the source of every column that the program writes or documents."""
+"""The column dictionary: valid Felis, complete, the source of every column that is written."""
 
 import subprocess
 import sys

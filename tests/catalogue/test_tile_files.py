@@ -1,4 +1,4 @@
-"""The files of a tile: the same rows in Parquet and FITS, described by the column dictionary, whole or not there."""
+"""The files of a tile: the same rows in Parquet and FITS, described, whole or not there."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""`--attach`: the columns of another table come to the sources that they belong to, and to no other."""
+"""`--attach`: columns of another table come to the sources they belong to, and to no other."""
 
 import hashlib
 from dataclasses import asdict
@@ -37,7 +37,7 @@ def sources() -> pa.Table:
 
 
 def other() -> dict[str, np.ndarray]:
-    """Another table: a third of an arcsecond off, the second row of 4 farther away, 11 beyond an arcsecond."""
+    """Another table, a third of an arcsecond off; source 4 has a second row, 11 is too far away."""
     rows = sources()
     off = np.array([0.3] * 9 + [0.7, 1.1]) / 3600
     return {
@@ -94,7 +94,7 @@ def path(request, tmp_path):
 
 
 def expected(by: str) -> list[int | None]:
-    """The row of the other table that belongs to each source; of 4 the first, which is the nearest too."""
+    """The row of the other table that belongs to each source; of 4 the first and nearest."""
     far = (11,) if by == "position" else ()
     return [None if k in (6, 10, *far) else int(np.flatnonzero(k == ORDER)[0]) for k in range(N)]
 
@@ -212,7 +212,7 @@ places = st.lists(st.tuples(angles, heights), min_size=1, max_size=12)
 def test_looking_only_near_the_sources_finds_what_looking_everywhere_finds(
     table, near, radius, step
 ):
-    """Everywhere on the sky, over RA = 0 and the poles; some sources lie a step of the radius from a row."""
+    """Everywhere on the sky, over RA = 0 and the poles; some sources lie near the radius."""
     ra_M, dec_M = np.array(table).T
     beside = [(ra, float(np.clip(dec + step * radius / 3600, -90, 90))) for ra, dec in table]
     ra_N, dec_N = np.array(near + beside).T
@@ -244,7 +244,8 @@ REFUSED = {
     ),
     "taken name": (
         lambda path: attach(path, "position", ["n_epoch=mask", "field"], TAKEN),
-        "--attach mask: the release has a column MASK already; name those you want, --attach-columns field, and give"
+        "--attach mask: the release has a column MASK already; name those you want,"
+        " --attach-columns field, and give"
         " another name with NAME=NEW",
     ),
     "taken key": (

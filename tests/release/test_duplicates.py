@@ -1,4 +1,4 @@
-"""Which row stays where tiles overlap: the stated rule, whatever the order of the rows; other sources stay alone."""
+"""Which row stays where tiles overlap: the stated rule, whatever the order of the rows."""
 
 from dataclasses import dataclass
 
@@ -23,7 +23,7 @@ ABOUT_RESULTS = ("OUT_OF_DOMAIN", "Z_LIMIT")
 
 @dataclass(frozen=True)
 class Row:
-    """A measurement as the rule sees it; positions of one source differ by some hundredths of an arcsec."""
+    """A measurement as the rule sees it; positions of one source differ by 0.01 arcsec or so."""
 
     source: int
     tile: int

@@ -1,4 +1,4 @@
-"""Merging made-up tiles: every source once, in HEALPix order, the same bytes however it is cut up, all counted."""
+"""Merging made-up tiles: every source once, in HEALPix order, the same bytes, all counted."""
 
 import json
 

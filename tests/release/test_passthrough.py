@@ -1,4 +1,4 @@
-"""`--keep` at release time: columns of the input catalogues come to their sources, or nothing comes."""
+"""`photoz release --keep`: columns of the input catalogues come to their sources, or none."""
 
 import os
 import shutil

@@ -30,7 +30,7 @@ def quantiles() -> np.ndarray:
 
 
 def rows(quantiles_NQ: np.ndarray, lost=LOST) -> pa.Table:
-    """The columns of a catalogue that its PDFs are made of; the rows of ``lost`` have no redshift."""
+    """The columns that PDFs are made of; the rows of ``lost`` have no redshift."""
     n, q = quantiles_NQ.shape
     mask_N = np.isin(np.arange(n), lost)
     flat = pa.array(quantiles_NQ.ravel())
@@ -125,7 +125,7 @@ def test_the_file_counts_what_is_not_as_in_the_catalogue(tmp_path, written):
 
 
 def cut_off(z_min: float = 0.0) -> np.ndarray:
-    """Distributions that a model's range cuts off, as foreign networks with clipped outputs give them."""
+    """Distributions that a model's range cuts off, as networks with clipped outputs give them."""
     quantiles_NQ = quantiles()
     quantiles_NQ[3] = np.maximum(quantiles_NQ[3] - quantiles_NQ[3, MIDDLE - 4], z_min)
     quantiles_NQ[5] = z_min

@@ -1,4 +1,4 @@
-"""Each rule of the rows, and each part of the proof, by rows that were made up: one thing is wrong at a time."""
+"""Each rule of the rows and each part of the proof, one thing wrong at a time in made-up rows."""
 
 from dataclasses import asdict, replace
 
@@ -86,7 +86,7 @@ def lost(table: pa.Table) -> int:
 
 
 def changed(table: pa.Table, row: int, **values) -> pa.Table:
-    """The table with other values in one row; the schema allows null everywhere, as a forger's would."""
+    """The table with other values in one row; null is allowed everywhere, as a forger has it."""
     fields = pa.schema([field.with_nullable(True) for field in table.schema])
     rows = table.to_pylist()
     rows[row] |= values

@@ -1,4 +1,4 @@
-"""What cannot be released is refused in one line, and nothing is left; what is missing is listed if one insists."""
+"""What cannot be released is refused in one line, and nothing is left of it."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""``photoz release`` on a real run: every product holds the same unique sources, says how it was made, can be read."""
+"""``photoz release`` on a real run: the same unique sources in every product, and their origin."""
 
 import json
 import re
@@ -191,8 +191,8 @@ def test_columns_of_another_table_come_along_and_the_readme_says_whence(run, rel
     assert rows["zphot_ANNz2"].to_pylist() == [None] * 5 + rows["Z_PHOT"].to_pylist()[5:]
     text = (tmp_path / "out" / "README.md").read_text()
     assert (
-        f"`zphot_ANNz2` from `annz2.parquet`, joined by ID: {len(rows) - 5} sources have a row there, 5 have"
-        in text
+        f"`zphot_ANNz2` from `annz2.parquet`, joined by ID: {len(rows) - 5} sources have a row"
+        " there, 5 have" in text
     )
 
 
@@ -206,7 +206,10 @@ def test_a_release_can_be_validated_as_its_run_can(release, rows):
 
 
 def test_the_release_does_not_load_dask():
-    code = "import sys, photoz_run.release.assemble; print(*{name.split('.')[0] for name in sys.modules})"
+    code = (
+        "import sys, photoz_run.release.assemble;"
+        " print(*{name.split('.')[0] for name in sys.modules})"
+    )
     loaded = subprocess.run(
         [sys.executable, "-c", code], check=True, capture_output=True, text=True
     ).stdout.split()

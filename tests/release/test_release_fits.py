@@ -1,4 +1,4 @@
-"""The FITS file of a release: every value, described and provable, in memory that does not grow with the rows."""
+"""The FITS file of a release: every value, described and provable, in little memory."""
 
 import csv
 import os
@@ -109,7 +109,7 @@ def test_each_hdu_has_sums_that_betray_a_changed_byte(tmp_path, written, hdu):
 
 @given(st.lists(st.binary(max_size=7000), max_size=4), st.text("abcXYZ019 '", max_size=40))
 def test_the_sum_over_any_hdu_comes_to_minus_zero(chunks, text):
-    """By the FITS standard, whatever is in it; added up here word by word, as the standard defines the sum."""
+    """By the FITS standard, whatever is in it; added up word by word, as it defines the sum."""
     size = sum(map(len, chunks))
     header = fits.Header(
         [("XTENSION", "BINTABLE"), ("BITPIX", 8), ("NAXIS1", size), ("NAXIS2", 1), ("WHAT", text)]
@@ -396,7 +396,7 @@ def test_stilts_agrees_on_the_statistics(written, rows):
 
 
 def test_stilts_matches_it_on_the_sky_by_its_ucds(tmp_path, written, rows):
-    """Positions 0.3 arcsec off find their sources; those of other sky find none. No column is named."""
+    """Positions 0.3 arcsec off find their sources, others find none; no column is named."""
     ra_N, dec_N = (rows[name].to_numpy()[:4] for name in ("RAJ2000", "DECJ2000"))
     others = tmp_path / "others.csv"
     lines = [
@@ -420,7 +420,7 @@ def test_stilts_matches_it_on_the_sky_by_its_ucds(tmp_path, written, rows):
 
 
 def test_memory_does_not_grow_with_the_rows(tmp_path):
-    """Two million rows, 220 MB of FITS, in a quarter of that; they are made while they are written."""
+    """Two million rows, made as they are written: 220 MB of FITS take a quarter of that."""
     rows, at_once = 2_000_000, 50_000
     command = [
         sys.executable,

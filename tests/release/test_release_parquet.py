@@ -1,4 +1,4 @@
-"""The Parquet data set of a release: the rows in their order, in parts that say what their columns are."""
+"""The Parquet data set of a release: the rows in their order, in parts that describe them."""
 
 import os
 import subprocess
@@ -263,7 +263,7 @@ def test_a_type_that_no_catalogue_has_is_refused(tmp_path):
 
 
 def test_memory_does_not_grow_with_the_rows(tmp_path):
-    """Two million rows, 190 MB of them in memory, in less than half of that; they are made while they are written."""
+    """Two million rows, made as they are written: 190 MB in memory take less than half of that."""
     rows, at_once = 2_000_000, 50_000
     command = [
         sys.executable,

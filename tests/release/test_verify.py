@@ -1,4 +1,4 @@
-"""``photoz verify``: a good release passes every check; what was spoiled is found, though its sums were made anew."""
+"""``photoz verify``: a good release passes; what was spoiled is found, even with new sums."""
 
 import json
 import shutil
@@ -10,10 +10,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from photoz_models.documents import document_text
 from photoz_run.records import Status
 from photoz_run.release import rows
 from photoz_run.release.progress import StepProgress
 from photoz_run.release.proof import pdf as pdf_proof
+from photoz_run.release.provenance import read_provenance
 from photoz_run.release.verify import verify
 from photoz_run.run.ledger import RunDirectory
 from support import forgery
@@ -295,7 +297,7 @@ def test_what_was_spoiled_is_found_by_the_sums(copy, case):
 
 @pytest.fixture(scope="module")
 def partial(run, tmp_path_factory) -> Path:
-    """A release of a run that lacks one tile and has another in quarantine; FITS and Parquet only."""
+    """A release of a run that lacks one tile and has another in quarantine."""
     folder = tmp_path_factory.mktemp("partial")
     directory = RunDirectory(Path(shutil.copytree(run, folder / "run")))
     measured = directory.outcomes()[OTHER]
@@ -409,6 +411,29 @@ def test_without_the_reader_of_pdfs_it_says_what_to_install(release, monkeypatch
         said
         == "photoz: this release has PDFs: install photoz-run with the extra 'pdf' to verify it"
     )
+
+
+MISFITS = {
+    "rows: Input should be a valid integer (it is '3')": lambda made: made.update(rows="3"),
+    "area_deg2 is missing": lambda made: made.pop("area_deg2"),
+    "area is not known to this version": lambda made: made.update(area=1.0),
+    "tiles.0.released is missing": lambda made: made["tiles"][0].pop("released"),
+    "model.redshift_range.1: Field required": lambda made: made["model"]["redshift_range"].pop(),
+    "input_releases: Input should be a valid tuple": lambda made: made.update(input_releases="DR4"),
+}
+
+
+@pytest.mark.parametrize("told", MISFITS)
+def test_a_field_of_the_provenance_that_does_not_fit_is_named(copy, told):
+    state(copy, MISFITS[told])
+    resum(copy)
+    checks = failed(copy)
+    assert list(checks) == ["provenance.json"]
+    assert f"{copy / 'provenance.json'}: field {told}" in checks["provenance.json"]
+
+
+def test_the_provenance_is_written_as_it_is_read(release):
+    assert document_text(read_provenance(release)) == (release / "provenance.json").read_text()
 
 
 def test_a_release_by_a_newer_program_is_not_guessed_at(copy):

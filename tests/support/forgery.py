@@ -1,4 +1,4 @@
-"""Spoiling a release, as accidents do and as a forger would who keeps every file readable and its sums right."""
+"""Spoiling a release: by accident, or as a forger who keeps files readable and sums right."""
 
 import json
 import re
@@ -41,7 +41,7 @@ def forge(
     drop: Sequence[str] = (),
     change: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> None:
-    """Drop rows and change values, by ID, in some or all products; every file stays in order otherwise."""
+    """Drop rows and change values, by ID, in some or all products; else files stay in order."""
     order = ids(folder)
     if "parquet" in products:
         for path in (folder / f"{NAME}.parquet").iterdir():
@@ -58,7 +58,7 @@ def forge(
 def forge_fits(
     folder: Path, change: Callable[[Any], Any], cards: Mapping[str, Any] | None = None
 ) -> None:
-    """Rewrite the FITS file with right sums: ``change`` gets the records of the catalogue and returns others."""
+    """Rewrite the FITS file with right sums; ``change`` makes other records of its records."""
     path = folder / f"{NAME}.fits"
     content = path.read_bytes()
     with fits.open(path) as hdus, (folder / "forged").open("wb") as file:
@@ -126,7 +126,7 @@ def _forge_records(rows: Any, drop: Sequence[str], change: Mapping[str, Mapping[
 
 
 def _forge_pdf(path: Path, order: Sequence[str]) -> None:
-    """Keep the distributions of the rows of ``order``, which are all that is left of the catalogue."""
+    """Keep the distributions of the rows of ``order``, which are left of the catalogue."""
     with h5py.File(path, "r+") as file:
         names = file["ancil/ID"][()].astype("U")
         keep_N = np.isin(names, order)

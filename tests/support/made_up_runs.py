@@ -1,4 +1,4 @@
-"""Run directories with rows that were made up, not measured: as many as a test needs, and with known duplicates."""
+"""Run directories with rows that were made up: as many as a test needs, with known duplicates."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -98,7 +98,10 @@ def tile_rows(
     seed: int = 0,
     **columns: NDArray,
 ) -> pa.Table:
-    """Rows of a tile file; what ``columns`` does not give is random. Rows flagged NO_REDSHIFT have none."""
+    """Rows of a tile file; what ``columns`` does not give is random.
+
+    Rows flagged NO_REDSHIFT have no redshift.
+    """
     rng, n = np.random.default_rng(seed), len(ids)
     z_N, half_N = rng.uniform(0.1, 0.9, n).astype("f4"), rng.uniform(0.01, 0.04, n).astype("f4")
     values: dict[str, NDArray[Any]] = {
@@ -148,10 +151,10 @@ def names_by_place(ra_N: NDArray[np.float64], dec_N: NDArray[np.float64]) -> NDA
 def strip(
     path: Path, tiles: int, rows: int, overlap: float = 0.05, quantiles: int = 0
 ) -> MadeUpRun:
-    """A strip of tiles of a square degree along the equator; each shares the sources of ``overlap`` deg with the next.
+    """A strip of tiles of a square degree along the equator.
 
-    ``rows`` sources lie in each degree, so that a tile has ``rows`` and those of its overlaps. With ``quantiles`` each
-    has so many.
+    Each shares the sources of ``overlap`` deg with the next. ``rows`` sources lie in each degree,
+    so that a tile has ``rows`` and those of its overlaps; each has ``quantiles`` quantiles.
     """
     names = [f"KIDS_{10 + k:.1f}_0.0" for k in range(tiles)]
     run = MadeUpRun(path, names)

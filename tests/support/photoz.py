@@ -1,7 +1,7 @@
-"""A small real survey with all that a release must cope with, runs over it, and the ``photoz`` command in this process.
+"""A small survey with all that a release must cope with, its run, and ``photoz`` in this process.
 
-FIELD and AGAIN are two tiles of the same sources, each with half of its u pixels flagged; two sources of OTHER have no
-magnitude at all; the catalogue of EMPTY has no rows.
+FIELD and AGAIN are two tiles of the same sources, each with half of its u pixels flagged; two
+sources of OTHER have no magnitude at all; the catalogue of EMPTY has no rows.
 """
 
 import shutil

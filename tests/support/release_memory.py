@@ -1,7 +1,7 @@
-"""``python -m support.release_memory RUN OUT``: release a run piece by piece; prints how many bytes were held at most.
+"""``python -m support.release_memory RUN OUT``: release a run and print the most bytes it held.
 
-Arrow counts its own memory, tracemalloc that of numpy and Python: unlike what the kernel sees, both are the same each
-time.
+Arrow counts its own memory, tracemalloc that of numpy and Python: unlike what the kernel sees, both
+are the same each time.
 """
 
 import sys

@@ -152,7 +152,7 @@ EXTENSIONS = {
 
 
 def stream(kind: str, folder: Path, rows: int, at_once: int) -> int:
-    """Write ``rows`` rows that are made while they are written; how many bytes the process grew by."""
+    """Write ``rows`` rows that are made meanwhile; how many bytes the process grew by."""
 
     def batches() -> Iterator[pa.Table]:
         for first in range(0, rows, at_once):
@@ -171,7 +171,10 @@ def stream(kind: str, folder: Path, rows: int, at_once: int) -> int:
 
 
 def peak_bytes() -> int:
-    """The most memory this process ever had; getrusage would tell that of the process that started it, if larger."""
+    """The most memory this process ever had.
+
+    getrusage would tell that of the process that started it, if that was larger.
+    """
     status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
     return int(status["VmHWM"].removesuffix("kB")) * 1024
 

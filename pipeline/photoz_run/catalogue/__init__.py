@@ -1,1 +1,1 @@
-"""The only writer of catalogues."""
+"""How catalogues are written: the files of a tile, and what a release shares with them."""

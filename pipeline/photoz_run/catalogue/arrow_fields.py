@@ -1,4 +1,4 @@
-"""What an Arrow field is in the formats of a catalogue: text or number, its size, its description."""
+"""What an Arrow field is in the formats of a catalogue: text or number, size, description."""
 
 from typing import TypeAlias
 

@@ -1,4 +1,4 @@
-"""Header cards that fit into one card of 80 characters: the long-string convention (CONTINUE) is never needed."""
+"""Header cards of 80 characters; the long-string convention (CONTINUE) is never needed."""
 
 from collections.abc import Mapping
 from textwrap import wrap
@@ -20,7 +20,7 @@ TRUTH = {"True": True, "False": False}
 
 
 def card(keyword: str, value: Any, comment: str = "") -> Card:
-    """A card that fits: a long text is cut and ends in ``...``, a comment without room is left out."""
+    """A card that fits: a long text is cut and ends in ``...``; a comment needs room."""
     if not isinstance(value, str):
         return keyword, value, comment
     text = printable(value)
@@ -34,12 +34,10 @@ def _length(text: str) -> int:
 
 
 def printable(text: str) -> str:
-    r"""``text`` if a FITS file can hold it, else with ``\n``, ``\xe9`` and the like in place of what it cannot."""
-    return (
-        text
-        if text.isascii() and text.isprintable()
-        else text.encode("unicode_escape").decode("ascii")
-    )
+    r"""``text`` as a FITS file can hold it: ``\n``, ``\xe9`` and the like stand for the rest."""
+    if text.isascii() and text.isprintable():
+        return text
+    return text.encode("unicode_escape").decode("ascii")
 
 
 def provenance_cards(texts: Mapping[str, str], cards: Mapping[str, tuple[str, str]]) -> list[Card]:
@@ -51,7 +49,7 @@ def provenance_cards(texts: Mapping[str, str], cards: Mapping[str, tuple[str, st
 
 
 def add_remarks(header: fits.Header, arrow: pa.Schema) -> None:
-    """The quantile levels of the columns that have any, and the table of quality bits, as comments."""
+    """Add the levels of quantile columns, and the table of quality bits, as comments."""
     levels = {field.name: about(field).get("levels") for field in arrow}
     remarks = [f"{name} levels: {text}" for name, text in levels.items() if text]
     remarks += [f"PHOTOZ_FLAG bit {flag.bit} {flag.name}: {flag.description}" for flag in FLAGS]

@@ -56,7 +56,7 @@ class FitsColumn:
         return NULLS.get(self.code) if self.field.nullable else None
 
     def cards(self, number: int) -> list[Card]:
-        """TTYPE, TFORM, TUNIT, TUCD, TCOMM, TNULL and TDISP of column ``number``, counted from 1."""
+        """All that a header says of the column; ``number`` counts from 1."""
         description = about(self.field)
         values = {
             "TTYPE": self.field.name,
@@ -168,7 +168,9 @@ def _fits_column(field: pa.Field, widths: Mapping[str, int]) -> FitsColumn:
     if not is_text(field.type):
         return FitsColumn(field, *code_and_size(field))
     known = schema.BY_NAME.get(field.name)
-    return FitsColumn(field, "A", known.length if known else max(1, widths.get(field.name, 0)))
+    if known:
+        return FitsColumn(field, "A", known.length)
+    return FitsColumn(field, "A", max(1, widths.get(field.name, 0)))
 
 
 def text_widths(batches: Iterable[pa.Table]) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""The FITS file of a tile: an Arrow table as a binary table, its provenance in cards."""
+"""The FITS file of a tile: an Arrow table as a binary table, with its provenance in cards."""
 
 import json
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ CARDS = {
     "PROCSOFT": ("version", "its version"),
     "COMMIT": ("commit", "its git commit"),
     "TILE": ("tile", "tile whose pixels were used"),
-    "RELEASE": ("release", "release of the input"),
+    "RELEASE": ("release", "data release of the input"),
     "PZMODEL": ("model", "photo-z model"),
     "PZMODVER": ("model_version", "its version"),
     "PZTRAIN": ("model_training", "training set of the model"),
@@ -34,7 +34,7 @@ def write_fits(table: pa.Table, path: Path, provenance: Mapping[str, str]) -> No
     Raises
     ------
     BadDataError
-        If a value is null that must not be, or a text does not fit into its column.
+        If a value is null in a column that allows none, or a text does not fit in.
     ConfigError
         If FITS cannot hold a column.
     """

@@ -31,9 +31,23 @@ def tile_table(
     keep: Mapping[str, Column],
     quantiles: bool,
 ) -> pa.Table:
-    """One row per source: the columns of the dictionary, then those kept, then all quantiles if asked for.
+    """The output rows of a tile; missing values are nulls, never NaN.
 
-    Missing values are nulls, never NaN. ``keep`` says of each column kept what its catalogue says of it.
+    Parameters
+    ----------
+    tile
+        Its name.
+    sources
+        N sources.
+    prediction
+        What the network says of them.
+    levels
+        Levels of the Q quantiles.
+    keep
+        Columns of the catalogue that follow those of the dictionary, as the catalogue describes
+        them.
+    quantiles
+        Whether all quantiles follow as the last column.
     """
     levels_Q = np.asarray(levels)
     lo68, hi68, lo95, hi95 = (
@@ -73,20 +87,17 @@ def tile_table(
 
 def dictionary_schema(table: str) -> pa.Schema:
     """The Arrow schema of a table of the dictionary (``photoz``, ``provenance``, ``texts``)."""
-    return pa.schema(
-        [
-            pa.field(
-                column.name, ARROW_TYPES.get(column.dtype, pa.string()), column.null, _about(column)
-            )
-            for column in schema.TABLES[table]
-        ]
-    )
+    fields = []
+    for column in schema.TABLES[table]:
+        kind = ARROW_TYPES.get(column.dtype, pa.string())
+        fields.append(pa.field(column.name, kind, column.null, _about(column)))
+    return pa.schema(fields)
 
 
 def further_column(column: Column, values: NDArray[Any]) -> tuple[pa.Field, pa.Array]:
-    """A column that is not in the dictionary: its field with unit, UCD and description, and its values.
+    """The field and the values of a column that is not in the dictionary.
 
-    NaN and, in a masked array, what is masked become null.
+    NaN becomes null, and so does what is masked in a masked array.
     """
     array = _array(values, None)
     return pa.field(column.name, array.type, True, _about(column)), array
@@ -101,17 +112,17 @@ def _about(column: Column) -> dict[str, str]:
 def _array(values: NDArray[Any], kind: pa.DataType | None) -> pa.Array:
     if values.dtype.kind == "U":
         return pa.array(values.tolist(), pa.string())
-    mask = np.ma.getmaskarray(values)
-    data = np.ma.getdata(values)
-    return pa.array(data, kind, mask=mask | np.isnan(data) if data.dtype.kind == "f" else mask)
+    mask_N = np.ma.getmaskarray(values)
+    data_N = np.ma.getdata(values)
+    if data_N.dtype.kind == "f":
+        mask_N = mask_N | np.isnan(data_N)
+    return pa.array(data_N, kind, mask=mask_N)
 
 
 def _quantile_array(quantiles_NQ: NDArray[np.float32]) -> pa.Array:
     n, q = quantiles_NQ.shape
+    if not n:
+        return pa.array([], pa.list_(pa.float32(), q))
     flat = pa.array(np.ascontiguousarray(quantiles_NQ).ravel())
-    mask = pa.array(np.isnan(quantiles_NQ).any(axis=1))
-    return (
-        pa.FixedSizeListArray.from_arrays(flat, q, mask=mask)
-        if n
-        else pa.array([], pa.list_(pa.float32(), q))
-    )
+    null_N = np.isnan(quantiles_NQ).any(axis=1)
+    return pa.FixedSizeListArray.from_arrays(flat, q, mask=pa.array(null_N))

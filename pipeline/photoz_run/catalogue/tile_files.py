@@ -26,7 +26,7 @@ PROVENANCE_KEY = b"photoz-run"
 def write_tile(
     table: pa.Table, folder: Path, tile: str, formats: Sequence[str], provenance: Mapping[str, str]
 ) -> dict[str, str]:
-    """Write ``table`` in ``formats`` as ``folder/TILE.FORMAT``; the sha256 of each file by its name.
+    """Write ``table`` as ``folder/TILE.FORMAT``; the sha256 of each file by its name.
 
     Raises
     ------
@@ -78,7 +78,7 @@ def write_whole(path: Path, write: Callable[[Path], None], check: Callable[[Path
 
 
 def beside_name(path: Path) -> Path:
-    """Where ``path`` is written before it is whole: a name that no other thread of any host uses."""
+    """The name of a file until it is whole; no other thread of any host uses it."""
     return path.with_name(
         f".{path.name}.{socket.gethostname()}-{os.getpid()}-{threading.get_ident()}.part"
     )

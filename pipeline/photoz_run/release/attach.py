@@ -31,6 +31,8 @@ RADIUS = 1.0
 """arcsec: less than five pixels of OmegaCAM, far below the distance of neighbours with r < 20."""
 ROWS = 1 << 20
 """Rows of a FITS table that are turned into columns at once."""
+EXAMPLES = 5
+"""Columns named in a message."""
 DESCRIBED = ("unit", "ucd", "description")
 """What is taken over of the description of a column."""
 
@@ -181,9 +183,14 @@ class _FitsSource:
         return pa.concat_tables([pa.table(part) for part in self._parts(facts)])
 
     def _parts(self, facts: dict[str, Any]) -> Iterator[dict[str, pa.Array]]:
+        # A table without rows has one part without rows.
         for start in range(0, max(1, count_rows(self._path)), ROWS):
             values = read_values(self._path, list(facts), start, start + ROWS)
-            yield {name: _long_text(further_column(facts[name], values[name])[1]) for name in facts}
+            part = {}
+            for name, column in facts.items():
+                _, array = further_column(column, values[name])
+                part[name] = _long_text(array)
+            yield part
 
 
 def _is_parquet(path: Path) -> bool:
@@ -223,8 +230,9 @@ def _refuse_unknown(path: Path, names: Sequence[str], present: Sequence[str]) ->
 def _remedy(renamed: dict[str, str], taken: Sequence[str]) -> str:
     present = {name.lower() for name in taken}
     free = [name for name in renamed.values() if name.lower() not in present]
-    examples = "".join(f" {name}" for name in free[:5]) + (" ..." if len(free) > 5 else "")
-    return f"name those you want, --attach-columns{examples}, and give another name with NAME=NEW"
+    more = ["..."] if len(free) > EXAMPLES else []
+    words = ["--attach-columns", *free[:EXAMPLES], *more]
+    return f"name those you want, {' '.join(words)}, and give another name with NAME=NEW"
 
 
 def _degrees(path: Path, table: pa.Table, name: str) -> Any:

@@ -1,4 +1,4 @@
-"""Rows put into numbered files on disk, so that the rows of each number can be read together later."""
+"""Rows dealt out to numbered files on disk, so that those of one number are read together."""
 
 from pathlib import Path
 
@@ -24,8 +24,10 @@ class Buckets:
         order_N = np.argsort(bucket_N, kind="stable")
         numbers, starts = np.unique(bucket_N[order_N], return_index=True)
         ordered = table.take(pa.array(order_N)) if len(numbers) > 1 else table
-        for number, start, stop in zip(numbers, starts, [*starts[1:], len(table)], strict=True):
-            self._writer(int(number), table.schema).write_table(ordered.slice(start, stop - start))
+        stops = [*starts[1:], len(table)]
+        for number, start, stop in zip(numbers, starts, stops, strict=True):
+            writer = self._writer(int(number), table.schema)
+            writer.write_table(ordered.slice(start, stop - start))
 
     def close(self) -> None:
         """End writing."""

@@ -1,6 +1,7 @@
 """One row per source: which row stays where overlapping tiles measured the same source.
 
-Rows with the same ID are measurements of one source. The first of these that differ decides which row stays:
+Rows with the same ID are measurements of one source. The first of these that differ decides which
+row stays:
 
 1. a row with a redshift before one without;
 2. fewer quality bits that tell of pixels and magnitudes (`DEFECTS`). Bits that follow from the
@@ -35,8 +36,10 @@ RULE = (
     " name"
 )
 SAME_SOURCE = 5.0
-"""Rows with one ID may lie this far apart (arcsec). The centroids of one source differ less, even if
-it is extended."""
+"""Rows with one ID may lie this far apart (arcsec).
+
+The centroids of one source differ less, even if it is extended.
+"""
 CLAIMS_AT_ONCE = 1 << 20
 """Rows whose IDs are compared together, some 70 bytes each."""
 COLUMNS = ("ID", "RAJ2000", "DECJ2000", "Z_PHOT", "PHOTOZ_FLAG")

@@ -122,7 +122,7 @@ def provenance_table(run: FinishedRun, scan: Scan, accounts: Mapping[str, TileAc
 
 
 def texts_table(run: FinishedRun, scan: Scan, accounts: Mapping[str, TileAccount]) -> pa.Table:
-    """The table ``texts`` of the dictionary: settings, versions, rule for duplicates, accounting."""
+    """The table ``texts`` of the dictionary: settings, versions, duplicates, accounting."""
     packages = [line for text in scan.packages for line in text.split(", ")]
     return text_rows(
         [

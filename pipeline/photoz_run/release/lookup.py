@@ -67,7 +67,7 @@ class SkyLookup:
     def of(
         cls, ra_M: NDArray[np.float64], dec_M: NDArray[np.float64], radius: float
     ) -> tuple[Self, NDArray[np.int64]]:
-        """The lookup, and the order of rows in which it counts; without rows that have no position."""
+        """The lookup, and the order of rows in which it counts, without rows that lack a position."""
         ra_M = ra_M % 360
         strip_M = strips(dec_M)
         order_M = np.lexsort((ra_M, strip_M))

@@ -106,9 +106,12 @@ def scan_tiles(run: FinishedRun, scratch: Path, tick: Tick) -> Scan:
 
 def _accounts_without_rows(run: FinishedRun) -> dict[str, TileAccount]:
     """The accounts of the tiles that have no file."""
-    accounts = {tile: account_of(outcome, None) for tile, outcome in run.idle.items()}
-    accounts |= {tile: account_of(outcome, None) for tile, outcome in run.quarantined.items()}
-    return accounts | {tile: unmeasured(tile, PENDING, None) for tile in run.pending}
+    accounts = {}
+    for outcome in (*run.idle.values(), *run.quarantined.values()):
+        accounts[outcome.tile] = account_of(outcome, None)
+    for tile in run.pending:
+        accounts[tile] = unmeasured(tile, PENDING, None)
+    return accounts
 
 
 @dataclass(frozen=True)

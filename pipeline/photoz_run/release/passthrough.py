@@ -66,7 +66,7 @@ class PassThrough:
 def pass_through(
     manifest: RunManifest, tiles: Sequence[str], keep: Sequence[str], taken: Sequence[str]
 ) -> PassThrough:
-    """Find the catalogues of ``tiles`` through the run's settings, and the columns ``keep`` in them.
+    """Find the catalogues of ``tiles`` by the run's settings, and the columns ``keep`` in them.
 
     Parameters
     ----------

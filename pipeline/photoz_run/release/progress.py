@@ -1,4 +1,4 @@
-"""How far a command with several steps is: bars on a terminal, lines now and then in a batch log."""
+"""How far a command with several steps is: bars on a terminal, lines in a batch log."""
 
 import sys
 import threading
@@ -29,12 +29,10 @@ class StepProgress:
     def __init__(
         self,
         quiet: bool = False,
-        heartbeat: float = HEARTBEAT_SECONDS,
         command: str = "photoz release",
     ) -> None:
         self._console = Console(stderr=True, highlight=False)
         self._quiet = quiet
-        self._heartbeat = heartbeat
         self._command = command
         self._bars: Progress | None = None
 
@@ -65,7 +63,7 @@ class StepProgress:
         elif self._quiet:
             yield lambda more: None
         else:
-            with _lines(f"{self._command}  {what}", total, self._heartbeat) as tick:
+            with _lines(f"{self._command}  {what}", total) as tick:
                 yield tick
 
 
@@ -78,8 +76,8 @@ def _bar(bars: Progress, what: str, total: int) -> Iterator[Tick]:
 
 
 @contextmanager
-def _lines(what: str, total: int, heartbeat: float) -> Iterator[Tick]:
-    """A line for one step every ``heartbeat`` seconds, and one at its end unless it failed."""
+def _lines(what: str, total: int) -> Iterator[Tick]:
+    """A line for one step every minute, and one at its end unless it failed."""
     done = 0
     start = time.monotonic()
     ended = threading.Event()
@@ -95,7 +93,7 @@ def _lines(what: str, total: int, heartbeat: float) -> Iterator[Tick]:
         print(f"{stamp}  {what}: {parts}, {seconds:.0f} s", file=sys.stderr, flush=True)
 
     def beat() -> None:
-        while not ended.wait(heartbeat):
+        while not ended.wait(HEARTBEAT_SECONDS):
             say()
 
     thread = threading.Thread(target=beat, daemon=True, name="heartbeat")

@@ -1,4 +1,4 @@
-"""The README of a release, made from the column dictionary, the table of flags and the provenance."""
+"""The README of a release, made of its provenance and the table of flags."""
 
 from collections.abc import Sequence
 from dataclasses import asdict

@@ -1,4 +1,4 @@
-"""Places on the sky as HEALPix cells (NESTED): the order of rows, and ranges that fit into memory."""
+"""Places on the sky as HEALPix cells (NESTED): the order of rows, ranges that fit into memory."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -6,7 +6,10 @@ from numpy.typing import NDArray
 ORDER = 29
 """The finest order: a cell is 0.4 milliarcsec wide. Rows are sorted by it, as in HATS."""
 COUNT_ORDER = 8
-"""Cells in which rows are counted beforehand: 14 arcmin wide, a few thousand KiDS sources at full depth."""
+"""Order of the cells in which rows are counted.
+
+They are 14 arcmin wide and hold a few thousand KiDS sources at full depth.
+"""
 CELLS = 12 * 4**COUNT_ORDER
 SHIFT = 2 * (ORDER - COUNT_ORDER)
 

@@ -154,9 +154,12 @@ def _refuse_mixtures(
 
 
 def _lacking(run: FinishedRun) -> str:
-    groups = (("quarantined", list(run.quarantined)), ("not measured", list(run.pending)))
-    lacking = [f"{len(tiles)} tiles {how}: {_named(tiles)}" for how, tiles in groups if tiles]
-    return "; ".join(lacking)
+    groups = {"quarantined": list(run.quarantined), "not measured": list(run.pending)}
+    parts = []
+    for how, tiles in groups.items():
+        if tiles:
+            parts.append(f"{len(tiles)} tiles {how}: {_named(tiles)}")
+    return "; ".join(parts)
 
 
 def _named(tiles: Sequence[str]) -> str:

@@ -1,4 +1,4 @@
-"""The FITS file of a release: the catalogue, where every row comes from, and the settings in full."""
+"""The FITS file of a release: the catalogue, its input files, and the settings in full."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -41,7 +41,7 @@ def write_release_fits(
     extensions: Mapping[str, pa.Table],
     widths: Mapping[str, int],
 ) -> None:
-    """Write a catalogue; memory does not grow with its rows. The same arguments give the same bytes.
+    """Write a catalogue, in memory that does not grow; the same arguments give the same bytes.
 
     Parameters
     ----------

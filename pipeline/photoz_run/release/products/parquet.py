@@ -1,4 +1,4 @@
-"""The Parquet data set of a release: parts of a few million rows, each of which describes its columns.
+"""The Parquet data set of a release: parts of a few million rows that describe their columns.
 
 It is the first product: every other catalogue is made from its files and compared with them.
 """

@@ -39,7 +39,7 @@ Values: TypeAlias = tuple[NDArray[Any], NDArray[np.bool_]]
 
 
 def arrow_values(column: pa.ChunkedArray, width: int) -> Values:
-    """An Arrow column as values; texts have ``width`` bytes or more, a null text is an empty one."""
+    """An Arrow column as values; texts have at least ``width`` bytes, and null texts are empty."""
     if is_text(column.type):
         texts = fixed_width(column, max(width, longest_text(column)))
         return texts, np.zeros(len(texts), bool)
@@ -55,8 +55,9 @@ def arrow_values(column: pa.ChunkedArray, width: int) -> Values:
 def differing(here: Values, there: Values) -> NDArray[np.bool_]:
     """Rows in which a value differs, or is missing on one side only."""
     (values_here, null_here), (values_there, null_there) = here, there
-    both_known = ~null_here & ~null_there
-    differs = (null_here != null_there) | (both_known & (values_here != values_there))
+    known = ~null_here & ~null_there
+    differs = known & (values_here != values_there)
+    differs |= null_here != null_there
     return np.asarray(differs.any(axis=1) if differs.ndim > 1 else differs, np.bool_)
 
 

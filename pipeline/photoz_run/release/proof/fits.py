@@ -1,6 +1,6 @@
 """The FITS file of a release: it has the rows, the columns and the statements that it must have."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
@@ -201,19 +201,21 @@ def _text_widths(header: fits.Header, fields: pa.Schema) -> dict[str, int]:
     """Characters of the text columns, as the file has them."""
     numbers = range(1, header["TFIELDS"] + 1)
     forms = {header.get(f"TTYPE{k}"): str(header.get(f"TFORM{k}")) for k in numbers}
-    return {
-        field.name: int(forms.get(field.name, "1A").rstrip("A") or 1)
-        for field in fields
-        if is_text(field.type)
-    }
+    widths = {}
+    for field in fields:
+        if is_text(field.type):
+            form = forms.get(field.name, "1A")
+            widths[field.name] = int(form.rstrip("A") or 1)
+    return widths
 
 
 def _wrong_cards(header: fits.Header, number: int, column: FitsColumn) -> list[str]:
     expected = {keyword: value for keyword, value, _ in column.cards(number)}
-    keywords = [f"{key}{number}" for key in KEYWORDS]
-    stored: Mapping[str, Any] = {key: header[key] for key in keywords if key in header}
-    return [
-        f"{keyword} ({column.field.name}) is {stored.get(keyword)!r}, not {expected.get(keyword)!r}"
-        for keyword in dict.fromkeys([*expected, *stored])
-        if stored.get(keyword) != expected.get(keyword)
-    ]
+    name = column.field.name
+    problems = []
+    for key in KEYWORDS:
+        keyword = f"{key}{number}"
+        stored, stated = header.get(keyword), expected.get(keyword)
+        if stored != stated:
+            problems.append(f"{keyword} ({name}) is {stored!r}, not {stated!r}")
+    return problems

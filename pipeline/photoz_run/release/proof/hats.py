@@ -217,7 +217,7 @@ class MarginCopy:
 
 
 def check_hats_statements(folder: Path, record: ReleaseRecord, rows: int) -> Check:
-    """Compare properties and metadata with the provenance, and the lists of files with the files."""
+    """Compare properties and metadata with the provenance, lists of files with the files."""
     catalogue = folder / record.name
     properties = hats_properties(record)
     stated = {key: text for key, text in properties.items() if key.startswith("photoz_")}

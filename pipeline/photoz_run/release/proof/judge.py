@@ -1,4 +1,4 @@
-"""What proves one product of a release: its statements, its columns, and its rows beside Parquet."""
+"""What proves one product of a release: its statements, its columns, its rows beside Parquet."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager

@@ -236,16 +236,19 @@ class RowProof:
         if not len(index_N):
             return np.zeros(0, bool)
         last_index, last_id = self._last
-        before = pa.array([last_id], pa.string())
-        texts = pa.concat_arrays([before, ids.combine_chunks().cast(pa.string())])
-        before_N = np.concatenate([[last_index], index_N[:-1]])
-        falls_N = pc.less(texts[1:], texts[:-1]).to_numpy(zero_copy_only=False)
         self._last = int(index_N[-1]), ids[-1].as_py()
-        return np.asarray((index_N < before_N) | ((index_N == before_N) & falls_N), np.bool_)
+        before_N = np.concatenate([[last_index], index_N[:-1]])
+        id_N = ids.combine_chunks().cast(pa.string())
+        id_before_N = pa.concat_arrays([pa.array([last_id], pa.string()), id_N[:-1]])
+        id_falls_N = pc.less(id_N, id_before_N).to_numpy(zero_copy_only=False)
+        falls_N = index_N < before_N
+        same_N = index_N == before_N
+        return np.asarray(falls_N | (same_N & id_falls_N), np.bool_)
 
     def _note_outside(self, batch: pa.Table, index_N: NDArray[np.int64]) -> None:
         outside_N = ~covered(index_N, self.covered_R2)
-        explained_N = (batch["PHOTOZ_FLAG"].fill_null(0).to_numpy() & OFF_COADD) != 0
+        flag_N = batch["PHOTOZ_FLAG"].fill_null(0).to_numpy()
+        explained_N = (flag_N & OFF_COADD) != 0
         self.outside += int((outside_N & explained_N).sum())
         words = "outside the MOC, not flagged EDGE or NO_COVERAGE,"
         self.places.note(batch, [(words, outside_N & ~explained_N)])

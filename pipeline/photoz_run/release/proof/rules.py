@@ -48,7 +48,7 @@ class RowLimits:
 
 
 def null_rules(batch: pa.Table) -> Iterator[Rule]:
-    """Nulls where the dictionary allows none, and nulls of which only one of two columns has one."""
+    """No null where the dictionary has none; of columns that belong together both, or neither."""
     for column in schema.COLUMNS:
         if not column.null:
             yield f"{column.name} is null", _missing(batch[column.name])
@@ -71,7 +71,8 @@ def null_rules(batch: pa.Table) -> Iterator[Rule]:
 def range_rules(batch: pa.Table, limits: RowLimits) -> Iterator[Rule]:
     """What lies out of its range, or out of order."""
     value = _floats(batch)
-    yield "RAJ2000 is not in 0..360", ~((value["RAJ2000"] >= 0) & (value["RAJ2000"] <= 360))
+    ra_N = value["RAJ2000"]
+    yield "RAJ2000 is not in 0..360", ~((ra_N >= 0) & (ra_N <= 360))
     yield "DECJ2000 is not in -90..90", ~(np.abs(value["DECJ2000"]) <= 90)
     z_N = value["Z_PHOT"]
     beyond_N = (z_N < limits.z_min - ROUNDING) | (z_N > limits.z_max + ROUNDING)
@@ -94,9 +95,11 @@ def flag_rules(batch: pa.Table, limits: RowLimits) -> Iterator[Rule]:
     yield f"MASK has a bit beyond {limits.mask_bits - 1}", (mask_N >> limits.mask_bits) != 0
     tolerance = LIMIT * (limits.z_max - limits.z_min)
     z_N = value["Z_PHOT"]
-    limit_N = (z_N <= limits.z_min + tolerance) | (z_N >= limits.z_max - tolerance)
-    for name, expected_N in (("Z_LIMIT", limit_N), ("OUT_OF_DOMAIN", value["Z_DOMAIN"] > 1)):
-        yield f"{name} contradicts the value", ((flag_N & flags.bit(name)) != 0) != expected_N
+    at_an_end_N = (z_N <= limits.z_min + tolerance) | (z_N >= limits.z_max - tolerance)
+    expected = {"Z_LIMIT": at_an_end_N, "OUT_OF_DOMAIN": value["Z_DOMAIN"] > 1}
+    for name, expected_N in expected.items():
+        set_N = (flag_N & flags.bit(name)) != 0
+        yield f"{name} contradicts the value", set_N != expected_N
 
 
 def _quantile_rules(
