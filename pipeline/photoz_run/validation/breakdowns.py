@@ -21,7 +21,7 @@ REPLICATES, DRAW = 100, 500
 """Bootstrap of one bin; the number of objects drawn is scaled back, see `bootstrap_intervals`."""
 
 INTERVAL_BINS = 60
-"""A breakdown with more bins than this (tiles) comes without intervals: they would take most of the time."""
+"""A breakdown with more bins than this (tiles) has no intervals: they would take most of the time."""
 
 NORTH_OF = -15.0
 """KiDS-N and KiDS-S lie on either side of this declination (deg)."""
@@ -69,7 +69,7 @@ def break_down(
 
     Returns
     -------
-    The groups by breakdown, and a note for each breakdown that had to be left out, with the column it lacks.
+    The groups by breakdown, and a note for each breakdown that is left out, which says why.
     """
     groups, notes = {}, []
     measured = {name: columns[name] for name in measured_columns(columns, settings.weight)}
@@ -77,8 +77,9 @@ def break_down(
         if isinstance(bins, str):
             notes.append(f"no breakdown by {TITLES[name]}: {bins}")
         elif bins:
+            replicates = REPLICATES if len(bins) <= INTERVAL_BINS else 0
             groups[name] = tuple(
-                _measure(name, part, measured, settings, len(bins)) for part in bins
+                _measure(name, part, measured, settings, replicates) for part in bins
             )
     unknown = set(settings.edges) - {*CONTINUOUS, "psf"}
     if unknown:
@@ -89,9 +90,9 @@ def break_down(
 
 
 def _measure(
-    name: str, part: Bin, columns: Columns, settings: ValidationSettings, bins: int
+    name: str, part: Bin, columns: Columns, settings: ValidationSettings, replicates: int
 ) -> Group:
-    replicates = REPLICATES if bins <= INTERVAL_BINS else 0
+    """The statistics of one bin of the breakdown ``name``."""
     n, estimates = measure(
         take(columns, part.rows),
         settings.weight,
@@ -126,47 +127,49 @@ def _breakdowns(
         yield "colour_r", _colour_and_magnitude(columns, red, settings.bins)
     yield "flag", _flag_bins(columns)
     yield "mask", _mask_bins(columns)
-    yield (
-        "hemisphere",
-        _categories({"KiDS-N": columns["DEC"] > NORTH_OF, "KiDS-S": columns["DEC"] <= NORTH_OF}),
-    )
-    yield (
-        "source",
-        _categories({name: columns["SPEC_SOURCE"] == k for k, name in enumerate(specz.sources)}),
-    )
-    yield (
-        "tile",
-        value_bins(columns["KIDS_TILE"])
-        if "KIDS_TILE" in columns
-        else "the catalogue lacks KIDS_TILE",
-    )
+    north = columns["DEC"] > NORTH_OF
+    yield "hemisphere", _categories({"KiDS-N": north, "KiDS-S": ~north})
+    surveys = {name: columns["SPEC_SOURCE"] == k for k, name in enumerate(specz.sources)}
+    yield "source", _categories(surveys)
+    if "KIDS_TILE" in columns:
+        yield "tile", value_bins(columns["KIDS_TILE"])
+    else:
+        yield "tile", "the catalogue lacks KIDS_TILE"
 
 
 def number_bins(
     columns: Columns, column: str, bins: int, edges: tuple[float, ...] | None
 ) -> list[Bin] | str:
     """Bins of a number: between the given edges, or with equal numbers of objects."""
-    missing = [name for name in column.split(" - ") if name not in columns]
+    names = column.split(" - ")
+    missing = [name for name in names if name not in columns]
     if missing:
         return f"the catalogue lacks {', '.join(missing)}"
-    parts = [columns[name].astype(np.float64) for name in column.split(" - ")]
-    x = parts[0] - parts[1] if len(parts) == 2 else parts[0]
-    finite = x[np.isfinite(x)]
-    if not len(finite):
+    terms = [columns[name].astype(np.float64) for name in names]
+    x_N = terms[0] - terms[1] if len(terms) == 2 else terms[0]
+    finite_N = np.isfinite(x_N)
+    if not finite_N.any():
         return f"{column} is null everywhere"
-    limits = (
-        np.array(edges) if edges else np.unique(np.quantile(finite, np.linspace(0, 1, bins + 1)))
-    )
+    limits = np.array(edges) if edges else _equal_numbers(x_N[finite_N], bins)
     if len(limits) < 2:
         return f"{column} has one value only"
-    if not edges:
-        limits[-1] = np.nextafter(limits[-1], np.inf)
-    which = np.digitize(x, limits) - 1
-    return [
-        Bin(f"{low:.3g} to {high:.3g}", rows, float(np.median(x[rows])), float(low), float(high))
-        for k, (low, high) in enumerate(pairwise(limits))
-        if len(rows := np.flatnonzero((which == k) & np.isfinite(x)))
-    ]
+    which_N = np.where(finite_N, np.digitize(x_N, limits) - 1, -1)
+    parts = []
+    for k, (low, high) in enumerate(pairwise(limits.tolist())):
+        rows = np.flatnonzero(which_N == k)
+        if len(rows):
+            label = f"{low:.3g} to {high:.3g}"
+            parts.append(Bin(label, rows, float(np.median(x_N[rows])), low, high))
+    return parts
+
+
+def _equal_numbers(x_N: NDArray[np.float64], bins: int) -> NDArray[np.float64]:
+    """Edges of bins that hold equal numbers of objects; fewer where many have the same value."""
+    edges = np.unique(np.quantile(x_N, np.linspace(0, 1, bins + 1)))
+    if len(edges) > 1:
+        # The last bin holds the largest value, too.
+        edges[-1] = np.nextafter(edges[-1], np.inf)
+    return edges
 
 
 def value_bins(values_N: NDArray[Any]) -> list[Bin]:
@@ -174,11 +177,15 @@ def value_bins(values_N: NDArray[Any]) -> list[Bin]:
     names, code = np.unique(values_N.astype(str), return_inverse=True)
     order = np.argsort(code, kind="stable")
     starts = np.searchsorted(code[order], np.arange(1, len(names)))
-    return [Bin(str(name), rows) for name, rows in zip(names, np.split(order, starts), strict=True)]
+    rows_of_names = np.split(order, starts)
+    return [Bin(str(name), rows) for name, rows in zip(names, rows_of_names, strict=True)]
 
 
 def colour_class(columns: Columns, expression: str) -> NDArray[np.bool_] | str:
-    """True for red galaxies, or the reason why that cannot be told; a missing magnitude counts as blue."""
+    """True for red galaxies, or the reason why that cannot be told.
+
+    A galaxy whose magnitude is missing counts as blue.
+    """
     missing = [name for name in names_in(expression) if name not in columns]
     if missing:
         return f"the catalogue lacks {', '.join(missing)}"
@@ -186,19 +193,22 @@ def colour_class(columns: Columns, expression: str) -> NDArray[np.bool_] | str:
 
 
 def _categories(masks: Mapping[str, NDArray[np.bool_]]) -> list[Bin]:
-    return [Bin(label, rows) for label, mask in masks.items() if len(rows := np.flatnonzero(mask))]
+    """One bin per label that any galaxy has."""
+    return [Bin(label, np.flatnonzero(mask)) for label, mask in masks.items() if mask.any()]
 
 
 def _colour_and_magnitude(columns: Columns, red: NDArray[np.bool_], bins: int) -> list[Bin] | str:
     parts = number_bins(columns, CONTINUOUS["r"], max(2, bins // 2), None)
     if isinstance(parts, str):
         return parts
-    return [
-        Bin(f"{label}, r {part.label}", rows, part.centre, part.low_edge, part.high_edge)
-        for label, mask in (("red", red), ("blue", ~red))
-        for part in parts
-        if len(rows := part.rows[mask[part.rows]])
-    ]
+    split = []
+    for colour, mask in (("red", red), ("blue", ~red)):
+        for part in parts:
+            rows = part.rows[mask[part.rows]]
+            if len(rows):
+                label = f"{colour}, r {part.label}"
+                split.append(Bin(label, rows, part.centre, part.low_edge, part.high_edge))
+    return split
 
 
 def _flag_bins(columns: Columns) -> list[Bin] | str:
@@ -206,9 +216,10 @@ def _flag_bins(columns: Columns) -> list[Bin] | str:
     if "PHOTOZ_FLAG" not in columns:
         return "the catalogue lacks PHOTOZ_FLAG"
     value = columns["PHOTOZ_FLAG"].astype(np.int64)
-    return _categories(
-        {"none": value == 0} | {flag.name: (value & flag.value) != 0 for flag in flags.FLAGS}
-    )
+    masks = {"none": value == 0}
+    for flag in flags.FLAGS:
+        masks[flag.name] = (value & flag.value) != 0
+    return _categories(masks)
 
 
 def _mask_bins(columns: Columns) -> list[Bin] | str:

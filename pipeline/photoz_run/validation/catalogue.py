@@ -45,18 +45,19 @@ SEEING = ("PSF_FWHM", "PSF_FWHM_r", "FWHM_IMAGE_r")
 
 @dataclass(frozen=True)
 class Catalogue:
-    """Sources with photo-z. ``columns`` has RA, DEC (deg) and Z_PHOT under these names whatever the file calls them.
-
-    ``levels_Q`` are the probabilities of the Z_QUANTILES column, empty where there is none. ``rows`` counts the
-    file's rows, before ``select`` and before repeated IDs were taken out.
-    """
+    """Sources with photo-z."""
 
     path: Path
     columns: Columns
+    """RA, DEC (deg) and Z_PHOT have these names, whatever the file calls them."""
     compare: tuple[str, ...]
+    """Other redshift columns."""
     levels_Q: NDArray[np.float64]
+    """The probabilities of the column Z_QUANTILES; empty where there is none."""
     rows: int
+    """Rows of the file, before ``select`` and before repeated IDs were taken out."""
     repeated: int
+    """Rows whose ID is that of another row."""
 
     def __len__(self) -> int:
         return len(self.columns["Z_PHOT"])
@@ -77,8 +78,8 @@ def read_catalogue(path: Path, settings: ValidationSettings) -> tuple[Catalogue,
 
     Returns
     -------
-    The catalogue, each ID once (its first row), and the columns of all rows that carry a repeated ID: sources that
-    were measured in two tiles.
+    The catalogue, each ID once (its first row), and the columns of all rows with a repeated ID:
+    sources that were measured in two tiles.
 
     Raises
     ------
@@ -117,30 +118,30 @@ def read_catalogue(path: Path, settings: ValidationSettings) -> tuple[Catalogue,
                 f"{path}: no row with a redshift satisfies select = {settings.select!r}"
             )
     columns, repeats = _each_once(columns)
-    compare = tuple(name for name in (*settings.compare, *COMPARISONS) if name in columns)
-    return (
-        Catalogue(
-            path,
-            columns,
-            tuple(dict.fromkeys(compare)),
-            _levels(files[0], present),
-            n,
-            len(repeats.get("ID", ())),
-        ),
-        repeats,
+    compare = dict.fromkeys([*settings.compare, *COMPARISONS])
+    catalogue = Catalogue(
+        path=path,
+        columns=columns,
+        compare=tuple(name for name in compare if name in columns),
+        levels_Q=_levels(files[0], present),
+        rows=n,
+        repeated=len(repeats.get("ID", ())),
     )
+    return catalogue, repeats
 
 
 def seeing_of_tiles(run: Path, tile_N: NDArray[np.str_]) -> dict[str, NDArray[np.float64]]:
-    """Column PSF_FWHM: the seeing (arcsec) in r that a run directory recorded for each tile; none where it has none."""
+    """Column PSF_FWHM: the seeing (arcsec) in r that a run recorded for each tile.
+
+    Empty if it recorded none.
+    """
     names, place_N = np.unique(tile_N, return_inverse=True)
-    seeing_T = np.array(
-        [_recorded_seeing(run / "tiles" / tile_group(name) / f"{name}.json") for name in names]
-    )
+    seeing_T = np.array([_recorded_seeing(run, name) for name in names])
     return {"PSF_FWHM": seeing_T[place_N]} if np.isfinite(seeing_T).any() else {}
 
 
-def _recorded_seeing(outcome: Path) -> float:
+def _recorded_seeing(run: Path, tile: str) -> float:
+    outcome = run / "tiles" / tile_group(tile) / f"{tile}.json"
     try:
         return float(json.loads(outcome.read_text())["seeing"]["r"])
     except (OSError, ValueError, KeyError):
@@ -159,8 +160,10 @@ def without_codes(magnitude_N: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _numbers(columns: Columns, settings: ValidationSettings) -> list[str]:
     """Columns that a setting uses as numbers."""
-    named = [*settings.compare, *([settings.weight] if settings.weight else [])]
-    return [*named, *(name for name in COMPARISONS if name in columns)]
+    names = [*settings.compare, *(name for name in COMPARISONS if name in columns)]
+    if settings.weight:
+        names.append(settings.weight)
+    return names
 
 
 def _positions(path: Path, present: list[str]) -> tuple[str, str]:
@@ -179,9 +182,8 @@ def _wanted(present: list[str], settings: ValidationSettings) -> list[str]:
     if settings.select:
         named += names_in(settings.select)
     if settings.red != DEFAULT_RED:
-        named += [
-            name for name in names_in(settings.red) if name not in ("Z_SPEC", "Z_PHOT", "RA", "DEC")
-        ]
+        own = ("Z_SPEC", "Z_PHOT", "RA", "DEC")
+        named += [name for name in names_in(settings.red) if name not in own]
     optional = (*OPTIONAL, *COMPARISONS, *MAGNITUDES, *SEEING, *names_in(settings.red))
     return [*named, *(name for name in optional if name in present)]
 
@@ -194,9 +196,8 @@ def _each_once(columns: dict[str, NDArray[Any]]) -> tuple[dict[str, NDArray[Any]
     count = np.bincount(code)
     if len(count) == len(code):
         return columns, {}
-    return take(columns, np.sort(np.unique(code, return_index=True)[1])), take(
-        columns, count[code] > 1
-    )
+    _, first = np.unique(code, return_index=True)
+    return take(columns, np.sort(first)), take(columns, count[code] > 1)
 
 
 def _levels(path: Path, present: list[str]) -> NDArray[np.float64]:

@@ -339,7 +339,7 @@ TABLE_SCHEMA = pa.schema(
 
 
 def write_parquet(result: Result, path: Path) -> None:
-    """Write metrics.parquet: one row per set of pairs and statistic, null for what is not measured."""
+    """Write metrics.parquet: one row per set of pairs and statistic."""
     rows = []
     for group in result.groups():
         for name, estimate in group.estimates.items():

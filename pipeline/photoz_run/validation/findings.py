@@ -17,7 +17,13 @@ BIAS_SHARE = 0.15
 """A shift of the median by less than this times the overall SMAD is of no interest."""
 
 SCATTER_RATIO = 1.25
+"""A SMAD larger by less than this factor is of no interest."""
+
+FEWEST_OUTLIERS = 5
+"""Fewer outliers in a bin say nothing."""
+
 MIN_PAIRS = 20
+"""Smaller bins are not tested."""
 
 # Standard errors of the median and of the SMAD of n Gaussian values, in sigma / sqrt(n).
 MEDIAN_ERROR, SMAD_ERROR = 1.2533, 1.1664
@@ -25,7 +31,10 @@ MEDIAN_ERROR, SMAD_ERROR = 1.2533, 1.1664
 
 @dataclass(frozen=True)
 class Finding:
-    """One bin that differs; ``kind`` is "bias", "scatter", "outliers" or, for a bin of n(z_phot), "spike"."""
+    """One bin that differs.
+
+    ``kind`` is "bias", "scatter", "outliers" or, for a bin of n(z_phot), "spike".
+    """
 
     breakdown: str
     label: str
@@ -43,74 +52,60 @@ class Finding:
             "spike": f"{self.value:.0%} more galaxies than the neighbouring bins",
             "outliers": f"{self.value:.1%} lie beyond 0.15 where {self.usual:.1%} are usual",
         }[self.kind]
-        return f"{TITLES[self.breakdown]} {self.label}: {what} ({self.n} galaxies, {self.significance:.0f} sigma)"
+        where = f"{TITLES[self.breakdown]} {self.label}"
+        return f"{where}: {what} ({self.n} galaxies, {self.significance:.0f} sigma)"
 
 
 def find(
     overall: Group, breakdowns: Mapping[str, Iterable[Group]], spikes: Spikes
 ) -> list[Finding]:
-    """Spikes of n(z_phot), and the bins whose median, SMAD or outlier fraction stands out; the most significant first.
+    """The bins whose median, SMAD or outlier fraction stands out, and spikes of n(z_phot).
 
-    Bins of magnitude and redshift are left out: there the scatter is expected to change, and the report plots it.
+    The most significant come first. Bins of numbers are left out: the scatter is expected to
+    change with magnitude, redshift, colour and seeing, and the report plots it.
     """
     skipped = {*CONTINUOUS, "psf", "colour_r"}
-    bins = [group for name, groups in breakdowns.items() if name not in skipped for group in groups]
-    found = [
-        finding
-        for group in bins
-        if MIN_PAIRS <= group.n < overall.n
-        for finding in _compare(group, overall)
-    ]
-    found += _spikes(spikes)
-    return sorted(found, key=lambda finding: -finding.significance)
+    findings = []
+    for name, groups in breakdowns.items():
+        if name in skipped:
+            continue
+        for group in groups:
+            if MIN_PAIRS <= group.n < overall.n:
+                findings += _compare(group, overall)
+    findings += _spikes(spikes)
+    return sorted(findings, key=lambda finding: -finding.significance)
 
 
 def _compare(group: Group, overall: Group) -> list[Finding]:
-    """Compare a bin with all objects by the errors of Gaussian scatter, which the SMAD describes at the centre."""
+    """What sets a bin apart: its median, its SMAD, its fraction of outliers.
+
+    The errors are those of Gaussian scatter, which the SMAD describes at the centre.
+    """
     root = np.sqrt(group.n)
-    value = {name: group[name].value for name in ("median_normdz", "smad", "outliers_015")}
-    usual = {name: _others(group, overall, name) for name in value} | {
-        "smad": overall["smad"].value
-    }
-    sigma = max(value["smad"], usual["smad"], 1e-9)
-    shift = abs(value["median_normdz"] - usual["median_normdz"])
-    ratio = value["smad"] / max(usual["smad"], 1e-9)
-    chance = max(overall["outliers_015"].value * (1 - overall["outliers_015"].value), 1 / overall.n)
-    tests = (
-        (
-            "bias",
-            "median_normdz",
-            shift / (MEDIAN_ERROR * sigma) * root,
-            shift > BIAS_SHARE * usual["smad"]
-            and abs(value["median_normdz"]) > abs(usual["median_normdz"]),
-        ),
-        (
-            "scatter",
-            "smad",
-            (ratio - 1) / (SMAD_ERROR * max(ratio, 1)) * root,
-            ratio > SCATTER_RATIO,
-        ),
-        (
-            "outliers",
-            "outliers_015",
-            (value["outliers_015"] - usual["outliers_015"]) / np.sqrt(chance) * root,
-            value["outliers_015"] > 2 * usual["outliers_015"]
-            and value["outliers_015"] * group.n >= 5,
-        ),
-    )
-    return [
-        Finding(
-            group.breakdown,
-            group.label,
-            group.n,
-            kind,
-            value[name],
-            usual[name],
-            float(significance),
-        )
-        for kind, name, significance, matters in tests
-        if matters and significance > SIGNIFICANCE
-    ]
+    findings = []
+
+    def test(kind: str, value: float, usual: float, significance: float, matters: bool) -> None:
+        if matters and significance > SIGNIFICANCE:
+            where = (group.breakdown, group.label, group.n)
+            findings.append(Finding(*where, kind, value, usual, float(significance)))
+
+    smad, usual_smad = group["smad"].value, overall["smad"].value
+    median, usual_median = group["median_normdz"].value, _others(group, overall, "median_normdz")
+    shift = abs(median - usual_median)
+    error = MEDIAN_ERROR * max(smad, usual_smad, 1e-9)
+    matters = shift > BIAS_SHARE * usual_smad and abs(median) > abs(usual_median)
+    test("bias", median, usual_median, shift / error * root, matters)
+
+    ratio = smad / max(usual_smad, 1e-9)
+    error = SMAD_ERROR * max(ratio, 1)
+    test("scatter", smad, usual_smad, (ratio - 1) / error * root, ratio > SCATTER_RATIO)
+
+    share, usual_share = group["outliers_015"].value, _others(group, overall, "outliers_015")
+    overall_share = overall["outliers_015"].value
+    variance = max(overall_share * (1 - overall_share), 1 / overall.n)
+    matters = share > 2 * usual_share and share * group.n >= FEWEST_OUTLIERS
+    test("outliers", share, usual_share, (share - usual_share) / np.sqrt(variance) * root, matters)
+    return findings
 
 
 def _spikes(spikes: Spikes) -> list[Finding]:

@@ -1,8 +1,10 @@
-"""The worst outliers: their colour stamps, cut from the tiles of the run, and their spectra of magnitudes."""
+"""The worst outliers: their colour stamps, cut from the tiles of the run, and their magnitudes."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from astropy.visualization import make_lupton_rgb
@@ -17,7 +19,7 @@ from photoz_run.records import Sources, TileRef
 from photoz_run.science.statistics import Floats, normalised_residual
 from photoz_run.survey.coadds import PixelPolicy, cut_batch, open_coadds
 from photoz_run.survey.discovery import find_tiles
-from photoz_run.validation.catalogue import take
+from photoz_run.validation.catalogue import MAGNITUDE_CODE, take
 from photoz_run.validation.figures.style import BLUE, GREY, PALE, new_figure
 from photoz_run.validation.tables import Columns
 
@@ -35,7 +37,10 @@ STAMP = StampRule(
 """Twelve arcsec on a side, as red, green and blue."""
 
 STRETCH, SOFTENING = 4e-11, 8.0
-"""Lupton's stretch (maggies per pixel) and softening: the outskirts of a galaxy of r = 20 stay visible."""
+"""Lupton's stretch (maggies per pixel) and softening.
+
+With these the outskirts of a galaxy of r = 20 stay visible.
+"""
 
 EFFECTIVE_MICRONS = {
     "u": 0.356, "g": 0.470, "r": 0.618, "i": 0.749, "i1": 0.749, "i2": 0.749,
@@ -49,17 +54,17 @@ class Outlier:
 
     z_phot: float
     z_spec: float
-    normdz: float
-    name: str
+    position: str
     magnitudes: Mapping[str, float]
     rgb_HW3: NDArray[np.uint8] | None
 
 
 def worst(columns: Columns, count: int = COUNT) -> dict[str, NDArray[np.generic]]:
     """The pairs with the largest |normdz|, the worst first."""
-    x = np.abs(normalised_residual(columns["Z_PHOT"], columns["Z_SPEC"]))
-    order = np.argsort(-np.nan_to_num(x, nan=-1.0), kind="stable")[:count]
-    return take(columns, order[np.isfinite(x[order])])
+    size_N = np.abs(normalised_residual(columns["Z_PHOT"], columns["Z_SPEC"]))
+    rows = np.flatnonzero(np.isfinite(size_N))
+    order = np.argsort(-size_N[rows], kind="stable")
+    return take(columns, rows[order[:count]])
 
 
 def gallery(columns: Columns, run: Path) -> Figure | None:
@@ -80,7 +85,7 @@ def survey_tiles(run: Path) -> dict[str, TileRef]:
         config = load_config(run / "run.toml", {})
         return find_tiles(config.data, config.data_release)
     except PhotozError:
-        # The gallery is an ornament: a report is as valid where the images have gone.
+        # The report is complete without the gallery: the images may have gone since the run.
         return {}
 
 
@@ -89,15 +94,18 @@ def read_stamps(rows: Columns, tiles: Mapping[str, TileRef]) -> list[NDArray[np.
     stamps: list[NDArray[np.uint8] | None] = [None] * len(rows["RA"])
     if "KIDS_TILE" not in rows:
         return stamps
-    for tile in np.unique(rows["KIDS_TILE"].astype(str)):
-        here = np.flatnonzero(rows["KIDS_TILE"].astype(str) == tile)
-        if tile in tiles:
-            for k, image in zip(here, _cut(tiles[tile], take(rows, here)), strict=True):
-                stamps[k] = image
+    tile_N = rows["KIDS_TILE"].astype(str)
+    for tile in np.unique(tile_N):
+        if tile not in tiles:
+            continue
+        here = np.flatnonzero(tile_N == tile)
+        for k, image in zip(here, _cut(tiles[tile], take(rows, here)), strict=True):
+            stamps[k] = image
     return stamps
 
 
 def _cut(ref: TileRef, rows: Columns) -> Sequence[NDArray[np.uint8] | None]:
+    """Colour images of sources of one tile; all None if its coadds cannot be read."""
     n = len(rows["RA"])
     sources = Sources(
         id_N=np.full(n, ""),
@@ -119,7 +127,7 @@ def _cut(ref: TileRef, rows: Columns) -> Sequence[NDArray[np.uint8] | None]:
 
 
 def colour_image(flux_CHW: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Red, green and blue of i, r and g (Lupton et al. 2004), north up, east left as the pixels lie."""
+    """Red, green and blue of i, r and g (Lupton et al. 2004); north is up and east left."""
     i, r, g = np.nan_to_num(flux_CHW)
     # A galaxy is brighter in i: without weights all of them would be red.
     with np.errstate(invalid="ignore"):
@@ -127,52 +135,46 @@ def colour_image(flux_CHW: NDArray[np.float32]) -> NDArray[np.uint8]:
 
 
 def _outlier(rows: Columns, k: int, stamp: NDArray[np.uint8] | None) -> Outlier:
-    magnitudes = {
-        band: float(rows[f"MAG_GAAP_{band}"][k])
-        for band in EFFECTIVE_MICRONS
-        if f"MAG_GAAP_{band}" in rows
-    }
-    z_phot, z_spec = float(rows["Z_PHOT"][k]), float(rows["Z_SPEC"][k])
-    name = f"{rows['RA'][k]:.4f} {rows['DEC'][k]:+.4f}"
-    usable = {band: value for band, value in magnitudes.items() if 0 < value < 90}
-    return Outlier(z_phot, z_spec, (z_phot - z_spec) / (1 + z_spec), name, usable, stamp)
+    """The galaxy in row ``k``, with those of its magnitudes that were measured."""
+    magnitudes = {}
+    for band in EFFECTIVE_MICRONS:
+        name = f"MAG_GAAP_{band}"
+        if name in rows and 0 < rows[name][k] < MAGNITUDE_CODE:
+            magnitudes[band] = float(rows[name][k])
+    return Outlier(
+        z_phot=float(rows["Z_PHOT"][k]),
+        z_spec=float(rows["Z_SPEC"][k]),
+        position=f"{rows['RA'][k]:.4f} {rows['DEC'][k]:+.4f}",
+        magnitudes=magnitudes,
+        rgb_HW3=stamp,
+    )
 
 
 def draw(outliers: Sequence[Outlier]) -> Figure:
     """Six outliers a line, each with its stamp above its magnitudes if there are any."""
-    lines = -(-len(outliers) // ACROSS)
-    heights = [2.05, 1.35] if any(outlier.magnitudes for outlier in outliers) else [2.05]
+    lines = math.ceil(len(outliers) / ACROSS)
+    with_magnitudes = any(outlier.magnitudes for outlier in outliers)
+    heights = [2.05, 1.35] if with_magnitudes else [2.05]
+    panels_down = len(heights) * lines
     figure = new_figure(11.6, sum(heights) * lines)
-    axes = figure.subplots(
-        len(heights) * lines, ACROSS, height_ratios=heights * lines, squeeze=False
-    )
+    axes = figure.subplots(panels_down, ACROSS, height_ratios=heights * lines, squeeze=False)
     for panel in axes.flat:
         panel.set_axis_off()
     for k, outlier in enumerate(outliers):
         line, column = divmod(k, ACROSS)
-        panels = axes[len(heights) * line :, column]
-        _stamp(panels[0], outlier)
+        top = len(heights) * line
+        _stamp(axes[top, column], outlier)
         if outlier.magnitudes:
-            _magnitudes(panels[1], outlier.magnitudes)
+            _magnitudes(axes[top + 1, column], outlier.magnitudes)
     return figure
 
 
 def _stamp(axes: Axes, outlier: Outlier) -> None:
-    axes.set_title(
-        f"$z_{{spec}}$ {outlier.z_spec:.3f}   $z_{{phot}}$ {outlier.z_phot:.3f}\n{outlier.name}",
-        fontsize=7.5,
-        loc="center",
-    )
+    redshifts = f"$z_{{spec}}$ {outlier.z_spec:.3f}   $z_{{phot}}$ {outlier.z_phot:.3f}"
+    axes.set_title(f"{redshifts}\n{outlier.position}", fontsize=7.5, loc="center")
     if outlier.rgb_HW3 is None:
-        axes.text(
-            0.5,
-            0.5,
-            "no image at hand",
-            transform=axes.transAxes,
-            ha="center",
-            color=GREY,
-            fontsize=8,
-        )
+        looks: dict[str, Any] = {"ha": "center", "color": GREY, "fontsize": 8}
+        axes.text(0.5, 0.5, "no image at hand", transform=axes.transAxes, **looks)
         return
     size = outlier.rgb_HW3.shape[0]
     axes.imshow(outlier.rgb_HW3, origin="lower", interpolation="nearest")
@@ -186,10 +188,9 @@ def _magnitudes(axes: Axes, magnitudes: Mapping[str, float]) -> None:
     wavelength = np.array([EFFECTIVE_MICRONS[band] for band in magnitudes])
     value: Floats = np.array(list(magnitudes.values()))
     axes.plot(wavelength, value, "o-", color=BLUE, ms=3, lw=0.8)
+    above: dict[str, Any] = {"textcoords": "offset points", "ha": "center", "color": GREY}
     for band, x, y in zip(magnitudes, wavelength, value, strict=True):
-        axes.annotate(
-            band, (x, y), (0, 4), textcoords="offset points", ha="center", fontsize=6, color=GREY
-        )
+        axes.annotate(band, (x, y), (0, 4), fontsize=6, **above)
     axes.set_xscale("log")
     axes.set_xticks([0.4, 0.8, 1.6], ["0.4", "0.8", "1.6"])
     axes.minorticks_off()

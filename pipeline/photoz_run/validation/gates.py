@@ -21,7 +21,8 @@ def evaluate(result: Result, gates: Gates) -> list[GateOutcome]:
     for name, limits in gates.per_bin.items():
         if name not in result.breakdowns:
             raise ConfigError(
-                f"gates.per_bin.{name}: no such breakdown of this catalogue; there are {', '.join(result.breakdowns)}"
+                f"gates.per_bin.{name}: no such breakdown of this catalogue;"
+                f" there are {', '.join(result.breakdowns)}"
             )
         large = [group for group in result.breakdowns[name] if group.n >= gates.bin_pairs_min]
         for group in large:
@@ -39,36 +40,35 @@ def _untested(name: str, pairs: int) -> GateOutcome:
 
 
 def _limits(limits: Limits, group: Group, where: str) -> Iterator[GateOutcome]:
-    for gate, statistic in (
-        ("smad_max", "smad"),
-        ("bias_max", "bias"),
-        ("outlier_max", "outliers_015"),
+    """The limits of one set of objects that are set."""
+    for gate, limit, statistic in (
+        ("smad_max", limits.smad_max, "smad"),
+        ("bias_max", limits.bias_max, "bias"),
+        ("outlier_max", limits.outlier_max, "outliers_015"),
     ):
-        limit = getattr(limits, gate)
         if limit is not None:
             value = group[statistic].value
             yield GateOutcome(gate, where, value, f"<= {limit:g}", abs(value) <= limit)
-    for gate in ("coverage_68", "coverage_95"):
-        span = getattr(limits, gate)
+    for gate, span in (
+        ("coverage_68", limits.coverage_68),
+        ("coverage_95", limits.coverage_95),
+    ):
         if span is not None:
-            value = group.estimates[gate].value if gate in group.estimates else math.nan
-            yield GateOutcome(
-                gate, where, value, f"{span[0]:g} to {span[1]:g}", span[0] <= value <= span[1]
-            )
+            low, high = span
+            value = group[gate].value if gate in group.estimates else math.nan
+            yield GateOutcome(gate, where, value, f"{low:g} to {high:g}", low <= value <= high)
 
 
 def _catalogue(result: Result, gates: Gates) -> Iterator[GateOutcome]:
-    if gates.completeness_min is not None:
+    """The limits of the catalogue as a whole that are set."""
+    least = gates.completeness_min
+    if least is not None:
         value = result.counts.completeness
-        passed = value >= gates.completeness_min
-        yield GateOutcome(
-            "completeness_min", "all objects", value, f">= {gates.completeness_min:g}", passed
-        )
-    if gates.pairs_min is not None:
+        yield GateOutcome("completeness_min", "all objects", value, f">= {least:g}", value >= least)
+    fewest = gates.pairs_min
+    if fewest is not None:
         n = result.overall.n
-        yield GateOutcome(
-            "pairs_min", "all objects", n, f">= {gates.pairs_min}", n >= gates.pairs_min
-        )
+        yield GateOutcome("pairs_min", "all objects", n, f">= {fewest}", n >= fewest)
     if gates.spike_max is not None:
         z, _, significance = result.spikes.worst
         where = "n(z_phot)" if math.isnan(z) else f"n(z_phot) at z = {z:.3f}"

@@ -1,4 +1,4 @@
-"""The statistics of a set of pairs with their intervals, and of other redshift columns beside them."""
+"""The statistics of a set of pairs with their intervals, and of other redshift columns."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,6 +25,12 @@ INTERVAL_LEVELS = {
 }
 FIVE_POINTS = ("Z_PHOT_LO95", "Z_PHOT_LO68", "Z_PHOT", "Z_PHOT_HI68", "Z_PHOT_HI95")
 FIVE_LEVELS = (0.025, 0.16, 0.5, 0.84, 0.975)
+FIVE_POINTS_SOURCE = (
+    "approximated from five points: ends of the 68% and 95% intervals, Z_PHOT as the median"
+)
+
+PAIRED = ("bias", "smad", "outliers_015")
+"""Statistics whose difference between two methods is measured on the same galaxies."""
 
 DISTRIBUTION_SAMPLE = 200_000
 """Pairs that suffice to judge the distributions: the error of a KS distance is 0.001 then."""
@@ -62,7 +68,10 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Group:
-    """Statistics of ``n`` pairs: all of them, or one bin of a breakdown. Categories have no edges (NaN)."""
+    """Statistics of ``n`` pairs: all of them, or one bin of a breakdown.
+
+    Categories have no edges (NaN).
+    """
 
     breakdown: str
     label: str
@@ -79,7 +88,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Distribution:
-    """Quality of the predicted distributions; ``source`` says which quantiles it was computed from."""
+    """Quality of the predicted distributions; ``source`` says from which quantiles."""
 
     source: str
     n: int
@@ -91,13 +100,19 @@ class Distribution:
 
 def measured_columns(columns: Columns, weight: str = "", method: str = METHOD) -> list[str]:
     """Names of the columns that `measure` reads."""
-    ends = [
-        name
-        for pair in INTERVAL_LEVELS.values()
-        for name in pair
-        if method == METHOD and name in columns
-    ]
-    return [method, "Z_SPEC", *([weight] if weight else []), *ends]
+    names = [method, "Z_SPEC"]
+    if weight:
+        names.append(weight)
+    for ends in _intervals(columns, method).values():
+        names += ends
+    return names
+
+
+def _intervals(columns: Columns, method: str) -> dict[str, tuple[str, str]]:
+    """The columns of the ends of each interval that the catalogue has for ``method``."""
+    if method != METHOD:
+        return {}
+    return {key: ends for key, ends in INTERVAL_LEVELS.items() if set(ends) <= set(columns)}
 
 
 def measure(
@@ -109,7 +124,7 @@ def measure(
     draw: int = 2500,
     seed: int = 1,
 ) -> tuple[int, dict[str, Estimate]]:
-    """Every point statistic of the pairs in ``columns``, and the coverage of the intervals where they exist.
+    """Every point statistic of the pairs in ``columns``, and the coverage of their intervals.
 
     Parameters
     ----------
@@ -124,29 +139,31 @@ def measure(
     -------
     Number of pairs with a photo-z, and the estimates by name.
     """
-    intervals = {
-        key: pair
-        for key, pair in INTERVAL_LEVELS.items()
-        if method == METHOD and pair[0] in columns
-    }
+    intervals = _intervals(columns, method)
     names = measured_columns(columns, weight, method)
-    finite = np.isfinite(columns[method].astype(np.float64))
-    arrays = [columns[name][finite].astype(np.float64) for name in names]
+    finite_N = np.isfinite(columns[method].astype(np.float64))
+    arrays = [columns[name][finite_N].astype(np.float64) for name in names]
 
-    def statistics(*values: NDArray[Any]) -> dict[str, Floats]:
-        given = dict(zip(names, values, strict=True))
-        weights = given[weight] if weight else None
-        out = point_statistics(given[method], given["Z_SPEC"], weights)
+    def statistics(*arrays: NDArray[Any]) -> dict[str, Floats]:
+        values = dict(zip(names, arrays, strict=True))
+        weights = values[weight] if weight else None
+        measured = point_statistics(values[method], values["Z_SPEC"], weights)
         for key, (low, high) in intervals.items():
-            out[key] = coverage(given["Z_SPEC"], given[low], given[high], weights)
-        return out
+            measured[key] = coverage(values["Z_SPEC"], values[low], values[high], weights)
+        return measured
 
-    n = int(finite.sum())
-    values = statistics(*arrays)
+    n = int(finite_N.sum())
     if not replicates:
-        return n, {name: Estimate(float(value)) for name, value in values.items()}
+        return n, {name: Estimate(float(value)) for name, value in statistics(*arrays).items()}
     spans = bootstrap_intervals(statistics, arrays, replicates=replicates, draw=draw, seed=seed)
-    return n, {name: Estimate(float(value), *spans[name]) for name, value in values.items()}
+    return n, _estimates(statistics(*arrays), spans)
+
+
+def _estimates(
+    values: Mapping[str, Floats], spans: Mapping[str, tuple[float, float]]
+) -> dict[str, Estimate]:
+    """Each value with its interval."""
+    return {name: Estimate(float(value), *spans[name]) for name, value in values.items()}
 
 
 def compare(
@@ -156,63 +173,63 @@ def compare(
 
     Returns
     -------
-    The other method's statistics, and the paired differences (Z_PHOT minus other) of bias, SMAD and outlier
-    fraction, the bootstrap drawing the same galaxies for both.
+    The other method's statistics, and the paired differences (Z_PHOT minus other) of bias, SMAD
+    and outlier fraction. For these the bootstrap draws the same galaxies for both.
     """
-    both = np.isfinite(columns[METHOD].astype(np.float64)) & np.isfinite(
-        columns[other].astype(np.float64)
-    )
-    # Failures are written as 0, -1 or -99 by the methods that have no null.
-    both &= columns[other].astype(np.float64) > 0
-    names = [METHOD, other, "Z_SPEC", *([weight] if weight else [])]
-    shared = {name: columns[name][both].astype(np.float64) for name in names}
+    z_phot_N = columns[METHOD].astype(np.float64)
+    z_other_N = columns[other].astype(np.float64)
+    # Methods that have no null write 0, -1 or -99 for a failure.
+    both_N = np.isfinite(z_phot_N) & np.isfinite(z_other_N) & (z_other_N > 0)
+    names = [METHOD, other, "Z_SPEC"]
+    if weight:
+        names.append(weight)
+    shared = {name: columns[name][both_N].astype(np.float64) for name in names}
     n, estimates = measure(shared, weight, method=other, seed=seed)
 
-    def differences(a: Floats, b: Floats, z: Floats, *weights: Floats) -> dict[str, Floats]:
-        ours, theirs = point_statistics(a, z, *weights), point_statistics(b, z, *weights)
-        return {name: ours[name] - theirs[name] for name in ("bias", "smad", "outliers_015")}
+    def differences(
+        z_phot: Floats, z_other: Floats, z_spec: Floats, *weights: Floats
+    ) -> dict[str, Floats]:
+        ours = point_statistics(z_phot, z_spec, *weights)
+        theirs = point_statistics(z_other, z_spec, *weights)
+        return {name: ours[name] - theirs[name] for name in PAIRED}
 
     arrays = list(shared.values())
     spans = bootstrap_intervals(differences, arrays, seed=seed)
-    paired = {
-        name: Estimate(float(value), *spans[name]) for name, value in differences(*arrays).items()
-    }
+    paired = _estimates(differences(*arrays), spans)
     return Group("comparison", other, n, estimates, method=other), paired
 
 
 def distribution(
     columns: Columns, levels_Q: NDArray[np.float64], weight: str = "", seed: int = 1
 ) -> Distribution | None:
-    """Judge the predicted distributions, from the quantile column or else from the ends of the intervals.
+    """Judge the predicted distributions, from the quantile column or else from five points.
 
-    The five points (2.5, 16, 84 and 97.5% and Z_PHOT for the median) are an approximation, and named as such. Of very
-    many pairs only every k-th is looked at. The losses are weighted and have bootstrap intervals; the tests of PIT
-    have none but their p-values, and count every pair alike.
+    The five points are the ends of the 68% and 95% intervals, and Z_PHOT for the median. They are
+    an approximation, and named as such. Of very many pairs only every k-th is used. The losses are
+    weighted and have bootstrap intervals. The tests of PIT count every pair alike, and have
+    p-values instead.
+
+    Returns
+    -------
+    None if the catalogue has neither quantiles nor intervals.
     """
     step = max(1, len(columns["Z_SPEC"]) // DISTRIBUTION_SAMPLE)
-    columns = {
-        name: columns[name][::step]
-        for name in ("Z_SPEC", QUANTILES, *FIVE_POINTS, weight)
-        if name in columns
-    }
-    z = columns["Z_SPEC"]
+    wanted = ("Z_SPEC", QUANTILES, *FIVE_POINTS, weight)
+    columns = {name: columns[name][::step] for name in wanted if name in columns}
+    z_N = columns["Z_SPEC"]
     if QUANTILES in columns and len(levels_Q) == columns[QUANTILES].shape[-1] >= 2:
-        quantiles, levels = columns[QUANTILES].astype(np.float64), levels_Q
-        source = f"from {len(levels)} quantiles of {QUANTILES}"
+        quantiles_NQ = columns[QUANTILES].astype(np.float64)
+        source = f"from {len(levels_Q)} quantiles of {QUANTILES}"
     elif all(name in columns for name in FIVE_POINTS):
-        quantiles = np.sort(
-            np.column_stack([columns[name] for name in FIVE_POINTS]).astype(np.float64), axis=1
-        )
-        levels = np.array(FIVE_LEVELS)
-        source = (
-            "approximated from five points: ends of the 68% and 95% intervals, Z_PHOT as the median"
-        )
+        points_NQ = np.column_stack([columns[name] for name in FIVE_POINTS])
+        quantiles_NQ = np.sort(points_NQ.astype(np.float64), axis=1)
+        levels_Q = np.array(FIVE_LEVELS)
+        source = FIVE_POINTS_SOURCE
     else:
         return None
-    pit_N = calibration.pit(z, quantiles, levels)
-    losses = _losses(
-        z, quantiles, levels, [columns[weight].astype(np.float64)] if weight else [], seed
-    )
+    pit_N = calibration.pit(z_N, quantiles_NQ, levels_Q)
+    weights = [columns[weight].astype(np.float64)] if weight else []
+    losses = _losses(z_N, quantiles_NQ, levels_Q, weights, seed)
     return Distribution(
         source=source,
         n=int(np.isfinite(pit_N).sum()),
@@ -237,4 +254,4 @@ def _losses(
 
     arrays = [*terms, *weights]
     spans = bootstrap_intervals(means, arrays, seed=seed)
-    return {name: Estimate(float(value), *spans[name]) for name, value in means(*arrays).items()}
+    return _estimates(means(*arrays), spans)

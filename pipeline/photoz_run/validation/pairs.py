@@ -21,24 +21,32 @@ AGREEMENT = 0.002
 SAMPLE = 20_000
 """Spec-z looked at to find out whether positions are wrong."""
 
+Places = tuple[NDArray[np.float64], NDArray[np.float64]]
+
+_CORRECTIONS: dict[str, Callable[[NDArray[Any], NDArray[Any]], Places]] = {
+    "are in radians": lambda ra, dec: (np.degrees(ra), np.degrees(dec)),
+    "have right ascension in hours": lambda ra, dec: (15 * ra, dec),
+    "have RA and Dec swapped (or those of the other table)": lambda ra, dec: (dec, ra),
+}
+"""What can be wrong with positions, and what puts it right."""
+
 
 @dataclass(frozen=True)
 class PairCounts:
-    """What became of the spec-z: ``matched`` = ``pairs`` + ``duplicates`` + ``conflicting``.
-
-    ``ambiguous`` spec-z had several sources within the radius (the nearest was taken). ``duplicates`` are further
-    spec-z of a galaxy that agree with the one taken; all spec-z of a galaxy that disagree are ``conflicting`` and
-    left out. ``without_photoz`` pairs have no photo-z.
-    """
+    """What became of the spec-z: ``matched`` = ``pairs`` + ``duplicates`` + ``conflicting``."""
 
     specz: int
     in_footprint: int
     matched: int
     ambiguous: int
+    """Had several sources within the radius; the nearest was taken."""
     duplicates: int
+    """Further spec-z of a galaxy that agree with the one taken."""
     conflicting: int
+    """Spec-z of galaxies whose spec-z disagree; none of them is used."""
     pairs: int
     without_photoz: int
+    """Pairs that have no photo-z."""
 
     @property
     def completeness(self) -> float:
@@ -48,7 +56,10 @@ class PairCounts:
 
 @dataclass(frozen=True)
 class Pairs:
-    """Galaxies with photo-z and spec-z: catalogue columns of the pairs, with Z_SPEC, SPEC_SOURCE and SEPARATION."""
+    """Galaxies with photo-z and spec-z.
+
+    The columns are those of the catalogue, with Z_SPEC, SPEC_SOURCE and SEPARATION.
+    """
 
     columns: dict[str, NDArray[Any]]
     counts: PairCounts
@@ -67,8 +78,8 @@ def pair(
     Raises
     ------
     BadDataError
-        If nothing matches, or too small a fraction of the spec-z in the footprint; the message says what the
-        positions look like (radians, hours, RA and Dec swapped).
+        If nothing matches, or too small a fraction of the spec-z in the footprint. The message
+        says what the positions look like (radians, hours, RA and Dec swapped).
     """
     match = match_positions(specz.ra_M, specz.dec_M, catalogue.ra_N, catalogue.dec_N, radius)
     matched = int(match.matched_N.sum())
@@ -101,8 +112,9 @@ def pair(
     )
     if counts.without_photoz == counts.pairs:
         raise BadDataError(
-            f"{catalogue.path}: no pair is left: of {matched} matched spec-z {counts.conflicting} contradict "
-            f"each other, and {counts.without_photoz} of {counts.pairs} sources have no photo-z"
+            f"{catalogue.path}: no pair is left: of {matched} matched spec-z"
+            f" {counts.conflicting} contradict each other, and {counts.without_photoz} of"
+            f" {counts.pairs} sources have no photo-z"
         )
     return Pairs(columns, counts)
 
@@ -116,7 +128,10 @@ def _conflicts(z_K: NDArray[np.float64], first_G: NDArray[np.intp]) -> NDArray[n
 
 
 def _in_footprint(catalogue: Catalogue, specz: SpecSample, matched_M: NDArray[np.bool_]) -> int:
-    """How many spec-z lie on the catalogue's footprint; beyond `SAMPLE` unmatched ones, estimated from as many."""
+    """How many spec-z lie on the catalogue's footprint.
+
+    Of very many unmatched ones about `SAMPLE` are looked at, and the number is an estimate.
+    """
     unmatched = np.flatnonzero(~matched_M)
     looked_at = unmatched[:: max(1, len(unmatched) // SAMPLE)]
     if not len(looked_at):
@@ -137,28 +152,21 @@ def _explain(
     catalogue: Catalogue, specz: SpecSample, radius: float, matched: int, in_footprint: int
 ) -> str:
     """Say how few matched, and what the positions look like, tried out on a sample."""
-    message = (
-        f"only {matched} of {in_footprint} spec-z inside the footprint ({len(specz)} in all) lie within "
-        f"{radius} arcsec of a source of {catalogue.path}"
-        if in_footprint
-        else f"no spec-z lies on the footprint of {catalogue.path}"
-    )
-    Reading = Callable[[Any, Any], tuple[Any, Any]]
-    readings: dict[str, Reading] = {
-        "are in radians": lambda ra, dec: (np.degrees(ra), np.degrees(dec)),
-        "have right ascension in hours": lambda ra, dec: (15 * ra, dec),
-        "have RA and Dec swapped (or those of the other table)": lambda ra, dec: (dec, ra),
-    }
+    message = f"no spec-z lies on the footprint of {catalogue.path}"
+    if in_footprint:
+        message = (
+            f"only {matched} of {in_footprint} spec-z inside the footprint ({len(specz)} in all)"
+            f" lie within {radius} arcsec of a source of {catalogue.path}"
+        )
     step = max(1, len(specz) // SAMPLE)
-    ra, dec = specz.ra_M[::step], specz.dec_M[::step]
-    cat_ra, cat_dec = catalogue.ra_N, catalogue.dec_N
-    for which, (a, b), (c, d) in (
-        ("spec-z table", (ra, dec), (cat_ra, cat_dec)),
-        ("catalogue", (cat_ra, cat_dec), (ra, dec)),
+    spec_places = (specz.ra_M[::step], specz.dec_M[::step])
+    source_places = (catalogue.ra_N, catalogue.dec_N)
+    for table, places, others in (
+        ("spec-z table", spec_places, source_places),
+        ("catalogue", source_places, spec_places),
     ):
-        for what, convert in readings.items():
-            if match_positions(*convert(a, b), c, d, max(radius, 5.0)).matched_N.sum() > max(
-                2 * matched, 2
-            ):
-                return f"{message}: the positions of the {which} {what}"
+        for problem, correct in _CORRECTIONS.items():
+            match = match_positions(*correct(*places), *others, max(radius, 5.0))
+            if match.matched_N.sum() > max(2 * matched, 2):
+                return f"{message}: the positions of the {table} {problem}"
     return f"{message}: check that both tables cover the same sky, in degrees"
