@@ -1,6 +1,5 @@
 """Reading the catalogue that is validated: the columns a validation uses, those of them that exist."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,8 +9,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from photoz_models.documents import read_document
+from photoz_models.errors import DocumentError
 from photoz_run.errors import BadDataError, ConfigError, context
-from photoz_run.records import tile_group
+from photoz_run.records import TileOutcome, tile_group
 from photoz_run.science.selection import names_in, select
 from photoz_run.validation.settings import DEFAULT_RED, ValidationSettings
 from photoz_run.validation.tables import (
@@ -143,8 +144,8 @@ def seeing_of_tiles(run: Path, tile_N: NDArray[np.str_]) -> dict[str, NDArray[np
 def _recorded_seeing(run: Path, tile: str) -> float:
     outcome = run / "tiles" / tile_group(tile) / f"{tile}.json"
     try:
-        return float(json.loads(outcome.read_text())["seeing"]["r"])
-    except (OSError, ValueError, KeyError):
+        return read_document(TileOutcome, outcome).seeing.get("r", np.nan)
+    except DocumentError:
         return np.nan
 
 

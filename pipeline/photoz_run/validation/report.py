@@ -30,6 +30,8 @@ from photoz_run.validation.rows import (
     structure_rows,
 )
 
+NOTHING_FOUND = "No category, tile or survey differs from the others by 5 sigma."
+
 
 @dataclass(frozen=True)
 class Plot:
@@ -46,53 +48,60 @@ CAPTIONS = {
     "photoz_specz": (
         5,
         "Photometric against spectroscopic redshift",
-        "Number of galaxies per cell. Below: normalised residual with its running median and 16% and 84% quantiles.",
+        "Number of galaxies per cell. Below: the normalised residual, with its running median and"
+        " its 16% and 84% quantiles.",
     ),
     "residuals": (
         7,
         "Normalised residuals",
-        "A Gaussian of the width SMAD and a fitted Student distribution; on the right the tails, logarithmic.",
+        "The curves are a Gaussian of width SMAD and a fitted Student distribution. The right"
+        " panel shows the tails on a logarithmic scale.",
     ),
     "nz": (
         7,
         "Redshift distributions",
-        "Left: predicted and spectroscopic n(z). Right: n(z_phot) of the whole catalogue relative to neighbouring "
-        "bins; a spike that leaves the band is narrower than the photo-z can resolve, so the method made it.",
+        "Left: n(z) of the same galaxies, photometric and spectroscopic. Right: n(z_phot) of the"
+        " whole catalogue relative to neighbouring bins. A spike that leaves the band is narrower"
+        " than the photo-z can resolve, so the method made it.",
     ),
     "trends": (
         12,
-        "Bias and scatter by magnitude, redshift and colour",
-        "Bins with equal numbers of galaxies; thin horizontal lines show their extent, vertical ones the 68% "
-        "bootstrap interval. Against z_spec some slope is expected of any photo-z.",
+        "Bias and scatter by magnitude, redshift, colour and seeing",
+        "Bins hold equal numbers of galaxies unless edges were given. Horizontal lines show their"
+        " extent, vertical ones the 68% bootstrap interval. Some slope against the spectroscopic"
+        " redshift is expected of any photo-z.",
     ),
     "methods": (
         6,
         "Beside other methods",
-        "Filled: measured on the galaxies of this validation. Open: published for other galaxies, for orientation.",
+        "Filled: measured on the galaxies of this validation. Open: as published, for other"
+        " galaxies.",
     ),
     "pit": (6, "Calibration of the predicted distributions", ""),
     "categories": (
         6,
         "Scatter and bias by category",
-        "68% bootstrap intervals. Flags may overlap.",
+        "Bars are 68% bootstrap intervals. A galaxy may have several flags.",
     ),
     "sky": (
         6,
         "Scatter on the sky",
-        "SMAD of each tile; tiles with fewer than 20 galaxies are grey.",
+        "SMAD of each tile. Tiles with fewer than 20 galaxies are grey.",
     ),
     "outliers": (
         12,
         "The worst outliers",
-        "The largest |normdz|: a colour stamp (i, r, g as red, green, blue) and the magnitudes of each galaxy.",
+        "The galaxies with the largest |normdz|: their colour stamps (i, r, g as red, green, blue)"
+        " and their magnitudes.",
     ),
 }
+"""Width, title and caption of each figure, in the order of the report."""
 
 
 def draw(
     result: Result, pairs: Pairs, gallery: Callable[[], Figure | None], directory: Path
 ) -> list[Plot]:
-    """Draw every figure and save it as PNG and PDF in ``directory``; those without data are left out."""
+    """Draw every figure that has data, and save it as PNG and PDF in ``directory``."""
     columns, overall = pairs.columns, result.overall
     makers: dict[str, Callable[[], Figure | None]] = {
         "photoz_specz": lambda: distributions.photoz_against_specz(columns, overall),
@@ -132,14 +141,12 @@ def _save(figure: Figure, name: str, result: Result, directory: Path) -> Plot:
 
 def verdict(outcomes: Sequence[GateOutcome]) -> tuple[str, str]:
     """Style class and words of the verdict."""
-    failed = sum(not outcome.passed for outcome in outcomes)
     if not outcomes:
         return "none", "no gates set"
-    return (
-        ("failed", f"{failed} of {len(outcomes)} gates failed")
-        if failed
-        else ("passed", "all gates passed")
-    )
+    failed = sum(not outcome.passed for outcome in outcomes)
+    if failed:
+        return "failed", f"{failed} of {len(outcomes)} gates failed"
+    return "passed", "all gates passed"
 
 
 def key_figures(result: Result) -> list[tuple[str, str]]:
@@ -162,51 +169,59 @@ def write_html(
 ) -> None:
     """Write the page, with the figures inside it; it needs no script and no other file."""
     verdict_class, words = verdict(outcomes)
-    template = Template(
-        files("photoz_run.validation").joinpath("report_template.html").read_text(encoding="utf-8")
-    )
-    page = template.substitute(
+    template = files("photoz_run.validation").joinpath("report_template.html")
+    page = Template(template.read_text(encoding="utf-8")).substitute(
         name=html.escape(Path(result.catalogue).name),
         subtitle=html.escape(f"{result.catalogue}: {counts_line(result)}"),
         verdict=words,
         verdict_class=verdict_class,
-        keys="".join(
-            f'<div class="key"><b>{number}</b><span>{label}</span></div>'
-            for number, label in _keys(result)
-        ),
+        keys=_keys(result),
         findings=_findings(result),
         gates=f"<h2>Gates</h2>{_table(gate_rows(outcomes))}" if outcomes else "",
         figures=_figures(plots),
         statistics="".join(f"<div>{block}</div>" for block in _statistics(result)),
-        breakdowns="".join(
-            f"<details><summary>By {TITLES[name]} ({len(groups)})</summary>{_table(breakdown_rows(groups))}</details>"
-            for name, groups in result.breakdowns.items()
-        ),
+        breakdowns=_breakdowns(result),
         notes="".join(f"<p class='sub'>{html.escape(note)}</p>" for note in result.notes),
         footer=html.escape(footer()),
     )
     path.write_text(page, encoding="utf-8")
 
 
-def _keys(result: Result) -> list[tuple[str, str]]:
-    return [(html.escape(number), html.escape(label)) for number, label in key_figures(result)]
+def _keys(result: Result) -> str:
+    """The numbers that are read first, as boxes."""
+    boxes = []
+    for number, label in key_figures(result):
+        content = f"<b>{html.escape(number)}</b><span>{html.escape(label)}</span>"
+        boxes.append(f'<div class="key">{content}</div>')
+    return "".join(boxes)
 
 
 def _findings(result: Result) -> str:
     if not result.findings:
-        return '<ul class="found calm"><li>No category, tile or survey differs from the others by 5 sigma.</li></ul>'
+        return f'<ul class="found calm"><li>{NOTHING_FOUND}</li></ul>'
     items = "".join(f"<li>{html.escape(finding.sentence())}</li>" for finding in result.findings)
     return f'<ul class="found">{items}</ul>'
 
 
+def _breakdowns(result: Result) -> str:
+    """A table for each breakdown, folded away."""
+    blocks = []
+    for name, groups in result.breakdowns.items():
+        summary = f"<summary>By {TITLES[name]} ({len(groups)})</summary>"
+        blocks.append(f"<details>{summary}{_table(breakdown_rows(groups))}</details>")
+    return "".join(blocks)
+
+
 def _figures(plots: Sequence[Plot]) -> str:
     """The tall first figure on the left, the next two stacked beside it, the others below."""
-    made = {plot.name: _figure(plot) for plot in plots}
-    beside = "".join(made.pop(name) for name in ("residuals", "nz") if name in made)
-    first = made.pop("photoz_specz")
-    return f'<div class="w5">{first}</div><div class="w7 stack">{beside}</div>' + "".join(
-        f'<div class="w{CAPTIONS[name][0]}">{figure}</div>' for name, figure in made.items()
-    )
+    figures = {plot.name: _figure(plot) for plot in plots}
+    first = figures.pop("photoz_specz")
+    beside = "".join(figures.pop(name) for name in ("residuals", "nz") if name in figures)
+    blocks = [f'<div class="w5">{first}</div>', f'<div class="w7 stack">{beside}</div>']
+    for plot in plots:
+        if plot.name in figures:
+            blocks.append(f'<div class="w{plot.width}">{figures[plot.name]}</div>')
+    return "".join(blocks)
 
 
 def _figure(plot: Plot) -> str:
@@ -224,12 +239,15 @@ def _statistics(result: Result) -> list[str]:
 
 
 def _table(rows: Rows) -> str:
-    head = "".join(f"<th>{html.escape(cell)}</th>" for cell in rows[0])
-    body = "".join(
-        f"<tr{_row_class(row)}>{''.join(f'<td>{_cell(c)}</td>' for c in row)}</tr>"
-        for row in rows[1:]
-    )
-    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+    """Rows as an HTML table that scrolls where the page is narrow."""
+    header = "".join(f"<th>{html.escape(cell)}</th>" for cell in rows[0])
+    lines = []
+    for row in rows[1:]:
+        cells = "".join(f"<td>{_cell(cell)}</td>" for cell in row)
+        lines.append(f"<tr{_row_class(row)}>{cells}</tr>")
+    head = f"<thead><tr>{header}</tr></thead>"
+    body = f"<tbody>{''.join(lines)}</tbody>"
+    return f'<div class="scroll"><table>{head}{body}</table></div>'
 
 
 def _cell(text: str) -> str:
@@ -253,21 +271,18 @@ def write_markdown(
     ]
     parts += ["## Where they fail", *(f"- {finding.sentence()}" for finding in result.findings)]
     if not result.findings:
-        parts.append("No category, tile or survey differs from the others by 5 sigma.")
+        parts.append(NOTHING_FOUND)
     if outcomes:
         parts += ["## Gates", markdown_table(gate_rows(outcomes))]
     parts += ["## Statistics", markdown_table(statistics_table(result))]
-    further = [
-        paired_rows(result) if result.comparisons else [],
-        distribution_rows(result),
-        structure_rows(result),
-    ]
-    parts += [markdown_table(rows) for rows in (*further, match_rows(result)) if rows]
+    tables = [distribution_rows(result), structure_rows(result), match_rows(result)]
+    if result.comparisons:
+        tables.insert(0, paired_rows(result))
+    parts += [markdown_table(rows) for rows in tables if rows]
     parts.append("## Figures")
-    parts += [
-        f"![{plot.title}](plots/{plot.name}.png)\n\n*{plot.title}. {plot.caption}*"
-        for plot in plots
-    ]
+    for plot in plots:
+        parts.append(f"![{plot.title}](plots/{plot.name}.png)")
+        parts.append(f"*{plot.title}. {plot.caption}*")
     parts.append("## Bin by bin")
     for name, groups in result.breakdowns.items():
         parts += [f"### By {TITLES[name]}", markdown_table(breakdown_rows(groups))]
@@ -277,7 +292,10 @@ def write_markdown(
 
 def markdown_table(rows: Rows) -> str:
     """Rows as a Markdown table."""
-    lines = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
+    lines = []
+    for row in rows:
+        cells = [cell.replace("|", "\\|") for cell in row]
+        lines.append(f"| {' | '.join(cells)} |")
     rule = "|" + "---|" + "---:|" * (len(rows[0]) - 1)
     return "\n".join([lines[0], rule, *lines[1:]])
 

@@ -21,31 +21,33 @@ BREAKDOWN_STATISTICS = (
 
 def gate_rows(outcomes: Sequence[GateOutcome]) -> list[list[str]]:
     """One row per gate under a header, those that failed first."""
-    rows = [
-        ["passed" if o.passed else "FAILED", o.gate, o.where, f"{o.value:.5g}", o.limit]
-        for o in sorted(outcomes, key=lambda outcome: outcome.passed)
-    ]
-    return [["gate", "", "", "value", "limit"], *rows]
+    rows = [["gate", "", "", "value", "limit"]]
+    for outcome in sorted(outcomes, key=lambda outcome: outcome.passed):
+        word = "passed" if outcome.passed else "FAILED"
+        rows.append([word, outcome.gate, outcome.where, f"{outcome.value:.5g}", outcome.limit])
+    return rows
 
 
 def counts_line(result: Result) -> str:
     """Say in one line what was matched and what was lost."""
     c = result.counts
     return (
-        f"{result.overall.n} galaxies with photo-z and spec-z: of {c.specz} spec-z {c.in_footprint} lie in the "
-        f"footprint and {c.matched} match; {c.ambiguous} ambiguous, {c.duplicates} duplicates, "
-        f"{c.conflicting} conflicting, {c.without_photoz} without photo-z"
+        f"{result.overall.n} galaxies with photo-z and spec-z:"
+        f" of {c.specz} spec-z {c.in_footprint} lie in the footprint and {c.matched} match;"
+        f" {c.ambiguous} ambiguous, {c.duplicates} duplicates, {c.conflicting} conflicting,"
+        f" {c.without_photoz} without photo-z"
     )
 
 
 def statistics_rows(result: Result) -> list[list[str]]:
     """One row per statistic: its words, our value, the values of the other methods."""
     groups = [result.overall, *(comparison.group for comparison in result.comparisons)]
-    names = [name for name in STATISTICS if name in result.overall.estimates]
-    return [
-        [STATISTICS[name], *(format_estimate(group.estimates.get(name)) for group in groups)]
-        for name in names
-    ]
+    rows = []
+    for name, words in STATISTICS.items():
+        if name in result.overall.estimates:
+            values = [format_estimate(group.estimates.get(name)) for group in groups]
+            rows.append([words, *values])
+    return rows
 
 
 def format_estimate(estimate: Estimate | None, sign: str = "", digits: int = 4) -> str:
@@ -87,18 +89,11 @@ def match_rows(result: Result) -> Rows:
 def paired_rows(result: Result) -> Rows:
     """Paired differences Z_PHOT minus other, on the same galaxies."""
     names = {"bias": "bias", "smad": "SMAD", "outliers_015": "outliers"}
-    header = ["Z_PHOT minus", "galaxies", *names.values()]
-    return [
-        header,
-        *(
-            [
-                c.group.label,
-                f"{c.group.n:,}",
-                *(format_estimate(c.paired[name], sign="+") for name in names),
-            ]
-            for c in result.comparisons
-        ),
-    ]
+    rows = [["Z_PHOT minus", "galaxies", *names.values()]]
+    for comparison in result.comparisons:
+        differences = [format_estimate(comparison.paired[name], sign="+") for name in names]
+        rows.append([comparison.group.label, f"{comparison.group.n:,}", *differences])
+    return rows
 
 
 def distribution_rows(result: Result) -> Rows:
@@ -124,24 +119,19 @@ def distribution_rows(result: Result) -> Rows:
 def structure_rows(result: Result) -> Rows:
     """Spikes of n(z_phot), imprint of the training set, repeatability."""
     z, excess, significance = result.spikes.worst
-    spike = (
-        "no bin with enough objects"
-        if math.isnan(z)
-        else f"z = {z:.3f}: {excess:+.0%}, {significance:.1f} sigma"
-    )
+    spike = "no bin with enough objects"
+    if not math.isnan(z):
+        spike = f"z = {z:.3f}: {excess:+.0%}, {significance:.1f} sigma"
     rows = [["further tests", ""], ["sharpest excess in n(z_phot)", spike]]
     correlation, error = result.imprint
     if not math.isnan(correlation):
-        rows.append(
-            [
-                "correlation with the training n(z)'s fine structure",
-                f"{correlation:+.2f} +- {error:.2f}",
-            ]
-        )
-    r = result.repeatability
-    if r.n:
-        rows.append([f"scatter of {r.n:,} sources measured in two tiles", f"{r.scatter:.4f}"])
-        rows.append(["  the same in units of the quoted errors", f"{r.pull:.2f}"])
+        words = "correlation with the training n(z)'s fine structure"
+        rows.append([words, f"{correlation:+.2f} +- {error:.2f}"])
+    repeats = result.repeatability
+    if repeats.n:
+        words = f"scatter of {repeats.n:,} sources measured in two tiles"
+        rows.append([words, f"{repeats.scatter:.4f}"])
+        rows.append(["  the same in units of the quoted errors", f"{repeats.pull:.2f}"])
     else:
         rows.append(["sources measured in two tiles", "none"])
     return rows
@@ -150,10 +140,8 @@ def structure_rows(result: Result) -> Rows:
 def breakdown_rows(groups: Sequence[Group]) -> Rows:
     """One row per bin."""
     names = [name for name in BREAKDOWN_STATISTICS if name in groups[0].estimates]
-    return [
-        ["bin", "galaxies", *(STATISTICS[name] for name in names)],
-        *(
-            [group.label, f"{group.n:,}", *(format_estimate(group[name]) for name in names)]
-            for group in groups
-        ),
-    ]
+    rows = [["bin", "galaxies", *(STATISTICS[name] for name in names)]]
+    for group in groups:
+        values = [format_estimate(group[name]) for name in names]
+        rows.append([group.label, f"{group.n:,}", *values])
+    return rows

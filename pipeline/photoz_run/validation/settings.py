@@ -12,8 +12,8 @@ from photoz_run.errors import ConfigError
 DEFAULT_RED = "MAG_GAAP_g - MAG_GAAP_r > 0.65 + 2.3 * Z_PHOT"
 """Observed g - r above a line that runs just below the red sequence to z = 0.5.
 
-With Z_SPEC in place of Z_PHOT, galaxies near the line would be sorted by the sign of their error: red ones would seem
-biased high and blue ones low, for any photo-z.
+With Z_SPEC in place of Z_PHOT, galaxies near the line would be sorted by the sign of their error:
+red ones would seem biased high and blue ones low, for any photo-z.
 """
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -32,7 +32,10 @@ class SpecSettings(_Frozen):
     dec: str = ""
     z: str = ""
     quality: str | None = None
-    """An expression over the table's columns; None takes the survey's usual cut, "" takes every row."""
+    """An expression over the table's columns.
+
+    None takes the survey's usual cut, "" takes every row.
+    """
 
 
 class Limits(_Frozen):
@@ -48,16 +51,17 @@ class Limits(_Frozen):
 
 
 class Gates(Limits):
-    """What a catalogue must hold to be released: over all objects, and in each bin of the breakdowns named."""
+    """The limits a catalogue must keep to be released: of all objects, and bin by bin."""
 
     completeness_min: Fraction | None = None
     """Least fraction of matched objects that must have a photo-z."""
     pairs_min: int | None = Field(default=None, ge=1)
     spike_max: float | None = Field(default=None, gt=0)
-    """Limit of the significance of a spike in n(z_phot) that the spec-z do not have."""
+    """Limit of the significance of a spike in n(z_phot)."""
     per_bin: dict[str, Limits] = {}
-    """Limits by breakdown ("r", "z_spec", "tile" ...); bins with fewer than `bin_pairs_min` objects are not tested."""
+    """Limits by breakdown ("r", "z_spec", "tile" ...)."""
     bin_pairs_min: int = Field(default=100, ge=2)
+    """Bins with fewer objects are not tested."""
 
 
 class ValidationSettings(_Frozen):
@@ -73,7 +77,10 @@ class ValidationSettings(_Frozen):
     radius: float = Field(default=1.0, gt=0, le=60)
     """Matching radius, arcsec."""
     match_fraction_min: Fraction = 0.05
-    """Least fraction of the spec-z inside the footprint that must find a partner: less means wrong positions."""
+    """Least fraction of the spec-z inside the footprint that must match a source.
+
+    A smaller one means that positions are wrong.
+    """
     red: str = DEFAULT_RED
     """Expression over catalogue columns, Z_PHOT and Z_SPEC that is true for red galaxies."""
     bins: int = Field(default=8, ge=2, le=50)
@@ -90,7 +97,7 @@ class ValidationSettings(_Frozen):
         return edges
 
     training_nz: Path | None = None
-    """Table with the training redshifts (column z): its spikes must not be imprinted on n(z_phot)."""
+    """Table with the training redshifts (column z), whose n(z) is compared with n(z_phot)."""
     seed: int = 1
     specz: tuple[SpecSettings, ...] = ()
     gates: Gates = Gates()
@@ -122,8 +129,7 @@ def _explain(error: ValidationError) -> str:
         "gates.per_bin": Limits,
     }
     above = [str(part) for part in first["loc"][:-1]]
-    table = next(
-        (tables[name] for k in (2, 1) if (name := ".".join(above[:k])) in tables),
-        ValidationSettings,
-    )
+    table: type[BaseModel] = ValidationSettings
+    for depth in (1, 2):
+        table = tables.get(".".join(above[:depth]), table)
     return f"{key}: unknown key; there are {', '.join(table.model_fields)}"

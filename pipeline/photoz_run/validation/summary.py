@@ -17,7 +17,10 @@ _STYLES = {"SMAD": "bold", "FAILED": "bold red"}
 
 
 def print_summary(result: Result, outcomes: Sequence[GateOutcome], out: Path) -> None:
-    """Print the statistics, the findings and the gates: drawn on a terminal, aligned plain text otherwise."""
+    """Print the statistics, the findings and the gates.
+
+    They are drawn on a terminal, and aligned plain text otherwise.
+    """
     print(counts_line(result))
     _print_table(f"{result.overall.n} galaxies", statistics_table(result))
     for finding in result.findings[:FINDINGS]:
@@ -41,12 +44,11 @@ def _print_table(title: str, rows: Rows) -> None:
 
 def plain_table(rows: Rows) -> str:
     """Columns aligned with spaces; the first to the left, the others to the right."""
-    widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
-    lines = [
-        "  ".join(
-            cell.ljust(width) if k == 0 else cell.rjust(width)
-            for k, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in rows
-    ]
-    return "\n".join(line.rstrip() for line in lines)
+    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
+    lines = []
+    for first, *others in rows:
+        cells = [first.ljust(widths[0])]
+        for cell, width in zip(others, widths[1:], strict=True):
+            cells.append(cell.rjust(width))
+        lines.append("  ".join(cells).rstrip())
+    return "\n".join(lines)

@@ -17,7 +17,7 @@ from photoz_run.validation.tables import Columns, read_columns
 
 
 def validate(path: Path, settings: ValidationSettings) -> tuple[Result, Pairs]:
-    """Validate the catalogue at ``path`` against the spec-z tables of ``settings``; also give the pairs.
+    """Validate the catalogue at ``path`` against the spec-z tables of ``settings``.
 
     Raises
     ------
@@ -43,10 +43,13 @@ def examine(
     n, estimates = measure(pairs.columns, settings.weight, seed=settings.seed)
     overall = Group("all", "all", n, estimates)
     breakdowns, notes = break_down(pairs.columns, specz, settings)
-    comparisons = [
-        Comparison(*compare(pairs.columns, other, settings.weight, settings.seed))
-        for other in catalogue.compare
-    ]
+    comparisons = []
+    for other in catalogue.compare:
+        group, paired = compare(pairs.columns, other, settings.weight, settings.seed)
+        if group.n:
+            comparisons.append(Comparison(group, paired))
+        else:
+            notes.append(f"{other}: no galaxy has this redshift")
     spikes = find_spikes(catalogue.columns["Z_PHOT"], overall["smad"].value)
     return Result(
         catalogue=str(catalogue.path),
@@ -61,17 +64,10 @@ def examine(
         distribution=distribution(
             pairs.columns, catalogue.levels_Q, settings.weight, settings.seed
         ),
-        comparisons=tuple(comparison for comparison in comparisons if comparison.group.n),
+        comparisons=tuple(comparisons),
         breakdowns=breakdowns,
         findings=tuple(find(overall, breakdowns, spikes)),
-        notes=(
-            *notes,
-            *(
-                f"{c.group.label}: no galaxy has this redshift"
-                for c in comparisons
-                if not c.group.n
-            ),
-        ),
+        notes=tuple(notes),
     )
 
 
