@@ -1,4 +1,4 @@
-"""The statistics in bins of magnitude, redshift and seeing, and by colour class, flag, mask, tile and survey."""
+"""The statistics in bins of numbers, and by colour class, flag, mask, tile and survey."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ REPLICATES, DRAW = 100, 500
 """Bootstrap of one bin; the number of objects drawn is scaled back, see `bootstrap_intervals`."""
 
 INTERVAL_BINS = 60
-"""A breakdown with more bins than this (tiles) has no intervals: they would take most of the time."""
+"""A breakdown with more bins (tiles) has no intervals: they would take most of the time."""
 
 NORTH_OF = -15.0
 """KiDS-N and KiDS-S lie on either side of this declination (deg)."""

@@ -1,4 +1,4 @@
-"""Reading the catalogue that is validated: the columns a validation uses, those of them that exist."""
+"""Reading the catalogue: those of the columns a validation uses that exist."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -111,7 +111,7 @@ def _compare(group: Group, overall: Group) -> list[Finding]:
 def _spikes(spikes: Spikes) -> list[Finding]:
     """The bins of n(z_phot) that stand out from their neighbours."""
     significance = np.nan_to_num(spikes.significance_K)
-    # A spike raises and lowers what its neighbours are compared with: only the highest of a window is told.
+    # A spike shifts what its neighbours are compared with, so only the highest of a window counts.
     highest = ndimage.maximum_filter1d(significance, SPIKE_WINDOW)
     rows = np.flatnonzero((significance > SIGNIFICANCE) & (significance == highest))
     return [

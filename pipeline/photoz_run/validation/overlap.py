@@ -24,7 +24,7 @@ class Repeatability:
 
 
 def repeatability(repeats: Columns) -> Repeatability:
-    """Compare the first two measurements of each repeated ID; n = 0 and NaN where there are none."""
+    """Compare the first two measurements of each repeated ID; n = 0 and NaN if there are none."""
     if not len(repeats.get("ID", ())):
         return Repeatability(0, np.nan, np.nan, np.nan)
     id_N = repeats["ID"].astype(str)

@@ -71,9 +71,9 @@ class Pairs:
 def pair(
     catalogue: Catalogue, specz: SpecSample, radius: float, match_fraction_min: float = 0.0
 ) -> Pairs:
-    """Pair each spec-z with the nearest source within ``radius`` (arcsec), and each source with one spec-z.
+    """Pair each spec-z with the nearest source within ``radius`` (arcsec).
 
-    Of several spec-z of one source the first table's counts, then the nearest.
+    A source is paired with one spec-z: of several that of the first table, then the nearest.
 
     Raises
     ------
@@ -136,7 +136,7 @@ def _in_footprint(catalogue: Catalogue, specz: SpecSample, matched_M: NDArray[np
     looked_at = unmatched[:: max(1, len(unmatched) // SAMPLE)]
     if not len(looked_at):
         return len(specz)
-    # Thinned: the footprint does not need every source, and counting neighbours would take its time.
+    # Thinned: the footprint does not need every source, and counting neighbours takes time.
     thin = slice(None, None, max(1, len(catalogue) // 200_000))
     near = match_positions(
         specz.ra_M[looked_at],

@@ -1,4 +1,4 @@
-"""Settings of a validation: what is compared, how it is binned, which gates it must pass; TOML in."""
+"""Settings of a validation, from TOML: what is compared, how it is binned, its gates."""
 
 import tomllib
 from itertools import pairwise
@@ -24,7 +24,7 @@ class _Frozen(BaseModel):
 
 
 class SpecSettings(_Frozen):
-    """One table of spectroscopic redshifts; names left out are recognised from the columns it has."""
+    """One table of spectroscopic redshifts; names left out are recognised from its columns."""
 
     file: Path
     name: str = ""
@@ -69,7 +69,7 @@ class ValidationSettings(_Frozen):
 
     z_phot: str = "Z_PHOT"
     compare: tuple[str, ...] = ()
-    """Other redshift columns of the catalogue; Z_B and zphot_ANNz2 are taken without being named."""
+    """Other redshift columns of the catalogue; Z_B and zphot_ANNz2 need not be named."""
     select: str = ""
     """Expression over catalogue columns: only these rows are validated."""
     weight: str = ""

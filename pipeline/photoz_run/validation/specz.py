@@ -37,15 +37,15 @@ PRESETS = (
     Preset("spec-z", "RAJ2000", "DECJ2000", "Z_SPEC", ""),
     Preset("spec-z", "ra", "dec", "z", ""),
 )
-"""Tried in order; the first one whose columns, those of its cut included, are all there is taken."""
+"""Tried in order; the first one whose columns all exist, those of its cut too, is taken."""
 
 
 @dataclass(frozen=True)
 class SpecSample:
     """Reliable spectroscopic redshifts of one or several tables, in order of priority.
 
-    ``source_M`` indexes ``sources``. The counts are by source: ``rows`` in the table, ``poor`` taken out by the cut
-    on quality, ``unusable`` without finite position and redshift.
+    ``source_M`` indexes ``sources``. The counts are by source: ``rows`` in the table, ``poor``
+    that fail the cut on quality, ``unusable`` without finite position and redshift.
     """
 
     ra_M: NDArray[np.float64]
@@ -99,8 +99,8 @@ def _resolve(table: SpecSettings) -> Preset:
     known = next((preset for preset in PRESETS if _fits(preset, named, present)), None)
     if known is None and not (table.ra and table.dec and table.z):
         raise ConfigError(
-            f"{table.file}: position and redshift columns not recognised; name them in a [[specz]] table "
-            f"(ra, dec, z, quality); it has {', '.join(present)}"
+            f"{table.file}: position and redshift columns not recognised; name them in"
+            f" a [[specz]] table (ra, dec, z, quality); it has {', '.join(present)}"
         )
     known = known or Preset("", "", "", "", "")
     quality = known.quality if table.quality is None else table.quality
@@ -146,7 +146,8 @@ def _read_one(path: Path, preset: Preset) -> tuple[dict[str, NDArray[np.float64]
     if not keep.any():
         raise BadDataError(
             f"none of its {n} rows has a usable redshift ({int(np.sum(~good))} fail the cut "
-            f"{preset.quality or 'none'!r}, {int(np.sum(~usable))} lack a position or a redshift above 0.001)"
+            f"{preset.quality or 'none'!r}, {int(np.sum(~usable))} lack a position or a redshift"
+            " above 0.001)"
         )
     counts = {
         "rows": n,

@@ -1,4 +1,4 @@
-"""Reading the tables that a validation compares: Parquet or FITS, one file or a directory of Parquet files."""
+"""Reading the tables that a validation compares: Parquet or FITS files, directories of Parquet."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -18,7 +18,7 @@ FITS_SUFFIXES = (".fits", ".fit", ".fits.gz", ".fits.fz")
 
 
 def catalogue_files(path: Path) -> list[Path]:
-    """The files of a catalogue: the file itself, the finished tiles of a run, or the Parquet files of a directory."""
+    """The files of a catalogue: itself, finished tiles of a run, or a directory's Parquet files."""
     if path.is_file():
         return [path]
     if not path.is_dir():
@@ -30,7 +30,7 @@ def catalogue_files(path: Path) -> list[Path]:
             file for file in tiles.rglob("*.parquet") if file.with_suffix(".json").exists()
         )
     else:
-        # A release has its rows in the parts of one data set, and may have them again in partitions below it.
+        # A release has its rows in the parts of one data set, and perhaps again in partitions.
         whole = [file for file in sorted(path.glob("*.parquet")) if file.is_file()]
         found = whole or sorted(path.glob("*.parquet/*.parquet")) or sorted(path.rglob("*.parquet"))
         files = [file for file in found if not file.name.startswith(("_", "."))]
@@ -50,7 +50,7 @@ def column_names(path: Path) -> list[str]:
 def read_columns(files: Iterable[Path], names: Iterable[str]) -> dict[str, NDArray[Any]]:
     """Columns of several tables with the same layout, one after the other.
 
-    Nulls of float and integer columns become NaN (integers as float64 where there are nulls), those of strings "".
+    Nulls of numbers become NaN (integers with nulls become float64), those of strings "".
     A list column of constant length becomes a two-dimensional array.
 
     Raises
@@ -95,7 +95,7 @@ def _from_arrow(column: pa.ChunkedArray) -> NDArray[Any]:
 
 
 def _list_column(array: pa.Array) -> NDArray[np.float64]:
-    """Rows of a list column as a matrix; a null list, or one of another length than the first, becomes NaN."""
+    """Rows of a list column as a matrix; null lists and those of another length become NaN."""
     if pa.types.is_fixed_size_list(array.type):
         values = np.array(array.values.to_numpy(zero_copy_only=False), np.float64).reshape(
             -1, array.type.list_size

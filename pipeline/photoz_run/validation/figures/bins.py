@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -24,8 +25,8 @@ from photoz_run.validation.figures.style import (
     number,
     zero_line,
 )
-from photoz_run.validation.metrics import METHOD, Group
-from photoz_run.validation.result import Comparison, Result
+from photoz_run.validation.metrics import METHOD, Estimate, Group
+from photoz_run.validation.result import Result
 from photoz_run.validation.tables import Columns
 
 PUBLISHED = (
@@ -33,20 +34,23 @@ PUBLISHED = (
     ("ANNz2, nine bands (published)", 0.018),
     ("Inception, images and nine bands (published 2023)", 0.016),
 )
-"""SMAD(normdz) of KiDS DR4 bright galaxies with GAMA redshifts, as published: other galaxies than those measured."""
+"""SMAD(normdz) of KiDS DR4 bright galaxies with GAMA redshifts, as published.
 
+These are other galaxies than those measured.
+"""
+
+TRENDS = ("r", "z_phot", "z_spec", "g_r", "psf")
 CATEGORIES = ("colour", "flag", "mask", "hemisphere", "source")
 MIN_TILE = 20
 """Tiles with fewer galaxies are drawn grey: their SMAD says nothing."""
 
 
 def trends(result: Result) -> Figure | None:
-    """Bias and SMAD against r, z_phot, z_spec, g - r and seeing, where they exist; red and blue galaxies apart in r."""
-    names = [
-        name
-        for name in ("r", "z_phot", "z_spec", "g_r", "psf")
-        if len(result.breakdowns.get(name, ())) > 1
-    ]
+    """Bias and SMAD against r, z_phot, z_spec, g - r and seeing, where they exist.
+
+    Against r, red and blue galaxies are also drawn apart.
+    """
+    names = [name for name in TRENDS if len(result.breakdowns.get(name, ())) > 1]
     if not names:
         return None
     figure = new_figure(2.5 * len(names) + 0.4, 4.4)
@@ -62,7 +66,8 @@ def trends(result: Result) -> Figure | None:
                 _errorbars(axes_SK[row, k], groups, statistic, colour, marker, label)
         zero_line(axes_SK[0, k])
         axes_SK[0, k].set_xlim(*_span(result.breakdowns[name]))
-        axes_SK[1, k].set_xlabel(f"{TITLES[name]}" + (" (arcsec)" if name == "psf" else ""))
+        unit = " (arcsec)" if name == "psf" else ""
+        axes_SK[1, k].set_xlabel(f"{TITLES[name]}{unit}")
         number(axes_SK[0, k], sum(group.n for group in result.breakdowns[name]))
     axes_SK[0, 0].set_ylabel(r"bias of $\Delta z / (1 + z)$")
     axes_SK[1, 0].set_ylabel(r"SMAD of $\Delta z / (1 + z)$")
@@ -75,70 +80,73 @@ def trends(result: Result) -> Figure | None:
 def _span(groups: Sequence[Group]) -> tuple[float, float]:
     """Limits of the axis: the outermost bins are cut where their galaxies become rare."""
     first, last = groups[0], groups[-1]
-    low = max(first.low_edge, first.centre - 1.2 * (first.high_edge - first.centre) - 0.01)
-    high = min(last.high_edge, last.centre + 1.2 * (last.centre - last.low_edge) + 0.01)
+    inner_half = first.high_edge - first.centre
+    low = max(first.low_edge, first.centre - 1.2 * inner_half - 0.01)
+    inner_half = last.centre - last.low_edge
+    high = min(last.high_edge, last.centre + 1.2 * inner_half + 0.01)
     margin = 0.03 * (high - low)
     return low - margin, high + margin
 
 
 def _by_colour(result: Result) -> dict[str, tuple[Sequence[Group], str, str]]:
-    groups = result.breakdowns.get("colour_r", ())
-    looks = {"red": (RED, "s"), "blue": (BLUE, "^")}
-    split = {label: [group for group in groups if group.label.startswith(label)] for label in looks}
-    return {label: (split[label], *looks[label]) for label in looks if split[label]}
+    """Groups, colour and marker of red and of blue galaxies, where there are any."""
+    series: dict[str, tuple[Sequence[Group], str, str]] = {}
+    for label, colour, marker in (("red", RED, "s"), ("blue", BLUE, "^")):
+        of_all = result.breakdowns.get("colour_r", ())
+        groups = [group for group in of_all if group.label.startswith(label)]
+        if groups:
+            series[label] = (groups, colour, marker)
+    return series
 
 
 def _errorbars(
     axes: Axes, groups: Sequence[Group], statistic: str, colour: str, marker: str, label: str
 ) -> None:
     """Points with the bootstrap interval upright, and the extent of the bin as a thin line."""
-    y = np.array([group[statistic].value for group in groups])
-    low, high = (
-        np.array([getattr(group[statistic], end) for group in groups]) for end in ("low", "high")
-    )
-    x = np.array([group.centre for group in groups])
-    error = np.nan_to_num(np.clip([y - low, high - y], 0, None))
+    estimates = [group[statistic] for group in groups]
+    x = [group.centre for group in groups]
+    y = [estimate.value for estimate in estimates]
+    error = np.transpose([_bars(estimate) for estimate in estimates])
     axes.errorbar(
         x, y, error, color=colour, marker=marker, ms=3.8, lw=1, elinewidth=1, label=label, zorder=3
     )
-    left, right = (
-        np.array([getattr(group, edge) for group in groups]) for edge in ("low_edge", "high_edge")
-    )
+    left = [group.low_edge for group in groups]
+    right = [group.high_edge for group in groups]
     axes.hlines(y, left, right, color=colour, lw=0.5, alpha=0.45)
+
+
+def _bars(estimate: Estimate) -> tuple[float, float]:
+    """Lengths of the error bar below and above; 0 where there is no interval."""
+    below, above = estimate.value - estimate.low, estimate.high - estimate.value
+    lengths = np.nan_to_num(np.clip([below, above], 0, None))
+    return float(lengths[0]), float(lengths[1])
 
 
 def categories(result: Result) -> Figure | None:
     """SMAD and bias of each category of colour, flag, mask, hemisphere and spec-z survey."""
-    groups = [
-        group for name in CATEGORIES for group in result.breakdowns.get(name, ()) if group.n >= 2
-    ]
+    groups: list[Group] = []
+    for name in CATEGORIES:
+        groups += [group for group in result.breakdowns.get(name, ()) if group.n >= 2]
     if not groups:
         return None
     figure = new_figure(5.8, 0.24 * len(groups) + 1.1)
     axes = figure.subplots(1, 2, sharey=True)
     y = -np.arange(len(groups))
-    for panel, statistic, title in zip(
-        axes, ("smad", "mean_normdz"), ("SMAD", "bias"), strict=True
+    for panel, statistic, title in (
+        (axes[0], "smad", "SMAD"),
+        (axes[1], "mean_normdz", "bias"),
     ):
-        value = np.array([group[statistic].value for group in groups])
-        error = [
-            np.nan_to_num(
-                np.clip(
-                    [value[k] - group[statistic].low, group[statistic].high - value[k]], 0, None
-                )
-            )
-            for k, group in enumerate(groups)
-        ]
+        value = [group[statistic].value for group in groups]
+        error = np.transpose([_bars(group[statistic]) for group in groups])
         usual = result.overall[statistic].value
         panel.axvline(usual, color=PALE, lw=3, zorder=0)
-        panel.errorbar(value, y, xerr=np.array(error).T, fmt="o", ms=4, color=INK, elinewidth=1)
+        panel.errorbar(value, y, xerr=error, fmt="o", ms=4, color=INK, elinewidth=1)
         panel.set_xlabel(rf"{title} of $\Delta z / (1 + z)$")
         panel.tick_params(axis="y", length=0)
         panel.spines["left"].set_visible(False)
         panel.margins(x=0.12)
-    axes[0].set_yticks(
-        y, [f"{TITLES[group.breakdown]}: {group.label} ({group.n:,})" for group in groups]
-    )
+    labels = [f"{TITLES[group.breakdown]}: {group.label} ({group.n:,})" for group in groups]
+    axes[0].set_yticks(y, labels)
     axes[1].axvline(0, color=GREY, lw=0.7)
     axes[0].set_title("grey: all galaxies", color=GREY, fontsize=8)
     for k in range(1, len(groups)):
@@ -153,9 +161,9 @@ def sky_map(columns: Columns, result: Result) -> Figure | None:
     groups = {group.label: group for group in result.breakdowns.get("tile", ())}
     if not groups:
         return None
-    smad_T = np.array(
-        [group["smad"].value if group.n >= MIN_TILE else np.nan for group in groups.values()]
-    )
+    n_T = np.array([group.n for group in groups.values()])
+    smad_T = np.array([group["smad"].value for group in groups.values()])
+    smad_T[n_T < MIN_TILE] = np.nan
     places = _places(columns, list(groups))
     finite = smad_T[np.isfinite(smad_T)]
     low, high = np.quantile(finite, [0.02, 0.98]) if len(finite) else (0.0, 1.0)
@@ -171,10 +179,7 @@ def sky_map(columns: Columns, result: Result) -> Figure | None:
         squares = places.draw(panel, rows, smad_T, scale)
         count = int(rows.sum())
         panel.set_title(f"{name}: {count} tile{'s' if count > 1 else ''}")
-        number(
-            panel,
-            sum(group.n for group, inside in zip(groups.values(), rows, strict=True) if inside),
-        )
+        number(panel, int(n_T[rows].sum()))
     figure.colorbar(squares, ax=list(panels), label="SMAD", pad=0.02, extend="both", shrink=0.85)
     return figure
 
@@ -198,13 +203,17 @@ class _Places:
     def draw(
         self, axes: Axes, rows: NDArray[np.bool_], smad_T: Floats, scale: Normalize
     ) -> PatchCollection:
-        """Draw the tiles of ``rows`` as squares coloured by SMAD, grey where there is none; RA grows to the left."""
+        """Draw the tiles of ``rows`` as squares coloured by SMAD, grey where there is none.
+
+        RA grows to the left.
+        """
         stretch = 1 / np.cos(np.radians(self.dec_T[rows]))
         width, height = self.size * stretch, self.size
         ra, dec = self.ra_T[rows], self.dec_T[rows]
+        corners = np.column_stack([ra - width / 2, dec - height / 2]).tolist()
         squares = [
-            Rectangle((float(x - w / 2), float(y - height / 2)), float(w), height)
-            for x, y, w in zip(ra, dec, width, strict=True)
+            Rectangle((x, y), wide, height)
+            for (x, y), wide in zip(corners, width.tolist(), strict=True)
         ]
         axes.add_collection(PatchCollection(squares, facecolor=PALE, lw=0))
         coloured = PatchCollection(squares, cmap="cividis", norm=scale, lw=0)
@@ -220,48 +229,40 @@ class _Places:
 
 def _places(columns: Columns, labels: Sequence[str]) -> _Places:
     """Where the tiles lie, from the galaxies in them."""
-    names, code = np.unique(columns["KIDS_TILE"].astype(str), return_inverse=True)
-    n, angle = np.bincount(code), np.radians(columns["RA"])
-    dec = np.bincount(code, columns["DEC"]) / n
-    ra = np.degrees(np.arctan2(np.bincount(code, np.sin(angle)), np.bincount(code, np.cos(angle))))
-    spread = np.sqrt(np.bincount(code, (columns["DEC"] - dec[code]) ** 2) / n)
+    names, tile_N = np.unique(columns["KIDS_TILE"].astype(str), return_inverse=True)
+    n_T = np.bincount(tile_N)
+    dec_T = np.bincount(tile_N, columns["DEC"]) / n_T
+    # The mean of an angle: RA may jump from 360 to 0 within a tile.
+    angle_N = np.radians(columns["RA"])
+    sine_T = np.bincount(tile_N, np.sin(angle_N))
+    cosine_T = np.bincount(tile_N, np.cos(angle_N))
+    ra_T = np.degrees(np.arctan2(sine_T, cosine_T))
+    ra_T = np.where((dec_T > NORTH_OF) & (ra_T < 0), ra_T + 360, ra_T)
     # Galaxies spread evenly over a square of size s have standard deviation s / sqrt(12).
-    size = float(np.clip(np.sqrt(12) * np.median(spread), 0.02, 1.0))
-    ra = np.where((dec > NORTH_OF) & (ra < 0), ra + 360, ra)
+    variance_T = np.bincount(tile_N, (columns["DEC"] - dec_T[tile_N]) ** 2) / n_T
+    size = float(np.clip(np.sqrt(12) * np.median(np.sqrt(variance_T)), 0.02, 1.0))
     order = np.searchsorted(names, labels)
-    return _Places(ra[order], dec[order], size)
+    return _Places(ra_T[order], dec_T[order], size)
 
 
 def methods(result: Result) -> Figure:
-    """SMAD of this catalogue, of the other redshift columns on the same galaxies, and as published."""
-    rows = [(METHOD, result.overall["smad"], RED, "o")]
-    rows += [(c.group.label, c.group["smad"], BLUE, "o") for c in result.comparisons]
-    figure = new_figure(5.8, 0.34 * (len(rows) + len(PUBLISHED)) + 0.9)
+    """SMAD of this catalogue, of other redshift columns on the same galaxies, and as published."""
+    measured = [(METHOD, result.overall, RED)]
+    for comparison in result.comparisons:
+        measured.append((comparison.group.label, comparison.group, BLUE))
+    figure = new_figure(5.8, 0.34 * (len(measured) + len(PUBLISHED)) + 0.9)
     axes = figure.subplots()
+    above: dict[str, Any] = {"textcoords": "offset points", "ha": "center", "fontsize": 8}
     labels = []
-    for k, (label, estimate, colour, marker) in enumerate(rows):
-        error = [[max(estimate.value - estimate.low, 0)], [max(estimate.high - estimate.value, 0)]]
-        axes.errorbar(estimate.value, -k, xerr=np.nan_to_num(error), fmt=marker, ms=6, color=colour)
-        axes.annotate(
-            f"{estimate.value:.4f}",
-            (estimate.value, -k),
-            (0, 5),
-            textcoords="offset points",
-            ha="center",
-            fontsize=8,
-        )
-        labels.append(f"{label} (N = {_number(result.comparisons, label, result.overall.n):,})")
-    for k, (label, value) in enumerate(PUBLISHED, start=len(rows)):
+    for k, (label, group, colour) in enumerate(measured):
+        smad = group["smad"]
+        error = np.transpose([_bars(smad)])
+        axes.errorbar(smad.value, -k, xerr=error, fmt="o", ms=6, color=colour)
+        axes.annotate(f"{smad.value:.4f}", (smad.value, -k), (0, 5), **above)
+        labels.append(f"{label} (N = {group.n:,})")
+    for k, (label, value) in enumerate(PUBLISHED, start=len(measured)):
         axes.plot(value, -k, marker="D", ms=5, mfc="none", color=GREY)
-        axes.annotate(
-            f"{value:.3f}",
-            (value, -k),
-            (0, 5),
-            textcoords="offset points",
-            ha="center",
-            fontsize=8,
-            color=GREY,
-        )
+        axes.annotate(f"{value:.3f}", (value, -k), (0, 5), color=GREY, **above)
         labels.append(label)
     axes.set_yticks(-np.arange(len(labels)), labels)
     axes.tick_params(axis="y", length=0)
@@ -271,7 +272,3 @@ def methods(result: Result) -> Figure:
     axes.set_xlim(0, 1.08 * axes.get_xlim()[1])
     axes.set_xlabel(r"SMAD of $\Delta z / (1 + z)$")
     return figure
-
-
-def _number(comparisons: Sequence[Comparison], label: str, overall: int) -> int:
-    return next((c.group.n for c in comparisons if c.group.label == label), overall)

@@ -41,9 +41,8 @@ def photoz_against_specz(columns: Columns, overall: Group) -> Figure:
     upper.plot(line, line, color=RED, lw=1)
     for sign in (-1, 1):
         label = r"$|\Delta z| = 0.15\,(1 + z)$" if sign > 0 else None
-        upper.plot(
-            line, line + sign * 0.15 * (1 + line), color=RED, lw=0.8, ls=(0, (5, 3)), label=label
-        )
+        limit = line + sign * 0.15 * (1 + line)
+        upper.plot(line, limit, color=RED, lw=0.8, ls=(0, (5, 3)), label=label)
     upper.set(xlim=(0, top), ylim=(0, top), ylabel=r"$z_{\rm phot}$", aspect="equal")
     upper.legend(loc="lower right")
     smad, bias, outliers = (overall[name].value for name in ("smad", "bias", "outliers_015"))
@@ -58,15 +57,8 @@ def photoz_against_specz(columns: Columns, overall: Group) -> Figure:
     zero_line(lower)
     centres, quantiles_K3 = running_quantiles(z, x)
     lower.plot(centres, quantiles_K3[:, 1], color=RED, lw=1.2, label="median")
-    for k in (0, 2):
-        lower.plot(
-            centres,
-            quantiles_K3[:, k],
-            color=RED,
-            lw=0.8,
-            ls=(0, (4, 2)),
-            label="16%, 84%" if k else None,
-        )
+    for k, label in ((0, None), (2, "16%, 84%")):
+        lower.plot(centres, quantiles_K3[:, k], color=RED, lw=0.8, ls=(0, (4, 2)), label=label)
     lower.set(
         xlim=(0, top),
         ylim=(-span, span),
@@ -98,14 +90,17 @@ def _density(
 
 
 def running_quantiles(z_N: Floats, x_N: Floats, per_bin: int = 100) -> tuple[Floats, Floats]:
-    """Quantiles 16, 50 and 84% of x in up to 25 bins of z with equal numbers; bin medians of z, shape (K, 3)."""
+    """Quantiles of x at 16, 50 and 84%, in up to 25 bins of z with equal numbers.
+
+    Returns
+    -------
+    Median z of each bin, shape (K,), and the quantiles, shape (K, 3).
+    """
     bins = int(np.clip(len(z_N) // per_bin, 1, 25))
-    parts = np.array_split(np.argsort(z_N), bins)
-    parts = [part for part in parts if len(part)]
-    centres = np.array([np.median(z_N[part]) for part in parts])
-    return centres, np.array([quantile(x_N[part], [0.16, 0.5, 0.84]) for part in parts]).reshape(
-        -1, 3
-    )
+    parts = [part for part in np.array_split(np.argsort(z_N), bins) if len(part)]
+    centre_K = np.array([np.median(z_N[part]) for part in parts])
+    quantiles = [quantile(x_N[part], [0.16, 0.5, 0.84]) for part in parts]
+    return centre_K, np.array(quantiles).reshape(-1, 3)
 
 
 def residual_histogram(columns: Columns, overall: Group) -> Figure:
@@ -173,7 +168,7 @@ def pit_figure(distribution: Distribution) -> Figure:
 
 
 def nz_figure(columns: Columns, spikes: Spikes, n_catalogue: int) -> Figure:
-    """Predicted and spectroscopic n(z) of the same galaxies; fine structure of n(z_phot) of the whole catalogue."""
+    """n(z) of the same galaxies, and the fine structure of n(z_phot) of the whole catalogue."""
     z, z_phot = _finite(columns)
     figure = new_figure(7.4, 3.4)
     left, right = figure.subplots(1, 2)

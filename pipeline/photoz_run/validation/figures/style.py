@@ -1,4 +1,4 @@
-"""The look of the figures: colours that colour-blind readers can tell apart, quiet axes, sizes for print."""
+"""The look of the figures: colours for colour-blind readers too, quiet axes, print sizes."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
