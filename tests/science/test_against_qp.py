@@ -1,4 +1,7 @@
-"""The statistics agree with qp, the metrics library of RAIL; its values come from reference/make_qp_statistics.py."""
+"""The statistics agree with qp, the metrics library of RAIL.
+
+Its values come from reference/make_qp_statistics.py.
+"""
 
 import json
 from pathlib import Path

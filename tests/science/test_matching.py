@@ -19,7 +19,7 @@ def haversine_arcsec(ra1, dec1, ra2, dec2):
 
 @st.composite
 def crowded_fields(draw):
-    """Two lists of positions crammed into a few arcsec around a random centre, often a pole or RA 0."""
+    """Two lists of positions within a few arcsec of a random centre, often a pole or RA 0."""
     ra0 = draw(st.sampled_from([0.0, 360.0, 13.5, 180.0]))
     dec0 = draw(st.sampled_from([90.0, -90.0, 0.0, -31.2, 89.9999, 59.999]))
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))

@@ -1,4 +1,4 @@
-"""Spikes that the scatter of the photo-z cannot allow are found; what the sky can do is not called a spike."""
+"""Spikes narrower than the scatter of the photo-z are found; structure of the sky is none."""
 
 import numpy as np
 import pytest
@@ -60,7 +60,7 @@ def test_too_little_to_judge(z):
 
 
 def test_imprint_of_the_training_set():
-    """Photo-z drawn to the training set's redshifts share its fine structure; independent ones do not."""
+    """Photo-z drawn to the training redshifts share their fine structure; others do not."""
     rng = np.random.default_rng(6)
     z = smooth_sample(60_000, 7)
     training = smooth_sample(60_000, 8)

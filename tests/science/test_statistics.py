@@ -1,4 +1,7 @@
-"""The statistics agree with hand calculations, with naive loops, and do not mind order, shift or missing rows."""
+"""The statistics agree with hand calculations and naive loops.
+
+Order, shift and missing rows do not matter.
+"""
 
 import statistics as stdlib
 
@@ -179,14 +182,14 @@ def test_weighted_values_by_hand():
     assert mean([0, 1], [1, 3]) == pytest.approx(0.75)
     assert sd([0, 1], [1, 3]) == pytest.approx(np.sqrt(0.1875))
     assert fraction_beyond([0, 1], 0.5, [1, 3]) == pytest.approx(0.75)
-    # n* = 36 / 18 = 2: the median averages the inverse distribution over levels 1/4 to 3/4, which is all 20; the
-    # minimum over 0 to 1/2: a third of 10 and two thirds of 20.
+    # n* = 36 / 18 = 2: the median averages the inverse distribution over levels 1/4 to 3/4, which
+    # is all 20; the minimum over 0 to 1/2: a third of 10 and two thirds of 20.
     assert quantile([10, 20, 30], [0, 0.5, 1], [1, 4, 1]) == pytest.approx([50 / 3, 20, 70 / 3])
     assert median([0, 1, 100], [1, 1, 1000]) > 99
 
 
 def test_reweighting_undoes_a_selection():
-    """Half of one population thrown away and the rest weighted twofold: the statistics of the whole come back."""
+    """Half of one population is thrown away and the rest weighted twofold: nothing changes."""
     rng = np.random.default_rng(3)
     x = np.concatenate([rng.normal(-0.02, 0.01, 40_000), rng.normal(0.03, 0.03, 40_000)])
     kept = np.concatenate([np.arange(0, 40_000, 2), np.arange(40_000, 80_000)])

@@ -1,4 +1,4 @@
-"""The files are those of the survey: names, layout, columns, formats, and what the headers say of the pixels."""
+"""The files are those of the survey: names, layout, columns, formats, headers."""
 
 import subprocess
 

@@ -29,11 +29,20 @@ def extracted(tile_dr4, tmp_path_factory):
     (folder / "wanted.param").write_text(PARAMETERS)
     defaults = "/usr/share/source-extractor/default"
     settings = {
-        "PARAMETERS_NAME": "wanted.param", "FILTER_NAME": f"{defaults}.conv", "STARNNW_NAME": f"{defaults}.nnw",
-        "CATALOG_NAME": "found.fits", "CATALOG_TYPE": "FITS_1.0", "MAG_ZEROPOINT": "0", "PIXEL_SCALE": "0.2",
-        "SEEING_FWHM": "0.7", "WEIGHT_TYPE": "MAP_WEIGHT", "WEIGHT_IMAGE": str(tile_dr4.image("r", "wei")),
-        "BACK_SIZE": "256", "DETECT_THRESH": "2", "VERBOSE_TYPE": "QUIET",
-    }  # fmt: skip
+        "PARAMETERS_NAME": "wanted.param",
+        "FILTER_NAME": f"{defaults}.conv",
+        "STARNNW_NAME": f"{defaults}.nnw",
+        "CATALOG_NAME": "found.fits",
+        "CATALOG_TYPE": "FITS_1.0",
+        "MAG_ZEROPOINT": "0",
+        "PIXEL_SCALE": "0.2",
+        "SEEING_FWHM": "0.7",
+        "WEIGHT_TYPE": "MAP_WEIGHT",
+        "WEIGHT_IMAGE": str(tile_dr4.image("r", "wei")),
+        "BACK_SIZE": "256",
+        "DETECT_THRESH": "2",
+        "VERBOSE_TYPE": "QUIET",
+    }
     command = ["source-extractor", str(tile_dr4.image("r", "sci")), "-c", f"{defaults}.sex"]
     command += [word for key, value in settings.items() for word in (f"-{key}", value)]
     subprocess.run(command, cwd=folder, check=True, capture_output=True)
@@ -68,7 +77,7 @@ def test_nearly_every_detection_is_a_catalogue_source(tile_dr4, extracted):
 
 @pytest.mark.parametrize("band", ["u", "g", "r", "i"])
 def test_pixels_and_gaap_magnitudes_share_zero_point_and_extinction(tile_dr4, band):
-    """Aperture magnitudes of bright stars: DMAG and EXTINCTION bring pixels and catalogue to one scale."""
+    """Bright stars: DMAG and EXTINCTION bring pixels and catalogue to one scale."""
     table = tile_dr4.table
     data = fits.getdata(tile_dr4.image(band, "sci")).astype(np.float32)
     header = fits.getheader(tile_dr4.image(band, "sci"))

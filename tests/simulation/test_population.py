@@ -74,7 +74,10 @@ def test_red_galaxies_are_red_large_in_bulge_and_bright(sample):
 
 
 def test_disc_sizes_follow_the_published_relation(sample):
-    """Shen et al. (2003): late types of M_r = -20.5 (h = 0.7) have a median radius of 3.2 kpc, 0.3 scatter in ln R."""
+    """Shen et al. (2003): late types of M_r = -20.5 (h = 0.7) have a median radius of 3.2 kpc.
+
+    Their scatter in ln R is 0.3.
+    """
     chosen = ~sample["red"] & (np.abs(sample["absolute_r"] + 20.5) < 0.25) & (sample["z"] < 0.2)
     kpc = sample["disc_radius"][chosen] * cosmology.kpc_per_arcsec(sample["z"][chosen])
     assert np.median(kpc) == pytest.approx(3.2 * 1.15 * 1.12 * 1.12**-0.75, rel=0.12)
@@ -82,7 +85,7 @@ def test_disc_sizes_follow_the_published_relation(sample):
 
 
 def test_nine_bands_beat_four_and_red_galaxies_are_easier(sample):
-    """A quick fit, the same for both, on a fixed seed: the published order for the same reason, colours."""
+    """A quick fit, the same for both: the published order, for the same reason, colours."""
     z, m, red = sample["z"], sample["m"], sample["red"]
     order = np.random.default_rng(0).permutation(len(z))
     train, test = order[: int(0.7 * len(z))], order[int(0.7 * len(z)) :]

@@ -80,7 +80,7 @@ def some_galaxies(n=600):
 
 
 def test_aperture_flux_equals_a_sum_over_pixels():
-    """GAaP by brute force: the pre-seeing light on a fine grid, weighted by the Gaussian aperture."""
+    """GAaP by brute force: pre-seeing light on a fine grid, weighted by the Gaussian aperture."""
     bright = some_galaxies(60)
     light = mixtures.galaxy_mixtures(bright)
     a, b = np.full(len(bright), 1.4), np.full(len(bright), 0.9)

@@ -25,7 +25,7 @@ def test_a_power_law_keeps_its_colours_and_dims_with_redshift(slope):
 
 
 def test_synthetic_magnitudes_equal_the_integral_over_wavelength():
-    """Photon-weighted AB magnitude by the trapezoid rule in wavelength, the grid shifted instead of the index."""
+    """Photon-weighted AB magnitude by the trapezoid rule; the grid is shifted, not the index."""
     data, z = spectra.data(), 0.237
     wave = np.exp(data.ln_wave_L)
     template = data.templates_TL[spectra.INTERMEDIATE]

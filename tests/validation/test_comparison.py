@@ -1,4 +1,4 @@
-"""Other redshift columns are compared on the same galaxies, and paired differences know what is common."""
+"""Other redshift columns are compared on the same galaxies, so that common errors cancel."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Planted faults: the gates fail, and the report points at what was planted; a clean catalogue passes."""
+"""Planted faults fail the gates, and the report points at them; a clean catalogue passes."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Spec-z find their galaxies: one pair per galaxy, every loss counted, wrong positions explained."""
+"""Spec-z find their galaxies: one pair per galaxy, losses counted, wrong positions explained."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The report is one page that needs nothing else, is readable in a browser, and says what was found."""
+"""The report is one page that needs nothing else, opens in a browser, and tells the findings."""
 
 import base64
 import re
@@ -44,7 +44,7 @@ class Page(HTMLParser):
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory):
-    """A report of a faulty catalogue with another redshift column; its folder's name must be escaped."""
+    """A report of a faulty catalogue with another redshift column, in a folder to be escaped."""
     folder = tmp_path_factory.mktemp("report") / "run <b> & co"
     columns, z = survey(4000)
     rng = np.random.default_rng(1)

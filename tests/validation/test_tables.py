@@ -1,6 +1,4 @@
-"""Catalogues are read from run directories, releases and plain tables, and their faults are named."""
-
-import json
+"""Catalogues are read from runs, releases and plain tables, and their faults are named."""
 
 import fitsio
 import numpy as np
@@ -8,8 +6,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from photoz_models.documents import document_text
 from photoz_run.errors import BadDataError, ConfigError
-from photoz_run.records import tile_group
+from photoz_run.records import Status, TileOutcome, tile_group
 from photoz_run.validation.catalogue import read_catalogue
 from photoz_run.validation.settings import ValidationSettings
 from photoz_run.validation.tables import catalogue_files, read_columns
@@ -33,8 +32,9 @@ def test_a_run_directory_knows_the_seeing_of_its_tiles(tmp_path):
     run = write_run(tmp_path / "run", columns)
     seeing = dict(zip(TILES, (0.61, 0.72, None), strict=True))
     for tile, value in seeing.items():
-        outcome = {"tile": tile, "seeing": {} if value is None else {"r": value, "g": 1.5}}
-        (run / "tiles" / tile_group(tile) / f"{tile}.json").write_text(json.dumps(outcome))
+        recorded = {} if value is None else {"r": value, "g": 1.5}
+        outcome = TileOutcome(tile, Status.DONE, "", "", seeing=recorded)
+        (run / "tiles" / tile_group(tile) / f"{tile}.json").write_text(document_text(outcome))
     catalogue, _ = read_catalogue(run, SETTINGS)
     expected = [
         np.nan if seeing[tile] is None else seeing[tile] for tile in catalogue.columns["KIDS_TILE"]

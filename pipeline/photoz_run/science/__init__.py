@@ -1,1 +1,1 @@
-"""Pure numpy: stamps, photometry, selection, matching, statistics. No files, clock, logging, Dask or ONNX."""
+"""Pure numpy: stamps, photometry, selection, matching, statistics. No files, no Dask, no ONNX."""

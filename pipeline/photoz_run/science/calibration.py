@@ -1,9 +1,9 @@
-"""Quality of predicted distributions given by quantiles: PIT, its uniformity, CDE loss, pinball loss.
+"""Quality of predicted distributions given by quantiles: PIT and its uniformity, two losses.
 
-Between its quantiles a distribution is interpolated on the scale of a Gaussian: the normal score u of the
-cumulative probability is linear in redshift from quantile to quantile, and goes on with the slope of the outermost
-interval. So a Gaussian is recovered exactly from any of its quantiles, tails included, and every distribution is
-known everywhere and integrates to 1.
+Between its quantiles a distribution is interpolated on the scale of a Gaussian: the normal score of
+the cumulative probability is linear in redshift. Beyond the last quantile it goes on with the slope
+of the outermost interval. So a Gaussian is recovered exactly from any of its quantiles, tails
+included, and every distribution is known everywhere and integrates to 1.
 """
 
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ MIN_WIDTH = 1e-5
 
 @dataclass(frozen=True)
 class Uniformity:
-    """Distance of PIT values from a uniform distribution: Kolmogorov-Smirnov and Cramer-von Mises."""
+    """Distance of PIT values from uniform: Kolmogorov-Smirnov and Cramer-von Mises."""
 
     ks: float
     ks_p: float
@@ -30,7 +30,9 @@ class Uniformity:
 
 
 def pit(z_spec_N: ArrayLike, quantiles_NQ: ArrayLike, levels_Q: ArrayLike) -> Floats:
-    """Probability integral transform: predicted cumulative probability at the true redshift; NaN if missing.
+    """Probability integral transform: the predicted cumulative probability at the true redshift.
+
+    NaN where a value is missing.
 
     Parameters
     ----------
@@ -49,20 +51,22 @@ def cde_loss(
     levels_Q: ArrayLike,
     weight_N: ArrayLike | None = None,
 ) -> float:
-    """Conditional density loss, ``mean(integral of f(z)^2 dz - 2 f(z_spec))`` (Izbicki & Lee 2017)."""
+    """Conditional density loss, ``mean(integral of f(z)^2 dz - 2 f(z_spec))``.
+
+    Izbicki & Lee (2017).
+    """
     return float(mean(cde_loss_terms(z_spec_N, quantiles_NQ, levels_Q), weight_N))
 
 
 def cde_loss_terms(z_spec_N: ArrayLike, quantiles_NQ: ArrayLike, levels_Q: ArrayLike) -> Floats:
     """What each object adds to the mean of `cde_loss`, shape (N,); NaN if missing."""
     q_NQ, score_Q, slope_NK = _prepare(quantiles_NQ, levels_Q)
-    # The integral of the squared normal density between two scores, times the slope of each interval.
+    # Integrals of the squared normal density between scores; the slope scales them to redshift.
     ends = np.concatenate([[-np.inf], score_Q[1:-1], [np.inf]])
     square_K = np.diff(special.ndtr(np.sqrt(2) * ends)) / (2 * np.sqrt(np.pi))
     score_N, cell_N = _score(z_spec_N, q_NQ, score_Q, slope_NK)
-    density_N = (
-        slope_NK[np.arange(len(cell_N)), cell_N] * np.exp(-(score_N**2) / 2) / np.sqrt(2 * np.pi)
-    )
+    slope_N = slope_NK[np.arange(len(cell_N)), cell_N]
+    density_N = slope_N * np.exp(-(score_N**2) / 2) / np.sqrt(2 * np.pi)
     return np.asarray(slope_NK @ square_K - 2 * density_N)
 
 
@@ -72,15 +76,20 @@ def pinball_loss(
     levels_Q: ArrayLike,
     weight_N: ArrayLike | None = None,
 ) -> float:
-    """Mean over objects and levels t of ``max(t (z - q_t), (t - 1) (z - q_t))`` (Koenker & Bassett 1978)."""
+    """Mean over objects and levels t of ``max(t (z - q_t), (t - 1) (z - q_t))``.
+
+    Koenker & Bassett (1978).
+    """
     return float(mean(pinball_loss_terms(z_spec_N, quantiles_NQ, levels_Q), weight_N))
 
 
 def pinball_loss_terms(z_spec_N: ArrayLike, quantiles_NQ: ArrayLike, levels_Q: ArrayLike) -> Floats:
     """What each object adds to the mean of `pinball_loss`, shape (N,); NaN if missing."""
-    error_NQ = np.asarray(z_spec_N, np.float64)[:, None] - np.asarray(quantiles_NQ, np.float64)
+    z_N1 = np.asarray(z_spec_N, np.float64)[:, None]
     level_Q = np.asarray(levels_Q, np.float64)
-    return np.asarray(np.maximum(level_Q * error_NQ, (level_Q - 1) * error_NQ).mean(axis=1))
+    error_NQ = z_N1 - np.asarray(quantiles_NQ, np.float64)
+    loss_NQ = np.maximum(level_Q * error_NQ, (level_Q - 1) * error_NQ)
+    return np.asarray(loss_NQ.mean(axis=1))
 
 
 def uniformity(pit_N: ArrayLike) -> Uniformity:
@@ -89,16 +98,22 @@ def uniformity(pit_N: ArrayLike) -> Uniformity:
     values = values[np.isfinite(values)]
     if len(values) < 2:
         return Uniformity(np.nan, np.nan, np.nan, np.nan)
-    ks, cvm = stats.kstest(values, "uniform"), stats.cramervonmises(values, "uniform")
+    ks = stats.kstest(values, "uniform")
+    cvm = stats.cramervonmises(values, "uniform")
     return Uniformity(
-        float(ks.statistic), float(ks.pvalue), float(cvm.statistic), float(cvm.pvalue)
+        ks=float(ks.statistic),
+        ks_p=float(ks.pvalue),
+        cvm=float(cvm.statistic),
+        cvm_p=float(cvm.pvalue),
     )
 
 
 def _prepare(quantiles_NQ: ArrayLike, levels_Q: ArrayLike) -> tuple[Floats, Floats, Floats]:
     """Quantiles pulled apart, normal scores of the levels, slopes of the score in each interval."""
-    q_NQ, level_Q = np.array(quantiles_NQ, np.float64), np.asarray(levels_Q, np.float64)
-    good = len(level_Q) > 1 and np.all(np.diff(level_Q) > 0) and level_Q[0] > 0 and level_Q[-1] < 1
+    q_NQ = np.array(quantiles_NQ, np.float64)
+    level_Q = np.asarray(levels_Q, np.float64)
+    increasing = len(level_Q) > 1 and np.all(np.diff(level_Q) > 0)
+    good = increasing and level_Q[0] > 0 and level_Q[-1] < 1
     if not good or q_NQ.shape[1:] != level_Q.shape:
         raise BadDataError(
             f"quantile levels {level_Q.tolist()}: need two or more, increasing, inside (0, 1)"
@@ -114,6 +129,8 @@ def _score(
 ) -> tuple[Floats, NDArray[np.intp]]:
     """Normal score of each true redshift, and the interval between quantiles that holds it."""
     z_N = np.asarray(z_spec_N, np.float64)
-    cell = np.clip((q_NQ <= z_N[:, None]).sum(axis=1) - 1, 0, slope_NK.shape[1] - 1)
+    below_N = (q_NQ <= z_N[:, None]).sum(axis=1)
+    cell_N = np.clip(below_N - 1, 0, slope_NK.shape[1] - 1)
     rows = np.arange(len(z_N))
-    return score_Q[cell] + slope_NK[rows, cell] * (z_N - q_NQ[rows, cell]), cell
+    beyond_N = z_N - q_NQ[rows, cell_N]
+    return score_Q[cell_N] + slope_NK[rows, cell_N] * beyond_N, cell_N

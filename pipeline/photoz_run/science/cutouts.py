@@ -1,8 +1,8 @@
 """Cutting square stamps out of an image, vectorised over sources.
 
-The rule (see docs/decisions): for a source at 0-based pixel x a stamp of ``size`` starts at ``ceil(x - size / 2)``,
-the same pixels as astropy's ``Cutout2D(mode="partial")``. At an edge the source stays at its place and the missing
-part is uncovered; a stamp is never re-centred and never dropped.
+For a source at 0-based pixel x a stamp of ``size`` starts at ``ceil(x - size / 2)``: the pixels of
+astropy's ``Cutout2D(mode="partial")`` (docs/decisions/stamps.md). At an edge the source stays at
+its place and the missing part is uncovered. A stamp is never re-centred and never dropped.
 """
 
 import numpy as np
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 
 def stamp_start(x_N: NDArray[np.float64], size: int) -> NDArray[np.int64]:
-    """First pixel of the stamp of ``size`` around each 0-based pixel position: ``ceil(x - size / 2)``."""
+    """First pixel of the stamp around each 0-based pixel position: ``ceil(x - size / 2)``."""
     return np.ceil(x_N - size / 2).astype(np.int64)
 
 
@@ -22,7 +22,8 @@ def cut_stamps(
     Parameters
     ----------
     image_YX
-        Image of any dtype, in memory or mapped from a file. Reading is sequential if ``y0_N`` is sorted.
+        Image of any dtype, in memory or mapped from a file. It is read in sequence if ``y0_N`` is
+        sorted.
     y0_N, x0_N
         0-based first row and column of each stamp; may lie outside the image.
     size
@@ -39,13 +40,11 @@ def cut_stamps(
     top_N, bottom_N = np.clip(y0_N, 0, height), np.clip(y0_N + size, 0, height)
     left_N, right_N = np.clip(x0_N, 0, width), np.clip(x0_N + size, 0, width)
     bounds = (y0_N, x0_N, top_N, bottom_N, left_N, right_N)
-    # One slice copy per source: as fast as fancy indexing over sliding windows, without its special case at edges.
-    for k, (y0, x0, top, bottom, left, right) in enumerate(
-        zip(*(b.tolist() for b in bounds), strict=True)
-    ):
-        values_NHW[k, top - y0 : bottom - y0, left - x0 : right - x0] = image_YX[
-            top:bottom, left:right
-        ]
+    # One slice copy per source is as fast as indexing sliding windows, and needs no care at edges.
+    places = zip(*(bound_N.tolist() for bound_N in bounds), strict=True)
+    for values_HW, (y0, x0, top, bottom, left, right) in zip(values_NHW, places, strict=True):
+        seen_YX = image_YX[top:bottom, left:right]
+        values_HW[top - y0 : bottom - y0, left - x0 : right - x0] = seen_YX
     row_NH, column_NW = _on_axis(y0_N, size, height), _on_axis(x0_N, size, width)
     return values_NHW, row_NH[:, :, None] & column_NW[:, None, :]
 

@@ -7,7 +7,10 @@ from numpy.typing import NDArray
 def quantile_at(
     level: float, levels_Q: NDArray[np.floating], quantiles_NQ: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """The quantile at ``level``, linear between the two neighbouring levels; NaN if the levels do not reach it."""
+    """The quantile at ``level``, linear between the two neighbouring levels.
+
+    NaN if the levels do not reach it.
+    """
     if len(levels_Q) == 0 or not levels_Q[0] - 1e-9 <= level <= levels_Q[-1] + 1e-9:
         return np.full(len(quantiles_NQ), np.nan, np.float32)
     right = int(np.clip(np.searchsorted(levels_Q, level - 1e-9), 0, len(levels_Q) - 1))

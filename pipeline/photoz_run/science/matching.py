@@ -1,4 +1,4 @@
-"""Matching of positions on the sphere: nearest neighbour within a radius, with the number of candidates."""
+"""Matching of positions on the sphere: the nearest neighbour within a radius."""
 
 from dataclasses import dataclass
 
@@ -34,8 +34,11 @@ class PositionMatch:
 
 def unit_vectors(ra_N: NDArray[np.float64], dec_N: NDArray[np.float64]) -> NDArray[np.float64]:
     """Cartesian unit vectors, shape (N, 3), of positions in degrees."""
-    ra, dec = np.radians(ra_N, dtype=np.float64), np.radians(dec_N, dtype=np.float64)
-    return np.column_stack([np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)])
+    ra = np.radians(ra_N, dtype=np.float64)
+    dec = np.radians(dec_N, dtype=np.float64)
+    x_N = np.cos(dec) * np.cos(ra)
+    y_N = np.cos(dec) * np.sin(ra)
+    return np.column_stack([x_N, y_N, np.sin(dec)])
 
 
 def match_positions(
@@ -48,8 +51,8 @@ def match_positions(
     """For each position of N, the nearest position of M within ``radius_arcsec`` (inclusive).
 
     The search runs on unit vectors, so RA = 0 and the poles need no care; a chord c spans the angle
-    2 arcsin(c/2). Positions that are not finite match nothing. Among equally near rows of M any one is taken,
-    always the same one. The time is O((N + M) log M).
+    2 arcsin(c/2). Positions that are not finite match nothing. Among equally near rows of M always
+    the same one is taken. The time is O((N + M) log M).
 
     Parameters
     ----------
@@ -74,16 +77,17 @@ def match_positions(
 
     tree = cKDTree(unit_vectors(ra_M[rows_M], dec_M[rows_M]))
     points = unit_vectors(ra_N[rows_N], dec_N[rows_N])
-    # Neighbours in the sky share their way through the tree: three times faster when asked one after the other.
+    # Neighbours in the sky share their way through the tree: asked in turn they are 3 times faster.
     order = np.argsort(_cells(points), kind="stable")
     rows_N, points = rows_N[order], points[order]
     chord = 2 * np.sin(radius_arcsec / ARCSEC_PER_RADIAN / 2)
     # The tree's bound is exclusive. Two neighbours tell where counting is worth its time.
     distance_N2, nearest_N2 = tree.query(points, k=2, distance_upper_bound=np.nextafter(chord, 1))
-    found = np.isfinite(distance_N2[:, 0])
-    hits = rows_N[found]
-    match.index_N[hits] = rows_M[nearest_N2[found, 0]]
-    match.separation_N[hits] = 2 * np.arcsin(distance_N2[found, 0] / 2) * ARCSEC_PER_RADIAN
+    within = np.isfinite(distance_N2[:, 0])
+    hits = rows_N[within]
+    match.index_N[hits] = rows_M[nearest_N2[within, 0]]
+    angle = 2 * np.arcsin(distance_N2[within, 0] / 2)
+    match.separation_N[hits] = angle * ARCSEC_PER_RADIAN
     match.candidates_N[hits] = 1
     crowded = np.isfinite(distance_N2[:, 1])
     counts = tree.query_ball_point(points[crowded], chord, return_length=True)

@@ -4,7 +4,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 MISSING_MAGNITUDE = 90.0
-"""Magnitudes beyond this, either way, are codes (99 not detected, -99 no data), also after a small correction."""
+"""Magnitudes of this size, of either sign, are codes: 99 not detected, -99 no data.
+
+That holds after a small correction, too.
+"""
 
 
 def valid_magnitudes(
@@ -27,10 +30,8 @@ def total_magnitude(
 ) -> NDArray[np.float32]:
     """MAG_AUTO_CALIB = MAG_AUTO + DMAG_R - EXTINCTION_r (mag); NaN where MAG_AUTO is missing."""
     missing = ~np.isfinite(mag_auto_N) | (np.abs(mag_auto_N) > MISSING_MAGNITUDE)
-    total_N: NDArray[np.float32] = np.where(
-        missing, np.nan, mag_auto_N + dmag - extinction_N
-    ).astype(np.float32)
-    return total_N
+    total_N = np.where(missing, np.nan, mag_auto_N + dmag - extinction_N)
+    return np.asarray(total_N, np.float32)
 
 
 def mean_magnitude(
@@ -50,7 +51,8 @@ def calibrate(
 ) -> NDArray[np.float32]:
     """Stamps with the later zero-point correction and, if given, Galactic extinction taken out.
 
-    A calibrated magnitude is ``-2.5 log10(f) + DMAG - A``, hence the factor ``10^(-0.4 (DMAG - A))``.
+    A calibrated magnitude is ``-2.5 log10(f) + DMAG - A``, so the factor is
+    ``10^(-0.4 (DMAG - A))``.
 
     Parameters
     ----------
@@ -67,7 +69,10 @@ def calibrate(
 
 
 def aperture_flux(flux_NHW: NDArray[np.float32], radius: float) -> NDArray[np.float64]:
-    """Sum of the pixels whose centres lie within ``radius`` (pixels) of the stamp's centre; NaN if one is NaN."""
+    """Sum of the pixels whose centres lie within ``radius`` (pixels) of the stamp's centre.
+
+    NaN if one of them is NaN.
+    """
     size = flux_NHW.shape[-1]
     offset = np.arange(size) - (size - 1) / 2
     inside_HW = np.hypot(offset[:, None], offset[None, :]) <= radius

@@ -1,4 +1,4 @@
-"""Redshift distributions: comparing n(z), and finding spikes narrower than the photo-z can resolve."""
+"""Redshift distributions: comparing n(z), and spikes narrower than the photo-z can resolve."""
 
 from dataclasses import dataclass
 
@@ -16,10 +16,11 @@ SPIKE_FLOOR = 0.05
 
 @dataclass(frozen=True)
 class Spikes:
-    """Excess of each bin over its smooth neighbourhood. Bins are equal in ln(1 + z), half a resolution element wide.
+    """Excess of each bin over its smooth neighbourhood.
 
-    ``excess_K`` is relative to the neighbourhood; ``noise_K`` its standard deviation, counting noise and a floor of
-    5%. NaN where the neighbourhood is incomplete or nearly empty.
+    Bins are equal in ln(1 + z), half a resolution element wide. ``excess_K`` is relative to the
+    neighbourhood. ``noise_K`` is its standard deviation, of counting noise and a floor of 5%. Both
+    are NaN where the neighbourhood is incomplete or nearly empty.
     """
 
     centre_K: Floats
@@ -34,31 +35,41 @@ class Spikes:
 
     @property
     def worst(self) -> tuple[float, float, float]:
-        """Redshift, relative excess and significance of the most significant excess; NaN where there is none."""
-        if not np.isfinite(self.significance_K).any():
+        """Redshift, relative excess and significance of the most significant excess.
+
+        NaN where there is none.
+        """
+        significance_K = self.significance_K
+        if not np.isfinite(significance_K).any():
             return np.nan, np.nan, np.nan
-        k = int(np.nanargmax(self.significance_K))
-        return float(self.centre_K[k]), float(self.excess_K[k]), float(self.significance_K[k])
+        k = int(np.nanargmax(significance_K))
+        return float(self.centre_K[k]), float(self.excess_K[k]), float(significance_K[k])
 
 
 def find_spikes(z_N: ArrayLike, resolution: float) -> Spikes:
-    """Look for structure in n(z) that is narrower than the scatter of the redshifts, ``resolution`` in dz/(1+z).
+    """Look for structure in n(z) that is narrower than the scatter of the redshifts.
 
-    Each bin is compared with a parabola through its five neighbours on either side (Savitzky & Golay 1964), itself
-    left out. Galaxies cluster, but redshifts that scatter by ``resolution`` wash every true structure out to five
-    bins or more; a sharper one is made by the method.
+    Each bin is compared with a parabola through its five neighbours on either side (Savitzky &
+    Golay 1964), itself left out. Galaxies cluster, but scatter washes every true structure out to
+    five bins or more; a sharper one was made by the method.
+
+    Parameters
+    ----------
+    resolution
+        Scatter of the redshifts, in dz / (1 + z).
     """
     x = np.log1p(np.asarray(z_N, np.float64))
     x = x[np.isfinite(x)]
     width = max(resolution / 2, 1e-4)
-    first, last = (
-        (int(np.floor(np.min(x) / width)), int(np.floor(np.max(x) / width))) if len(x) else (0, 0)
-    )
+    first, last = 0, 0
+    if len(x):
+        first = int(np.floor(np.min(x) / width))
+        last = int(np.floor(np.max(x) / width))
     bins = min(last - first + 1, 5000)
     edges = (first + np.arange(bins + 1)) * width
     count = np.histogram(x, edges)[0]
     smooth = smooth_without_centre(count.astype(np.float64))
-    # Below ten expected objects neither the parabola nor Gaussian noise is an honest description.
+    # Below ten expected objects neither the parabola nor Gaussian noise describes the counts.
     smooth = np.where(smooth >= 10, smooth, np.nan)
     noise = np.sqrt((1 + _prediction_variance()) / smooth + SPIKE_FLOOR**2)
     return Spikes(np.expm1((edges[:-1] + edges[1:]) / 2), count, count / smooth - 1, noise)
@@ -87,17 +98,16 @@ def _prediction_variance() -> float:
 
 
 def imprint(spikes: Spikes, z_training_N: ArrayLike) -> tuple[float, float]:
-    """Correlate the fine structure of n(z_phot) with that of the training redshifts in the same bins.
+    """Correlate the fine structure of n(z_phot) with that of the training redshifts.
 
     Returns
     -------
-    Pearson's correlation of the two excesses, and its standard error without correlation, 1/sqrt(bins - 1);
-    NaN with fewer than five bins in common.
+    Pearson's correlation of the two excesses, and its standard error without correlation,
+    1 / sqrt(bins - 1). NaN with fewer than five bins in common.
     """
-    width = np.diff(np.log1p(spikes.centre_K[:2]))[0] if len(spikes.centre_K) > 1 else 1.0
-    edges = np.append(
-        np.log1p(spikes.centre_K) - width / 2, np.log1p(spikes.centre_K[-1]) + width / 2
-    )
+    centre_K = np.log1p(spikes.centre_K)
+    width = np.diff(centre_K[:2])[0] if len(centre_K) > 1 else 1.0
+    edges = np.append(centre_K - width / 2, centre_K[-1] + width / 2)
     z = np.asarray(z_training_N, np.float64)
     count = np.histogram(np.log1p(z[np.isfinite(z)]), edges)[0].astype(np.float64)
     smooth = smooth_without_centre(count)

@@ -1,8 +1,11 @@
 """Statistics of photometric redshifts: functions of arrays.
 
-All point statistics work along the last axis. NaN means missing, a weight of 0 takes a row out, weights need
-no normalisation; nothing left gives NaN. One object has scatter 0. Equal weights give the unweighted value.
-The formulas and their sources stand in docs/validation.md.
+All point statistics work along the last axis. NaN means missing, a weight of 0 takes a row out, and
+weights need no normalisation. Nothing left gives NaN, and one object has scatter 0. Equal weights
+give the unweighted value. The formulas and their sources stand in docs/validation.md.
+
+Each statistic is a function for users. The report takes all of them from `point_statistics`, which
+sorts once for all quantiles.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -36,11 +39,11 @@ def mean(x_N: ArrayLike, weight_N: ArrayLike | None = None) -> Floats:
     if weight_N is None:
         x = np.asarray(x_N, np.float64)
         missing = np.isnan(x)
-        return _ratio(
-            np.sum(np.where(missing, 0, x), axis=-1), np.sum(~missing, axis=-1, dtype=np.float64)
-        )
+        total = np.sum(np.where(missing, 0, x), axis=-1)
+        return _ratio(total, np.sum(~missing, axis=-1, dtype=np.float64))
     x, weight = _usable(x_N, weight_N)
-    return _ratio(np.sum(weight * np.where(weight > 0, x, 0), axis=-1), weight.sum(axis=-1))
+    total = np.sum(weight * np.where(weight > 0, x, 0), axis=-1)
+    return _ratio(total, weight.sum(axis=-1))
 
 
 def sd(x_N: ArrayLike, weight_N: ArrayLike | None = None) -> Floats:
@@ -52,19 +55,20 @@ def sd(x_N: ArrayLike, weight_N: ArrayLike | None = None) -> Floats:
 def quantile(x_N: ArrayLike, levels_Q: ArrayLike, weight_N: ArrayLike | None = None) -> Floats:
     """Quantiles, linear between order statistics (numpy's default); shape (..., Q).
 
-    Weighted ones are Akinshin's (2023, arXiv:2304.07265) generalisation of that rule: the weighted inverse
-    distribution function, averaged over a window of width 1/n* at level (n* - 1) q / n*, where n* is the
-    effective number of objects, (sum w)^2 / sum w^2.
+    Weighted ones are Akinshin's (2023, arXiv:2304.07265) generalisation of that rule: the weighted
+    inverse distribution function, averaged over a window of width 1/n* at level (n* - 1) q / n*.
+    Here n* is the effective number of objects, (sum w)^2 / sum w^2.
     """
     levels = np.atleast_1d(np.asarray(levels_Q, np.float64))
     x, weight = _usable(x_N, weight_N)
     if x.shape[-1] == 0:
         return np.full((*x.shape[:-1], len(levels)), np.nan)
     if weight_N is None:
-        x = np.sort(x, axis=-1)
-        return _take(x, levels * np.maximum(weight.sum(axis=-1) - 1, 0)[..., None])
+        last_rank = np.maximum(weight.sum(axis=-1) - 1, 0)
+        return _take(np.sort(x, axis=-1), levels * last_rank[..., None])
     order = np.argsort(x, axis=-1)
-    x, weight = np.take_along_axis(x, order, -1), np.take_along_axis(weight, order, -1)
+    x = np.take_along_axis(x, order, -1)
+    weight = np.take_along_axis(weight, order, -1)
     return _weighted_quantile(np.where(weight > 0, x, 0), weight, levels)
 
 
@@ -78,13 +82,11 @@ def _weighted_quantile(x_N: Floats, weight_N: Floats, levels_Q: Floats) -> Float
     start = (effective - 1) * levels_Q / effective
 
     def integrated(p_Q: Floats) -> Floats:
-        k = np.stack(
-            [np.sum(probability < p[..., None], axis=-1) for p in np.moveaxis(p_Q, -1, 0)], axis=-1
-        )
-        k = np.minimum(k, x_N.shape[-1] - 1)
-        return np.take_along_axis(integral, k, -1) - np.take_along_axis(x_N, k, -1) * (
-            np.take_along_axis(probability, k, -1) - p_Q
-        )
+        """The integral of the inverse distribution function up to each probability."""
+        below = [np.sum(probability < p[..., None], axis=-1) for p in np.moveaxis(p_Q, -1, 0)]
+        k = np.minimum(np.stack(below, axis=-1), x_N.shape[-1] - 1)
+        excess_Q = np.take_along_axis(probability, k, -1) - p_Q
+        return np.take_along_axis(integral, k, -1) - np.take_along_axis(x_N, k, -1) * excess_Q
 
     return (integrated(start + 1 / effective) - integrated(start)) * effective
 
@@ -93,7 +95,8 @@ def _take(x_N: Floats, rank_Q: Floats) -> Floats:
     """Values at fractional ranks of sorted rows."""
     low = np.floor(rank_Q).astype(np.intp)
     high = np.ceil(rank_Q).astype(np.intp)
-    at_low, at_high = np.take_along_axis(x_N, low, -1), np.take_along_axis(x_N, high, -1)
+    at_low = np.take_along_axis(x_N, low, -1)
+    at_high = np.take_along_axis(x_N, high, -1)
     return np.asarray(at_low + (rank_Q - low) * (at_high - at_low))
 
 
@@ -135,19 +138,20 @@ def outliers_3smad(x_N: ArrayLike, weight_N: ArrayLike | None = None) -> Floats:
 
 
 def outliers_rail(x_N: ArrayLike, weight_N: ArrayLike | None = None) -> Floats:
-    """Fraction of objects with ``|x| > max(0.06, 3 sigma_IQR)``: the outlier rate of RAIL (LSST DESC)."""
-    return fraction_beyond(x_N, np.maximum(0.06, 3 * sigma_iqr(x_N, weight_N)), weight_N)
+    """Fraction of objects with ``|x| > max(0.06, 3 sigma_IQR)``: the outlier rate of RAIL."""
+    limit = np.maximum(0.06, 3 * sigma_iqr(x_N, weight_N))
+    return fraction_beyond(x_N, limit, weight_N)
 
 
 def point_statistics(
     z_phot_N: ArrayLike, z_spec_N: ArrayLike, weight_N: ArrayLike | None = None
 ) -> dict[str, Floats]:
     """Every point statistic of dz and normdz, by its name in the report."""
-    dz, x = residual(z_phot_N, z_spec_N), normalised_residual(z_phot_N, z_spec_N)
-    # What the functions above say one by one, with two sorts instead of eight.
-    low, quarter, centre, three_quarters, high = np.moveaxis(
-        quantile(x, CENTRAL_LEVELS, weight_N), -1, 0
-    )
+    dz = residual(z_phot_N, z_spec_N)
+    x = normalised_residual(z_phot_N, z_spec_N)
+    # The same numbers as the functions above, with two sorts instead of eight.
+    quantiles = quantile(x, CENTRAL_LEVELS, weight_N)
+    low, quarter, centre, three_quarters, high = np.moveaxis(quantiles, -1, 0)
     deviation = x - centre[..., None]
     scatter = SMAD_FACTOR * median(np.abs(deviation), weight_N)
     rail_limit = np.maximum(0.06, 3 * (three_quarters - quarter) / IQR_FACTOR)
@@ -169,10 +173,13 @@ def coverage(
     z_spec_N: ArrayLike, low_N: ArrayLike, high_N: ArrayLike, weight_N: ArrayLike | None = None
 ) -> Floats:
     """Fraction of objects with ``low <= z_spec <= high``; a missing value takes the object out."""
-    z, low, high = (np.asarray(a, np.float64) for a in (z_spec_N, low_N, high_N))
+    z = np.asarray(z_spec_N, np.float64)
+    low = np.asarray(low_N, np.float64)
+    high = np.asarray(high_N, np.float64)
     with np.errstate(invalid="ignore"):
-        inside = np.where(np.isnan(z + low + high), np.nan, (low <= z) & (z <= high))
-    return mean(inside, weight_N)
+        inside = (low <= z) & (z <= high)
+        missing = np.isnan(z + low + high)
+    return mean(np.where(missing, np.nan, inside), weight_N)
 
 
 def bootstrap_intervals(
@@ -185,20 +192,22 @@ def bootstrap_intervals(
 ) -> dict[str, tuple[float, float]]:
     """68% percentile bootstrap intervals of several statistics of the same objects.
 
-    Objects are drawn with replacement. Of more than ``draw`` objects only that many are drawn, and deviations
-    from the estimate are scaled by sqrt(draw / n): the m-out-of-n bootstrap (Bickel, Goetze & van Zwet 1997),
-    valid for statistics whose error falls as 1/sqrt(n), in a time that does not depend on n.
+    Objects are drawn with replacement. Of more than ``draw`` objects only that many are drawn, and
+    deviations from the estimate are scaled by sqrt(draw / n). This is the m-out-of-n bootstrap
+    (Bickel, Goetze & van Zwet 1997), valid for statistics whose error falls as 1/sqrt(n). Its time
+    does not depend on n.
 
     Parameters
     ----------
     statistics
-        Called with ``columns``, once of shape (N,) and once of shape (replicates, draws); gives arrays by name.
+        Called with ``columns``, once of shape (N,) and once of shape (replicates, draws); gives
+        arrays by name.
     columns
         Arrays of length N, all resampled together.
 
     Returns
     -------
-    (low, high) by name; NaN where the statistic is undefined, or where there are fewer than two objects.
+    (low, high) by name; NaN where the statistic is undefined, or for fewer than two objects.
     """
     arrays = [np.asarray(column) for column in columns]
     n = len(arrays[0])
@@ -227,14 +236,16 @@ def group_bootstrap_intervals(
     replicates: int = 200,
     seed: int = 0,
 ) -> dict[str, tuple[float, float]]:
-    """68% percentile bootstrap intervals when objects of one group share errors: whole groups are drawn.
+    """68% percentile bootstrap intervals when objects of one group share errors.
 
-    The cluster bootstrap (Davison & Hinkley 1997, section 3.8). With a single group every object counts as its own.
+    Whole groups are drawn: the cluster bootstrap (Davison & Hinkley 1997, section 3.8). With a
+    single group every object counts as its own.
 
     Parameters
     ----------
     statistics
-        Called with ``columns`` of shape (N,), then with resampled ones of other lengths; gives numbers by name.
+        Called with ``columns`` of shape (N,), then with resampled ones of other lengths; gives
+        numbers by name.
     columns, group_N
         Arrays of length N, all resampled together; the tile of each galaxy, for instance.
 

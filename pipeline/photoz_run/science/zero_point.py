@@ -1,7 +1,8 @@
-"""Do the pixels and the catalogue of a tile belong together? A comparison of fluxes with magnitudes.
+"""Do the pixels and the catalogue of a tile belong together? Fluxes are compared with magnitudes.
 
-A coadd scaled to another zero-point, a WCS that is off, or the catalogue of another field would give redshifts that
-look right. All of them shift the flux at the sources' positions against their magnitudes by a magnitude or more.
+A coadd scaled to another zero-point, a WCS that is off, or the catalogue of another field gives
+redshifts that look right. Each of them shifts the flux at the sources' positions against their
+magnitudes by a magnitude or more.
 """
 
 import numpy as np
@@ -19,7 +20,7 @@ FEWEST = 20
 """Sources needed for a verdict."""
 
 LARGEST_OFFSET = 1.0
-"""Magnitudes. Aperture and GAaP magnitudes of galaxies differ by a few tenths, never by one in the median."""
+"""Magnitudes. In the median, aperture and GAaP magnitudes of galaxies differ by a few tenths."""
 
 
 def aperture_magnitudes(flux_NCHW: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -35,7 +36,10 @@ def aperture_magnitudes(flux_NCHW: NDArray[np.float32]) -> NDArray[np.float64]:
 
 
 def offset(stamp_mag_N: NDArray[np.float64], catalogue_mag_N: NDArray[np.floating]) -> float | None:
-    """Median of stamp minus catalogue magnitude of bright sources; ``None`` if there are fewer than `FEWEST`."""
+    """Median of stamp minus catalogue magnitude of bright sources.
+
+    ``None`` if there are fewer than `FEWEST`.
+    """
     with np.errstate(invalid="ignore"):
         usable_N = (catalogue_mag_N < FAINTEST) & ~np.isnan(stamp_mag_N)
     difference_N = stamp_mag_N[usable_N] - catalogue_mag_N[usable_N]
