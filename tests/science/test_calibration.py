@@ -16,7 +16,7 @@ CI = settings(derandomize=True, deadline=None, max_examples=30)
 
 
 def gaussians(n=4000, seed=1, width=1.0):
-    """True redshifts, and quantiles of Gaussian predictions ``width`` times as wide as the errors."""
+    """True redshifts, and quantiles of Gaussians ``width`` times as wide as the errors."""
     rng = np.random.default_rng(seed)
     sigma = rng.uniform(0.01, 0.05, n)
     centre = rng.uniform(0.1, 0.5, n)

@@ -16,8 +16,8 @@ LEVELS = np.array([0.025, 0.16, 0.5, 0.84, 0.975])
 )
 def test_between_levels_it_is_linear_and_never_leaves_the_neighbours(steps, level):
     quantiles_NQ = np.cumsum(steps)[None].astype(np.float32)
-    found = quantile_at(level, LEVELS, quantiles_NQ)[0]
-    assert found == pytest.approx(np.interp(level, LEVELS, quantiles_NQ[0]), abs=1e-6)
+    value = quantile_at(level, LEVELS, quantiles_NQ)[0]
+    assert value == pytest.approx(np.interp(level, LEVELS, quantiles_NQ[0]), abs=1e-6)
 
 
 @pytest.mark.parametrize("k", range(5))
@@ -28,9 +28,9 @@ def test_at_a_level_it_is_that_quantile_bit_for_bit(k):
 
 @pytest.mark.parametrize("level", [0.0, 0.01, 0.98, 1.0])
 def test_beyond_the_levels_nothing_is_invented(level):
-    found = quantile_at(level, LEVELS, np.ones((3, 5), np.float32))
-    assert found.shape == (3,)
-    assert np.isnan(found).all()
+    value = quantile_at(level, LEVELS, np.ones((3, 5), np.float32))
+    assert value.shape == (3,)
+    assert np.isnan(value).all()
 
 
 def test_without_levels_and_for_missing_redshifts_it_is_missing():

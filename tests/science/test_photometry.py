@@ -35,20 +35,20 @@ mags = st.floats(10, 28)
     ],
 )
 def test_codes_flags_and_nan_are_missing_and_nothing_else(mag, flag, kept):
-    found = valid_magnitudes(np.array([[mag]]), np.array([[flag]]))
-    assert found.dtype == np.float32
-    assert found[0, 0] == np.float32(mag) if kept else math.isnan(found[0, 0])
+    value = valid_magnitudes(np.array([[mag]]), np.array([[flag]]))
+    assert value.dtype == np.float32
+    assert value[0, 0] == np.float32(mag) if kept else math.isnan(value[0, 0])
 
 
 def test_magnitudes_of_one_band_do_not_touch_another():
-    found = valid_magnitudes(np.array([[18.0, 99.0], [99.0, 17.0]]), np.zeros((2, 2), int))
-    np.testing.assert_array_equal(np.isnan(found), [[False, True], [True, False]])
+    value = valid_magnitudes(np.array([[18.0, 99.0], [99.0, 17.0]]), np.zeros((2, 2), int))
+    np.testing.assert_array_equal(np.isnan(value), [[False, True], [True, False]])
 
 
 @given(mag=mags, dmag=st.floats(-0.3, 0.3), extinction=st.floats(0, 0.5))
 def test_total_magnitude_adds_dmag_and_takes_extinction_off(mag, dmag, extinction):
-    found = total_magnitude(np.array([mag]), dmag, np.array([extinction]))[0]
-    assert found == pytest.approx(mag + dmag - extinction, abs=1e-5)
+    value = total_magnitude(np.array([mag]), dmag, np.array([extinction]))[0]
+    assert value == pytest.approx(mag + dmag - extinction, abs=1e-5)
 
 
 @pytest.mark.parametrize("code", [99.0, -99.0, np.nan, np.inf])
@@ -59,21 +59,21 @@ def test_total_magnitude_of_a_code_is_missing(code):
 @given(first=mags, second=mags)
 def test_mean_magnitude_is_that_of_the_mean_flux(first, second):
     flux = (10 ** (-0.4 * np.float32(first)) + 10 ** (-0.4 * np.float32(second))) / 2
-    found = mean_magnitude(np.array([first], np.float32), np.array([second], np.float32))[0]
-    assert found == pytest.approx(-2.5 * math.log10(flux), abs=2e-5)
+    value = mean_magnitude(np.array([first], np.float32), np.array([second], np.float32))[0]
+    assert value == pytest.approx(-2.5 * math.log10(flux), abs=2e-5)
 
 
 def test_mean_magnitude_takes_the_epoch_that_is_there():
     nan = np.nan
-    found = mean_magnitude(np.array([18.0, nan, nan]), np.array([nan, 19.0, nan]))
-    np.testing.assert_allclose(found, [18.0, 19.0, nan], rtol=1e-6)
+    value = mean_magnitude(np.array([18.0, nan, nan]), np.array([nan, 19.0, nan]))
+    np.testing.assert_allclose(value, [18.0, 19.0, nan], rtol=1e-6)
 
 
 @given(mag=mags, dmag=st.floats(-0.2, 0.2), extinction=st.floats(0, 0.5))
 def test_a_calibrated_pixel_has_the_calibrated_magnitude(mag, dmag, extinction):
     flux = np.full((1, 1, 1), 10 ** (-0.4 * mag), np.float32)
-    found = calibrate(flux, dmag, np.array([extinction]))[0, 0, 0]
-    assert -2.5 * math.log10(found) == pytest.approx(mag + dmag - extinction, abs=1e-5)
+    value = calibrate(flux, dmag, np.array([extinction]))[0, 0, 0]
+    assert -2.5 * math.log10(value) == pytest.approx(mag + dmag - extinction, abs=1e-5)
 
 
 def test_without_extinction_and_dmag_nothing_changes():
@@ -82,9 +82,9 @@ def test_without_extinction_and_dmag_nothing_changes():
 
 
 def test_each_source_has_its_own_extinction():
-    found = calibrate(np.ones((2, 2, 2), np.float32), 0.0, np.array([0.0, 2.5]))
-    np.testing.assert_allclose(found[0], 1, rtol=1e-6)
-    np.testing.assert_allclose(found[1], 10, rtol=1e-6)
+    value = calibrate(np.ones((2, 2, 2), np.float32), 0.0, np.array([0.0, 2.5]))
+    np.testing.assert_allclose(value[0], 1, rtol=1e-6)
+    np.testing.assert_allclose(value[1], 10, rtol=1e-6)
 
 
 def test_aperture_flux_of_a_gaussian_is_the_closed_integral():
@@ -93,8 +93,8 @@ def test_aperture_flux_of_a_gaussian_is_the_closed_integral():
     stamp = np.exp(-(offset[:, None] ** 2 + offset[None, :] ** 2) / (2 * sigma**2)) / (
         2 * np.pi * sigma**2
     )
-    found = aperture_flux(stamp[None].astype(np.float32), radius)[0]
-    assert found == pytest.approx(1 - math.exp(-(radius**2) / (2 * sigma**2)), abs=0.01)
+    value = aperture_flux(stamp[None].astype(np.float32), radius)[0]
+    assert value == pytest.approx(1 - math.exp(-(radius**2) / (2 * sigma**2)), abs=0.01)
 
 
 def test_aperture_flux_with_an_unusable_pixel_is_nan_only_if_it_lies_inside():

@@ -17,25 +17,25 @@ def painted(mag_N, sigma=2.0, size=36):
 def test_aperture_magnitudes_are_those_painted_less_the_light_outside():
     mag_N = np.linspace(16, 20, 30)
     lost = -2.5 * np.log10(1 - np.exp(-(5.0**2) / (2 * 2.0**2)))
-    found = aperture_magnitudes(painted(mag_N))
-    assert found.shape == (30, 1)
-    np.testing.assert_allclose(found[:, 0], mag_N + lost, atol=0.02)
+    magnitude_NC = aperture_magnitudes(painted(mag_N))
+    assert magnitude_NC.shape == (30, 1)
+    np.testing.assert_allclose(magnitude_NC[:, 0], mag_N + lost, atol=0.02)
 
 
 def test_negative_flux_is_infinitely_faint_and_an_unusable_pixel_says_nothing():
     stamps = painted([18, 18, 18])
     stamps[0] *= -1
     stamps[1, 0, 18, 18] = np.nan
-    found = aperture_magnitudes(stamps)[:, 0]
-    assert found[0] == np.inf
-    assert np.isnan(found[1])
-    assert np.isfinite(found[2])
+    magnitude_NC = aperture_magnitudes(stamps)[:, 0]
+    assert magnitude_NC[0] == np.inf
+    assert np.isnan(magnitude_NC[1])
+    assert np.isfinite(magnitude_NC[2])
 
 
 def test_bands_are_measured_apart():
     stamps = np.concatenate([painted([18.0]), painted([20.0])], axis=1)
-    found = aperture_magnitudes(stamps)[0]
-    assert found[1] - found[0] == pytest.approx(2.0, abs=1e-5)
+    magnitude_NC = aperture_magnitudes(stamps)[0]
+    assert magnitude_NC[1] - magnitude_NC[0] == pytest.approx(2.0, abs=1e-5)
 
 
 @pytest.mark.parametrize("shift", [-2.0, 0.0, 0.3, 30.0])

@@ -42,7 +42,7 @@ def groups(sample, **settings):
 
 
 def test_every_breakdown_is_there(sample):
-    found, notes = break_down(*sample, ValidationSettings())
+    groups, notes = break_down(*sample, ValidationSettings())
     expected = {
         "r",
         "z_phot",
@@ -56,7 +56,7 @@ def test_every_breakdown_is_there(sample):
         "source",
         "tile",
     }
-    assert set(found) == expected
+    assert set(groups) == expected
     assert notes == [
         "no breakdown by seeing: the catalogue lacks PSF_FWHM or PSF_FWHM_r or FWHM_IMAGE_r"
     ]
@@ -109,8 +109,8 @@ def test_a_bin_is_measured_on_its_galaxies(sample, name, label, mask):
 
 def test_missing_columns_leave_breakdowns_out_with_a_note(sample):
     poor = {name: sample[0][name] for name in ("RA", "DEC", "Z_PHOT", "Z_SPEC", "SPEC_SOURCE")}
-    found, notes = break_down(poor, sample[1], ValidationSettings())
-    assert set(found) == {"z_phot", "z_spec", "hemisphere", "source"}
+    groups, notes = break_down(poor, sample[1], ValidationSettings())
+    assert set(groups) == {"z_phot", "z_spec", "hemisphere", "source"}
     assert "no breakdown by colour class: the catalogue lacks MAG_GAAP_g, MAG_GAAP_r" in notes
     assert "no breakdown by r magnitude: the catalogue lacks MAG_AUTO_CALIB" in notes
 

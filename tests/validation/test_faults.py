@@ -93,7 +93,7 @@ def failed(metrics):
     return {(gate["gate"], gate["where"]) for gate in metrics["gates"] if not gate["passed"]}
 
 
-def found(metrics):
+def findings_of(metrics):
     return [
         (finding["kind"], finding["breakdown"], finding["label"]) for finding in metrics["findings"]
     ]
@@ -103,7 +103,7 @@ def test_a_clean_catalogue_passes_without_findings(run_validate):
     outcome, metrics = run_validate(nothing)
     assert outcome.exit_code == 0
     assert metrics["passed"] is True
-    assert (failed(metrics), found(metrics)) == (set(), [])
+    assert (failed(metrics), findings_of(metrics)) == (set(), [])
     assert metrics["statistics"]["smad"]["value"] == pytest.approx(0.015, rel=0.05)
 
 
@@ -114,7 +114,7 @@ def test_a_bad_tile(run_validate):
     assert not any(
         where.startswith("tile") and "181.0" not in where for _, where in failed(metrics)
     )
-    assert found(metrics)[0] == ("scatter", "tile", "KIDS_181.0_-0.5")
+    assert findings_of(metrics)[0] == ("scatter", "tile", "KIDS_181.0_-0.5")
     assert "stands out: tile KIDS_181.0_-0.5: SMAD is" in outcome.stdout
 
 
@@ -123,14 +123,14 @@ def test_a_bias_of_blue_galaxies(run_validate):
     assert outcome.exit_code == 4
     assert ("bias_max", "colour: blue") in failed(metrics)
     assert ("bias_max", "colour: red") not in failed(metrics)
-    assert found(metrics) == [("bias", "colour", "blue")]
+    assert findings_of(metrics) == [("bias", "colour", "blue")]
 
 
 def test_a_spike(run_validate):
     outcome, metrics = run_validate(spike)
     assert outcome.exit_code == 4
     ((gate, where),) = failed(metrics)
-    ((kind, _, label),) = found(metrics)
+    ((kind, _, label),) = findings_of(metrics)
     assert (gate, kind) == ("spike_max", "spike")
     assert where == f"n(z_phot) at {label}"
     assert float(label.removeprefix("z = ")) == pytest.approx(0.2, abs=0.006)

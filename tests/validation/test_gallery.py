@@ -17,8 +17,8 @@ def tile(tmp_path_factory):
     return folder, simulate_tile(settings, 0, folder, products=("sci",))
 
 
-def rows_of(made):
-    truth = made.truth.to_pydict()
+def rows_of(simulated):
+    truth = simulated.truth.to_pydict()
     bright = np.argsort([-flux for flux in truth["flux_r"]])[:5]
     columns = {
         "RA": np.array(truth["ra"]),
@@ -26,7 +26,7 @@ def rows_of(made):
         "Z_SPEC": np.array(truth["z"]),
     }
     columns["Z_PHOT"] = columns["Z_SPEC"] + 0.2
-    columns["KIDS_TILE"] = np.full(len(truth["ra"]), made.tile, dtype=object)
+    columns["KIDS_TILE"] = np.full(len(truth["ra"]), simulated.tile, dtype=object)
     return take(columns, bright)
 
 
@@ -46,8 +46,8 @@ def test_the_worst_come_first():
 
 
 def test_stamps_show_the_source_in_the_middle(tile, tmp_path):
-    data, made = tile
-    rows = rows_of(made)
+    data, simulated = tile
+    rows = rows_of(simulated)
     for stamp in read_stamps(rows, survey_tiles(run_of(tmp_path, data))):
         light = stamp.astype(float).sum(axis=2)
         centre = light[26:34, 26:34].mean()
@@ -64,8 +64,8 @@ def test_without_images_there_are_magnitudes_and_without_both_no_gallery(tile, t
 
 
 def test_stamps_without_magnitudes_leave_no_gap(tile, tmp_path):
-    data, made = tile
-    rows = rows_of(made)
+    data, simulated = tile
+    rows = rows_of(simulated)
     run = run_of(tmp_path, data)
     both = gallery(rows | {f"MAG_GAAP_{band}": np.full(5, 20.0) for band in ("g", "r", "i")}, run)
     stamps_alone = gallery(rows, run)
@@ -74,8 +74,8 @@ def test_stamps_without_magnitudes_leave_no_gap(tile, tmp_path):
 
 
 def test_a_tile_that_cannot_be_read_leaves_its_place_empty(tile, tmp_path):
-    data, made = tile
-    rows = rows_of(made)
+    data, simulated = tile
+    rows = rows_of(simulated)
     broken = tmp_path / "data"
     broken.mkdir()
     for file in data.glob("*.fits"):
