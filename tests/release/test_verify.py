@@ -418,8 +418,8 @@ MISFITS = {
     "area_deg2 is missing": lambda made: made.pop("area_deg2"),
     "area is not known to this version": lambda made: made.update(area=1.0),
     "tiles.0.released is missing": lambda made: made["tiles"][0].pop("released"),
-    "model.redshift_range.1: Field required": lambda made: made["model"]["redshift_range"].pop(),
-    "input_releases: Input should be a valid tuple": lambda made: made.update(input_releases="DR4"),
+    "model.redshift_range.1 is missing": lambda made: made["model"]["redshift_range"].pop(),
+    "input_releases: Input should be a valid array": lambda made: made.update(input_releases="DR4"),
 }
 
 
