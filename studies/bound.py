@@ -52,7 +52,9 @@ def bound_row(
     Parameters
     ----------
     training, test
-        Sets with `with_structure`; the former is split by ``split``, of the latter ``rows_N`` count.
+        Sets with `with_structure`. The first is divided by ``split``.
+    rows_N
+        Rows of ``test`` to measure on.
     """
     architecture = Architecture("bound", (), training.facts.columns, widths=((), ()), dense=DENSE)
     members = []

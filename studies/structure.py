@@ -1,6 +1,6 @@
 """What stamps could tell of simulated galaxies at best: true structure and total magnitudes.
 
-``python -m studies.structure SET --tiles 1200 --size 1000 --density 10 --data-release DR4.0 --seed 2027``
+``python -m studies.structure SET --tiles N --size N --density X --data-release DR4.0 --seed N``
 writes them beside a set that ``photoz simulate SET --stamps`` made with the same options.
 """
 

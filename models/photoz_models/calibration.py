@@ -12,8 +12,8 @@ def level_matrix(
     Each galaxy's true value lies at some level of its own predicted quantile function. That is
     linear between the quantiles, and goes on so beyond the outermost two. For every level of the
     output, M asks the network for the conformal quantile of these levels over the calibration
-    galaxies: a share ``level`` of such galaxies then lies below. To read a piecewise linear function
-    at a level is a weighted sum of two quantiles, a row of M. Rows go up, so quantiles cannot cross.
+    galaxies: a share ``level`` of such galaxies then lies below. A piecewise linear function at one
+    level is a weighted sum of two quantiles, a row of M. Rows go up, so quantiles cannot cross.
 
     Parameters
     ----------

@@ -81,7 +81,7 @@ class SealedNetwork(nn.Module):
 
 
 def _running_maximum(x_NQ: Tensor) -> Tensor:
-    # Calibrated quantiles could cross only by rounding: far outside the training set they are large.
+    # Calibrated quantiles could cross only by rounding: they are large far outside the set.
     for shift in (1, 2, 4, 8, 16):
         shifted_NQ = torch.cat([x_NQ[:, :1].expand(-1, shift), x_NQ[:, :-shift]], dim=1)
         x_NQ = torch.maximum(x_NQ, shifted_NQ)

@@ -19,7 +19,7 @@ SKY_MAGGIES = 3e-12
 
 
 class Golden(BaseModel):
-    """Expected outputs (None = NaN) for the inputs of ``recipe`` and ``seed``, and the tolerance."""
+    """Expected outputs (None = NaN) for inputs of ``recipe`` and ``seed``, and the tolerance."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -34,7 +34,7 @@ class Golden(BaseModel):
 
 
 def uniform(seed: int, size: int) -> NDArray[np.float64]:
-    """Numbers in [0, 1) from the raw PCG64 stream; numpy may change its distributions, never this."""
+    """Numbers in [0, 1) from the raw PCG64 stream, which numpy never changes."""
     raw = np.random.PCG64(seed).random_raw(size) >> np.uint64(11)
     return raw.astype(np.float64) * 2.0**-53
 
@@ -53,8 +53,8 @@ def golden_inputs(
     -------
     stamps_NCHW : float32, maggies
     table_NT : float32, AB magnitudes, then the seeing of ``n_seeing_bands``, 0.5 to 1.2 arcsec
-        NaN are one number in rows 1, 4, 7, ... and, in rows 2, 5, 8, ..., one number, one image band
-        and the right-hand columns of another.
+        In rows 1, 4, 7, ... one number is NaN. In rows 2, 5, 8, ... one number, one image band and
+        the right-hand pixels of another band are.
     """
     shape = (number, n_image_bands, stamp_size, stamp_size)
     numbers = uniform(seed, number * 3 + int(np.prod(shape)))

@@ -1,7 +1,9 @@
 """The first layers of every network: from raw inputs to numbers of order one, with gaps filled.
 
-They are torch modules, so that they become nodes of the exported graph: what was trained is what is
-served. Axes: N sources, C image bands, T columns of the table, F features (columns, then apertures),
+They are torch modules, so that they become nodes of the exported graph: what was trained is what
+is served.
+
+Axes: N sources, C image bands, T columns of the table, F features (columns, then apertures),
 G growth, H W and P pixels, K apertures.
 """
 
@@ -47,7 +49,7 @@ LEAST_LIGHT = 1e-3
 FURTHER = len(GROWTH_SIGMAS) + len(PROFILE_SIGMAS)
 
 FAR = 6.0
-"""Growth beyond so many standard deviations, beside a bright star for instance, is cut off there."""
+"""Growth beyond so many standard deviations, as beside a bright star, is cut off there."""
 
 EIGENVALUE_FLOOR = 1e-5
 """Of the correlation matrix: keeps the inverse harmless where two bands say the same."""
@@ -76,13 +78,13 @@ class Scales:
 
 
 def asinh(x: Tensor) -> Tensor:
-    """Inverse hyperbolic sine from Log and Sqrt, which every execution provider has and makes fast."""
+    """Inverse hyperbolic sine from Log and Sqrt, which every execution provider has."""
     magnitude = torch.abs(x)
     return torch.sign(x) * torch.log(magnitude + torch.sqrt(magnitude * magnitude + 1.0))
 
 
 class Stretch(nn.Module):
-    """Pixels in maggies to asinh(flux / 3 sigma), gaps to 0 (sky), and aperture fluxes in each band."""
+    """Pixels in maggies to asinh(flux / 3 sigma), gaps to 0 (sky), and aperture fluxes."""
 
     scale_C11: Tensor
     windows_PK: Tensor
@@ -140,8 +142,8 @@ class Completion(nn.Module):
     """Missing features replaced by their conditional mean under the training set's Gaussian.
 
     With precision matrix P the conditional mean of the missing features minimises y'Py. The minimum
-    is the squared Mahalanobis distance of the known ones: their domain distance. Conjugate gradients
-    find it; they need as many steps as features are missing, and are plain matrix products.
+    is the squared Mahalanobis distance of the known ones, their domain distance. It is found by
+    conjugate gradients: as many steps as features are missing, all plain matrix products.
     """
 
     mean_F: Tensor

@@ -80,7 +80,7 @@ class Inception(nn.Module):
 
 
 class ImageBranch(nn.Sequential):
-    """Stem, Inception modules at two sizes, and a dense layer that knows where in the stamp it looks."""
+    """Stem, Inception modules at two sizes, and a dense layer that knows places in the stamp."""
 
     def __init__(self, architecture: Architecture):
         channels, kernel, stride = architecture.stem

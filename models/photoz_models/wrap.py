@@ -112,7 +112,7 @@ def wrap(graph: Path, spec: WrapSpec, out: Path) -> ModelContract:
     Raises
     ------
     BundleError
-        If the graph cannot be read, lacks a named input or output, or does not run with such inputs.
+        If the graph cannot be read, lacks a named input or output, or does not run.
     """
     foreign = _read(graph, spec)
     model = _compose(foreign, spec)

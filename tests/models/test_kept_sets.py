@@ -1,4 +1,4 @@
-"""Training sets on disk: what is written comes back, sets of earlier versions are read, damage is noticed."""
+"""Training sets on disk: what is written comes back, earlier sets too, and damage is noticed."""
 
 import json
 from pathlib import Path

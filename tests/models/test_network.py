@@ -24,7 +24,7 @@ LABEL = Label("tiny", "1", "2026-01-01", "none", 0, "galaxy")
 
 
 def untrained(architecture: Architecture, seed: int) -> PhotozNetwork:
-    """Random weights, the head's too (which start at zero), so that every output depends on the inputs."""
+    """Random weights, in the head, too: every output depends on the inputs."""
     torch.manual_seed(seed)
     network = PhotozNetwork(architecture)
     torch.nn.init.normal_(network.head.linear.weight, std=0.3)

@@ -1,4 +1,4 @@
-"""What `PhotozModel` promises: a bundle answers as its contract says, or is refused with one clear line."""
+"""A bundle answers as its contract says, or is refused with one clear line."""
 
 import hashlib
 from pathlib import Path

@@ -148,7 +148,7 @@ def test_mixed_precision_learns_what_the_stamps_tell(examples):
         for on in (False, True)
     )
     assert not np.array_equal(full[0], mixed[0])
-    # Who knows colour alone is left with a width, uniform over 0.1: bfloat16 must not cost what the stamps give.
+    # Colour alone leaves the width, uniform over 0.1: bfloat16 must keep what the stamps give.
     assert max(scatter(full[0], true_N), scatter(mixed[0], true_N)) < 0.1 * 0.1 / np.sqrt(12)
 
 

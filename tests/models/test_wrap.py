@@ -1,4 +1,4 @@
-"""Somebody else's graph, channels last and stretched by percentiles, gives in a bundle what numpy gives outside."""
+"""Somebody else's graph gives in a bundle what numpy gives outside."""
 
 import textwrap
 import tomllib
@@ -36,7 +36,7 @@ SPEC = WrapSpec(
 
 
 def foreign_graph(path: Path) -> Path:
-    """exp-ready y = 0.2 + sum(w x) + m . v on images [N, H, W, C] and magnitudes [N, B], as [N, 1]."""
+    """log(1+z) = 0.2 + sum(w x) + m . v of images [N, H, W, C] and magnitudes [N, B], as [N, 1]."""
     weights = {
         "kernel": WEIGHTS_HWC.reshape(-1, 1),
         "v": WEIGHTS_B[:, None],

@@ -1,4 +1,4 @@
-"""The information bound: least noise of a total flux, totals beside a set, and what knowing the truth is worth."""
+"""The information bound: least noise of a total flux, totals beside a set, worth of the truth."""
 
 from dataclasses import replace
 
@@ -81,7 +81,7 @@ def test_the_least_noise_of_a_total_flux_is_that_of_the_matched_filter_of_the_re
         )
 
 
-def test_total_magnitudes_have_the_zero_point_of_the_tile_and_the_noise_of_a_stamp_without_extinction():
+def test_totals_have_the_zero_point_of_the_tile_and_the_noise_of_a_stamp_without_extinction():
     n = 4000
     seen = observe(SMALL, cell_of_tile(0, SMALL))
     small_N = np.arange(n) < n // 2

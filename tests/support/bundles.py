@@ -1,4 +1,4 @@
-"""A tiny real bundle whose outputs are a closed formula of its inputs, so that tests know every redshift beforehand."""
+"""A tiny real bundle whose outputs are a closed formula: tests know every redshift beforehand."""
 
 from pathlib import Path
 from typing import Any
@@ -36,7 +36,7 @@ def closed_form(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
     """What `closed_form_bundle` returns: z = 0.1 + 0.1 (g - r) + 0.05 <flux / 1e-10>, clipped.
 
-    <> is the mean over the finite pixels of all bands, 0 without any; g - r is 0.5 if either is missing.
+    <> is the mean over the finite pixels, 0 without any; g - r is 0.5 if one is missing.
     Quantiles are z + 0.04 (level - 0.5), and the domain distance is |g - r - 0.5|.
     """
     good_NCHW = np.isfinite(stamps_NCHW)
@@ -54,7 +54,7 @@ def closed_form(
 
 
 def closed_form_contract(**overrides: Any) -> ModelContract:
-    """The contract of `closed_form_bundle`, fields replaced by ``overrides``, golden values computed by formula."""
+    """The contract of `closed_form_bundle`, with golden values by its formula."""
     fields: dict[str, Any] = {
         "name": "closed-form",
         "version": "1",
@@ -99,7 +99,7 @@ def closed_form_contract(**overrides: Any) -> ModelContract:
 
 
 def closed_form_bundle(path: Path, **overrides: Any) -> ModelContract:
-    """Write a valid bundle with the outputs of `closed_form` to ``path``; ``overrides`` change contract fields."""
+    """Write a bundle with the outputs of `closed_form`; ``overrides`` change its contract."""
     contract = closed_form_contract(**overrides)
     onnx.save(_graph(contract), path)
     write_contract(path, contract, path)

@@ -1,4 +1,4 @@
-"""Random labelled galaxies whose redshift can be learnt from colour and, better, from colour and size."""
+"""Labelled galaxies whose redshift can be learnt from colour and, better, from colour and size."""
 
 from dataclasses import replace
 
@@ -12,7 +12,7 @@ BANDS = ("u", "g", "r", "i", "Z", "Y", "J", "H", "Ks")
 
 
 def toy_examples(number: int, seed: int = 0, size: int = 12, tiles: int = 20) -> Examples:
-    """Round Gaussians; z = 0.1 + 0.1 colour + 0.1 width, colour the same step between all bands, both uniform."""
+    """Round Gaussians; z = 0.1 + 0.1 colour + 0.1 width, which are both uniform."""
     dice = np.random.default_rng(seed)
     colour_N, width_N, r_N = dice.random(number), dice.random(number), dice.uniform(18, 20, number)
     magnitudes_NB = (

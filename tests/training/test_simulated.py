@@ -1,4 +1,4 @@
-"""Sets of labelled stamps made by the simulator: the same whatever the processes, and truth row by row."""
+"""Simulated sets of labelled stamps: the same for any number of processes, truth row by row."""
 
 import numpy as np
 import pyarrow.parquet as pq

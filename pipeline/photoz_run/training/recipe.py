@@ -1,4 +1,4 @@
-"""From a training set to a sealed bundle: what `photoz train` does once it has labelled galaxies."""
+"""From labelled galaxies to a sealed bundle."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -56,14 +56,15 @@ def make_bundle(
 ) -> Trained:
     """Train, calibrate, test and seal; write the bundle ``out``.
 
-    Networks of an ensemble differ by their seeds. Checkpoints are taken up from and written to ``checkpoints``.
+    Networks of an ensemble differ by their seeds. Training goes on from checkpoints in the folder
+    ``checkpoints`` and writes them there.
 
     Raises
     ------
     ConfigError
         If there is no such network.
     TrainingError, BundleError
-        If the set or a checkpoint cannot be used, or the graph does not give what the networks give.
+        If the set or a checkpoint cannot be used, or graph and networks differ.
     """
     architecture = choose_architecture(recipe.network, examples)
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -82,15 +83,15 @@ def make_bundle(
     )
     networks, histories = _members(architecture, examples, split, recipe, checkpoints, report)
     sealed = seal(networks, examples, split)
-    return Trained(
-        export(sealed, examples, split, label, _test(sealed, examples, split), out), histories
-    )
+    metrics = _test(sealed, examples, split)
+    return Trained(export(sealed, examples, split, label, metrics, out), histories)
 
 
 def choose_architecture(name: str, examples: Examples) -> Architecture:
-    """The architecture called ``name``, for stamps of this set; ``magnitudes`` takes all magnitudes of the set.
+    """The architecture called ``name``, for the stamps of this set.
 
-    Networks on stamps, but for the published one, are told what the set knows of the seeing.
+    ``magnitudes`` takes all magnitudes of the set. Networks on stamps, but for the published one,
+    are told what the set knows of the seeing.
 
     Raises
     ------

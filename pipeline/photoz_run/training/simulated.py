@@ -1,4 +1,4 @@
-"""Labelled stamps of a simulated survey: tiles are made, cut and thrown away; set and truth stay."""
+"""Labelled stamps of a simulated survey: tiles are made, cut and thrown away."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor

@@ -1,4 +1,4 @@
-"""A training set from survey tiles and spec-z, cut by the code that cuts for a run: both see the same stamps."""
+"""A training set from survey tiles and spec-z, cut by the code that cuts for a run."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -33,7 +33,7 @@ def training_rule(
     magnitude_bands: tuple[str, ...],
     stamp_size: int = 36,
 ) -> StampRule:
-    """Stamps as the project's own networks want them: calibrated with DMAG and corrected for extinction."""
+    """Stamps for the project's own networks: calibrated with DMAG, corrected for extinction."""
     return StampRule(
         image_bands=image_bands,
         magnitude_bands=magnitude_bands,
@@ -51,9 +51,10 @@ def build_training_set(
     config: RunConfig,
     facts: SetFacts,
 ) -> Iterator[tuple[Examples, NDArray[np.intp]]]:
-    """The selected sources with a spec-z within 1 arcsec, and the row of each one's spec-z, tile by tile.
+    """Tile by tile the selected sources with a spec-z within 1 arcsec, and the rows of the spec-z.
 
-    Of several spec-z within the radius the nearest counts; a spec-z serves only one source, even where tiles overlap.
+    Of several spec-z within the radius the nearest counts. A spec-z serves only one source, even
+    where tiles overlap. A tile without any such source is passed over.
 
     Raises
     ------
@@ -90,7 +91,8 @@ def join_examples(name: str, parts: list[Examples]) -> Examples:
     if not parts:
         raise BadDataError(
             f"no selected source has a spec-z within {MATCH_RADIUS} arcsec;"
-            " check that both cover the same sky, that positions are in degrees, and the quality cut"
+            " check that both cover the same sky, that positions are in degrees,"
+            " and the quality cut"
         )
     joined = Examples(
         replace(parts[0].facts, name=name),
