@@ -1,6 +1,5 @@
 """``make bench``: speed and memory on a full-size tile, as ratios within one run; nothing is asserted."""
 
-import json
 import os
 import shutil
 import statistics
@@ -12,15 +11,17 @@ from pathlib import Path
 
 from bench import release
 from bench.cases import LOOPED
+from bench.measured import Measured
+from photoz_models.documents import parse_document
 
 MANY, FEW = 20_000, 1_200
 
 
-def case(name: str, folder: Path, sources: int) -> dict:
+def case(name: str, folder: Path, sources: int) -> Measured:
     """Run one case in its own process."""
     command = [sys.executable, "-m", "bench.cases", name, str(folder), str(sources)]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
-    return json.loads(done.stdout.splitlines()[-1])
+    return parse_document(Measured, done.stdout, name)
 
 
 def alone(function: str) -> float:
@@ -30,9 +31,9 @@ def alone(function: str) -> float:
     return statistics.median(float(word) for word in done.stdout.split())
 
 
-def ratio(result: dict, of: int = 0, to: int = 1, scale: float = 1.0) -> str:
+def ratio(result: Measured, of: int = 0, to: int = 1, scale: float = 1.0) -> str:
     """Median and range of the ratio of two columns, pair by pair."""
-    ratios = [scale * row[of] / row[to] for row in result["seconds"]]
+    ratios = [scale * row[of] / row[to] for row in result.seconds]
     return f"{statistics.median(ratios):.3g} ({min(ratios):.3g}-{max(ratios):.3g})"
 
 
@@ -49,9 +50,9 @@ def main() -> None:
         stamps = case("stamps", folder, MANY)
         line(
             "20,000 sources warm: stamps (four bands), objects/s",
-            f"{MANY / stamps['medians'][0]:,.0f}",
+            f"{MANY / stamps.medians[0]:,.0f}",
             ">= 20,000",
-            _mib(stamps),
+            stamps.peak,
         )
         loop = case("cutout2d", folder, MANY)
         scale = MANY / LOOPED
@@ -62,24 +63,22 @@ def main() -> None:
         masked = case("stamps-masked", folder, MANY)
         line(
             "  with weights and flag images, objects/s",
-            f"{MANY / masked['medians'][0]:,.0f}",
+            f"{MANY / masked.medians[0]:,.0f}",
             "",
-            _mib(masked),
+            masked.peak,
         )
         cold = case("cold", folder, FEW)
-        line(
-            "1,200 sources cold: stamps / reading the same rows", ratio(cold), "<= 1.1", _mib(cold)
-        )
+        line("1,200 sources cold: stamps / reading the same rows", ratio(cold), "<= 1.1", cold.peak)
         tile = case("tile", folder, MANY)
-        larger = 1 if tile["medians"][1] > tile["medians"][2] else 2
+        larger = 1 if tile.medians[1] > tile.medians[2] else 2
         line(
             "20,000 sources: whole tile / larger of cutting, inference",
             ratio(tile, 0, larger),
             "<= 1.2",
-            _mib(tile),
+            tile.peak,
         )
         for name, seconds in zip(
-            ("whole tile", "cutting alone", "inference alone"), tile["medians"], strict=True
+            ("whole tile", "cutting alone", "inference alone"), tile.medians, strict=True
         ):
             line(f"  {name}, objects/s", f"{MANY / seconds:,.0f}", "")
         line(
@@ -100,10 +99,6 @@ def main() -> None:
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     release.main()
-
-
-def _mib(result: dict) -> str:
-    return f"{result['peak_mib']:,} MiB (< 1,536)"
 
 
 def _help() -> float:

@@ -1,6 +1,5 @@
-"""One measurement each, run in a process of its own so that its peak memory is its own. Prints one JSON line."""
+"""One measurement each, in a process of its own so that its peak memory is its own."""
 
-import json
 import os
 import resource
 import statistics
@@ -16,6 +15,8 @@ from astropy.io import fits
 from astropy.nddata import Cutout2D
 
 from bench.full_size import SHAPE_YX, make_tile
+from bench.measured import Measured
+from photoz_models.documents import document_text
 from photoz_models.session import PhotozModel
 from photoz_run.catalogue.provenance import Provenance, input_files
 from photoz_run.config import RunConfig, load_config
@@ -167,7 +168,8 @@ def main() -> None:
     ]
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     medians = [statistics.median(column) for column in zip(*seconds, strict=True)]
-    print(json.dumps({"seconds": seconds, "medians": medians, "peak_mib": round(peak)}))
+    rows = tuple(tuple(row) for row in seconds)
+    print(document_text(Measured(rows, tuple(medians), round(peak))))
 
 
 if __name__ == "__main__":

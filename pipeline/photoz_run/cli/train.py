@@ -46,7 +46,9 @@ def train(
     ] = None,
     network: Annotated[
         str,
-        typer.Option(help="hybrid, images, magnitudes9, magnitudes4; magnitudes: all of the set."),
+        typer.Option(
+            help="hybrid, hybrid-z, images, magnitudes9, magnitudes4; magnitudes: all of the set."
+        ),
     ] = "hybrid",
     ensemble: Annotated[int, typer.Option(min=1, help="Networks to average.")] = 1,
     split: Annotated[

@@ -1,0 +1,19 @@
+"""What one case tells the bench: a document on standard output."""
+
+from dataclasses import dataclass
+
+from photoz_models.documents import Record
+
+
+@dataclass(frozen=True)
+class Measured(Record):
+    """Seconds of each repeat by action, their medians, and the peak memory of the process."""
+
+    seconds: tuple[tuple[float, ...], ...]
+    medians: tuple[float, ...]
+    peak_mib: int
+
+    @property
+    def peak(self) -> str:
+        """The peak memory beside its target."""
+        return f"{self.peak_mib:,} MiB (< 1,536)"
