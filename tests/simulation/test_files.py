@@ -51,11 +51,11 @@ def test_fitsverify_finds_nothing_wrong(small_dr5, tile_dr4):
 
 def test_dr4_has_the_real_columns_and_formats(tile_dr4):
     with fits.open(tile_dr4.catalogue) as hdus:
-        found = {column.name: column.format for column in hdus[1].columns}
+        formats = {column.name: column.format for column in hdus[1].columns}
     for name, form in catalogue.dr4_columns():
-        ours = found[name] if found[name].endswith("A") else f"1{found[name]}"
+        ours = formats[name] if formats[name].endswith("A") else f"1{formats[name]}"
         assert ours == form or (name in ("THELI_NAME", "KIDS_TILE") and ours == "15A")
-    assert set(found) - dict(catalogue.dr4_columns()).keys() == {"CLASS_STAR", "SG_FLAG"}
+    assert set(formats) - dict(catalogue.dr4_columns()).keys() == {"CLASS_STAR", "SG_FLAG"}
 
 
 def test_dr5_has_two_sets_of_i_columns_and_one_extinction(small_dr5):
@@ -155,7 +155,7 @@ def test_missing_magnitudes_come_as_in_the_survey(tile_dr4):
 
 def test_a_strip_without_near_infrared_is_masked_in_the_bits_of_the_release(tmp_path):
     for release, facts in (("DR4.0", DR4), ("DR5.0", DR5)):
-        found = []
+        strips = []
         for index in range(5):
             tile = write_tile(
                 tmp_path / f"{release}-{index}",
@@ -167,10 +167,10 @@ def test_a_strip_without_near_infrared_is_masked_in_the_bits_of_the_release(tmp_
             )
             table = tile.table
             strip = (table["MASK"] & (1 << facts.mask_bits.index("J data"))) > 0
-            found.append(strip.any())
+            strips.append(strip.any())
             assert (table["MAG_GAAP_J"][strip] == -99).all()
             assert (table["FLAG_GAAP_Ks"][strip] == 1).all()
-        assert 0 < sum(found) < 5
+        assert 0 < sum(strips) < 5
 
 
 def test_the_trail_lies_where_the_mask_says(tmp_path):

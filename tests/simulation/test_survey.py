@@ -66,16 +66,16 @@ def test_truth_has_a_row_for_every_source_of_every_catalogue(survey):
 
 
 def test_spectroscopy_looks_like_gama(tmp_path):
-    made = [
+    tiles = [
         write_tile(
             tmp_path / str(k), k, products=(), size=2000, density=40, data_release="DR4.0", seed=9
         )
         for k in range(3)
     ]
-    spec = {name: np.concatenate([tile.made.spectroscopy[name].to_numpy() for tile in made])
+    spec = {name: np.concatenate([tile.made.spectroscopy[name].to_numpy() for tile in tiles])
             for name in ("ID", "Z", "NQ", "SC", "uberclass", "mag_r")}  # fmt: skip
     z_true = {
-        name: z for tile in made for name, z in zip(tile.truth("ID"), tile.truth("z"), strict=True)
+        name: z for tile in tiles for name, z in zip(tile.truth("ID"), tile.truth("z"), strict=True)
     }
     assert spec["mag_r"].max() < 19.8
     good = (spec["NQ"] > 2) & (spec["uberclass"] == 1) & (spec["SC"] > 3)

@@ -13,6 +13,7 @@ from photoz_models.documents import read_document
 from photoz_models.errors import DocumentError
 from photoz_run.errors import BadDataError, ConfigError, context
 from photoz_run.records import TileOutcome, tile_group
+from photoz_run.science.photometry import MISSING_MAGNITUDE
 from photoz_run.science.selection import names_in, select
 from photoz_run.validation.settings import DEFAULT_RED, ValidationSettings
 from photoz_run.validation.tables import (
@@ -38,8 +39,6 @@ COMPARISONS = ("Z_B", "zphot_ANNz2")
 MAGNITUDES = tuple(
     f"MAG_GAAP_{band}" for band in ("u", "g", "r", "i", "i1", "i2", "Z", "Y", "J", "H", "Ks")
 )
-MAGNITUDE_CODE = 90.0
-"""Magnitudes of this size or more, of either sign, are codes."""
 SEEING = ("PSF_FWHM", "PSF_FWHM_r", "FWHM_IMAGE_r")
 """Columns that tell the seeing of a source's tile, arcsec; the first one that exists is used."""
 
@@ -156,7 +155,7 @@ def take(columns: Columns, rows: NDArray[Any]) -> dict[str, NDArray[Any]]:
 
 def without_codes(magnitude_N: NDArray[np.float64]) -> NDArray[np.float64]:
     """Magnitudes with NaN for the codes 99 (not detected) and -99 (failed)."""
-    return np.where(np.abs(magnitude_N) < MAGNITUDE_CODE, magnitude_N, np.nan)
+    return np.where(np.abs(magnitude_N) < MISSING_MAGNITUDE, magnitude_N, np.nan)
 
 
 def _numbers(columns: Columns, settings: ValidationSettings) -> list[str]:

@@ -16,10 +16,11 @@ from photoz_models.stamp_rule import StampRule
 from photoz_run.config import load_config
 from photoz_run.errors import PhotozError
 from photoz_run.records import Sources, TileRef
+from photoz_run.science.photometry import MISSING_MAGNITUDE
 from photoz_run.science.statistics import Floats, normalised_residual
 from photoz_run.survey.coadds import PixelPolicy, cut_batch, open_coadds
 from photoz_run.survey.discovery import find_tiles
-from photoz_run.validation.catalogue import MAGNITUDE_CODE, take
+from photoz_run.validation.catalogue import take
 from photoz_run.validation.figures.style import BLUE, GREY, PALE, new_figure
 from photoz_run.validation.tables import Columns
 
@@ -59,12 +60,12 @@ class Outlier:
     rgb_HW3: NDArray[np.uint8] | None
 
 
-def worst(columns: Columns, count: int = COUNT) -> dict[str, NDArray[np.generic]]:
-    """The pairs with the largest |normdz|, the worst first."""
+def worst(columns: Columns) -> dict[str, NDArray[np.generic]]:
+    """The `COUNT` pairs with the largest |normdz|, the worst first."""
     size_N = np.abs(normalised_residual(columns["Z_PHOT"], columns["Z_SPEC"]))
     rows = np.flatnonzero(np.isfinite(size_N))
     order = np.argsort(-size_N[rows], kind="stable")
-    return take(columns, rows[order[:count]])
+    return take(columns, rows[order[:COUNT]])
 
 
 def gallery(columns: Columns, run: Path) -> Figure | None:
@@ -139,7 +140,7 @@ def _outlier(rows: Columns, k: int, stamp: NDArray[np.uint8] | None) -> Outlier:
     magnitudes = {}
     for band in EFFECTIVE_MICRONS:
         name = f"MAG_GAAP_{band}"
-        if name in rows and 0 < rows[name][k] < MAGNITUDE_CODE:
+        if name in rows and 0 < rows[name][k] < MISSING_MAGNITUDE:
             magnitudes[band] = float(rows[name][k])
     return Outlier(
         z_phot=float(rows["Z_PHOT"][k]),

@@ -25,6 +25,9 @@ from photoz_run.validation.figures.style import (
 from photoz_run.validation.metrics import Distribution, Group
 from photoz_run.validation.tables import Columns
 
+PER_BIN = 100
+"""Galaxies in a bin of the running quantiles."""
+
 FIT_SAMPLE = 20_000
 """Values that the Student fit is made of; more would only take time."""
 
@@ -89,14 +92,14 @@ def _density(
     )
 
 
-def running_quantiles(z_N: Floats, x_N: Floats, per_bin: int = 100) -> tuple[Floats, Floats]:
+def running_quantiles(z_N: Floats, x_N: Floats) -> tuple[Floats, Floats]:
     """Quantiles of x at 16, 50 and 84%, in up to 25 bins of z with equal numbers.
 
     Returns
     -------
     Median z of each bin, shape (K,), and the quantiles, shape (K, 3).
     """
-    bins = int(np.clip(len(z_N) // per_bin, 1, 25))
+    bins = int(np.clip(len(z_N) // PER_BIN, 1, 25))
     parts = [part for part in np.array_split(np.argsort(z_N), bins) if len(part)]
     centre_K = np.array([np.median(z_N[part]) for part in parts])
     quantiles = [quantile(x_N[part], [0.16, 0.5, 0.84]) for part in parts]
