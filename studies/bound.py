@@ -18,7 +18,8 @@ from photoz_models.examples import Examples, Split
 from photoz_models.export import seal
 from photoz_models.network import Architecture
 from photoz_models.stamp_rule import MAGNITUDE_BANDS
-from photoz_models.training import Settings, evaluate, train
+from photoz_models.training import evaluate, train
+from photoz_models.training_settings import Settings
 from photoz_run.errors import ConfigError
 from photoz_run.training.comparison import Row, measure
 from studies.page import BLIND_BOUND, BOUND

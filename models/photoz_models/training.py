@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 from torch.nn import functional
 
@@ -19,43 +18,12 @@ from photoz_models.golden import Outputs
 from photoz_models.inputs import fit_scales
 from photoz_models.network import Architecture, PhotozNetwork
 from photoz_models.robust import SMAD_FACTOR
+from photoz_models.training_settings import Settings
 
 FRACTION_INSIDE = 0.99
 """Share of the training galaxies with all features that get a domain distance of at most 1."""
 
 EVALUATION_BATCH = 512
-
-
-class Settings(BaseModel):
-    """Everything that decides how a network is trained.
-
-    Attributes
-    ----------
-    alpha
-        Where the Huber loss turns from quadratic to linear, in (z_phot - z_spec) / (1 + z_spec).
-    patience
-        Epochs without a better validation loss after which training ends.
-    lost_magnitudes, lost_band, lost_edge
-        Shares of the galaxies that lose columns of the table (each with probability 1/4), one whole
-        image band, or the pixels past a line near the edge. They are drawn anew in each epoch, so
-        that the network knows gaps.
-    mixed_precision
-        Whether the image branch computes in bfloat16. GPUs and some CPUs have instructions for it.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    epochs: int = 60
-    batch: int = 128
-    learning_rate: float = 3e-3
-    weight_decay: float = 1e-2
-    alpha: float = 0.02
-    patience: int = 15
-    seed: int = 1
-    lost_magnitudes: float = 0.15
-    lost_band: float = 0.05
-    lost_edge: float = 0.03
-    mixed_precision: bool = False
 
 
 @dataclass

@@ -5,11 +5,9 @@ Settings of a run are fields here, under the names that options have. An unknown
 
 import hashlib
 import json
-import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from photoz_run.errors import ConfigError
@@ -210,6 +208,8 @@ class RunConfig(BaseModel):
 
     def resolved_toml(self) -> str:
         """The whole configuration as TOML, defaults included; a value of ``None`` is left out."""
+        import tomli_w
+
         return tomli_w.dumps(self.model_dump(mode="json", exclude_none=True))
 
     def digest(self) -> str:
@@ -251,6 +251,9 @@ def _pair(text: str, separator: str, form: str) -> tuple[int, int]:
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
+    # Here, so that help does not wait for it.
+    import tomllib
+
     try:
         with path.open("rb") as file:
             return tomllib.load(file)

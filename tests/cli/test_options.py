@@ -10,9 +10,11 @@ import typer
 from typer.testing import CliRunner
 from typing_extensions import Doc
 
+from photoz_models.training_settings import Settings
 from photoz_run.cli import photoz
 from photoz_run.cli import release as release_command
 from photoz_run.cli import run as run_command
+from photoz_run.cli import train as train_command
 from photoz_run.cli.console import Command
 from photoz_run.cli.options import Shown, from_record, settings
 from photoz_run.config import ClusterConfig, RunConfig
@@ -23,6 +25,7 @@ DERIVED = [
     ("run", ClusterConfig, run_command.CLUSTER),
     ("run", run_command.WorkerJob, run_command.JOB),
     ("release", ReleaseOptions, release_command.RELEASE),
+    ("train", Settings, train_command.TRAINING),
 ]
 COMMANDS = {"photoz-run": typer.main.get_command(run_command.command_line())}
 GROUP = typer.main.get_command(photoz.app)
@@ -117,6 +120,12 @@ def test_every_option_of_a_command_has_the_help_of_its_field(command, record, sh
     for name in shown:
         assert fields[name].help
         assert fields[name].help[1:] in options[name].help
+
+
+def test_a_value_below_the_least_one_of_its_field_is_refused():
+    outcome = CliRunner().invoke(photoz.app, ["train", "--epochs", "0"])
+    assert outcome.exit_code == 2
+    assert "greater than or equal to 1" in outcome.output
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -11,7 +11,8 @@ from photoz_models.contract import QUANTILE_LEVELS
 from photoz_models.errors import TrainingError
 from photoz_models.examples import Examples, split_examples
 from photoz_models.network import Architecture
-from photoz_models.training import Settings, augment, evaluate, learning_rate, loss_of, train
+from photoz_models.training import augment, evaluate, learning_rate, loss_of, train
+from photoz_models.training_settings import Settings
 from support.galaxies import toy_examples
 
 TINY = Architecture("tiny", stamp_size=12, stem=(8, 6, 2), widths=((16,), (16,)), dense=32)

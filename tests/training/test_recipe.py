@@ -12,7 +12,7 @@ from photoz_models.kept_sets import save_examples
 from photoz_models.network import ARCHITECTURES
 from photoz_models.session import PhotozModel
 from photoz_models.smoothing import smooth_redshifts
-from photoz_models.training import Settings
+from photoz_models.training_settings import Settings
 from photoz_run.errors import ConfigError
 from photoz_run.training.comparison import (
     Comparison,

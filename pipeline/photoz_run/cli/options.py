@@ -40,13 +40,17 @@ class Setting:
     type: Any
     default: Any
     help: str
+    least: float | None = None
+    """The smallest value, where there is one."""
 
 
 def settings(record: Any) -> dict[str, Setting]:
     """The fields of a pydantic model, or of a dataclass whose fields have a ``Doc``."""
     if hasattr(record, "model_fields"):
         return {
-            name: Setting(name, field.annotation, field.default, field.description or "")
+            name: Setting(
+                name, field.annotation, field.default, field.description or "", _least(field)
+            )
             for name, field in record.model_fields.items()
         }
     hints = typing.get_type_hints(record, include_extras=True)
@@ -94,6 +98,11 @@ def _dataclass_setting(field: "dataclasses.Field[Any]", hints: Mapping[str, Any]
     return Setting(field.name, annotation, field.default, "".join(helps))
 
 
+def _least(field: Any) -> float | None:
+    limits = (getattr(limit, "ge", None) for limit in field.metadata)
+    return next((limit for limit in limits if limit is not None), None)
+
+
 def _given(values: Mapping[str, Any], shown: Mapping[str, Shown]) -> dict[str, Any]:
     """The values as the record takes them, without the options that were not given."""
     kept = {}
@@ -115,7 +124,11 @@ def _parameter(setting: Setting, how: Shown) -> inspect.Parameter:
     annotation, metavar = _typed(setting.type, how.comma)
     names = [how.option or f"--{setting.name.replace('_', '-')}"]
     option = typer.Option(
-        *names, help=_help(setting), metavar=how.metavar or metavar, rich_help_panel=how.panel
+        *names,
+        help=_help(setting),
+        metavar=how.metavar or metavar,
+        rich_help_panel=how.panel,
+        min=setting.least,
     )
     return inspect.Parameter(
         setting.name,

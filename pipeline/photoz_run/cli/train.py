@@ -1,9 +1,12 @@
 """`photoz train`: survey tiles and spec-z, a kept set, or a simulation, to one sealed bundle."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
+
+from photoz_models.training_settings import Settings
+from photoz_run.cli.options import Shown, from_record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -11,6 +14,17 @@ if TYPE_CHECKING:
     from photoz_models.training import Epoch
 
 
+TRAINING = {
+    "epochs": Shown(),
+    "batch": Shown(),
+    "learning_rate": Shown(),
+    "alpha": Shown(),
+    "patience": Shown(),
+    "seed": Shown(),
+}
+
+
+@from_record(Settings, TRAINING)
 def train(
     out: Annotated[
         Path | None,
@@ -73,18 +87,6 @@ def train(
     data_release: Annotated[
         str | None, typer.Option(help="DR4 or DR5 (default: from the file names).")
     ] = None,
-    epochs: Annotated[int, typer.Option(min=1, help="Epochs at most.")] = 60,
-    batch: Annotated[int, typer.Option(min=1, help="Galaxies in a batch.")] = 128,
-    learning_rate: Annotated[
-        float, typer.Option(help="Largest learning rate of the cycle.")
-    ] = 3e-3,
-    alpha: Annotated[
-        float, typer.Option(help="The Huber loss is linear beyond this dz/(1+z).")
-    ] = 0.02,
-    patience: Annotated[
-        int, typer.Option(help="Stop after so many epochs without a better validation loss.")
-    ] = 15,
-    seed: Annotated[int, typer.Option(help="Of split, weights and augmentation.")] = 1,
     mixed_precision: Annotated[
         bool | None,
         typer.Option(help="Images in bfloat16 (default: on a GPU); faster on CPUs with AMX, too."),
@@ -97,6 +99,7 @@ def train(
     loss_plot: Annotated[
         Path | None, typer.Option(help="Draw the loss curves into this PNG.")
     ] = None,
+    **chosen: Any,
 ) -> None:
     """Train a photo-z network on labelled galaxies and seal it into one bundle.
 
@@ -106,7 +109,7 @@ def train(
 
     need("torch", "onnx", extra="train")
     from photoz_models.kept_sets import load_examples, save_examples
-    from photoz_models.training import Settings, on_gpu
+    from photoz_models.training import on_gpu
     from photoz_run.errors import ConfigError
     from photoz_run.training.labelled import from_survey, from_table
     from photoz_run.training.recipe import Recipe, make_bundle, plot_losses
@@ -118,15 +121,8 @@ def train(
         raise ConfigError(
             "nothing to make: give --out for a bundle, --keep-set for the training set, or both"
         )
-    settings = Settings(
-        epochs=epochs,
-        batch=batch,
-        learning_rate=learning_rate,
-        alpha=alpha,
-        patience=patience,
-        seed=seed,
-        mixed_precision=on_gpu() if mixed_precision is None else mixed_precision,
-    )
+    mixed = on_gpu() if mixed_precision is None else mixed_precision
+    settings = Settings(mixed_precision=mixed, **chosen)
     recipe = Recipe(network, ensemble, split, smooth, settings, version)
     match (specz, kept_set, table):
         case (None, Path(), None):
@@ -147,7 +143,7 @@ def train(
     typer.echo(f"{len(examples):,} galaxies of {examples.facts.name}")
     if out is None:
         return
-    lines = EpochLines(ensemble, epochs)
+    lines = EpochLines(ensemble, settings.epochs)
     with lines.bar:
         trained = make_bundle(examples, recipe, out, checkpoints, lines)
     if loss_plot is not None:

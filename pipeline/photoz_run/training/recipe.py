@@ -15,7 +15,8 @@ from photoz_models.export import Label, SealedNetwork, export, seal
 from photoz_models.network import ARCHITECTURES, Architecture, PhotozNetwork
 from photoz_models.smoothing import smooth_redshifts
 from photoz_models.stamp_rule import column_names
-from photoz_models.training import Epoch, Settings, evaluate, train
+from photoz_models.training import Epoch, evaluate, train
+from photoz_models.training_settings import Settings
 from photoz_run.errors import ConfigError
 from photoz_run.training.comparison import measure
 from photoz_run.version import program_commit

@@ -1,0 +1,33 @@
+"""How a network is trained, as settings; without torch, so that a command's help can read it."""
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Settings(BaseModel):
+    """Everything that decides how a network is trained.
+
+    Attributes
+    ----------
+    lost_magnitudes, lost_band, lost_edge
+        Shares of the galaxies that lose columns of the table (each with probability 1/4), one whole
+        image band, or the pixels past a line near the edge. They are drawn anew in each epoch, so
+        that the network knows gaps.
+    mixed_precision
+        Whether the image branch computes in bfloat16. GPUs and some CPUs have instructions for it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+
+    epochs: int = Field(default=60, ge=1, description="epochs at most")
+    batch: int = Field(default=128, ge=1, description="galaxies in a batch")
+    learning_rate: float = Field(default=3e-3, description="largest learning rate of the cycle")
+    weight_decay: float = 1e-2
+    alpha: float = Field(default=0.02, description="the Huber loss is linear beyond this dz/(1+z)")
+    patience: int = Field(
+        default=15, description="stop after so many epochs without a better validation loss"
+    )
+    seed: int = Field(default=1, description="of split, weights and augmentation")
+    lost_magnitudes: float = 0.15
+    lost_band: float = 0.05
+    lost_edge: float = 0.03
+    mixed_precision: bool = False
