@@ -50,3 +50,18 @@ def test_the_map_in_contributing_has_every_room():
     named = re.findall(r"^  (\S+) ", tree.partition("models/photoz_models/\n")[0], re.MULTILINE)
     assert set(named) == packages | modules
     assert len(set(named)) == len(named)
+
+
+def test_the_files_that_an_extension_changes_exist():
+    page = (ROOT / "docs" / "extending.md").read_text()
+    named = {name for name in re.findall(r"`(\S+/\S+\.py)`", page) if "NAME" not in name}
+    assert len(named) > 8
+    assert [name for name in sorted(named) if not (ROOT / name).is_file()] == []
+
+
+def test_the_lists_that_an_extension_joins_exist():
+    for line in (ROOT / "docs" / "extending.md").read_text().splitlines():
+        file, words = (line.split("|") + [""] * 3)[1:3]
+        path = ROOT / file.strip(" `")
+        for name in re.findall(r"`([A-Z_]{3,}|[a-z]+_[a-z_]+)`", words if path.is_file() else ""):
+            assert name in path.read_text(), f"{name} is not in {file}"
