@@ -112,17 +112,17 @@ def test_every_source_gets_its_own_row_and_the_others_null(path, by):
 
 @pytest.mark.parametrize("by", ["id", "position"])
 def test_matches_are_counted_over_all_tiles(path, by):
-    one = attach(path, by, ["n_epoch"], TAKEN)
-    one.add("KIDS_0.0_-31.2", sources().slice(0, 6))
-    one.add("KIDS_1.0_-31.2", sources().slice(6))
+    attachment = attach(path, by, ["n_epoch"], TAKEN)
+    attachment.add("KIDS_0.0_-31.2", sources().slice(0, 6))
+    attachment.add("KIDS_1.0_-31.2", sources().slice(6))
     matched = 10 if by == "id" else 9
-    assert one.counts == {"matched": matched, "unmatched": N - matched, "ambiguous": 1}
+    assert attachment.counts == {"matched": matched, "unmatched": N - matched, "ambiguous": 1}
 
 
 def test_the_provenance_names_files_columns_and_counts(path):
-    one = attach(path, "position", ["zphot_ANNz2=Z_ANNZ2"], TAKEN)
-    one.add("KIDS_0.0_-31.2", sources())
-    facts = asdict(one.facts())
+    attachment = attach(path, "position", ["zphot_ANNz2=Z_ANNZ2"], TAKEN)
+    attachment.add("KIDS_0.0_-31.2", sources())
+    facts = asdict(attachment.facts())
     files = [path] if path.is_file() else sorted(path.iterdir())
     assert [file["name"] for file in facts["files"]] == [file.name for file in files]
     for found, file in zip(facts["files"], files, strict=True):
@@ -137,19 +137,19 @@ def test_the_provenance_names_files_columns_and_counts(path):
 
 
 def test_fields_carry_what_the_table_says_of_them(path):
-    one = attach(path, "id", ["zphot_ANNz2=Z_ANNZ2", "n_epoch"], TAKEN)
-    joined = one.add("KIDS_0.0_-31.2", sources())
+    attachment = attach(path, "id", ["zphot_ANNz2=Z_ANNZ2", "n_epoch"], TAKEN)
+    joined = attachment.add("KIDS_0.0_-31.2", sources())
     about = {b"ucd": b"src.redshift.phot", b"description": b"ANNz2 redshift"}
     found = {key: value for key, value in joined.field("Z_ANNZ2").metadata.items() if value}
     assert found == about
     assert joined.field("n_epoch").metadata == {b"description": f"n_epoch of {path.name}".encode()}
-    assert list(joined.schema)[-2:] == one.fields
-    assert all(field.nullable for field in one.fields)
+    assert list(joined.schema)[-2:] == attachment.fields
+    assert all(field.nullable for field in attachment.fields)
 
 
 def test_without_columns_all_but_the_key_are_attached(path):
-    one = attach(path, "position", [], [name for name in TAKEN if name != "ID"])
-    assert [field.name for field in one.fields] == ["ID", *WANTED]
+    attachment = attach(path, "position", [], [name for name in TAKEN if name != "ID"])
+    assert [field.name for field in attachment.fields] == ["ID", *WANTED]
     assert [field.name for field in attach(path, "id", [], ["ID", "Z_PHOT"]).fields] == [
         "RAJ2000",
         "DECJ2000",
@@ -167,8 +167,8 @@ def test_a_fits_table_of_many_rows_is_read_in_parts(tmp_path, monkeypatch):
 def test_sources_whose_id_is_longer_than_any_of_the_table_match_nothing(tmp_path):
     path = write_parquet(tmp_path / "annz2.parquet", other())
     longer = pa.table({"ID": [f"{name}b" for name in sources()["ID"].to_pylist()]})
-    one = attach(path, "id", ["n_epoch"], TAKEN)
-    assert one.add("", longer)["n_epoch"].null_count == N
+    attachment = attach(path, "id", ["n_epoch"], TAKEN)
+    assert attachment.add("", longer)["n_epoch"].null_count == N
 
 
 @pytest.mark.parametrize("by", ["id", "position"])

@@ -35,8 +35,8 @@ def released(run: MadeUpRun, out, **options):
         StepProgress(quiet=True),
         pytest.fail,
     )
-    made = json.loads((out / "provenance.json").read_text())
-    return made, pq.read_table(out / f"{made['name']}.parquet")
+    provenance = json.loads((out / "provenance.json").read_text())
+    return provenance, pq.read_table(out / f"{provenance['name']}.parquet")
 
 
 @pytest.fixture(scope="module")
@@ -107,32 +107,37 @@ def test_the_same_run_gives_the_same_bytes_however_it_is_cut_up(run, done, tmp_p
 def test_with_a_given_date_every_file_is_the_same(run, tmp_path, monkeypatch):
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1790000000")
     for name in ("first", "second"):
-        made, _ = released(run, tmp_path / name)
-    assert made["date"] == "2026-09-21T14:13:20"
+        provenance, _ = released(run, tmp_path / name)
+    assert provenance["date"] == "2026-09-21T14:13:20"
     sums = [(tmp_path / name / "SHA256SUMS").read_text() for name in ("first", "second")]
     assert sums[0] == sums[1]
 
 
 def test_every_row_is_accounted_for_tile_by_tile(run, done):
-    _, made, rows = done
+    _, provenance, rows = done
     tables = tile_tables(run)
     kept = dict(zip(*np.unique(rows["KIDS_TILE"].to_pylist(), return_counts=True), strict=True))
-    assert [one["tile"] for one in made["tiles"]] == sorted(tables)
-    for one in made["tiles"]:
+    assert [account["tile"] for account in provenance["tiles"]] == sorted(tables)
+    for account in provenance["tiles"]:
         assert (
-            one["catalogue"]
-            == one["excluded"] + one["measured"] + one["flagged"] + one["quarantined"]
+            account["catalogue"]
+            == account["excluded"]
+            + account["measured"]
+            + account["flagged"]
+            + account["quarantined"]
         )
         assert (
-            one["measured"] + one["flagged"]
-            == one["released"] + one["duplicates"]
-            == len(tables[one["tile"]])
+            account["measured"] + account["flagged"]
+            == account["released"] + account["duplicates"]
+            == len(tables[account["tile"]])
         )
-        assert (one["excluded"], one["released"]) == (EXCLUDED, kept[one["tile"]])
-    sums = made["accounting"]
+        assert (account["excluded"], account["released"]) == (EXCLUDED, kept[account["tile"]])
+    sums = provenance["accounting"]
     assert sums["catalogue"] == sum(len(table) + EXCLUDED for table in tables.values())
-    assert sums["duplicates"] == made["duplicates"]["rows_left_out"] > 100
-    assert made["duplicates"]["sources"] == sums["duplicates"]  # no source lies in three tiles
+    assert sums["duplicates"] == provenance["duplicates"]["rows_left_out"] > 100
+    assert (
+        provenance["duplicates"]["sources"] == sums["duplicates"]
+    )  # no source lies in three tiles
 
 
 def test_rows_without_redshift_are_released_and_counted(tmp_path):
@@ -143,10 +148,10 @@ def test_rows_without_redshift_are_released_and_counted(tmp_path):
     run.add(
         tile, tile_rows(tile, names_by_place(ra_N, ra_N * 0), ra_N, ra_N * 0, PHOTOZ_FLAG=flag_N)
     )
-    made, rows = released(run, tmp_path / "out")
-    assert (made["accounting"]["measured"], made["accounting"]["flagged"]) == (15, 5)
+    provenance, rows = released(run, tmp_path / "out")
+    assert (provenance["accounting"]["measured"], provenance["accounting"]["flagged"]) == (15, 5)
     assert rows["Z_PHOT"].null_count == 5
-    assert made["flags"] == {"NO_REDSHIFT": 5}
+    assert provenance["flags"] == {"NO_REDSHIFT": 5}
 
 
 def spoiled(tmp_path, flag: int = 0, **record) -> MadeUpRun:

@@ -103,11 +103,11 @@ def test_what_the_evaluation_of_rail_does_with_it_works(written):
 def test_batches_and_time_leave_no_trace(tmp_path, written):
     whole = write(tmp_path / "whole.hdf5", rows(quantiles()), batch=N)
     again = write(tmp_path / "again.hdf5", rows(quantiles()), batch=N)
-    with open(whole, "rb") as one, open(again, "rb") as other:
-        assert one.read() == other.read()
-    with h5py.File(whole) as one, h5py.File(written) as other:
+    with open(whole, "rb") as first_file, open(again, "rb") as other:
+        assert first_file.read() == other.read()
+    with h5py.File(whole) as first_file, h5py.File(written) as other:
         for name in ("data/locs", "ancil/ID", "ancil/ROW", "ancil/Z_PHOT"):
-            np.testing.assert_array_equal(one[name][()], other[name][()])
+            np.testing.assert_array_equal(first_file[name][()], other[name][()])
 
 
 def test_the_file_counts_what_is_not_as_in_the_catalogue(tmp_path, written):

@@ -70,8 +70,8 @@ def prove(table: pa.Table, covered_R2=EVERYWHERE, batch: int = 16) -> dict[str, 
     """The checks of rows that fail."""
     proof = RowProof(LIMITS, covered_R2, Identities(len(table)))
     batches = [table.slice(start, batch) for start in range(0, len(table), batch)]
-    for one in batches:
-        proof.add(one)
+    for batch_rows in batches:
+        proof.add(batch_rows)
     checks = proof.checks(dict(proof.flags), batches)
     return {check.name: check.detail for check in checks if not check.passed}
 

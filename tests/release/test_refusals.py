@@ -235,9 +235,9 @@ def partial(broken_run) -> Path:
 
 
 def test_a_partial_release_lists_what_it_lacks_everywhere(partial, capsys):
-    made = json.loads((partial / "provenance.json").read_text())
-    assert made["partial"] is True
-    assert {one["tile"] for one in made["missing"]} == {BROKEN, OTHER}
+    provenance = json.loads((partial / "provenance.json").read_text())
+    assert provenance["partial"] is True
+    assert {tile_facts["tile"] for tile_facts in provenance["missing"]} == {BROKEN, OTHER}
     text = (partial / "README.md").read_text()
     assert "> **This release is partial:** 2 tiles of the run are missing" in text
     assert f"| {OTHER} | not measured |" in text
@@ -253,11 +253,11 @@ def test_a_partial_release_lists_what_it_lacks_everywhere(partial, capsys):
 
 
 def test_a_partial_release_accounts_for_what_it_lacks(partial):
-    made = json.loads((partial / "provenance.json").read_text())
-    by_tile = {one["tile"]: one for one in made["tiles"]}
+    provenance = json.loads((partial / "provenance.json").read_text())
+    by_tile = {tile_facts["tile"]: tile_facts for tile_facts in provenance["tiles"]}
     assert (by_tile[BROKEN]["catalogue"], by_tile[BROKEN]["quarantined"]) == (40, 40)
     assert by_tile[OTHER]["catalogue"] is None
-    sums = made["accounting"]
+    sums = provenance["accounting"]
     assert (sums["catalogue"], sums["quarantined"], sums["tiles_not_counted"]) == (3 * 40, 40, 1)
     assert (
         sums["catalogue"]

@@ -22,7 +22,7 @@ from support.photoz import AGAIN, EMPTY, FIELD, OTHER, photoz
 
 
 @pytest.fixture(scope="module")
-def made(release):
+def provenance(release):
     return json.loads((release / "provenance.json").read_text())
 
 
@@ -53,7 +53,7 @@ def test_the_folder_holds_what_the_docs_say_and_its_sums_hold(release):
 
 
 def test_of_two_tiles_of_one_field_each_source_comes_from_where_it_is_measured_best(
-    rows, run, made
+    rows, run, provenance
 ):
     tiles = {
         tile: pq.read_table(next(run.glob(f"tiles/*/{tile}.parquet"))) for tile in (FIELD, AGAIN)
@@ -68,23 +68,23 @@ def test_of_two_tiles_of_one_field_each_source_comes_from_where_it_is_measured_b
         tiles[FIELD]["ID"].to_pylist(), bits[FIELD], bits[AGAIN], strict=True
     ):
         assert kept[name] == (AGAIN if again < field else FIELD)
-    by_tile = {one["tile"]: one for one in made["tiles"]}
+    by_tile = {account["tile"]: account for account in provenance["tiles"]}
     assert min(by_tile[tile]["duplicates"] for tile in (FIELD, AGAIN)) > 5
     assert (
         by_tile[FIELD]["duplicates"] + by_tile[AGAIN]["duplicates"]
-        == made["duplicates"]["sources"]
+        == provenance["duplicates"]["sources"]
         == len(bits[FIELD])
     )
 
 
-def test_every_row_of_the_survey_is_accounted_for(made, rows):
-    by_tile = {one["tile"]: one for one in made["tiles"]}
+def test_every_row_of_the_survey_is_accounted_for(provenance, rows):
+    by_tile = {account["tile"]: account for account in provenance["tiles"]}
     assert set(by_tile) == {FIELD, AGAIN, OTHER, EMPTY}
     assert (by_tile[EMPTY]["status"], by_tile[EMPTY]["catalogue"]) == ("NO_WORK", 0)
     assert by_tile[OTHER]["flagged"] == rows["Z_PHOT"].null_count > 0
-    sums = made["accounting"]
+    sums = provenance["accounting"]
     assert sums["catalogue"] == 3 * 40 == sums["excluded"] + sums["measured"] + sums["flagged"]
-    assert sums["released"] == len(rows) == made["rows"]
+    assert sums["released"] == len(rows) == provenance["rows"]
     assert sums["excluded"] > 0
 
 
@@ -122,18 +122,18 @@ def test_lsdb_opens_the_collection_searches_a_cone_and_has_a_margin(release, row
     assert "Z_QUANTILES" not in default.columns
 
 
-def test_hats_says_how_it_was_made_and_nothing_of_where(release, made):
+def test_hats_says_how_it_was_made_and_nothing_of_where(release, provenance):
     texts = [path.read_text() for path in (release / "sim_hats").rglob("*properties")]
     assert len(texts) >= 3
     for text in texts:
-        assert f"photoz_model_digest={made['model']['digest']}" in text
+        assert f"photoz_model_digest={provenance['model']['digest']}" in text
         assert str(release.parent) not in text
     fields = pq.read_schema(release / "sim_hats" / "sim" / "dataset" / "_common_metadata")
     assert fields.field("RAJ2000").metadata[b"unit"] == b"deg"
-    assert fields.metadata[b"photoz-run.model_digest"].decode() == made["model"]["digest"]
+    assert fields.metadata[b"photoz-run.model_digest"].decode() == provenance["model"]["digest"]
 
 
-def test_the_area_is_that_of_the_coadds(release, survey, made):
+def test_the_area_is_that_of_the_coadds(release, survey, provenance):
     area = MOC.from_fits(release / "sim_moc.fits")
     headers = [
         fits.getheader(path) for path in survey.glob("*_r_sci.fits") if "_50.0_" not in path.name
@@ -144,7 +144,7 @@ def test_the_area_is_that_of_the_coadds(release, survey, made):
     }
     true = sum(distinct.values()) * (0.2 / 3600) ** 2
     # Cells that an edge crosses count in full, which matters for tiles of 40 arcsec only.
-    assert true < made["area_deg2"] < 2.2 * true
+    assert true < provenance["area_deg2"] < 2.2 * true
     places = [(180.0, -0.5), (180.0, -0.52), (0.0, -31.2), (50.0, 0.5), (181.0, -0.5)]
     assert area.contains_skycoords(SkyCoord(places, unit="deg")).tolist() == [
         True,
@@ -162,15 +162,17 @@ def test_the_distributions_are_those_of_the_sources_with_a_redshift(release, row
     assert list(ensemble.ancil["ID"]) == measured["ID"].to_pylist()
 
 
-def test_the_readme_says_what_one_must_know(release, made):
+def test_the_readme_says_what_one_must_know(release, provenance):
     text = (release / "README.md").read_text()
     assert "> **The model was trained on simulations.**" in text
     assert "partial" not in text.lower()
-    for column in made["columns"]:
+    for column in provenance["columns"]:
         assert f"| `{column['name']}` |" in text
-    assert f"| released | {made['rows']:,} |" in text
-    assert f"{made['duplicates']['sources']} sources were measured in more than one tile" in text
-    assert made["duplicates"]["rule"] in text
+    assert f"| released | {provenance['rows']:,} |" in text
+    assert (
+        f"{provenance['duplicates']['sources']} sources were measured in more than one tile" in text
+    )
+    assert provenance["duplicates"]["rule"] in text
     assert "This run was not compared with spectroscopic redshifts." in text
     assert re.search(r"\| 6 \| 64 \| `I_EPOCH_SUBSTITUTED` \| 0 \|", text)
 

@@ -209,9 +209,8 @@ def test_units_of_others_leave_the_votable_valid_and_stand_in_the_field(tmp_path
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         (part, *_) = write(tmp_path, rows.set_column(index, field, rows["FLUX"]))
-    (described,) = (
-        one for one in lint(tmp_path, part).get_first_table().fields if one.name == "FLUX"
-    )
+    columns = lint(tmp_path, part).get_first_table().fields
+    (described,) = (column for column in columns if column.name == "FLUX")
     known = unit.startswith("1e-17")
     assert (described.unit is not None, described.ucd) == (known, ucd if known else None)
     assert pq.read_schema(part).field("FLUX").metadata == {
@@ -283,5 +282,5 @@ def test_memory_does_not_grow_with_the_rows(tmp_path):
         sum(pq.read_metadata(part).num_rows for part in (tmp_path / "stream.parquet").iterdir())
         == rows
     )
-    one = release_rows(at_once, kept=False, quantiles=False)
-    assert grew < one.nbytes * (rows / at_once) / 2
+    rows_at_once = release_rows(at_once, kept=False, quantiles=False)
+    assert grew < rows_at_once.nbytes * (rows / at_once) / 2

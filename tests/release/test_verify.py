@@ -193,15 +193,21 @@ SPOILED: dict[str, tuple[Callable[[Path], object], set[str]]] = {
         {"PDFs = Parquet"},
     ),
     "a number of the accounting": (
-        lambda folder: state(folder, lambda made: made["accounting"].update(excluded=1)),
+        lambda folder: state(
+            folder, lambda provenance: provenance["accounting"].update(excluded=1)
+        ),
         {"accounting", "README", "provenance in FITS"},
     ),
     "a setting of the configuration": (
-        lambda folder: state(folder, lambda made: made["run"]["config"].update(select="all")),
+        lambda folder: state(
+            folder, lambda provenance: provenance["run"]["config"].update(select="all")
+        ),
         {"provenance complete", "provenance in FITS"},
     ),
     "the digest of the model": (
-        lambda folder: state(folder, lambda made: made["model"].update(digest="0" * 64)),
+        lambda folder: state(
+            folder, lambda provenance: provenance["model"].update(digest="0" * 64)
+        ),
         {
             "provenance in FITS",
             "provenance in Parquet",
@@ -211,15 +217,19 @@ SPOILED: dict[str, tuple[Callable[[Path], object], set[str]]] = {
         },
     ),
     "an input file that is not named": (
-        lambda folder: state(folder, lambda made: made["tiles"][0]["inputs"].pop()),
+        lambda folder: state(folder, lambda provenance: provenance["tiles"][0]["inputs"].pop()),
         {"provenance in FITS"},
     ),
     "no digest of the inputs": (
-        lambda folder: state(folder, lambda made: made["tiles"][0].update(inputs_digest="")),
+        lambda folder: state(
+            folder, lambda provenance: provenance["tiles"][0].update(inputs_digest="")
+        ),
         {"provenance complete", "provenance in FITS"},
     ),
     "a lack that is not admitted": (
-        lambda folder: state(folder, lambda made: made["tiles"][0].update(status="QUARANTINED")),
+        lambda folder: state(
+            folder, lambda provenance: provenance["tiles"][0].update(status="QUARANTINED")
+        ),
         {"completeness", "provenance in FITS", "provenance in Parquet", "provenance in HATS"},
     ),
     "a partition under another cell": (
@@ -229,7 +239,7 @@ SPOILED: dict[str, tuple[Callable[[Path], object], set[str]]] = {
         {"HATS cells", "provenance in HATS"},
     ),
     "provenance.json without its products": (
-        lambda folder: state(folder, lambda made: made.pop("products")),
+        lambda folder: state(folder, lambda provenance: provenance.pop("products")),
         {"provenance.json"},
     ),
     "provenance.json that is none": (
@@ -270,8 +280,10 @@ def rows_of(folder: Path, tile: str) -> list[str]:
 
 
 def forget(tile: str) -> Callable[[dict], None]:
-    def change(made):
-        made["tiles"] = [one for one in made["tiles"] if one["tile"] != tile]
+    def change(provenance):
+        provenance["tiles"] = [
+            tile_facts for tile_facts in provenance["tiles"] if tile_facts["tile"] != tile
+        ]
 
     return change
 
@@ -325,10 +337,13 @@ def test_a_partial_release_that_says_so_passes(partial):
 
 DENIED = {
     "in the provenance": (
-        lambda folder: state(folder, lambda made: made.update(partial=False)),
+        lambda folder: state(folder, lambda provenance: provenance.update(partial=False)),
         "completeness",
     ),
-    "by name": (lambda folder: state(folder, lambda made: made["missing"].pop()), "completeness"),
+    "by name": (
+        lambda folder: state(folder, lambda provenance: provenance["missing"].pop()),
+        "completeness",
+    ),
     "in the README": (
         lambda folder: substitute(
             folder / "README.md", "This release is partial", "This release is whole"
@@ -414,12 +429,14 @@ def test_without_the_reader_of_pdfs_it_says_what_to_install(release, monkeypatch
 
 
 MISFITS = {
-    "rows: Input should be a valid integer (it is '3')": lambda made: made.update(rows="3"),
-    "area_deg2 is missing": lambda made: made.pop("area_deg2"),
-    "area is not known to this version": lambda made: made.update(area=1.0),
-    "tiles.0.released is missing": lambda made: made["tiles"][0].pop("released"),
-    "model.redshift_range.1 is missing": lambda made: made["model"]["redshift_range"].pop(),
-    "input_releases: Input should be a valid array": lambda made: made.update(input_releases="DR4"),
+    "rows: Input should be a valid integer (it is '3')": lambda fields: fields.update(rows="3"),
+    "area_deg2 is missing": lambda fields: fields.pop("area_deg2"),
+    "area is not known to this version": lambda fields: fields.update(area=1.0),
+    "tiles.0.released is missing": lambda fields: fields["tiles"][0].pop("released"),
+    "model.redshift_range.1 is missing": lambda fields: fields["model"]["redshift_range"].pop(),
+    "input_releases: Input should be a valid array": lambda fields: fields.update(
+        input_releases="DR4"
+    ),
 }
 
 
@@ -437,13 +454,13 @@ def test_the_provenance_is_written_as_it_is_read(release):
 
 
 def test_a_release_by_a_newer_program_is_not_guessed_at(copy):
-    state(copy, lambda made: made.update(schema=99))
+    state(copy, lambda provenance: provenance.update(schema=99))
     told = failed(copy)["provenance.json"]
     assert "written by a newer version of photoz-run (schema 99, this one reads 1)" in told
 
 
 def test_the_readme_of_another_version_is_not_made_again(copy):
-    state(copy, lambda made: made.update(program="photoz-run 9.9"))
+    state(copy, lambda provenance: provenance.update(program="photoz-run 9.9"))
     resum(copy)
     checks = {check.name: check for check in verify(copy, StepProgress(quiet=True))}
     assert checks["README"].passed
@@ -482,8 +499,8 @@ def test_a_release_with_kept_and_attached_columns_of_every_type_passes(run, tmp_
     by_id = {row["ID"]: row for row in rows.to_pylist()}
     assert [by_id[name]["SMALL"] for name in names] == [None, None, None, *range(n)]
     assert rows.column_names[-10:] == ["THELI_NAME", "SeqNr", "FLUX_RADIUS", *list(other)[1:]]
-    made = json.loads((tmp_path / "release" / "provenance.json").read_text())
-    (attached,) = made["attached"]
+    provenance = json.loads((tmp_path / "release" / "provenance.json").read_text())
+    (attached,) = provenance["attached"]
     assert (attached["matched"], attached["unmatched"]) == (n, len(rows) - n)
     assert attached["files"][0]["name"] == "other.parquet"
     said = (

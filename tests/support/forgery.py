@@ -97,9 +97,9 @@ def describe(path: Path, column: str, **said: str) -> None:
 def state(folder: Path, change: Callable[[dict[str, Any]], Any]) -> None:
     """Change what provenance.json says."""
     path = folder / "provenance.json"
-    made = json.loads(path.read_text())
-    change(made)
-    path.write_text(json.dumps(made, indent=1) + "\n")
+    provenance = json.loads(path.read_text())
+    change(provenance)
+    path.write_text(json.dumps(provenance, indent=1) + "\n")
 
 
 def substitute(path: Path, old: str, new: str) -> None:
