@@ -67,12 +67,14 @@ class SkyLookup:
     def of(
         cls, ra_M: NDArray[np.float64], dec_M: NDArray[np.float64], radius: float
     ) -> tuple[Self, NDArray[np.int64]]:
-        """The lookup, and the order of rows in which it counts, without rows that lack a position."""
+        """The lookup, and the order of rows in which it counts; rows need a position."""
         ra_M = ra_M % 360
         strip_M = strips(dec_M)
         order_M = np.lexsort((ra_M, strip_M))
-        order_M = order_M[np.isfinite(ra_M[order_M]) & np.isfinite(dec_M[order_M])]
-        start_S = np.searchsorted(strip_M[order_M], np.arange(strips(np.array([90.0]))[0] + 2))
+        placed_M = np.isfinite(ra_M) & np.isfinite(dec_M)
+        order_M = order_M[placed_M[order_M]]
+        last = strips(np.array([90.0]))[0]
+        start_S = np.searchsorted(strip_M[order_M], np.arange(last + 2))
         return cls(ra_M[order_M], dec_M[order_M], start_S, radius), order_M
 
     def find(self, sources: pa.Table) -> Matches:
