@@ -137,6 +137,17 @@ class RunConfig(BaseModel):
     use_weights: bool = Field(
         default=True, description="do not use pixels of zero weight, where wei images exist"
     )
+    reading: Literal["auto", "pages", "rows", "stream"] = Field(
+        default="auto",
+        description="how much of a coadd is read: auto, or pages, rows or stream whatever it costs",
+    )
+    storage_seek: Annotated[float, Field(gt=0, le=1e6)] = Field(
+        default=10.0,
+        description="microseconds that one more piece costs on this storage (photoz doctor --storage)",
+    )
+    storage_stream: Annotated[float, Field(gt=0, le=1e6)] = Field(
+        default=1000.0, description="MB a second of one stream (photoz doctor --storage)"
+    )
     provider: Literal["auto", "cpu", "cuda"] = Field(
         default="auto", description="where the network runs"
     )

@@ -53,7 +53,7 @@ def explained(path: Path) -> Iterator[None]:
         if error.errno in _PASSING:
             raise TransientError(f"{path}: {error.strerror}") from error
         raise BadDataError(_unreadable(path, error)) from error
-    except (ValueError, KeyError, TypeError, fits.VerifyError) as error:
+    except (ValueError, LookupError, TypeError, OverflowError, fits.VerifyError) as error:
         raise BadDataError(_unreadable(path, error)) from error
 
 

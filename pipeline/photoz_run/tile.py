@@ -19,12 +19,15 @@ from photoz_run.catalogue.table import tile_table
 from photoz_run.catalogue.tile_files import write_tile
 from photoz_run.config import RunConfig
 from photoz_run.errors import BadDataError
+from photoz_run.images.plan import ReadingPlan, Storage
 from photoz_run.records import Prediction, Sources, Stamps, TileRef, TileResult
-from photoz_run.science.zero_point import LARGEST_OFFSET, aperture_magnitudes, offset
+from photoz_run.survey.belonging import PixelEvidence
 from photoz_run.survey.catalogues import count_rows, magnitude_suffixes, read_sources
-from photoz_run.survey.coadds import PixelPolicy, TileCoadds, cut_batch, open_coadds, tile_dmag
+from photoz_run.survey.coadds import Located, PixelPolicy, TileCoadds, open_coadds
 from photoz_run.survey.columns import column_facts
+from photoz_run.survey.dmag import tile_dmag
 from photoz_run.survey.magnitudes import MagnitudeTable, join_magnitudes
+from photoz_run.survey.stamps import cut_batch
 
 T = TypeVar("T")
 
@@ -47,12 +50,28 @@ class OpenTile:
     rule: StampRule
     policy: PixelPolicy
     counts: Mapping[str, int]
+    located: Located
+    plans: Mapping[str, ReadingPlan]
 
     def batches(self) -> Iterator[tuple[Sources, Stamps]]:
         """Sources and their stamps, `BATCH` at a time, in output order."""
-        for start in range(0, len(self.sources), BATCH):
-            sources = self.sources.take(slice(start, start + BATCH))
-            yield sources, cut_batch(self.coadds, sources, self.rule, self.policy)
+        batches = [slice(start, start + BATCH) for start in range(0, len(self.sources), BATCH)]
+        for rows, following in zip(batches, [*batches[1:], None], strict=True):
+            if rows.start == 0:
+                self._announce(rows)
+            # Storage works on the next batch while this one is cut and inferred.
+            if following is not None:
+                self._announce(following)
+            sources = self.sources.take(rows)
+            located = self._located(rows)
+            yield sources, cut_batch(self.coadds, sources, self.rule, self.policy, located)
+        self.coadds.finish()
+
+    def _announce(self, rows: slice) -> None:
+        self.coadds.announce(self._located(rows), self.rule.stamp_size)
+
+    def _located(self, rows: slice) -> Located:
+        return {name: (x_N[rows], y_N[rows]) for name, (x_N, y_N) in self.located.items()}
 
 
 def process_tile(
@@ -63,6 +82,7 @@ def process_tile(
     run: Provenance,
     inputs: Sequence[InputFile],
     say: Callable[[str], None] = lambda _: None,
+    threads: int = 1,
 ) -> TileResult:
     """Measure the redshift of every selected source of one tile, and write its files.
 
@@ -76,6 +96,8 @@ def process_tile(
         Where the files are written.
     say
         Is told each step as it begins.
+    threads
+        How many may be used to unpack compressed coadds.
 
     Raises
     ------
@@ -89,15 +111,16 @@ def process_tile(
     rule = model.contract
     with ExitStack() as stack:
         with clock.step("read"):
-            tile = stack.enter_context(open_tile(ref, rule, config))
+            tile = stack.enter_context(open_tile(ref, rule, config, threads))
         if len(tile.sources) == 0:
             return TileResult(catalogue_rows=catalogue_rows, footprint=tile.coadds.footprint)
-        parts, magnitude_parts = [], []
+        parts, evidence = [], PixelEvidence(len(tile.sources))
         for sources, stamps in ahead(clock.steps("cut", tile.batches())):
             with clock.step("infer"):
                 parts.append(predict(model, sources, stamps))
-            magnitude_parts.append(aperture_magnitudes(stamps.flux_NCHW))
-    zero_points = check_zero_points(np.concatenate(magnitude_parts), tile.sources, rule)
+            evidence.add(stamps)
+        quantisation = tile.coadds.quantisation
+    belonging = evidence.judge(tile.sources, rule)
     prediction = join_predictions(parts)
     with clock.step("write"):
         keep = column_facts(ref.catalogue, config.keep) if ref.catalogue and config.keep else {}
@@ -112,54 +135,68 @@ def process_tile(
         files=files,
         flag_counts=flags.count(prediction.flags_N),
         counts=tile.counts,
-        zero_points=zero_points,
+        zero_points=belonging.zero_points,
+        shifts=belonging.shifts,
+        dmag_cards=tile.coadds.dmag_cards,
+        quantisation=quantisation,
         seeing=tile.coadds.seeing,
         footprint=tile.coadds.footprint,
+        bytes_read=tile.coadds.bytes_read,
         seconds={step: round(seconds, 4) for step, seconds in clock.seconds.items()},
     )
 
 
-def pixel_policy(config: RunConfig) -> PixelPolicy:
-    """What the configuration says of pixels, missing bands and missing DMAG."""
+def pixel_policy(config: RunConfig, threads: int = 1) -> PixelPolicy:
+    """What the configuration says of pixels, missing bands, missing DMAG and storage."""
     return PixelPolicy(
         config.bad_pixel_bits,
         config.use_weights,
         config.missing_band,
         config.missing_dmag,
         config.scratch,
+        Storage(config.storage_seek * 1e-6, config.storage_stream * 1e6, config.reading),
+        threads,
     )
 
 
 @contextmanager
-def open_tile(ref: TileRef, rule: StampRule, config: RunConfig) -> Iterator[OpenTile]:
+def open_tile(
+    ref: TileRef, rule: StampRule, config: RunConfig, threads: int = 1, look: bool = True
+) -> Iterator[OpenTile]:
     """Open the coadds of a tile and read its selected sources with their magnitudes.
+
+    ``look``: False to read headers and the catalogue alone, and no pixel.
 
     Raises
     ------
     BadDataError
         If a file is bad, or most sources lie off the coadds.
     """
-    policy = pixel_policy(config)
-    with open_coadds(ref, rule, policy) as coadds:
-        dmag_r = tile_dmag(ref, "r", policy)
+    policy = pixel_policy(config, threads)
+    with open_coadds(ref, rule, policy, look) as coadds:
+        dmag_r = tile_dmag(ref, "r", policy.missing_dmag)
         external = config.magnitudes is not None
         sources = read_sources(
             ref, rule, coadds.i_images, dmag_r, config.select, config.keep, not external
         )
         counts: Mapping[str, int] = {}
-        if config.magnitudes is not None and len(sources):
+        if config.magnitudes is not None and len(sources) and look:
             table = MagnitudeTable(
                 config.magnitudes, config.magnitudes_by, config.magnitudes_radius
             )
             suffixes = magnitude_suffixes(ref.data_release, rule.magnitude_bands, coadds.i_images)
             sources, counts = join_magnitudes(sources, table, suffixes, rule.magnitude_bands)
-        outside = coadds.count_outside(sources)
+        located = coadds.locate(sources)
+        outside = coadds.count_outside(located)
         if outside > OUTSIDE_FRACTION * len(sources):
             raise BadDataError(
                 f"{ref.catalogue}: {outside} of {len(sources)} sources lie outside the coadds;"
                 " is it the catalogue of this tile?"
             )
-        yield OpenTile(sources, coadds, rule, policy, counts)
+        if policy.missing_band == "quarantine":
+            coadds.check_every_band(located, OUTSIDE_FRACTION)
+        plans = coadds.plan(located, rule.stamp_size, policy.storage)
+        yield OpenTile(sources, coadds, rule, policy, counts, located, plans)
 
 
 def predict(model: PhotozModel, sources: Sources, stamps: Stamps) -> Prediction:
@@ -199,33 +236,6 @@ def join_predictions(parts: list[Prediction]) -> Prediction:
         np.concatenate([part.domain_distance_N for part in parts]),
         np.concatenate([part.flags_N for part in parts]),
     )
-
-
-def check_zero_points(
-    stamp_mag_NC: NDArray[np.float64], sources: Sources, rule: StampRule
-) -> dict[str, float]:
-    """Offsets of the stamps' magnitudes against the catalogue's by image band.
-
-    Raises
-    ------
-    BadDataError
-        If one is larger than `photoz_run.science.zero_point.LARGEST_OFFSET`.
-    """
-    offsets = {}
-    for c, band in enumerate(rule.image_bands):
-        if band not in rule.magnitude_bands or np.isnan(stamp_mag_NC[:, c]).all():
-            continue
-        catalogue_mag_N = sources.magnitudes_NB[:, rule.magnitude_bands.index(band)]
-        shift = offset(stamp_mag_NC[:, c], catalogue_mag_N)
-        if shift is None:
-            continue
-        if abs(shift) > LARGEST_OFFSET:
-            raise BadDataError(
-                f"{band} pixels are {shift:+.1f} mag off the catalogue's magnitudes (median);"
-                " the coadd has another zero-point or WCS, or belongs to another field"
-            )
-        offsets[band] = round(shift, 4)
-    return offsets
 
 
 def ahead(batches: Iterator[T]) -> Iterator[T]:

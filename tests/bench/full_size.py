@@ -54,7 +54,7 @@ def write_catalogue(path: Path, n: int) -> None:
         fits.Column("MAG_AUTO", "1E", array=rng.uniform(17, 20, n)),
         fits.Column("MASK", "1J", array=zeros),
         *(fits.Column(f"EXTINCTION_{band}", "1E", array=zeros) for band in "ugri"),
-        *(fits.Column(f"MAG_GAAP_{band}", "1E", array=rng.uniform(21.5, 23, n)) for band in NINE),
+        *(fits.Column(f"MAG_GAAP_{band}", "1E", array=rng.uniform(23.5, 25, n)) for band in NINE),
         *(fits.Column(f"FLAG_GAAP_{band}", "1I", array=zeros) for band in NINE),
     ]
     fits.BinTableHDU.from_columns(columns).writeto(path, overwrite=True)

@@ -3,7 +3,15 @@
 import numpy as np
 import pytest
 
-from photoz_run.science.zero_point import FAINTEST, FEWEST, aperture_magnitudes, offset
+from photoz_run.science.zero_point import (
+    FAINTEST,
+    FAINTEST_OF_FEW,
+    FEWEST,
+    aperture_magnitudes,
+    deviant_tiles,
+    deviations,
+    offset,
+)
 
 
 def painted(mag_N, sigma=2.0, size=36):
@@ -52,6 +60,25 @@ def test_faint_missing_and_few_sources_give_no_verdict():
     mag_N = np.full(FEWEST, 19.0)
     assert offset(mag_N, mag_N) == 0.0
     assert offset(mag_N[1:], mag_N[1:]) is None
-    assert offset(mag_N, np.full(FEWEST, FAINTEST + 0.1)) is None
+    assert offset(mag_N, np.full(FEWEST, FAINTEST_OF_FEW + 0.1)) is None
     assert offset(mag_N, np.full(FEWEST, np.nan)) is None
     assert offset(np.full(FEWEST, np.nan), mag_N) is None
+
+
+def test_few_bright_sources_are_judged_with_fainter_ones():
+    mag_N = np.concatenate([np.full(FEWEST - 1, FAINTEST - 1), np.full(FEWEST, FAINTEST + 1)])
+    assert offset(mag_N + 0.2, mag_N) == pytest.approx(0.2)
+    many_N = np.concatenate([np.full(FEWEST, FAINTEST - 1), np.full(99, FAINTEST + 1)])
+    stamp_N = many_N + np.where(many_N > FAINTEST, 5.0, 0.1)
+    assert offset(stamp_N, many_N) == pytest.approx(0.1)
+
+
+def test_a_tile_that_stands_out_among_the_others_is_named():
+    rng = np.random.default_rng(4)
+    offsets = {f"T{k}": {"u": rng.normal(0.3, 0.02), "r": 0.2} for k in range(12)}
+    assert deviant_tiles(offsets) == []
+    offsets["T3"] |= {"r": 0.2 - 0.285}
+    (only,) = deviant_tiles(offsets)
+    assert only == ("T3", "r", -28.5)
+    assert deviant_tiles(dict(list(offsets.items())[2:6])) == []
+    assert deviations({"a": 0.0, "b": 1.0}) == {}

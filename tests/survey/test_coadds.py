@@ -12,8 +12,11 @@ from photoz_models.stamp_rule import StampRule
 from photoz_run.errors import BadDataError
 from photoz_run.flags import bit
 from photoz_run.survey.catalogues import read_sources
-from photoz_run.survey.coadds import PixelPolicy, cut_batch, open_coadds, pixel_positions, tile_dmag
+from photoz_run.survey.coadds import PixelPolicy, open_coadds
 from photoz_run.survey.discovery import find_tiles
+from photoz_run.survey.dmag import tile_dmag
+from photoz_run.survey.sky_grid import SkyGrid
+from photoz_run.survey.stamps import cut_batch
 from support.tiles import (
     DMAG,
     SEEING,
@@ -388,7 +391,7 @@ def test_dmag_stands_in_the_coadd_or_in_the_catalogue_or_is_refused(tmp_path):
         set_cards(tile.image(band), DMAG=None)
     np.testing.assert_array_equal(stamps_of(tile).flux_NCHW, before)
     ref = find_tiles([tmp_path])[tile.name]
-    assert tile_dmag(ref, "r", POLICY) == pytest.approx(DMAG["r"])
+    assert tile_dmag(ref, "r", "quarantine") == pytest.approx(DMAG["r"])
 
     set_cards(tile.image("u"), DMAG="unknown")
     np.testing.assert_array_equal(stamps_of(tile).flux_NCHW, before)
@@ -404,7 +407,7 @@ def test_dmag_stands_in_the_coadd_or_in_the_catalogue_or_is_refused(tmp_path):
     zero = replace(POLICY, missing_dmag="zero")
     uncorrected = stamps_of(tile, policy=zero).flux_NCHW
     np.testing.assert_allclose(uncorrected[:, 0], before[:, 0] * 10 ** (0.4 * DMAG["u"]), rtol=3e-6)
-    assert tile_dmag(ref, "r", zero) == 0.0
+    assert tile_dmag(ref, "r", "zero") == 0.0
 
 
 def test_a_source_off_the_coadds_keeps_its_row_and_is_said_to_have_no_pixels(tmp_path):
@@ -417,7 +420,7 @@ def test_a_source_off_the_coadds_keeps_its_row_and_is_said_to_have_no_pixels(tmp
     change_rows(tile.catalogue, move)
     with opened(tile) as (coadds, sources):
         found = cut_batch(coadds, sources, RULE, POLICY)
-        assert coadds.count_outside(sources) == 4
+        assert coadds.count_outside(coadds.locate(sources)) == 4
     assert flagged(found, "NO_COVERAGE")[:4].all()
     assert not flagged(found, "NO_COVERAGE")[4:].any()
     assert not flagged(found, "EDGE")[:4].any()
@@ -434,7 +437,7 @@ def test_no_place_far_off_is_projected_onto_the_image(tmp_path, kind):
     ra_N, dec_N = np.append(ra_N, near_ra_N), np.append(dec_N, near_dec_N)
     far_N = np.hypot((ra_N - 180) * np.cos(np.radians(dec_N)), dec_N + 0.5) > 0.02
     wcs = WCS(read_image(tile.image("r"))[1])
-    x_N, y_N = pixel_positions(wcs, ra_N[far_N], dec_N[far_N])
+    x_N, y_N = SkyGrid(wcs).pixels(ra_N[far_N], dec_N[far_N])
     assert np.isfinite(x_N).all()
     inside_N = (np.abs(x_N - 100) < 150) & (np.abs(y_N - 100) < 150)
     assert not inside_N.any()
@@ -453,7 +456,7 @@ def test_a_source_counts_as_outside_just_beyond_every_edge(tmp_path, x, y):
     change_rows(tile.catalogue, move)
     rule = with_rule(image_bands=("r",))
     with opened(tile, rule) as (coadds, sources):
-        assert coadds.count_outside(sources) == (0 if (x, y) == (100, 100) else 1)
+        assert coadds.count_outside(coadds.locate(sources)) == (0 if (x, y) == (100, 100) else 1)
 
 
 @pytest.mark.parametrize("wcs", ["CD", "SIP", "TPV"])

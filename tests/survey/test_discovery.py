@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+from astropy.io import fits
 
 from photoz_run.errors import ConfigError
 from photoz_run.survey.discovery import expand_tiles, find_tiles
@@ -135,6 +137,7 @@ def test_folders_that_are_not_there_or_empty_are_refused_by_name(tmp_path):
         (["KIDS_18?.0_-0.5"], KNOWN[1:3]),
         (["KIDS_*_[0-9]*"], ["KIDS_181.0_0.5"]),
         (["KIDS_180p0_m0p5"], ["KIDS_180.0_-0.5"]),
+        (["KIDS_181.0_0.5,kids_0.0_-31.2"], ["KIDS_0.0_-31.2", "KIDS_181.0_0.5"]),
         (["KIDS_18*", "KIDS_181.0_0.5"], KNOWN[1:]),
         (["all", "KIDS_0*"], KNOWN),
     ],
@@ -172,3 +175,62 @@ def test_a_tile_twice_in_a_list_and_an_empty_list_are_refused(tmp_path):
     list_file.write_text("# nothing yet\n\n")
     with pytest.raises(ConfigError, match="names no tile"):
         expand_tiles([f"@{list_file}"], KNOWN)
+
+
+def make_catalogue(path: Path, date: str | None, dmag: float = 0.0) -> Path:
+    """A catalogue of one row, written at ``date``."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    hdus = fits.HDUList([fits.PrimaryHDU(), fits.BinTableHDU.from_columns([])])
+    hdus[0].header["DMAG_R"] = dmag
+    if date:
+        hdus[0].header["DATE"] = date
+    hdus.writeto(path)
+    return path
+
+
+CATALOGUE = "KiDS_DR5.0_180.0_-0.5_ugri1i2ZYJHKs_cat.fits"
+
+
+def test_of_two_deliveries_of_a_file_the_one_written_last_is_read_and_said(tmp_path):
+    old = make_catalogue(tmp_path / "a" / CATALOGUE, "2023-01-05T00:00:00")
+    new = make_catalogue(tmp_path / "b" / CATALOGUE, "2024-06-01T00:00:00")
+    told: list[str] = []
+    ref = find_tiles([tmp_path], say=told.append)["KIDS_180.0_-0.5"]
+    assert ref.catalogue == new
+    assert told == [
+        f"{new} (2024-06-01T00:00:00) is read, not {old} (2023-01-05T00:00:00), which differs"
+    ]
+
+
+def test_a_second_copy_of_a_file_is_nothing_to_speak_of(tmp_path):
+    make_catalogue(tmp_path / CATALOGUE, "2023-01-05T00:00:00")
+    copy = tmp_path / CATALOGUE.replace(".fits", " (1).fits")
+    copy.write_bytes((tmp_path / CATALOGUE).read_bytes())
+    told: list[str] = []
+    assert find_tiles([tmp_path], say=told.append)["KIDS_180.0_-0.5"].catalogue is not None
+    assert told == []
+
+
+def test_the_folder_named_first_wins_over_a_newer_file_and_that_is_said(tmp_path):
+    first = make_catalogue(tmp_path / "a" / CATALOGUE, "2023-01-05T00:00:00")
+    make_catalogue(tmp_path / "b" / CATALOGUE, "2024-06-01T00:00:00", 0.5)
+    told: list[str] = []
+    tiles = find_tiles([tmp_path / "a", tmp_path / "b"], say=told.append)
+    assert tiles["KIDS_180.0_-0.5"].catalogue == first
+    assert len(told) == 1
+
+
+@pytest.mark.parametrize("extension", [0, 1])
+@pytest.mark.parametrize("ending", [".fits", ".fits.gz"])
+def test_files_of_esos_archive_are_known_by_their_headers(tmp_path, extension, ending):
+    original = "KiDS_DR5.0_180.0_-0.5_r_sci.fits"
+    hdus = fits.HDUList([fits.PrimaryHDU(), fits.ImageHDU(np.eye(4, dtype=np.float32))])
+    hdus[extension].header["ORIGFILE"] = original
+    path = tmp_path / f"ADP.2024-12-13T18:08:20.003{ending}"
+    hdus.writeto(path)
+    (tmp_path / "ADP.2024-12-13T18:08:20.004.fits").write_bytes(b"damaged")
+    hdus[extension].header["ORIGFILE"] = "OMEGACAM.2014.fits"
+    hdus.writeto(tmp_path / "ADP.2024-12-13T18:08:20.005.fits")
+    tiles = find_tiles([tmp_path])
+    assert list(tiles) == ["KIDS_180.0_-0.5"]
+    assert tiles["KIDS_180.0_-0.5"].images["r"].sci == path

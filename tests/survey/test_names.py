@@ -24,6 +24,13 @@ from photoz_run.survey.names import (
         ("KiDS_DR4.0_0.0_-31.2_u_msk.fits.gz", FileName("DR4.0", "KIDS_0.0_-31.2", "msk", "u")),
         ("KiDS_DR4.1_129.0_0.5_ugriZYJHKs_cat.fits", FileName("DR4.1", "KIDS_129.0_0.5", "cat")),
         (
+            "KiDS_DR5.0_180.0_-0.5_g_sci.fits.fz.gz",
+            FileName("DR5.0", "KIDS_180.0_-0.5", "sci", "g"),
+        ),
+        ("KiDS_DR5.0_180.0_-0.5_g_sci.fits.bz2", FileName("DR5.0", "KIDS_180.0_-0.5", "sci", "g")),
+        ("KiDS_DR5.0_180.0_-0.5_g_sci (1).fits", FileName("DR5.0", "KIDS_180.0_-0.5", "sci", "g")),
+        ("KiDS_DR5.0_180.0_-0.5_g_sci.fits.1", FileName("DR5.0", "KIDS_180.0_-0.5", "sci", "g")),
+        (
             "KiDS_DR5.0_13.5_-28.2_ugri1i2ZYJHKs_cat.fits",
             FileName("DR5.0", "KIDS_13.5_-28.2", "cat"),
         ),
@@ -61,6 +68,14 @@ def test_other_files_are_not_ours(name):
         ("KIDS_129p0_0p5", "KIDS_129.0_0.5"),
         ("KIDS_180.0_-0.5  ", "KIDS_180.0_-0.5"),
         ("  KIDS_0p0_m31p2 ", "KIDS_0.0_-31.2"),
+        ("kids_180.0_-0.5", "KIDS_180.0_-0.5"),
+        ("KiDS_180p0_m0p5", "KIDS_180.0_-0.5"),
+        ("180.0_-0.5", "KIDS_180.0_-0.5"),
+        ("KIDS_180_0", "KIDS_180.0_0.0"),
+        ("KIDS_180.0_+0.5", "KIDS_180.0_0.5"),
+        ("KIDS_13p5_28.2", "KIDS_13.5_28.2"),
+        ("KiDS_DR5.0_180.0_-0.5", "KIDS_180.0_-0.5"),
+        ("KiDS_DR5.0_180.0_-0.5_r_sci.fits.fz", "KIDS_180.0_-0.5"),
     ],
 )
 def test_both_spellings_and_blanks_mean_the_same_tile(written, tile):
@@ -68,7 +83,7 @@ def test_both_spellings_and_blanks_mean_the_same_tile(written, tile):
 
 
 @pytest.mark.parametrize(
-    "written", ["", "180.0_-0.5", "KIDS_180_0", "KIDS_180.0_+0.5", "KIDS_13p5_28.2", "all"]
+    "written", ["", "KIDS_", "KIDS_180.0", "KIDS_180.00_-0.5", "KIDS_1x0_0.5", "all"]
 )
 def test_what_is_no_tile_name_is_refused_with_an_example(written):
     with pytest.raises(ConfigError, match=r"KIDS_180\.0_-0\.5 or KIDS_13p5_m28p2"):

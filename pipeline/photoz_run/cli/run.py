@@ -138,7 +138,7 @@ def _dry_run(settings: RunConfig, as_json: bool) -> None:
         model_path,
     )
 
-    tiles = find_run_tiles(settings)
+    tiles = find_run_tiles(settings, lambda words: typer.echo(words, err=True))
     check_tiles(tiles, settings)
     model = PhotozModel.load(model_path(settings.model), settings.provider, settings.allow_fallback)
     plans = dry_run(tiles, settings, model.contract)
@@ -166,11 +166,15 @@ def _print_plans(plans: "list[TilePlan]") -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("tile", "rows", "to read", "lacks", box=None, pad_edge=False)
+    table = Table("tile", "rows", "to read", "as", "lacks", box=None, pad_edge=False)
     for plan in plans[:LISTED]:
-        lacks = plan.problem or ", ".join(plan.lacks) or "-"
+        words = [plan.problem, ", ".join(plan.lacks)]
         table.add_row(
-            plan.tile, "?" if plan.rows is None else f"{plan.rows:,}", _size(plan.bytes), lacks
+            plan.tile,
+            "?" if plan.rows is None else f"{plan.rows:,}",
+            _size(plan.bytes),
+            ", ".join(plan.ways) or "-",
+            "; lacks ".join(word for word in words if word) or "-",
         )
     console = Console(highlight=False)
     console.print(table)

@@ -31,7 +31,7 @@ def run(config: RunConfig, progress: Progress, restart: bool = False) -> RunSumm
         If a signal ended the run, or the run directory cannot be written. The same command resumes.
     """
     start = time.monotonic()
-    tiles = find_run_tiles(config)
+    tiles = find_run_tiles(config, progress.say)
     check_tiles(tiles, config)
     path = model_path(config.model)
     model = PhotozModel.load(path, config.provider, config.allow_fallback)
@@ -81,7 +81,7 @@ def measure(
     with open_client(config, dispatcher) as client:
         for outcome in dispatcher.outcomes(client, beat):
             outcomes[outcome.tile] = outcome
-            done.update(rows=outcome.rows_out, bytes=outcome.input_bytes if outcome.rows_out else 0)
+            done.update(rows=outcome.rows_out, bytes=outcome.bytes_read)
             if not outcome.host:  # no worker lived to record it
                 record(outcome, directory)
             progress.advance(outcome)

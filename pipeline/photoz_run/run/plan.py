@@ -1,6 +1,6 @@
 """What a run will do: which tiles, from which files, with which model; before anything starts."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -16,10 +16,10 @@ from photoz_run.errors import ConfigError, PhotozError
 from photoz_run.records import TileRef
 from photoz_run.science.selection import names_in
 from photoz_run.survey.catalogues import DERIVED, column_names, read_sources
-from photoz_run.survey.coadds import tile_dmag
 from photoz_run.survey.data_release import I_EPOCH_IMAGES
 from photoz_run.survey.discovery import expand_tiles, find_tiles
-from photoz_run.tile import pixel_policy
+from photoz_run.survey.dmag import tile_dmag
+from photoz_run.tile import open_tile
 
 COLUMN_NAMES = {*schema.BY_NAME, QUANTILES}
 READERS = 4
@@ -34,10 +34,13 @@ class TilePlan(Record):
     lacks: tuple[str, ...]
     """Files that it has not."""
     bytes: int
-    """To be read."""
+    """To be read: the catalogue, and of the images what the reading plans name."""
     rows: int | None
     """To be written; ``None`` where that cannot be told."""
     problem: str = ""
+    """Why a run would refuse the tile, as far as headers and catalogue tell."""
+    ways: tuple[str, ...] = ()
+    """How its images would be read: pages, rows, strips, stream."""
 
 
 @dataclass(frozen=True)
@@ -49,15 +52,14 @@ class DryRun(Record):
     """Script of a worker job, if workers are jobs."""
 
 
-def find_run_tiles(config: RunConfig) -> dict[str, TileRef]:
-    """The tiles of a run by name, in order of name.
+def find_run_tiles(
+    config: RunConfig, say: Callable[[str], None] = lambda _: None
+) -> dict[str, TileRef]:
+    """The tiles of a run by name, in order of name; `ConfigError` if a name or a folder is wrong.
 
-    Raises
-    ------
-    ConfigError
-        If a name or a folder is wrong.
+    ``say`` is told which of several deliveries of a file is read.
     """
-    known = find_tiles(config.data, config.data_release)
+    known = find_tiles(config.data, config.data_release, say)
     return {tile: known[tile] for tile in expand_tiles(config.tiles, known)}
 
 
@@ -117,39 +119,52 @@ def _check_columns(catalogues: Sequence[Path], config: RunConfig) -> None:
 def dry_run(
     tiles: Mapping[str, TileRef], config: RunConfig, contract: ModelContract
 ) -> list[TilePlan]:
-    """What a run would do, tile by tile; reads catalogues, and of coadds the headers."""
+    """What a run would do, tile by tile; reads catalogues and headers, no pixel."""
     with ThreadPoolExecutor(READERS) as pool:
         return list(pool.map(lambda ref: _plan_tile(ref, config, contract), tiles.values()))
 
 
 def _plan_tile(ref: TileRef, config: RunConfig, contract: ModelContract) -> TilePlan:
-    lacks, size = _lacks(ref, contract), _bytes_to_read(ref, contract)
-    i_images = [name for name in _wanted("i", contract) if name in ref.images] or ["i"]
+    lacks = _lacks(ref, contract)
     try:
+        return _plan_good_tile(ref, config, contract, lacks)
+    except ConfigError:
+        raise
+    except PhotozError as error:
+        problem = str(error)
+    except Exception as error:  # noqa: BLE001 - the border of a tile: its plan is not the others'
+        problem = f"{type(error).__name__}: {error}"
+    return TilePlan(ref.tile, lacks, 0, _count_selected(ref, config, contract), problem)
+
+
+def _plan_good_tile(
+    ref: TileRef, config: RunConfig, contract: ModelContract, lacks: tuple[str, ...]
+) -> TilePlan:
+    with open_tile(ref, contract, config, look=False) as tile:
+        read = sum(plan.bytes for plan in tile.plans.values())
+        ways = sorted({plan.way for plan in tile.plans.values() if plan.bytes})
+        if ref.catalogue is not None:
+            read += ref.catalogue.stat().st_size
+        return TilePlan(ref.tile, lacks, read, len(tile.sources), "", tuple(ways))
+
+
+def _count_selected(ref: TileRef, config: RunConfig, contract: ModelContract) -> int | None:
+    """Rows that are selected in a tile whose images cannot be used."""
+    images = [name for name in _wanted("i", contract) if name in ref.images] or ["i"]
+    try:
+        dmag_r = tile_dmag(ref, "r", config.missing_dmag)
         sources = read_sources(
             ref,
             contract,
-            i_images,
-            tile_dmag(ref, "r", pixel_policy(config)),
+            images,
+            dmag_r,
             config.select,
             config.keep,
             config.magnitudes is None,
         )
-    except ConfigError:
-        raise
-    except PhotozError as error:
-        return TilePlan(ref.tile, lacks, size, None, str(error))
-    return TilePlan(ref.tile, lacks, size, len(sources))
-
-
-def _bytes_to_read(ref: TileRef, contract: ModelContract) -> int:
-    """Size of the files that the model needs of a tile."""
-    paths = [ref.catalogue] if ref.catalogue else []
-    for band in contract.image_bands:
-        for name in _wanted(band, contract):
-            if name in ref.images:
-                paths += ref.images[name].paths()
-    return sum(path.stat().st_size for path in paths)
+    except PhotozError:
+        return None
+    return len(sources)
 
 
 def _lacks(ref: TileRef, contract: ModelContract) -> tuple[str, ...]:

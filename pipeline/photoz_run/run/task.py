@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from photoz_models.session import available_threads
 from photoz_run.catalogue.provenance import InputFile, Provenance, input_files, inputs_digest
 from photoz_run.config import RunConfig
 from photoz_run.errors import BadDataError, PhotozError, TransientError
@@ -56,6 +57,11 @@ class TileTask:
     def attempt(self) -> int:
         """The number of this try, from 1."""
         return len(self.earlier) + 1
+
+    @property
+    def threads(self) -> int:
+        """Threads that the task may use on this host."""
+        return max(1, available_threads() // self.sharing)
 
     @property
     def last(self) -> bool:

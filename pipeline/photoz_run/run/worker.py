@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from photoz_models.errors import BundleError
-from photoz_models.session import PhotozModel, Provider, available_threads
+from photoz_models.session import PhotozModel, Provider
 from photoz_run import __version__
 from photoz_run.errors import (
     ConfigError,
@@ -84,7 +84,14 @@ def _measure(task: TileTask, directory: RunDirectory, log: TileLog) -> TileOutco
         make_folder(folder)
         with context(task.ref.tile):
             result = process_tile(
-                task.ref, task.config, model, folder, task.run, this_try.inputs, log.say
+                task.ref,
+                task.config,
+                model,
+                folder,
+                task.run,
+                this_try.inputs,
+                log.say,
+                task.threads,
             )
             return this_try.measured(result)
     except (ConfigError, OutputError):
@@ -134,8 +141,7 @@ def _model(task: TileTask) -> PhotozModel:
             f"{node_name()} has photoz-run {' '.join(here)}, the run was planned with"
             f" {' '.join(planned)}: install the same everywhere"
         )
-    threads = max(1, available_threads() // task.sharing)
-    model = _load(task.model, task.config.provider, task.config.allow_fallback, threads)
+    model = _load(task.model, task.config.provider, task.config.allow_fallback, task.threads)
     if model.digest != task.run.model_digest:
         raise ContractError(
             f"{task.model}: the file has changed since the run was planned; start the run again"

@@ -5,9 +5,12 @@ redshifts that look right. Each of them shifts the flux at the sources' position
 magnitudes by a magnitude or more.
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 
+from photoz_models.robust import SMAD_FACTOR
 from photoz_run.science.photometry import aperture_flux
 
 APERTURE_RADIUS = 5.0
@@ -16,11 +19,23 @@ APERTURE_RADIUS = 5.0
 FAINTEST = 21.0
 """Fainter sources say little: sky noise and neighbours enter the aperture."""
 
+FAINTEST_OF_FEW = 23.0
+"""Where fewer than `FEWEST` are brighter, as in u, sources down to this are taken."""
+
 FEWEST = 20
 """Sources needed for a verdict."""
 
 LARGEST_OFFSET = 1.0
 """Magnitudes. In the median, aperture and GAaP magnitudes of galaxies differ by a few tenths."""
+
+FEWEST_TILES = 5
+"""Tiles needed to say what is usual."""
+
+LEAST_SCATTER = 0.01
+"""Magnitudes: the median of a tile is not known better, however alike the tiles are."""
+
+LARGEST_DEVIATION = 5.0
+"""Sigma beyond which a tile is said to stand out."""
 
 
 def aperture_magnitudes(flux_NCHW: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -36,11 +51,54 @@ def aperture_magnitudes(flux_NCHW: NDArray[np.float32]) -> NDArray[np.float64]:
 
 
 def offset(stamp_mag_N: NDArray[np.float64], catalogue_mag_N: NDArray[np.floating]) -> float | None:
-    """Median of stamp minus catalogue magnitude of bright sources.
+    """Median of stamp minus catalogue magnitude of bright sources; ``None`` if there are too few."""
+    for faintest in (FAINTEST, FAINTEST_OF_FEW):
+        with np.errstate(invalid="ignore"):
+            usable_N = (catalogue_mag_N < faintest) & ~np.isnan(stamp_mag_N)
+        if usable_N.sum() >= FEWEST:
+            return float(np.median(stamp_mag_N[usable_N] - catalogue_mag_N[usable_N]))
+    return None
 
-    ``None`` if there are fewer than `FEWEST`.
+
+def deviations(offsets: Mapping[str, float]) -> dict[str, float]:
+    """How many sigma the offset of each tile is from those of the other tiles, signed.
+
+    Parameters
+    ----------
+    offsets
+        Tile -> offset of stamp and catalogue magnitudes in one band (mag).
+
+    Returns
+    -------
+    dict
+        Tile -> (offset - median of the others) / (scaled MAD of the others, at least `LEAST_SCATTER`);
+        empty with fewer than `FEWEST_TILES` tiles.
     """
-    with np.errstate(invalid="ignore"):
-        usable_N = (catalogue_mag_N < FAINTEST) & ~np.isnan(stamp_mag_N)
-    difference_N = stamp_mag_N[usable_N] - catalogue_mag_N[usable_N]
-    return float(np.median(difference_N)) if len(difference_N) >= FEWEST else None
+    if len(offsets) < FEWEST_TILES:
+        return {}
+    values = np.array(list(offsets.values()))
+    result = {}
+    for k, tile in enumerate(offsets):
+        others = np.delete(values, k)
+        middle = np.median(others)
+        scatter = max(LEAST_SCATTER, SMAD_FACTOR * float(np.median(np.abs(others - middle))))
+        result[tile] = float((values[k] - middle) / scatter)
+    return result
+
+
+def deviant_tiles(zero_points: Mapping[str, Mapping[str, float]]) -> list[tuple[str, str, float]]:
+    """Tile, band and sigma of every offset that is more than `LARGEST_DEVIATION` off the other tiles'.
+
+    Parameters
+    ----------
+    zero_points
+        Tile -> band -> offset (mag), as tile outcomes record it.
+    """
+    bands = sorted({band for offsets in zero_points.values() for band in offsets})
+    deviant = []
+    for band in bands:
+        of_band = {tile: offsets[band] for tile, offsets in zero_points.items() if band in offsets}
+        for tile, sigma in deviations(of_band).items():
+            if abs(sigma) > LARGEST_DEVIATION:
+                deviant.append((tile, band, round(sigma, 1)))
+    return sorted(deviant)

@@ -2,67 +2,96 @@
 
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from photoz_run.errors import ConfigError
+from photoz_run.errors import ConfigError, PhotozError
+from photoz_run.images.opening import first_header, image_header, same_content, written_at
 from photoz_run.records import BandFiles, TileRef
 from photoz_run.survey.data_release import find_data_release
-from photoz_run.survey.names import COMPRESSIONS, FileName, canonical_tile_name, parse_file_name
+from photoz_run.survey.names import (
+    COMPRESSIONS,
+    FileName,
+    canonical_tile_name,
+    is_archive_name,
+    parse_file_name,
+)
 
-_Part = tuple[str, str]
-_Rank = tuple[float, int, int]
+READERS = 8
+"""Files of ESO's archive whose headers are read at once."""
+
+Say = Callable[[str], None]
 
 
-def find_tiles(data: Sequence[Path], data_release: str | None = None) -> dict[str, TileRef]:
+@dataclass(frozen=True)
+class SurveyFile:
+    """A file of the survey: what its name says, where it lies, and in which of the data folders (from 0)."""
+
+    name: FileName
+    path: Path
+    folder: int
+
+    @property
+    def part(self) -> tuple[str, str]:
+        """Band and product."""
+        return self.name.band, self.name.product
+
+    @property
+    def rank(self) -> tuple[float, int, int]:
+        """Smaller is better: the newer release, the quicker container, the folder named first."""
+        release = -float(self.name.data_release.removeprefix("DR"))
+        return release, COMPRESSIONS.index(self.name.compression), self.folder
+
+
+def find_tiles(
+    data: Sequence[Path], data_release: str | None = None, say: Say = lambda _: None
+) -> dict[str, TileRef]:
     """Every tile with at least one file below the ``data`` folders, by name, in order of name.
 
-    Where a file exists more than once, the newest release of the family wins (DR4.1 over DR4.0), then the plain file
-    over ``.fz`` over ``.gz``, then the folder named first.
+    Where a file exists more than once, the newest release of the family wins (DR4.1 over DR4.0), then
+    the plain file over ``.fz`` over ``.gz``, then the folder named first, then the newest DATE in the
+    headers. Files called as in ESO's archive (``ADP....fits``) are known by ORIGFILE in their headers.
 
     Parameters
     ----------
     data
         Folders, searched with their sub-folders.
     data_release
-        ``DR4`` or ``DR5`` (the newest of that family), or one exact release such as ``DR4.0``; recognised from the
-        file names if ``None``.
+        ``DR4`` or ``DR5`` (the newest of that family), or one exact release such as ``DR4.0``;
+        recognised from the file names if ``None``.
+    say
+        Is told which of several files with one name and other content was chosen.
 
     Raises
     ------
     ConfigError
-        If a folder does not exist, holds no KiDS file, or holds two families and ``data_release`` does not say which.
+        If a folder does not exist, holds no KiDS file, or holds two families and ``data_release``
+        does not say which.
     """
-    found = [
-        (name, path, order)
-        for order, folder in enumerate(data)
-        for name, path in _kids_files(folder)
-    ]
-    if not found:
+    files = [file for order, folder in enumerate(data) for file in _kids_files(folder, order)]
+    if not files:
         raise ConfigError(
             f"no KiDS file (like KiDS_DR5.0_180.0_-0.5_r_sci.fits) below {_listed(data)}"
         )
-    family = _family(found, data_release)
-    exact = (
-        data_release if data_release and "." in data_release and data_release != "DR4.1" else None
-    )
-    best: dict[str, dict[_Part, tuple[_Rank, Path]]] = defaultdict(dict)
-    for name, path, order in found:
-        if find_data_release(name.data_release).family != family or (
-            exact and name.data_release != exact
-        ):
+    family = _family(files, data_release)
+    exact = bool(data_release and "." in data_release and data_release != "DR4.1")
+    parts: dict[str, dict[tuple[str, str], list[SurveyFile]]] = defaultdict(dict)
+    for file in files:
+        release = file.name.data_release
+        if find_data_release(release).family != family or (exact and release != data_release):
             continue
-        rank = (-float(name.data_release.removeprefix("DR")), _compression_rank(path), order)
-        part = (name.band, name.product)
-        if part not in best[name.tile] or rank < best[name.tile][part][0]:
-            best[name.tile][part] = (rank, path)
-    if not best:
+        parts[file.name.tile].setdefault(file.part, []).append(file)
+    if not parts:
         raise ConfigError(f"no file of data release {data_release} below {_listed(data)}")
     return {
-        tile: _tile_ref(tile, family, {k: v[1] for k, v in best[tile].items()})
-        for tile in sorted(best)
+        tile: _tile_ref(
+            tile, family, {part: _choose(files, say) for part, files in parts[tile].items()}
+        )
+        for tile in sorted(parts)
     }
 
 
@@ -108,7 +137,7 @@ def expand_tiles(specs: Sequence[str], known: Iterable[str]) -> list[str]:
 def _unfold(specs: Sequence[str]) -> Iterator[str]:
     for spec in specs:
         if not spec.startswith("@"):
-            yield spec
+            yield from (name for name in spec.split(",") if name.strip())
             continue
         try:
             lines = Path(spec[1:]).read_text().splitlines()
@@ -117,24 +146,60 @@ def _unfold(specs: Sequence[str]) -> Iterator[str]:
         entries = [line.split("#")[0].strip() for line in lines]
         if not any(entries):
             raise ConfigError(f"tile list {spec[1:]} names no tile")
-        yield from (entry for entry in entries if entry)
+        for entry in entries:
+            yield from (name for name in entry.split(",") if name.strip())
 
 
-def _kids_files(folder: Path) -> Iterator[tuple[FileName, Path]]:
+def _kids_files(folder: Path, order: int) -> Iterator[SurveyFile]:
     if not folder.is_dir():
         raise ConfigError(f"data folder {folder} does not exist or is not a folder")
+    archived = []
     for root, folders, files in os.walk(folder, followlinks=True):
         folders.sort()
         for file in sorted(files):
             path = Path(root, file)
-            if name := parse_file_name(path):
-                yield name, path
+            name = parse_file_name(path)
+            if name is not None:
+                yield SurveyFile(name, path, order)
+            elif is_archive_name(path):
+                archived.append(path)
+    with ThreadPoolExecutor(READERS) as pool:
+        for path, name in zip(archived, pool.map(_original_name, archived), strict=True):
+            if name is not None:
+                yield SurveyFile(name, path, order)
 
 
-def _family(found: Sequence[tuple[FileName, Path, int]], data_release: str | None) -> str:
+def _original_name(path: Path) -> FileName | None:
+    """The survey's name of a file of ESO's archive; ``None`` if its headers do not tell."""
+    for read in (first_header, image_header):
+        try:
+            original = read(path).get("ORIGFILE")
+        except PhotozError:
+            return None
+        if isinstance(original, str):
+            return parse_file_name(Path(original.strip()))
+    return None
+
+
+def _choose(files: Sequence[SurveyFile], say: Say) -> Path:
+    """The file to read of those that are the same part of one tile."""
+    best = min(file.rank for file in files)
+    alike = [file for file in files if file.rank[:2] == best[:2]]
+    # Of several in the folder named first the one that was written last; max() keeps the first of equals.
+    in_folder = [file.path for file in alike if file.rank == best]
+    chosen = max(in_folder, key=written_at) if len(in_folder) > 1 else in_folder[0]
+    others = [file.path for file in alike if file.path != chosen]
+    different = [path for path in others if not same_content(chosen, path)]
+    if different:
+        dates = ", ".join(f"{path} ({written_at(path) or 'no DATE'})" for path in different)
+        say(f"{chosen} ({written_at(chosen) or 'no DATE'}) is read, not {dates}, which differs")
+    return chosen
+
+
+def _family(files: Sequence[SurveyFile], data_release: str | None) -> str:
     if data_release:
         return find_data_release(data_release).family
-    families = sorted({find_data_release(name.data_release).family for name, _, _ in found})
+    families = sorted({find_data_release(file.name.data_release).family for file in files})
     if len(families) > 1:
         raise ConfigError(
             f"the data folders hold files of {' and '.join(families)}; say which with --data-release"
@@ -142,16 +207,12 @@ def _family(found: Sequence[tuple[FileName, Path, int]], data_release: str | Non
     return families[0]
 
 
-def _tile_ref(tile: str, family: str, files: Mapping[_Part, Path]) -> TileRef:
+def _tile_ref(tile: str, family: str, files: Mapping[tuple[str, str], Path]) -> TileRef:
     bands = [band for band in find_data_release(family).image_bands if (band, "sci") in files]
     images = {
         b: BandFiles(files[b, "sci"], files.get((b, "wei")), files.get((b, "msk"))) for b in bands
     }
     return TileRef(tile, family, files.get(("", "cat")), images)
-
-
-def _compression_rank(path: Path) -> int:
-    return COMPRESSIONS.index(path.suffix if path.suffix in COMPRESSIONS else "")
 
 
 def _listed(folders: Sequence[Path]) -> str:

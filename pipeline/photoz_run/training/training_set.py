@@ -10,9 +10,9 @@ from photoz_models.examples import Examples, SetFacts
 from photoz_models.stamp_rule import StampRule, column_names
 from photoz_run.config import RunConfig
 from photoz_run.errors import BadDataError, context
+from photoz_run.images.opening import image_header
 from photoz_run.records import Sources, TileRef
 from photoz_run.science.matching import match_positions
-from photoz_run.survey.images import image_header
 from photoz_run.tile import open_tile
 
 MATCH_RADIUS = 1.0

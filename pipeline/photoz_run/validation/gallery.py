@@ -18,8 +18,9 @@ from photoz_run.errors import PhotozError
 from photoz_run.records import Sources, TileRef
 from photoz_run.science.photometry import MISSING_MAGNITUDE
 from photoz_run.science.statistics import Floats, normalised_residual
-from photoz_run.survey.coadds import PixelPolicy, cut_batch, open_coadds
+from photoz_run.survey.coadds import PixelPolicy, open_coadds
 from photoz_run.survey.discovery import find_tiles
+from photoz_run.survey.stamps import cut_batch
 from photoz_run.validation.catalogue import take
 from photoz_run.validation.figures.style import BLUE, GREY, PALE, new_figure
 from photoz_run.validation.tables import Columns

@@ -10,8 +10,8 @@ import pytest
 from astropy.io import fits
 
 from photoz_run.errors import BadDataError, ConfigError, TransientError
+from photoz_run.images.opening import open_image
 from photoz_run.science.cutouts import stamp_start
-from photoz_run.survey.images import open_image
 from support.programs import needs
 from support.tiles import cutout, truncate, write_image
 
@@ -59,7 +59,7 @@ class ImageContract:
     def test_stamps_are_those_of_the_pixels(self, image):
         rng = np.random.default_rng(21)
         y_N, x_N = np.sort(rng.uniform(-60, 1250, 150)), rng.uniform(-60, 160, 150)
-        values, covered = image.stamps(stamp_start(y_N, SIZE), stamp_start(x_N, SIZE), SIZE)
+        values, covered = image.stamps((stamp_start(y_N, SIZE), stamp_start(x_N, SIZE)), SIZE)
         for n in range(len(x_N)):
             expected = cutout(pixels(), (x_N[n], y_N[n]), SIZE)
             found = np.where(covered[n], values[n], np.nan)
@@ -70,7 +70,7 @@ class ImageContract:
     )
     def test_stamps_at_both_ends_and_across_strips(self, image, rows):
         y0_N, x0_N = np.array(rows), np.arange(len(rows)) * 20
-        values, covered = image.stamps(y0_N, x0_N, SIZE)
+        values, covered = image.stamps((y0_N, x0_N), SIZE)
         for n, (y0, x0) in enumerate(zip(y0_N, x0_N, strict=True)):
             expected = cutout(pixels(), (x0 + SIZE / 2, y0 + SIZE / 2), SIZE)
             np.testing.assert_array_equal(
@@ -78,12 +78,14 @@ class ImageContract:
             )
 
     def test_the_order_of_calls_does_not_matter(self, image):
-        first = image.stamps(np.array([700]), np.array([5]), SIZE)[0]
-        image.stamps(np.array([-10, 20]), np.array([5, 5]), SIZE)
-        np.testing.assert_array_equal(image.stamps(np.array([700]), np.array([5]), SIZE)[0], first)
+        first = image.stamps((np.array([700]), np.array([5])), SIZE)[0]
+        image.stamps((np.array([-10, 20]), np.array([5, 5])), SIZE)
+        np.testing.assert_array_equal(
+            image.stamps((np.array([700]), np.array([5])), SIZE)[0], first
+        )
 
     def test_no_source_no_stamp(self, image):
-        values, covered = image.stamps(np.zeros(0, np.int64), np.zeros(0, np.int64), SIZE)
+        values, covered = image.stamps((np.zeros(0, np.int64), np.zeros(0, np.int64)), SIZE)
         assert values.shape == covered.shape == (0, SIZE, SIZE)
 
     def test_rows_are_the_rows_in_native_order(self, image):
@@ -97,7 +99,7 @@ class ImageContract:
     def test_integer_images_keep_their_values(self, tmp_path, kind):
         flags = np.arange(60 * 50).reshape(60, 50).astype(kind)
         opened = open_image(write_image(tmp_path / f"flags.fits{self.ending}", flags))
-        values, _ = opened.stamps(np.array([-3, 12]), np.array([2, 14]), SIZE)
+        values, _ = opened.stamps((np.array([-3, 12]), np.array([2, 14])), SIZE)
         opened.close()
         np.testing.assert_array_equal(values[1], flags[12:48, 14:50])
         np.testing.assert_array_equal(values[0, 3:], flags[:33, 2:38])
@@ -140,7 +142,7 @@ class TestPlainImage(ImageContract):
         opened = open_image(tmp_path / "scaled.fits")
         np.testing.assert_allclose(opened.rows(3, 4)[0], values[3] * 0.5 + 10)
         np.testing.assert_allclose(
-            opened.stamps(np.array([3]), np.array([0]), SIZE)[0][0, 0], values[3, :36] * 0.5 + 10
+            opened.stamps((np.array([3]), np.array([0])), SIZE)[0][0, 0], values[3, :36] * 0.5 + 10
         )
         opened.close()
 
@@ -209,7 +211,9 @@ class TestGzippedImage(ImageContract):
         content[len(content) // 2] ^= 0xFF
         path.write_bytes(bytes(content))
         with pytest.raises(BadDataError, match="gzip stream is damaged"):
-            open_image(path)
+            read_all(path)
+        with pytest.raises(BadDataError, match="gzip stream is damaged"):
+            stream_all(path)
 
     def test_a_scratch_folder_that_cannot_be_used_is_not_the_files_fault(self, tmp_path):
         path = write_image(tmp_path / "image.fits.gz", pixels())
@@ -224,7 +228,7 @@ class TestGzippedImage(ImageContract):
 
         monkeypatch.setattr("shutil.copyfileobj", full)
         with pytest.raises(TransientError, match=r"no room to unpack it .*set scratch"):
-            open_image(path)
+            read_all(path)
 
     def test_text_in_gzip_is_refused(self, tmp_path):
         path = tmp_path / "image.fits.gz"
@@ -238,5 +242,15 @@ def read_all(path: Path) -> None:
     opened = open_image(path)
     try:
         opened.rows(0, opened.shape_YX[0])
+    finally:
+        opened.close()
+
+
+def stream_all(path: Path) -> None:
+    """Cut one stamp in order and see the stream to its end."""
+    opened = open_image(path)
+    try:
+        opened.stamps((np.array([0]), np.array([0])), SIZE)
+        opened.finish()
     finally:
         opened.close()

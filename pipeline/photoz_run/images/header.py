@@ -1,0 +1,124 @@
+"""Headers of FITS files as they stand: where an image is, and which values are numbers."""
+
+import re
+from dataclasses import dataclass
+from math import isfinite, prod
+from typing import BinaryIO
+
+from astropy.io import fits
+
+BLOCK = 2880
+LONGEST_HEADER = 2000
+"""Blocks of 2,880 bytes; a header without an END must not be sought for through a file of 1.5 GB."""
+
+LONGEST_SIDE = 200_000
+"""Pixels; a larger number in a header is damage, and no array is made of it."""
+
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eEdD][+-]?\d+)?")
+
+
+@dataclass(frozen=True)
+class ImagePlace:
+    """The first two-dimensional image of a file: its HDU, that HDU's header as it stands, where its data begin."""
+
+    extension: int
+    header: fits.Header
+    start: int
+
+    @property
+    def packed(self) -> bool:
+        """Whether the image is tile-compressed: a table as it stands."""
+        return "ZIMAGE" in self.header
+
+    @property
+    def shape_YX(self) -> tuple[int, int]:
+        """Rows and columns of the image.
+
+        Raises
+        ------
+        ValueError
+            If the header gives none, or nonsense.
+        """
+        prefix = "Z" if self.packed else ""
+        height, width = (_whole(self.header, f"{prefix}NAXIS{axis}") for axis in (2, 1))
+        if not (0 < height <= LONGEST_SIDE and 0 < width <= LONGEST_SIDE):
+            raise ValueError(f"an image of {width} x {height} pixels")
+        return height, width
+
+
+def find_image(file: BinaryIO) -> ImagePlace | None:
+    """The first two-dimensional image of a FITS file, read from its beginning; ``None`` if there is none.
+
+    Raises
+    ------
+    ValueError
+        If a header is damaged.
+    """
+    extension, position = 0, 0
+    while (header := read_header(file)) is not None:
+        place = ImagePlace(extension, header, file.tell())
+        if _is_image(header):
+            return place
+        position = place.start + -(-_data_bytes(header) // BLOCK) * BLOCK
+        file.seek(position)
+        extension += 1
+    return None
+
+
+def read_header(file: BinaryIO) -> fits.Header | None:
+    """The header that begins here; ``None`` at the end of the file, or where only filling follows.
+
+    Raises
+    ------
+    ValueError
+        If what begins here is no header, or it has no end.
+    """
+    blocks: list[bytes] = []
+    for _ in range(LONGEST_HEADER):
+        block = file.read(BLOCK)
+        if not blocks and not block.startswith((b"SIMPLE  =", b"XTENSION=")):
+            if file.tell() == len(block):
+                raise ValueError("it does not begin with SIMPLE")
+            return None
+        if len(block) < BLOCK:
+            raise ValueError("a header has no END")
+        blocks.append(block)
+        if any(block[at : at + 80].rstrip() == b"END" for at in range(0, BLOCK, 80)):
+            return fits.Header.fromstring(b"".join(blocks))
+    raise ValueError("a header has no END")
+
+
+def number(header: fits.Header, key: str) -> float | None:
+    """The number of a card; ``None`` if it is absent, a logical, not finite, or text that is no number.
+
+    Text that is a number is one ('0.035'), and so is one with Fortran's exponent (-4.27d-3). A FITS
+    logical T is no number, although Python's ``True`` is one.
+    """
+    value = header.get(key)
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
+        value = float(value.strip().lower().replace("d", "e"))
+    return float(value) if isinstance(value, int | float) and isfinite(value) else None
+
+
+def _is_image(header: fits.Header) -> bool:
+    if header.get("ZIMAGE") is True:
+        return bool(header.get("ZNAXIS") == 2)
+    image = header.get("XTENSION", "IMAGE").strip() == "IMAGE"
+    return bool(image and header.get("NAXIS") == 2 and header.get("NAXIS1") != 0)
+
+
+def _data_bytes(header: fits.Header) -> int:
+    axes = [_whole(header, f"NAXIS{k}") for k in range(1, _whole(header, "NAXIS") + 1)]
+    if not axes:
+        return 0
+    items = _whole(header, "GCOUNT", 1) * (_whole(header, "PCOUNT", 0) + prod(axes))
+    return abs(_whole(header, "BITPIX")) // 8 * items
+
+
+def _whole(header: fits.Header, key: str, default: int | None = None) -> int:
+    value = header.get(key, default)
+    if isinstance(value, bool) or not isinstance(value, int) or (value < 0 and key != "BITPIX"):
+        raise ValueError(f"{key} is {value!r}")
+    return value

@@ -1,0 +1,151 @@
+"""Uncompressed images: mapped, never loaded, and read in the pieces that the plan names."""
+
+import mmap
+import os
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from astropy.io import fits
+from numpy.typing import NDArray
+from typing_extensions import override
+
+from photoz_run.errors import BadDataError
+from photoz_run.images.image import Corners, Image
+from photoz_run.images.plan import PAGE, PixelLayout, ReadingPlan, Storage, merged
+from photoz_run.science.cutouts import cut_stamps
+
+DTYPES = {8: ">u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4", -64: ">f8"}
+
+PIECE = 128 * 1024
+"""Bytes announced at once: the kernel forgets what is beyond its own read-ahead, without a word."""
+
+LOOKED_AT = 24
+"""Pages of a batch of which the kernel is asked whether it has them: then nothing need be announced."""
+
+
+class MappedImage(Image):
+    """An uncompressed image, mapped into memory; the mapping gives back what it has read."""
+
+    def __init__(
+        self,
+        path: Path,
+        header: fits.Header,
+        shape_YX: tuple[int, int],
+        offset: int,
+        file: BinaryIO,
+    ) -> None:
+        super().__init__(path, header, shape_YX)
+        dtype = pixel_type(header)
+        self.layout = PixelLayout(offset, shape_YX, dtype.itemsize)
+        size = file.seek(0, 2)
+        if size < self.layout.stop:
+            raise BadDataError(
+                f"{path}: truncated, {size:,} bytes where its header promises"
+                f" {self.layout.stop:,}; copy it again"
+            )
+        self._file = file
+        self._map = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)
+        # Until it is known what is wanted the kernel guesses nothing: it would read megabytes for a row.
+        self._map.madvise(mmap.MADV_RANDOM)
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_RANDOM)
+        pixels = np.frombuffer(self._map, dtype, shape_YX[0] * shape_YX[1], offset)
+        self._array_YX = pixels.reshape(shape_YX)
+        self._asked = np.zeros(shape_YX[0], bool)
+        """Rows, or pages, that were asked for."""
+
+    @override
+    def plan(self, corners: Corners, size: int, storage: Storage) -> ReadingPlan:
+        self.way = self.layout.plan(*corners, size, storage)
+        if self.way.way != "pages":
+            self._map.madvise(mmap.MADV_NORMAL)
+            os.posix_fadvise(self._file.fileno(), 0, 0, os.POSIX_FADV_NORMAL)
+        else:
+            self._asked = np.zeros(self.layout.stop // PAGE + 1, bool)
+        return self.way
+
+    @override
+    def announce(self, corners: Corners, size: int) -> None:
+        if self.way.way == "pages":
+            self._announce_pages(corners, size)
+        else:
+            self._announce_rows(corners[0], size)
+
+    @override
+    def stamps(self, corners: Corners, size: int) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+        y0_N, x0_N = corners
+        values, covered = cut_stamps(self._array_YX, y0_N, x0_N, size)
+        for start, stop in self.layout.row_spans(y0_N, size):
+            # The mapping must not count as memory of the worker.
+            self._map.madvise(mmap.MADV_DONTNEED, *self._bytes_of(start, stop))
+        return self._scaling.values(values), covered
+
+    @override
+    def rows(self, start: int, stop: int) -> NDArray[Any]:
+        self._will_need(*self._bytes_of(start, stop))
+        stored = self._array_YX[start:stop]
+        return self._scaling.values(stored.astype(stored.dtype.newbyteorder("=")))
+
+    @override
+    def close(self) -> None:
+        del self._array_YX
+        self._map.close()
+        self._file.close()
+
+    def _announce_pages(self, corners: Corners, size: int) -> None:
+        pages = self._not_asked(self.layout.pages(*corners, size))
+        ranges = merged(pages, self.way.gap // PAGE)
+        self.bytes_read += sum(stop - start for start, stop in ranges) * PAGE
+        if len(pages) and not self._at_hand(pages):
+            for start, stop in ranges:
+                self._will_need(start * PAGE, (stop - start) * PAGE)
+
+    def _announce_rows(self, y0_N: NDArray[np.int64], size: int) -> None:
+        spans = self.layout.row_spans(y0_N, size)
+        if self.way.way == "stream" and spans:
+            spans = [(spans[0][0], spans[-1][1])]
+        for span in spans:
+            for start, stop in merged(self._not_asked(np.arange(*span)), 0):
+                first, length = self._bytes_of(start, stop)
+                self._will_need(first, length)
+                self.bytes_read += length
+
+    def _not_asked(self, items: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Those pages or rows that were not asked for before; from now on they were."""
+        new = items[~self._asked[items]]
+        self._asked[new] = True
+        return new
+
+    def _at_hand(self, pages: NDArray[np.int64]) -> bool:
+        """Whether the kernel has these pages in memory, judged by some of them."""
+        some = pages[np.linspace(0, len(pages) - 1, LOOKED_AT).astype(int)]
+        buffer = bytearray(1)
+        try:
+            return all(
+                os.preadv(self._file.fileno(), [buffer], int(page) * PAGE, os.RWF_NOWAIT) == 1
+                for page in some
+            )
+        except OSError:  # not in memory, or a file system that cannot say
+            return False
+
+    def _bytes_of(self, start: int, stop: int) -> tuple[int, int]:
+        """First byte and number of bytes of rows, widened to whole pages at the beginning."""
+        first = (self.layout.offset + start * self.layout.row_bytes) // PAGE * PAGE
+        return first, self.layout.offset + stop * self.layout.row_bytes - first
+
+    def _will_need(self, first: int, length: int) -> None:
+        for start in range(first, first + length, PIECE):
+            self._map.madvise(mmap.MADV_WILLNEED, start, min(PIECE, first + length - start))
+
+
+def pixel_type(header: fits.Header) -> np.dtype[Any]:
+    """The type of an uncompressed image's pixels as they are stored.
+
+    Raises
+    ------
+    ValueError
+        If BITPIX is none of the six that FITS knows.
+    """
+    if header.get("BITPIX") not in DTYPES:
+        raise ValueError(f"BITPIX is {header.get('BITPIX')!r}")
+    return np.dtype(DTYPES[header["BITPIX"]])

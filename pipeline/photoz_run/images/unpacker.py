@@ -1,0 +1,70 @@
+"""The child process that unpacks tile-compressed images, so that a damaged one can harm nobody.
+
+``python -m photoz_run.images.unpacker DESCRIPTOR``: reads one request a line (JSON) from standard input,
+puts the rows into the shared memory behind the descriptor, and answers one line. It ends with its parent.
+"""
+
+import json
+import mmap
+import resource
+import sys
+import time
+import warnings
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from astropy.io import fits
+
+ROOM = 1 << 30
+"""Bytes of address space beside the strip and what the process has at its start."""
+
+
+def main() -> None:
+    """Answer requests until there are no more."""
+    warnings.simplefilter("ignore")
+    shared = int(sys.argv[1])
+    started = int(Path("/proc/self/statm").read_text().split()[0]) * mmap.PAGESIZE
+    for line in sys.stdin:
+        request = json.loads(line)
+        _limit("RLIMIT_CPU", int(time.process_time() + request["seconds"]) + 1)
+        mapped = _opened(request["path"], request["extension"])[1]
+        _limit("RLIMIT_AS", started + mapped + 6 * request["room"] + ROOM)
+        try:
+            answer = _unpack(shared, request)
+        except MemoryError:
+            answer = {"error": "it asks for more memory than an image of its size needs"}
+        except Exception as error:  # noqa: BLE001 - whatever a damaged file does to the library
+            answer = {"error": f"{type(error).__name__} {error}"}
+        print(json.dumps(answer), flush=True)
+
+
+def _unpack(shared: int, request: dict[str, Any]) -> dict[str, Any]:
+    hdu = _opened(request["path"], request["extension"])[0]
+    rows_YX = hdu.section[request["start"] : request["stop"]]
+    rows_YX = np.ascontiguousarray(rows_YX, rows_YX.dtype.newbyteorder("="))
+    if rows_YX.nbytes > request["room"]:
+        return {"error": f"{rows_YX.nbytes} bytes where {request['room']} were expected"}
+    with mmap.mmap(shared, request["room"]) as memory:
+        memory[: rows_YX.nbytes] = rows_YX.tobytes()
+    return {"dtype": rows_YX.dtype.str, "shape": rows_YX.shape}
+
+
+@lru_cache(maxsize=1)
+def _opened(path: str, extension: int) -> tuple[Any, int]:
+    """The image HDU of a file with its stored numbers, and the bytes that the file takes of the address space."""
+    hdus = fits.open(path, memmap=True, lazy_load_hdus=True, do_not_scale_image_data=True)
+    return hdus[extension], Path(path).stat().st_size
+
+
+def _limit(name: str, value: int) -> None:
+    kind = getattr(resource, name)
+    _, hard = resource.getrlimit(kind)
+    if hard != resource.RLIM_INFINITY:
+        value = min(value, hard)
+    resource.setrlimit(kind, (value, hard))
+
+
+if __name__ == "__main__":
+    main()
