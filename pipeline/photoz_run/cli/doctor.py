@@ -23,6 +23,10 @@ def doctor(
         Path | None,
         typer.Option(help="Node-local folder to try (default: $TMPDIR, else /tmp).", metavar="DIR"),
     ] = None,
+    storage: Annotated[
+        Path | None,
+        typer.Option(help="Data folder whose storage is measured, too.", metavar="DIR"),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
     """Try whether a run can work here: on a login node, or inside a job. Takes a few seconds.
@@ -32,7 +36,7 @@ def doctor(
     from photoz_models.documents import document_text
     from photoz_run.run.doctor import DoctorReport, Verdict, examine
 
-    findings = tuple(examine(provider, scratch, os.environ))
+    findings = tuple(examine(provider, scratch, os.environ, storage))
     bad = sum(diagnosis.verdict is Verdict.BAD for diagnosis in findings)
     if as_json:
         typer.echo(document_text(DoctorReport(not bad, findings)), nl=False)

@@ -122,6 +122,11 @@ def _print_failures(console: "Console", state: "RunStatus") -> None:
             f"  {len(group.tiles)} quarantined, {group.error}: {group.reason}", style="red"
         )
         console.print(f"    {names}")
+    if state.deviant:
+        shown = ", ".join(state.deviant[:EXAMPLES])
+        more = len(state.deviant) - EXAMPLES
+        rest = f" and {more} more (--json lists all)" if more > 0 else ""
+        console.print(f"  zero-point unlike the other tiles': {shown}{rest}", style="yellow")
     if state.failures:
         console.print(
             f"  how each went: {state.run}/{LOGS}; after mending: photoz retry {state.run}"

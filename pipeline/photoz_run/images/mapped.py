@@ -3,7 +3,7 @@
 import mmap
 import os
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
 from astropy.io import fits
@@ -22,6 +22,9 @@ PIECE = 128 * 1024
 
 LOOKED_AT = 24
 """Pages of a batch of which the kernel is asked whether it has them: then nothing need be announced."""
+
+
+IntOrArray = TypeVar("IntOrArray", int, NDArray[np.int64])
 
 
 class MappedImage(Image):
@@ -77,12 +80,15 @@ class MappedImage(Image):
         values, covered = cut_stamps(self._array_YX, y0_N, x0_N, size)
         for start, stop in self.layout.row_spans(y0_N, size):
             # The mapping must not count as memory of the worker.
-            self._map.madvise(mmap.MADV_DONTNEED, *self._bytes_of(start, stop))
+            first, last = self._bytes_of(start)[0], self._bytes_of(stop - 1)[1]
+            self._map.madvise(mmap.MADV_DONTNEED, first, last - first)
         return self._scaling.values(values), covered
 
     @override
     def rows(self, start: int, stop: int) -> NDArray[Any]:
-        self._will_need(*self._bytes_of(start, stop))
+        if stop > start:
+            first, last = self._bytes_of(start)[0], self._bytes_of(stop - 1)[1]
+            self._will_need(first, last - first)
         stored = self._array_YX[start:stop]
         return self._scaling.values(stored.astype(stored.dtype.newbyteorder("=")))
 
@@ -104,11 +110,14 @@ class MappedImage(Image):
         spans = self.layout.row_spans(y0_N, size)
         if self.way.way == "stream" and spans:
             spans = [(spans[0][0], spans[-1][1])]
-        for span in spans:
-            for start, stop in merged(self._not_asked(np.arange(*span)), 0):
-                first, length = self._bytes_of(start, stop)
-                self._will_need(first, length)
-                self.bytes_read += length
+        asked = [self._not_asked(np.arange(*span)) for span in spans]
+        rows = np.concatenate([*asked, np.zeros(0, np.int64)])
+        at_hand = len(rows) > 0 and self._at_hand(self._bytes_of(rows)[0] // PAGE)
+        for start, stop in merged(rows, 0):
+            first, last = self._bytes_of(start)[0], self._bytes_of(stop - 1)[1]
+            self.bytes_read += last - first
+            if not at_hand:
+                self._will_need(first, last - first)
 
     def _not_asked(self, items: NDArray[np.int64]) -> NDArray[np.int64]:
         """Those pages or rows that were not asked for before; from now on they were."""
@@ -128,10 +137,10 @@ class MappedImage(Image):
         except OSError:  # not in memory, or a file system that cannot say
             return False
 
-    def _bytes_of(self, start: int, stop: int) -> tuple[int, int]:
-        """First byte and number of bytes of rows, widened to whole pages at the beginning."""
-        first = (self.layout.offset + start * self.layout.row_bytes) // PAGE * PAGE
-        return first, self.layout.offset + stop * self.layout.row_bytes - first
+    def _bytes_of(self, row: IntOrArray) -> tuple[IntOrArray, IntOrArray]:
+        """First byte of a row, brought down to the begin of its page, and the byte behind the row."""
+        start = self.layout.offset + row * self.layout.row_bytes
+        return start // PAGE * PAGE, start + self.layout.row_bytes
 
     def _will_need(self, first: int, length: int) -> None:
         for start in range(first, first + length, PIECE):

@@ -14,6 +14,7 @@ from photoz_models.session import PhotozModel, Provider, available_threads, chec
 from photoz_run import __version__
 from photoz_run.config import BUNDLED_MODEL
 from photoz_run.errors import PhotozError
+from photoz_run.images.storage import measure_storage
 from photoz_run.run import machine, trials
 from photoz_run.run.offline import keep_caches_local
 from photoz_run.run.plan import model_path
@@ -72,7 +73,10 @@ class DoctorReport(Record):
 
 
 def examine(
-    provider: Provider, scratch: Path | None, environment: Mapping[str, str]
+    provider: Provider,
+    scratch: Path | None,
+    environment: Mapping[str, str],
+    data: Path | None = None,
 ) -> Iterator[Diagnosis]:
     """All findings, each as soon as it is known; takes a few seconds."""
     gpus, job, threads = trials.gpus(), machine.batch_job(environment), available_threads()
@@ -92,6 +96,7 @@ def examine(
         lambda: batch(job),
         lambda: network(trials.address(), trials.interfaces()),
         worker,
+        *((lambda: storage(data),) if data is not None else ()),
     )
     return (check() for check in checks)
 
@@ -240,6 +245,20 @@ def scratch_folder(folder: Path) -> Diagnosis:
             f"a tile of .gz images needs {_size(UNPACKED_BYTES)} a worker",
         )
     return Diagnosis("scratch", value)
+
+
+def storage(folder: Path) -> Diagnosis:
+    """Measure what reading here and there costs below a data folder; a run plans its reading by it."""
+    try:
+        measured = measure_storage(folder)
+    except OSError as error:
+        reason = f"{folder}: {error.strerror or error}"
+        return Diagnosis("storage", reason, Verdict.BAD, "name a folder with the survey's files")
+    value = (
+        f"storage_seek = {measured.seek * 1e6:.1f}, storage_stream = {measured.stream / 1e6:.0f}"
+        f" (microseconds a piece, MB/s) in {folder}"
+    )
+    return Diagnosis("storage", value, Verdict.OK, "write these two lines into the TOML file")
 
 
 def caches() -> Diagnosis:

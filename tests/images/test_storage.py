@@ -1,0 +1,92 @@
+"""What a storage is like, measured; and the reading plans that follow from it."""
+
+import numpy as np
+import pytest
+from astropy.io import fits
+
+from photoz_run.images import storage as storage_module
+from photoz_run.images.opening import open_image
+from photoz_run.images.plan import PAGE, PixelLayout, Storage, merged
+from photoz_run.images.storage import measure_storage
+from photoz_run.science.cutouts import cut_stamps
+
+SIZE = 36
+LAYOUT = PixelLayout(2880, (19500, 18500), 4)
+RNG = np.random.default_rng(2)
+
+
+def corners(n: int) -> tuple[np.ndarray, np.ndarray]:
+    return np.sort(RNG.integers(-40, 19500, n)), RNG.integers(-40, 18500, n)
+
+
+@pytest.mark.parametrize(
+    ("number", "storage", "way"),
+    [
+        (100, Storage(), "pages"),
+        (1_200, Storage(), "pages"),
+        (20_000, Storage(), "rows"),
+        (100, Storage(seek=5e-3), "rows"),
+        (1_200, Storage(seek=0.5), "stream"),
+        (1_200, Storage(reading="rows"), "rows"),
+        (20_000, Storage(reading="pages"), "pages"),
+        (3, Storage(reading="stream"), "stream"),
+    ],
+)
+def test_the_way_follows_from_the_number_of_sources_and_the_storage(number, storage, way):
+    assert LAYOUT.plan(*corners(number), SIZE, storage).way == way
+
+
+def test_pages_are_those_that_hold_pixels_of_stamps():
+    layout = PixelLayout(2880, (300, 5000), 4)
+    y0_N, x0_N = np.array([-10, 40, 290]), np.array([4990, 1000, -20])
+    image = np.zeros(layout.stop, np.uint8)
+    for y0, x0 in zip(y0_N, x0_N, strict=True):
+        for y in range(max(0, y0), min(300, y0 + SIZE)):
+            start = layout.offset + y * layout.row_bytes + 4 * max(0, x0)
+            image[start : layout.offset + y * layout.row_bytes + 4 * min(5000, x0 + SIZE)] = 1
+    expected = np.unique(np.flatnonzero(image) // PAGE)
+    np.testing.assert_array_equal(layout.pages(y0_N, x0_N, SIZE), expected)
+
+
+def test_the_plan_says_no_more_bytes_than_it_reads_and_never_many_more_than_needed():
+    y0_N, x0_N = corners(1_200)
+    needed = len(LAYOUT.pages(y0_N, x0_N, SIZE)) * PAGE
+    plan = LAYOUT.plan(y0_N, x0_N, SIZE, Storage())
+    assert needed <= plan.bytes <= 1.3 * needed
+
+
+def test_ranges_join_over_gaps():
+    assert merged(np.array([3, 4, 6, 10]), 0) == [(3, 5), (6, 7), (10, 11)]
+    assert merged(np.array([3, 4, 6, 10]), 1) == [(3, 7), (10, 11)]
+    assert merged(np.zeros(0, int), 1) == []
+
+
+@pytest.mark.parametrize("reading", ["pages", "rows", "stream", "auto"])
+def test_stamps_are_the_same_whatever_the_plan(tmp_path, reading):
+    pixels = RNG.normal(size=(1200, 700)).astype(np.float32)
+    fits.PrimaryHDU(pixels).writeto(tmp_path / "image.fits")
+    image = open_image(tmp_path / "image.fits")
+    y0_N, x0_N = np.sort(RNG.integers(-40, 1200, 300)), RNG.integers(-40, 700, 300)
+    plan = image.plan((y0_N, x0_N), SIZE, Storage(reading=reading))
+    for part in np.split(np.arange(300), 3):
+        image.announce((y0_N[part], x0_N[part]), SIZE)
+        values, covered = image.stamps((y0_N[part], x0_N[part]), SIZE)
+        expected, on_image = cut_stamps(pixels, y0_N[part], x0_N[part], SIZE)
+        np.testing.assert_array_equal(values, expected)
+        np.testing.assert_array_equal(covered, on_image)
+    image.close()
+    assert 0.9 * plan.bytes <= image.bytes_read <= 1.1 * plan.bytes + 4 * PAGE
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_storage_is_measured_and_nothing_stays_behind(tmp_path, monkeypatch, there):
+    monkeypatch.setattr(storage_module, "STREAMED", 1 << 23)
+    if there:
+        (tmp_path / "a.fits").write_bytes(b"0" * (1 << 24))
+    before = sorted(tmp_path.rglob("*"))
+    found = measure_storage(tmp_path)
+    assert 0 < found.seek < 1
+    assert 1e6 < found.stream < 1e12
+    assert sorted(tmp_path.rglob("*")) == before
+    with pytest.raises(OSError, match="no such folder"):
+        measure_storage(tmp_path / "nowhere")
