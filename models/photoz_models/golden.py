@@ -1,10 +1,10 @@
 """Golden values: outputs of a bundle for inputs that every machine can make again from a seed."""
 
-from typing import Literal
+from typing import Annotated, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from photoz_models.errors import BundleError
 
@@ -18,19 +18,36 @@ SKY_MAGGIES = 3e-12
 """Noise per pixel of the golden stamps: about that of a KiDS coadd."""
 
 
+TOLERANCE_Z = 5e-5
+TOLERANCE_DOMAIN = 1e-3
+"""How far golden values may be off on another machine; a bundle cannot allow itself more."""
+
+MOST_GALAXIES = 100
+"""A bundle cannot ask for more; the project's own have twelve."""
+
+
 class Golden(BaseModel):
     """Expected outputs (None = NaN) for inputs of ``recipe`` and ``seed``, and the tolerance."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     recipe: Literal["galaxies-v1"] = "galaxies-v1"
-    seed: int
-    number: int
+    seed: Annotated[int, Field(ge=0, lt=2**63)]
+    number: Annotated[int, Field(gt=0, le=MOST_GALAXIES)]
     z_N: tuple[float | None, ...]
     quantiles_NQ: tuple[tuple[float | None, ...], ...]
     domain_distance_N: tuple[float | None, ...]
-    tolerance_z: float = 5e-5
-    tolerance_domain: float = 1e-3
+    tolerance_z: Annotated[float, Field(ge=0, le=TOLERANCE_Z)] = TOLERANCE_Z
+    tolerance_domain: Annotated[float, Field(ge=0, le=TOLERANCE_DOMAIN)] = TOLERANCE_DOMAIN
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        values = (self.z_N, self.quantiles_NQ, self.domain_distance_N)
+        if any(len(one_N) != self.number for one_N in values):
+            raise ValueError(f"golden values are not those of {self.number} galaxies")
+        if all(z is None for z in self.z_N):
+            raise ValueError("no golden redshift is a number")
+        return self
 
 
 def uniform(seed: int, size: int) -> NDArray[np.float64]:
@@ -124,6 +141,13 @@ def largest_difference(golden: Golden, outputs: Outputs) -> tuple[float, float]:
     in_quantiles = _difference(golden.quantiles_NQ, quantiles_NQ)
     in_domain = _difference(golden.domain_distance_N, domain_distance_N)
     return max(in_z, in_quantiles), in_domain
+
+
+def in_given_order(outputs: Outputs, order_N: NDArray[np.int64]) -> Outputs:
+    """Outputs of the rows ``order_N``, put back into the order of the rows."""
+    back_N = np.argsort(order_N)
+    z_N, quantiles_NQ, domain_distance_N = outputs
+    return z_N[back_N], quantiles_NQ[back_N], domain_distance_N[back_N]
 
 
 def _listed(values_N: NDArray[np.float32]) -> list[float | None]:

@@ -2,6 +2,8 @@
 
 import hashlib
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
@@ -13,7 +15,9 @@ from numpy.typing import NDArray
 
 from photoz_models.contract import MAGNITUDES, OUTPUTS, STAMPS, ModelContract, parse_contract
 from photoz_models.errors import BundleError
-from photoz_models.golden import Outputs, golden_inputs, largest_difference
+from photoz_models.golden import Inputs, Outputs, golden_inputs, largest_difference
+from photoz_models.independence import COMPANIONS, brightened, check_rows, likely_maker, signs_in
+from photoz_models.runtime import GraphRunError, one_line, read_model
 
 Provider = Literal["auto", "cpu", "cuda"]
 
@@ -51,13 +55,15 @@ def available_threads() -> int:
 class PhotozModel:
     """A verified bundle on one provider.
 
-    ``digest`` is the sha256 of the file, ``provider`` the one really in use.
+    ``digest`` is the sha256 of the file, ``provider`` the one really in use, ``signs`` are
+    operators in it by which rows may depend on each other.
     """
 
     contract: ModelContract
     digest: str
     provider: Literal["cpu", "cuda"]
     session: Any
+    signs: frozenset[bytes] = frozenset()
 
     @classmethod
     def load(
@@ -83,12 +89,15 @@ class PhotozModel:
             If file, runtime, provider, contract, inputs or golden values are not as they should.
         """
         check_runtime()
-        content = _read(path)
+        content = read_model(Path(path))
         threads = threads or available_threads()
         session, active = _open(content, str(path), provider, allow_fallback, threads)
-        contract = parse_contract(session.get_modelmeta().custom_metadata_map, str(path))
+        with one_line(f"{path}: the metadata cannot be read"):
+            metadata = session.get_modelmeta().custom_metadata_map
+        contract = parse_contract(metadata, str(path))
         _check_signature(session, contract, str(path))
-        model = cls(contract, hashlib.sha256(content).hexdigest(), active, session)
+        digest = hashlib.sha256(content).hexdigest()
+        model = cls(contract, digest, active, session, signs_in(content))
         model.verify(str(path))
         return model
 
@@ -109,7 +118,7 @@ class PhotozModel:
         Raises
         ------
         BundleError
-            If a shape does not fit the contract.
+            If a shape does not fit the contract, or the runtime cannot compute the graph.
         """
         arrays = {STAMPS: stamps_NCHW, MAGNITUDES: table_NT}
         shapes = self.contract.input_shapes()
@@ -121,8 +130,18 @@ class PhotozModel:
                     f" the contract asks for {expected}"
                 )
         feeds = {name: np.ascontiguousarray(arrays[name], np.float32) for name in shapes}
-        z_N, quantiles_NQ, domain_distance_N = self.session.run(list(OUTPUTS), feeds)
-        return z_N, quantiles_NQ, domain_distance_N
+        n = len(table_NT)
+        with one_line(f"{self.contract.name}: the graph cannot be computed", GraphRunError):
+            z_N, quantiles_NQ, domain_distance_N = self.session.run(list(OUTPUTS), feeds)
+        outputs = (z_N, quantiles_NQ, domain_distance_N)
+        shapes_out = ((n,), (n, len(self.contract.quantile_levels)), (n,))
+        for name, output, shape in zip(OUTPUTS, outputs, shapes_out, strict=True):
+            if output.shape != shape:
+                raise GraphRunError(
+                    f"{self.contract.name}: {name} has shape {output.shape} for {n} sources,"
+                    f" it should be {shape}"
+                )
+        return outputs
 
     def verify(self, where: str) -> tuple[float, float]:
         """The largest differences from the golden values on this machine: in z and in distance.
@@ -130,20 +149,18 @@ class PhotozModel:
         Raises
         ------
         BundleError
-            If they are further off than the contract allows.
+            If they are further off than allowed, or if rows depend on each other.
         """
-        contract, golden = self.contract, self.contract.golden
-        stamps_NCHW, table_NT = golden_inputs(
-            golden.seed,
-            golden.number,
-            len(contract.image_bands),
-            len(contract.magnitude_bands),
-            contract.stamp_size,
-            len(contract.seeing_bands),
-        )
-        outputs = self.predict(stamps_NCHW, table_NT)
-        in_z, in_domain = largest_difference(golden, outputs)
-        if in_z > golden.tolerance_z or in_domain > golden.tolerance_domain:
+        golden = self.contract.golden
+        inputs = self._galaxies(golden.seed, golden.number)
+        with _named(where):
+            first, second = self.predict(*inputs), self.predict(*inputs)
+            in_z, in_domain = largest_difference(golden, first)
+        off = in_z > golden.tolerance_z or in_domain > golden.tolerance_domain
+        repeats = np.allclose(first[0], second[0], 0.0, golden.tolerance_z, equal_nan=True)
+        if not off or not repeats:
+            self._check_rows(inputs, where)
+        if off:
             raise BundleError(
                 f"{where}: golden values do not come back on {self.provider}:"
                 f" z differs by {in_z:.2g} (allowed {golden.tolerance_z:.2g}),"
@@ -152,19 +169,42 @@ class PhotozModel:
             )
         return in_z, in_domain
 
+    def _check_rows(self, inputs: Inputs, where: str) -> None:
+        golden = self.contract.golden
+        companions = brightened(self._galaxies(golden.seed + 2, COMPANIONS))
+        problem = check_rows(self.predict, golden, inputs, companions)
+        if problem:
+            raise BundleError(
+                f"{where}: the redshift of a row depends on the rows beside it: {problem};"
+                f" {likely_maker(self.signs, problem)}"
+            )
+
+    def _galaxies(self, seed: int, number: int) -> Inputs:
+        contract = self.contract
+        return golden_inputs(
+            seed,
+            number,
+            len(contract.image_bands),
+            len(contract.magnitude_bands),
+            contract.stamp_size,
+            len(contract.seeing_bands),
+        )
+
+
+@contextmanager
+def _named(where: str) -> Iterator[None]:
+    """A graph that cannot be computed in the block is named by its file."""
+    try:
+        yield
+    except GraphRunError as error:
+        raise BundleError(f"{where}: {error}") from error
+
 
 def _installed(distribution: str) -> bool:
     try:
         return bool(version(distribution))
     except PackageNotFoundError:
         return False
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return Path(path).read_bytes()
-    except OSError as error:
-        raise BundleError(f"{path}: cannot read the model: {error.strerror}") from error
 
 
 def _open(
@@ -191,26 +231,14 @@ def _open(
 
 def _create(content: bytes, where: str, providers: list[Any], threads: int) -> Any:
     import onnxruntime
-    from onnxruntime.capi import onnxruntime_pybind11_state as native
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.use_deterministic_compute = True
     options.log_severity_level = FATAL_ONLY
-    try:
+    with one_line(f"{where}: not a usable ONNX model"):
         return onnxruntime.InferenceSession(content, options, providers=providers)
-    except (
-        native.Fail,
-        native.InvalidArgument,
-        native.InvalidGraph,
-        native.InvalidProtobuf,
-        native.NotImplemented,
-        native.RuntimeException,
-    ) as error:
-        raise BundleError(
-            f"{where}: not a usable ONNX model: {str(error).splitlines()[0]}"
-        ) from error
 
 
 def _check_signature(session: Any, contract: ModelContract, where: str) -> None:

@@ -10,6 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 MAGNITUDE_BANDS = ("u", "g", "r", "i", "Z", "Y", "J", "H", "Ks")
 IMAGE_BANDS = ("u", "g", "r", "i")
 
+LARGEST_STAMP = 256
+"""Pixels on a side. A batch of larger ones in four bands would fill more than 270 MB."""
+
 
 class StampRule(BaseModel):
     """How stamps are cut and calibrated, and which columns the table beside them has.
@@ -33,13 +36,13 @@ class StampRule(BaseModel):
         Whether pixels are multiplied by 10^(-0.4 DMAG) and by 10^(0.4 A_x).
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     image_bands: tuple[str, ...]
     i_epoch: Literal["first", "second", "better", "mean"] = "first"
     magnitude_bands: tuple[str, ...]
     seeing_bands: tuple[str, ...] = ()
-    stamp_size: Annotated[int, Field(gt=0, multiple_of=2)]
+    stamp_size: Annotated[int, Field(gt=0, le=LARGEST_STAMP, multiple_of=2)]
     pixel_scale: Annotated[float, Field(gt=0)]
     dmag_applied: bool
     extinction_corrected: bool

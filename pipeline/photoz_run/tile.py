@@ -11,6 +11,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from photoz_models.independence import BATCH
 from photoz_models.session import PhotozModel
 from photoz_models.stamp_rule import StampRule
 from photoz_run import flags
@@ -30,12 +31,6 @@ from photoz_run.survey.magnitudes import MagnitudeTable, join_magnitudes
 from photoz_run.survey.stamps import cut_batch
 
 T = TypeVar("T")
-
-BATCH = 256
-"""Sources cut and inferred together.
-
-Every batch is padded to it, so that the network always sees the same shape.
-"""
 
 OUTSIDE_FRACTION = 0.5
 """A tile with more of its sources off its coadds than this has the catalogue of another field."""

@@ -1,6 +1,7 @@
 """A bundle answers as its contract says, or is refused with one clear line."""
 
 import hashlib
+import os
 from pathlib import Path
 
 import numpy as np
@@ -118,6 +119,31 @@ def test_a_file_that_is_no_model_is_refused(tmp_path):
         PhotozModel.load(tmp_path / "absent.onnx", provider="cpu")
 
 
+def test_what_is_no_regular_file_is_refused(tmp_path):
+    os.mkfifo(tmp_path / "fifo.onnx")
+    for path, complaint in (
+        (tmp_path / "fifo.onnx", "it is no regular file"),
+        (Path("/dev/zero"), "it is no regular file"),
+        (tmp_path, "it is a folder"),
+        (Path("a\0b.onnx"), "embedded null"),
+    ):
+        with pytest.raises(BundleError, match=f"cannot read the model: {complaint}"):
+            PhotozModel.load(path, provider="cpu")
+
+
+def test_metadata_and_graphs_that_the_runtime_cannot_take_are_one_line(bundle):
+    graph = onnx.load(bundle)
+    graph.opset_import[0].version = 999
+    onnx.save(graph, bundle)
+    with pytest.raises(BundleError, match=r"closed\.onnx: not a usable ONNX model: ") as refusal:
+        PhotozModel.load(bundle, provider="cpu")
+    assert "\n" not in str(refusal.value)
+    content = bundle.read_bytes()
+    bundle.write_bytes(content.replace(b'"closed-form"', b'"closed-f\xff\xfem"'))
+    with pytest.raises(BundleError, match=r"closed\.onnx: "):
+        PhotozModel.load(bundle, provider="cpu")
+
+
 def test_stamps_of_another_shape_are_refused(bundle):
     model = PhotozModel.load(bundle, provider="cpu")
     with pytest.raises(BundleError, match=r"stamps has shape \(2, 4, 32, 32\)"):
@@ -141,8 +167,6 @@ def test_two_runtimes_at_once_are_named(monkeypatch):
 
 
 def test_threads_are_those_of_the_affinity():
-    import os
-
     assert available_threads() == len(os.sched_getaffinity(0))
 
 

@@ -82,7 +82,9 @@ def closed_form_contract(**overrides: Any) -> ModelContract:
         ),
         "test_metrics": {},
         "licence": "BSD-3-Clause",
-        "golden": Golden(seed=GOLDEN_SEED, number=0, z_N=(), quantiles_NQ=(), domain_distance_N=()),
+        "golden": Golden(
+            seed=GOLDEN_SEED, number=1, z_N=(0.0,), quantiles_NQ=((),), domain_distance_N=(0.0,)
+        ),
     }
     contract = ModelContract(**{**fields, **overrides})
     if "golden" in overrides:

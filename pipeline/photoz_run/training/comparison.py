@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from photoz_models.documents import Record
 from photoz_models.examples import Examples, split_examples
 from photoz_models.golden import Outputs
+from photoz_models.independence import BATCH
 from photoz_models.session import PhotozModel
 from photoz_run.errors import ConfigError
 from photoz_run.science.statistics import (
@@ -48,7 +49,6 @@ LOST_BAND_SAMPLE = 10_000
 COLOUR_GROUP = 200
 """Galaxies of neighbouring redshift among which the redder half is chosen."""
 
-BATCH = 256
 SPEED_BATCHES = 8
 
 
