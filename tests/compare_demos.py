@@ -143,7 +143,7 @@ def statements(metadata: Mapping[bytes, bytes] | None) -> Flat:
 
 
 def of_fits(path: Path) -> Flat:
-    """Of each HDU the cards and the data; texts apart from numbers, for they may name the commit."""
+    """Cards and data of each HDU; texts apart from numbers, for they may name the commit."""
     said: Flat = {}
     with fits.open(path) as hdus:
         for number, hdu in enumerate(hdus):

@@ -1,4 +1,4 @@
-"""A program says which code it is: from its checkout, or from what was recorded when it was built."""
+"""A program says which code it is: by its checkout, or by what was recorded at its build."""
 
 import runpy
 import shutil

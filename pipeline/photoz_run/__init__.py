@@ -1,3 +1,3 @@
-"""photoz-run: stream survey tiles past a sealed photo-z network into a catalogue that can prove how it was made."""
+"""photoz-run: from survey tiles and a sealed network to a catalogue that proves how it was made."""
 
 __version__ = "0.1.0"

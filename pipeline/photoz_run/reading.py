@@ -70,8 +70,8 @@ def _last_line(error: Exception) -> str:
 def cfitsio_name(path: Path) -> Iterator[str]:
     """A name under which cfitsio opens exactly this file.
 
-    cfitsio reads ``[ ] ( ) + $ ~`` and a leading ``!`` in a name as commands of its own. It never sees
-    the real path here, only the number under which the file is open already.
+    cfitsio reads ``[ ] ( ) + $ ~`` and a leading ``!`` in a name as commands of its own. It never
+    sees the real path here, only the number under which the file is open already.
     """
     descriptor = os.open(path, os.O_RDONLY)
     try:

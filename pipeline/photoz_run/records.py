@@ -152,11 +152,11 @@ class TileResult(Record):
     It checks that pixels and catalogue belong together.
     """
     shifts: Mapping[str, tuple[float, float]] = field(default_factory=dict)
-    """Median of the light's place minus the catalogue's position by image band, x and y in pixels."""
+    """Median of the light's place minus the catalogue's position by image band: x, y in pixels."""
     dmag_cards: Mapping[str, str] = field(default_factory=dict)
     """The card that told DMAG, by image: ``DMAG of the coadd``, ``DMAG_I1 of the catalogue``."""
     quantisation: Mapping[str, float] = field(default_factory=dict)
-    """Of coadds packed with loss: the step in which pixels were rounded, in units of the sky noise."""
+    """Of coadds packed with loss: the step of rounding, in units of the sky noise."""
     seeing: Mapping[str, float] = field(default_factory=dict)
     """FWHM of the PSF (arcsec) by image, where the coadds' headers have it."""
     footprint: tuple[tuple[float, float], ...] = ()
@@ -165,7 +165,7 @@ class TileResult(Record):
     They bound the area that was searched.
     """
     bytes_read: int = 0
-    """Bytes that were asked of the images: pages, strips or whole files, as the reading plan says."""
+    """Bytes that were asked of the images, by the reading plan: pages, strips or whole files."""
     files: Mapping[str, str] = field(default_factory=dict)
     """sha256 of each output file by its name."""
     seconds: Mapping[str, float] = field(default_factory=dict)

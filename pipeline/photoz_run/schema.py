@@ -1,7 +1,7 @@
-"""The column dictionary: name, type, unit, UCD, null and description of every column, read from ``columns.yaml``.
+"""The column dictionary: name, type, unit, UCD, null, description; read from ``columns.yaml``.
 
-Parquet metadata, FITS cards, the VOTable and the docs page are generated from it. Missing values are null in Parquet;
-in FITS they are NaN (floats) or TNULL (integers).
+Parquet metadata, FITS cards, the VOTable and the docs page are generated from it. Missing values
+are null in Parquet; in FITS they are NaN (floats) or TNULL (integers).
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ TNULL = -(2**31)
 """The FITS null of int32 columns; no valid MASK or flag has this value."""
 DICTIONARY = Path(__file__).with_name("columns.yaml")
 DTYPES = {"boolean": "b1", "short": "i2", "int": "i4", "long": "i8", "float": "f4", "double": "f8"}
-"""numpy's types for the datatypes of Felis; texts are ``U`` with their length, without one if it is open."""
+"""numpy's types for the datatypes of Felis; texts are ``U`` with their length where it is fixed."""
 
 
 @dataclass(frozen=True)

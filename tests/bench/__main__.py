@@ -1,4 +1,6 @@
-"""``make bench``: speed and memory on a full-size tile, as ratios within one run; nothing is asserted."""
+"""``make bench``: speed and memory on a full-size tile, as ratios within one run; nothing is
+asserted.
+"""
 
 import os
 import shutil

@@ -56,7 +56,9 @@ def cut_all(folder: Path, model: PhotozModel, config: RunConfig) -> list[Stamps]
 
 
 def cutout2d_loop(folder: Path, model: PhotozModel, config: RunConfig, on_sky: bool) -> None:
-    """The same stamps one by one with astropy, at positions on the sky, or at pixels computed beforehand for all."""
+    """The same stamps one by one with astropy, at positions on the sky, or at pixels computed
+    beforehand for all.
+    """
     with open_tile(tile_of(folder), model.contract, config) as tile:
         some = tile.sources.take(slice(0, LOOPED))
         for epochs in tile.coadds.bands.values():
@@ -130,7 +132,9 @@ def timed(action: Callable[[], object], before: Callable[[], object] = lambda: N
 
 
 def main() -> None:
-    """``python -m bench.cases NAME FOLDER SOURCES``: seconds of each repeat, and the peak memory in MiB."""
+    """``python -m bench.cases NAME FOLDER SOURCES``: seconds of each repeat, and the peak memory in
+    MiB.
+    """
     name, folder, sources = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
     make_tile(folder, sources)
     model = PhotozModel.load(model_path("hybrid-sim"), "cpu", False, threads=1)

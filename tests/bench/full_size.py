@@ -1,8 +1,9 @@
-"""A full-size tile for benchmarks: four coadds of 18,500 x 19,500 pixels with weights and flag images, and a catalogue.
+"""A full-size tile for benchmarks: four coadds of 18,500 x 19,500 pixels with weights and flag
+images, and a catalogue.
 
-The pixels are one block of noise, repeated: their values do not matter for speed. Sources are painted into
-nothing; the catalogue's magnitudes agree with the (random) pixels only in so far as the zero-point check has no
-source bright enough to judge.
+The pixels are one block of noise, repeated: their values do not matter for speed. Sources are
+painted into nothing; the catalogue's magnitudes agree with the (random) pixels only in so far as
+the zero-point check has no source bright enough to judge.
 """
 
 from pathlib import Path
@@ -42,7 +43,9 @@ def write_image(path: Path, rows: np.ndarray) -> None:
 
 
 def write_catalogue(path: Path, n: int) -> None:
-    """Write a catalogue of ``n`` sources spread over the coadds, fainter than the zero-point check looks at."""
+    """Write a catalogue of ``n`` sources spread over the coadds, fainter than the zero-point check
+    looks at.
+    """
     rng = np.random.default_rng(1)
     half = 0.48 * np.array(SHAPE_YX) * SCALE
     ra, dec = RA + rng.uniform(-half[1], half[1], n), DEC + rng.uniform(-half[0], half[0], n)

@@ -20,7 +20,9 @@ ENDS = {"LO95": -1.96, "LO68": -1.0, "HI68": 1.0, "HI95": 1.96}
 
 
 def million_pairs(seed: int = 1) -> float:
-    """Seconds to validate a million pairs in a thousand tiles with one other redshift column, without plots."""
+    """Seconds to validate a million pairs in a thousand tiles with one other redshift column,
+    without plots.
+    """
     rng = np.random.default_rng(seed)
     n = TILES * PER_TILE
     tile = np.repeat(np.arange(TILES), PER_TILE)
@@ -63,7 +65,9 @@ def million_pairs(seed: int = 1) -> float:
 
 
 def rendered_galaxies_per_second() -> float:
-    """Galaxies with r < 20.5 rendered in four bands per second, on as many pixels as their stamps have."""
+    """Galaxies with r < 20.5 rendered in four bands per second, on as many pixels as their stamps
+    have.
+    """
     settings = SimulationSettings(size=2000, density=20, data_release="DR4.0", seed=5)
     light = make_scene(settings, geometry.cell_of_tile(0, settings)).galaxy_light
     n = len(light.angle_N)

@@ -1,7 +1,9 @@
-"""``python -m bench.release``: a release of 20 million generated rows, its rows per second and its peak of memory.
+"""``python -m bench.release``: a release of 20 million generated rows, its rows per second and its
+peak of memory.
 
-The rows lie in 200 tiles of a square degree that overlap by 0.05 deg: one in twenty is a duplicate. Memory is that of
-the command and all processes it starts, looked at five times a second. Takes some 10 GB of scratch and 10 minutes.
+The rows lie in 200 tiles of a square degree that overlap by 0.05 deg: one in twenty is a duplicate.
+Memory is that of the command and all processes it starts, looked at five times a second. Takes some
+10 GB of scratch and 10 minutes.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""The comparison of two demonstrations sees every value, and nothing that only names the version."""
+"""The comparison of two demonstrations sees every value, and no mere name of a version."""
 
 import json
 import shutil

@@ -2,7 +2,8 @@
 
     python lock_racer.py FOLDER START ROUNDS SECONDS SEED
 
-Each operation on a file of FOLDER takes a while, now and then a long one, as on a parallel file system under load.
+Each operation on a file of FOLDER takes a while, now and then a long one, as on a parallel file
+system under load.
 """
 
 import json

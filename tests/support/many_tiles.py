@@ -26,7 +26,9 @@ def stub_names(number: int) -> list[str]:
 
 
 def stub_tiles(folder: Path, number: int) -> list[str]:
-    """Tiles with all files of DR5 and a catalogue without a row: there is no work in them. Their names."""
+    """Tiles with all files of DR5 and a catalogue without a row: there is no work in them. Their
+    names.
+    """
     tile = make_tile(folder.with_name(f"{folder.name}-one"), number=4)
     change_rows(tile.catalogue, lambda rows: rows[:0])
     names = stub_names(number)

@@ -1,4 +1,6 @@
-"""Running the main job in tests: the real command in its own process, or in this one with tiles in threads."""
+"""Running the main job in tests: the real command in its own process, or in this one with tiles in
+threads.
+"""
 
 import json
 import os
@@ -31,7 +33,7 @@ def options(data: Path, bundle: Path, out: Path, *more: str) -> list[str]:
 
 
 def start_command(arguments: list[str], largest_file: int | None = None) -> "subprocess.Popen[str]":
-    """Start ``photoz-run``; no process of it may write a file larger than ``largest_file`` bytes."""
+    """Start ``photoz-run``; none of its processes may write more than ``largest_file`` bytes."""
 
     def limit() -> None:
         if largest_file is not None:

@@ -1,7 +1,8 @@
 """A SLURM of two nodes that lives on this machine alone, for as long as a block runs.
 
-Real daemons, in the foreground as children of this process: a munged with a key of its own, a controller, and two
-node daemons with two pretended GPUs each, on free ports of loopback. Nothing of an installed SLURM is touched or used.
+Real daemons, in the foreground as children of this process: a munged with a key of its own, a
+controller, and two node daemons with two pretended GPUs each, on free ports of loopback. Nothing of
+an installed SLURM is touched or used.
 """
 
 import ctypes
@@ -127,17 +128,22 @@ class Slurm:
         return self.ask("scontrol", "write", "batch_script", job, "-")
 
     def processes(self, **variables: str) -> list[psutil.Process]:
-        """Processes of this SLURM and its jobs whose environment has these values; not this one and its parents."""
+        """Processes of this SLURM and its jobs whose environment has these values; not this one and
+        its parents.
+        """
         wanted = variables | {"SLURM_CONF": str(self.folder / "slurm.conf")}
         return [
             one for one in psutil.process_iter() if one.pid != os.getpid() and _has(one, wanted)
         ]
 
     def kill_node(self, node: str) -> None:
-        """Let a node die as without power: its daemon and all processes of jobs on it, none of them asked."""
+        """Let a node die as without power: its daemon and all processes of jobs on it, none of them
+        asked.
+        """
         self.daemons.pop(node).kill()
         theirs = self.processes(SLURMD_NODENAME=node)
-        # First those who would tell the controller that the job has failed; they have no environment to be known by.
+        # First those who would tell the controller that the job has failed; they have no
+        # environment to be known by.
         tellers = [
             parent for one in theirs if (parent := one.parent()) and parent.name() == "slurmstepd"
         ]
@@ -245,7 +251,8 @@ class Slurm:
 def two_nodes() -> Iterator[Slurm]:
     """A SLURM, from here to the end of the block."""
     needs(*PROGRAMS)
-    # Not in pytest's folder: munged wants a path that everybody may enter, and a socket's path must be short.
+    # Not in pytest's folder: munged wants a path that everybody may enter, and a socket's path must
+    # be short.
     with ExitStack() as stack:
         folder = Path(
             stack.enter_context(
@@ -283,7 +290,8 @@ def free_ports(number: int) -> list[int]:
 
 def _has(process: psutil.Process, wanted: Mapping[str, str]) -> bool:
     try:
-        # Not by psutil, which stops at the blanks that a daemon leaves when it gives itself another title.
+        # Not by psutil, which stops at the blanks that a daemon leaves when it gives itself another
+        # title.
         present = set(Path(f"/proc/{process.pid}/environ").read_bytes().split(b"\0"))
     except OSError:
         return False
@@ -291,6 +299,8 @@ def _has(process: psutil.Process, wanted: Mapping[str, str]) -> bool:
 
 
 def _die_with_me() -> None:
-    """Before a daemon starts: it ends with this process, even one that is killed; Ctrl-C is for this process alone."""
+    """Before a daemon starts: it ends with this process, even one that is killed; Ctrl-C is for
+    this process alone.
+    """
     os.setsid()
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -1,8 +1,10 @@
-"""Tiny tiles in the real KiDS layout: names, headers, grids, columns and formats, with sources painted on the pixels.
+"""Tiny tiles in the real KiDS layout: names, headers, grids, columns and formats, with sources
+painted on the pixels.
 
-A source of calibrated magnitude m stands on the pixels of a band as a Gaussian of flux f with
-m = -2.5 log10(f) + DMAG - A, so that catalogue and images agree. Every tile has its flaws: a patch of zero weight, a
-saturated patch, a halo, a NaN pixel, and sources at its edges. The functions at the end spoil files further.
+A source of calibrated magnitude m stands on the pixels of a band as a Gaussian of flux f with m =
+-2.5 log10(f) + DMAG - A, so that catalogue and images agree. Every tile has its flaws: a patch of
+zero weight, a saturated patch, a halo, a NaN pixel, and sources at its edges. The functions at the
+end spoil files further.
 """
 
 import csv
@@ -143,7 +145,9 @@ def write_image(
 def wcs_header(
     band: str, ra0: float, dec0: float, kind: str = "CD", rotation: float = 0.0
 ) -> dict[str, Any]:
-    """Header cards of a coadd: TAN by CD or PC matrix, or SIP or TPV with distortions of about a pixel."""
+    """Header cards of a coadd: TAN by CD or PC matrix, or SIP or TPV with distortions of about a
+    pixel.
+    """
     cos, sin = np.cos(np.radians(rotation)), np.sin(np.radians(rotation))
     projection = {"SIP": "TAN-SIP", "TPV": "TPV"}.get(kind, "TAN")
     cards: dict[str, Any] = {
@@ -204,7 +208,9 @@ def reference_stamps(
     weights: bool = True,
     calibrated: bool = True,
 ) -> NDArray[np.float64]:
-    """What every stamp of the tile must be, source by source with astropy's ``Cutout2D``; NaN where unusable."""
+    """What every stamp of the tile must be, source by source with astropy's ``Cutout2D``; NaN where
+    unusable.
+    """
     stamps_NCHW = np.full((len(tile.id_N), len(bands), size, size), np.nan)
     for c, band in enumerate(bands):
         pixels_YX, header = read_image(tile.image(band))
@@ -243,7 +249,7 @@ def read_image(path: Path) -> tuple[NDArray[Any], fits.Header]:
 
 
 def catalogue_magnitudes(tile: Tile, suffixes: Sequence[str]) -> NDArray[np.float32]:
-    """GAaP magnitudes [N, B] of the tile's catalogue, NaN where missing: 99, -99, NaN or flagged."""
+    """GAaP magnitudes [N, B] of the catalogue, NaN where missing: 99, -99, NaN or flagged."""
     rows = fitsio.read(tile.catalogue, ext=1)
     columns = []
     for suffix in suffixes:
@@ -253,7 +259,7 @@ def catalogue_magnitudes(tile: Tile, suffixes: Sequence[str]) -> NDArray[np.floa
 
 
 def write_catalogue(tile: Tile, dr5: bool) -> None:
-    """The catalogue with all columns of its release in their formats; what is not needed is zero."""
+    """The catalogue with all columns and formats of its release; what is not needed is zero."""
     rows = np.zeros(len(tile.id_N), _formats(dr5))
     rows["ID"], rows["RAJ2000"], rows["DECJ2000"] = tile.id_N, tile.ra_N, tile.dec_N
     rows["SeqNr"] = np.arange(1, len(rows) + 1)
@@ -349,7 +355,9 @@ def set_cards(path: Path, **cards: Any) -> None:
 
 
 def set_pixels(path: Path, change: Callable[[NDArray[Any]], Any]) -> None:
-    """Change the pixels of a plain coadd: ``change`` gets them and returns new ones (an array or one value)."""
+    """Change the pixels of a plain coadd: ``change`` gets them and returns new ones (an array or
+    one value).
+    """
     with fits.open(path, mode="update") as hdus:
         hdus[0].data[...] = change(hdus[0].data.copy())
 

@@ -20,7 +20,9 @@ SIGMA = 0.015
 
 
 def survey(n=3000, seed=5, sigma=SIGMA):
-    """Columns of a catalogue with Gaussian normdz of width ``sigma``, calibrated intervals, and its true redshifts."""
+    """Columns of a catalogue with Gaussian normdz of width ``sigma``, calibrated intervals, and its
+    true redshifts.
+    """
     rng = np.random.default_rng(seed)
     tile = rng.integers(0, len(TILES), n)
     centres = np.array(list(TILES.values()))[tile]
@@ -97,7 +99,9 @@ def write_run(path: Path, columns) -> Path:
 
 
 def validated(n, rows, statistics):
-    """A metrics.json with the given statistics of ``n`` pairs of a catalogue of ``rows``, nothing else measured."""
+    """A metrics.json with the given statistics of ``n`` pairs of a catalogue of ``rows``, nothing
+    else measured.
+    """
     return document.Metrics(
         schema_version=document.Metrics.SCHEMA,
         catalogue=document.CatalogueRecord("run", rows, 0),

@@ -28,8 +28,8 @@ def validate(
 ) -> None:
     """Compare the redshifts of CATALOGUE with spectroscopic ones.
 
-    Writes metrics.json, metrics.parquet, report.md and report.html into the
-    output directory and prints the table of statistics. Exit code 4 if a gate of the configuration fails.
+    Writes metrics.json, metrics.parquet, report.md and report.html into the output directory and
+    prints the table of statistics. Exit code 4 if a gate of the configuration fails.
     """
     from photoz_run.errors import BadDataError, ConfigError, ExitCode
     from photoz_run.validation.document import metrics_of, write_metrics, write_parquet

@@ -1,7 +1,8 @@
 """Disturbs processes that are started from here as soon as they open certain files.
 
-The real program runs, in workers, in their children, in jobs; only the opening of a file is deadly, as a bug in a
-library of readers would be, or fails, as on a host without the right mounts, or lasts as long as the test wants.
+The real program runs, in workers, in their children, in jobs; only the opening of a file is deadly,
+as a bug in a library of readers would be, or fails, as on a host without the right mounts, or lasts
+as long as the test wants.
 """
 
 import os
@@ -24,9 +25,9 @@ def arm(monkeypatch: pytest.MonkeyPatch) -> None:
 def crashes(how: Mapping[str, str]) -> dict[str, str]:
     """The environment in which opening a file that fits a pattern has consequences.
 
-    ``abort`` ends the process as a crash does, ``kill`` as the kernel out of memory, ``eat`` takes memory until it is
-    ended; ``term`` crashes a worker, and the child that tries again is told to end. ``missing`` and ``stumble`` raise
-    ENOENT and EIO. ``hang`` takes a minute.
+    ``abort`` ends the process as a crash does, ``kill`` as the kernel out of memory, ``eat`` takes
+    memory until it is ended; ``term`` crashes a worker, and the child that tries again is told to
+    end. ``missing`` and ``stumble`` raise ENOENT and EIO. ``hang`` takes a minute.
     """
     return {"TEST_CRASHES": " ".join(f"{pattern}={what}" for pattern, what in how.items())}
 
@@ -48,7 +49,9 @@ def on(monkeypatch: pytest.MonkeyPatch, tile: str, how: str) -> None:
 
 
 class Hold:
-    """Holds tiles at the opening of their coadds until they are let go; what others do meanwhile is no race."""
+    """Holds tiles at the opening of their coadds until they are let go; what others do meanwhile is
+    no race.
+    """
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir()
