@@ -154,7 +154,10 @@ def _packed(
     with at.open("rb") as file:
         header = _packed_header(file, place.extension)
     with _quiet(), fits.open(at, memmap=True, disable_image_compression=True) as hdus:
-        packing = Packing(hdus[place.extension], place.shape_YX)
+        table = hdus[place.extension]
+        if not isinstance(table, fits.BinTableHDU):
+            raise ValueError("an HDU with ZIMAGE is no table")
+        packing = Packing(table, place.shape_YX)
     pool = unpackers(threads)
     return PackedImage(path, header, place.shape_YX, packing, at, place.extension, pool, copy)
 

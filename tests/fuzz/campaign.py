@@ -1,0 +1,110 @@
+"""Many corruptions through the real path of a tile, in processes that are watched."""
+
+import json
+import os
+import select
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+HANGS = 60.0
+"""Seconds without a word from a process that works on one corruption."""
+
+INVISIBLE = {
+    ("sci", "bits"): "a flipped bit of a pixel is another pixel",
+    ("sci", "scramble"): "so are random bytes, where they are numbers",
+    ("sci", "value"): "a number for a number: DMAG, a WCS off by less than the checks see",
+    ("sci", "letter"): "a digit for a digit",
+    ("sci", "card"): "a coadd without DMAG takes the catalogue's",
+    ("sci", "shift"): "pixels moved along a row by less than the checks see",
+    ("sci", "fill"): "0xFF is a NaN, zero is undefined, but a part of a packed stream is neither",
+    ("wei", "bits"): "a weight for a weight",
+    ("wei", "scramble"): "a weight for a weight",
+    ("wei", "shift"): "zero weights in other places",
+    ("wei", "fill"): "a NaN or zero weight is flagged, an exponent cut in two is a weight",
+    ("msk", "bits"): "a flag more or less",
+    ("msk", "scramble"): "flags in other places",
+    ("msk", "shift"): "flags in other places",
+    ("msk", "fill"): "flags that are gone",
+    ("msk", "value"): "flags of another scale or sign",
+    ("cat", "bits"): "a digit of a column",
+    ("cat", "scramble"): "numbers for numbers",
+    ("cat", "fill"): "zeros for numbers",
+    ("cat", "shift"): "columns that are shifted from one row on",
+    ("cat", "value"): "another column, scale or correction by its name",
+    ("cat", "letter"): "another column, scale or correction by its name",
+    ("cat", "card"): "a column without its scale or name",
+}
+"""Product and kind of corruption that can give a valid other file: no program can see it."""
+
+
+def campaign(folder: Path, first: int, last: int, seconds: float) -> Iterator[dict]:
+    """How each seed ended, until time is over; two processes work side by side where there are cores."""
+    end = time.monotonic() + seconds
+    count = min(2, len(os.sched_getaffinity(0)))
+    middle = [first + (last - first) * k // count for k in range(count + 1)]
+    watched = [_Watched(folder, middle[k], middle[k + 1]) for k in range(count)]
+    try:
+        while time.monotonic() < end and (running := [one for one in watched if not one.over]):
+            for one in running:
+                yield from one.look()
+    finally:
+        for one in watched:
+            one.stop()
+
+
+class _Watched:
+    """A process that works through seeds, begun again behind one on which it died or hung."""
+
+    def __init__(self, folder: Path, first: int, last: int) -> None:
+        self._folder, self._next, self._last = folder, first, last
+        self._heard = time.monotonic()
+        self._start()
+
+    @property
+    def over(self) -> bool:
+        return self._next >= self._last
+
+    def look(self) -> Iterator[dict]:
+        """What it has said since the last look."""
+        assert self._process.stdout is not None
+        ready, _, _ = select.select([self._process.stdout], [], [], 0.2)
+        line = self._process.stdout.readline() if ready else ""
+        if line:
+            self._heard = time.monotonic()
+            said = json.loads(line)
+            if "end" in said:
+                self._next = said["seed"] + 1
+                yield said
+        elif ready or time.monotonic() - self._heard > HANGS:
+            end = "dead" if ready else "hang"
+            self.stop()
+            yield {"seed": self._next, "end": end, "words": "", "product": "", "kind": ""}
+            self._next += 1
+            self._start()
+
+    def stop(self) -> None:
+        self._process.kill()
+        self._process.wait()
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+
+    def _start(self) -> None:
+        command = [sys.executable, "-m", "fuzz.worker", str(self._folder)]
+        self._process = subprocess.Popen(
+            [*command, str(self._next), str(self._last)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            bufsize=1,
+        )
+        self._heard = time.monotonic()
+
+
+def is_bad(result: dict) -> bool:
+    """Whether a corruption ended as none may."""
+    if result["end"] == "moved":
+        return (result["product"], result["kind"]) not in INVISIBLE
+    return result["end"] not in ("good", "refused")
