@@ -12,7 +12,7 @@ export OMP_NUM_THREADS ?= 1
 export NO_MKDOCS_2_WARNING := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slurm test-scale check bench docs format train-bundled comparison clean
+.PHONY: help install demo test test-slurm test-scale test-fuzz check bench docs format train-bundled comparison clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -45,6 +45,9 @@ test-slurm: $(VENV)/.installed-dev programs ## tests on a real SLURM, started fo
 
 test-scale: $(VENV)/.installed-dev programs ## a run over 20,000 empty tiles: seconds and memory (some minutes)
 	$(BIN)/python -m pytest -m scale tests/scale
+
+test-fuzz: $(VENV)/.installed-dev programs ## damaged files through the path of a tile: 10,000, or as many as ten minutes allow
+	PYTHONPATH=tests $(BIN)/python -m fuzz
 
 check: $(VENV)/.installed-dev ## style, types, layers, documentation
 	$(BIN)/ruff format --check .
