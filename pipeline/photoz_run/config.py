@@ -24,6 +24,9 @@ RESULT_FIELDS = (
     "magnitudes",
     "magnitudes_by",
     "magnitudes_radius",
+    "ra",
+    "dec",
+    "id",
     "missing_band",
     "missing_dmag",
     "bad_pixel_bits",
@@ -114,11 +117,14 @@ class RunConfig(BaseModel):
         default=False, description="also write all quantiles (column Z_QUANTILES)"
     )
     magnitudes: Path | None = Field(
-        default=None, description="table of GAaP magnitudes (Parquet or FITS) to use instead"
+        default=None, description="table of GAaP magnitudes, of any kind, to use instead"
     )
     magnitudes_by: Literal["position", "id"] = Field(
         default="position", description="how its rows are joined"
     )
+    ra: str = Field(default="", description="its column of right ascension; if absent, recognised")
+    dec: str = Field(default="", description="its column of declination; if absent, recognised")
+    id: str = Field(default="", description="its column of the ID; if absent, ID")
     magnitudes_radius: Annotated[float, Field(gt=0, le=60)] = Field(
         default=1.0, description="match radius, arcsec"
     )

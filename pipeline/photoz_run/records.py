@@ -63,6 +63,8 @@ class Sources:
     extinction_NC: NDArray[np.float32]
     flags_N: NDArray[np.int32]
     columns: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
+    """What is odd in the catalogue, though it can be used."""
 
     def __len__(self) -> int:
         return len(self.id_N)
@@ -77,6 +79,7 @@ class Sources:
             self.extinction_NC[rows],
             self.flags_N[rows],
             {name: values[rows] for name, values in self.columns.items()},
+            self.remarks,
         )
 
 
@@ -170,6 +173,8 @@ class TileResult(Record):
     """sha256 of each output file by its name."""
     seconds: Mapping[str, float] = field(default_factory=dict)
     """Seconds spent in each step."""
+    remarks: tuple[str, ...] = ()
+    """What is odd in the catalogue, though it could be used."""
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from photoz_run.catalogue.tile_files import write_tile
 from photoz_run.errors import OutputError, TransientError
 from photoz_run.flags import FLAGS, bit
 from photoz_run.records import Prediction, Sources, TileRef
-from photoz_run.schema import COLUMNS, Column
+from photoz_run.schema import COLUMNS
 from support.programs import needs
 
 LEVELS = (0.025, 0.16, 0.5, 0.84, 0.975)
@@ -81,7 +81,11 @@ def prediction() -> Prediction:
 
 
 def table(keep=("SeqNr", "Z_B", "Flag", "THELI_NAME"), quantiles=True) -> pa.Table:
-    kept = {name: Column(name, "", "", "", True, f"{name} of the input catalogue") for name in keep}
+    about = {name: {"description": f"{name} of the input catalogue"} for name in keep}
+    columns = sources().columns
+    texts = {name for name in keep if columns[name].dtype.kind == "U"}
+    kinds = {name: pa.string() if name in texts else pa.array(columns[name]).type for name in keep}
+    kept = [pa.field(name, kinds[name], True, about[name]) for name in keep]
     return tile_table(REF.tile, sources(), prediction(), LEVELS, kept, quantiles)
 
 

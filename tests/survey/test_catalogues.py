@@ -226,11 +226,9 @@ NEEDED = [
 
 
 @pytest.mark.parametrize("column", NEEDED)
-def test_a_missing_column_is_named_with_file_and_hdu(own_tile, column):
+def test_a_missing_column_is_named_with_its_file(own_tile, column):
     drop_column(own_tile.catalogue, column)
-    with pytest.raises(
-        BadDataError, match=rf"{own_tile.catalogue}: HDU 1 has no column {column}; it has"
-    ):
+    with pytest.raises(BadDataError, match=rf"{own_tile.catalogue}: no column {column}; .*it has"):
         read(own_tile)
 
 
@@ -310,7 +308,7 @@ def test_a_catalogue_that_is_no_table_is_refused(own_tile):
         with pytest.raises(BadDataError, match=str(own_tile.catalogue)):
             count_rows(own_tile.catalogue)
     fits.PrimaryHDU(np.zeros((4, 4))).writeto(own_tile.catalogue, overwrite=True)
-    with pytest.raises(BadDataError, match="no binary table in any HDU"):
+    with pytest.raises(BadDataError, match="a FITS file without a table"):
         read(own_tile)
 
 

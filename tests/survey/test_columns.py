@@ -5,12 +5,14 @@ import pyarrow as pa
 import pytest
 from astropy.io import fits
 
-from photoz_run.catalogue.table import further_column
 from photoz_run.errors import BadDataError
-from photoz_run.schema import Column
-from photoz_run.survey.columns import column_facts, read_values
+from photoz_run.survey.columns import kept_fields
+from photoz_run.tables.opening import open_table
 
 VALUES = {
+    "ID": (fits.Column("ID", "5A", array=["a", "b", "c"]), ["a", "b", "c"]),
+    "RAJ2000": (fits.Column("RAJ2000", "D", array=[1.0, 2.0, 3.0]), [1.0, 2.0, 3.0]),
+    "DECJ2000": (fits.Column("DECJ2000", "D", array=[1.0, 2.0, 3.0]), [1.0, 2.0, 3.0]),
     "MAG_GAAP_r": (
         fits.Column("MAG_GAAP_r", "E", unit="mag", array=[18.5, np.nan, 99.0]),
         [18.5, None, 99.0],
@@ -35,53 +37,44 @@ def table(tmp_path_factory):
     path = tmp_path_factory.mktemp("columns") / "cat.fits"
     lists = fits.Column("APERTURES", "3E", array=np.zeros((3, 3)))
     hdu = fits.BinTableHDU.from_columns([column for column, _ in VALUES.values()] + [lists])
-    hdu.header["TCOMM1"] = "GAaP magnitude in r"
-    hdu.header["TUCD1"] = "phot.mag;em.opt.R"
+    hdu.header["TCOMM4"] = "GAaP magnitude in r"
+    hdu.header["TUCD4"] = "phot.mag;em.opt.R"
     hdu.writeto(path)
     return path
 
 
-def test_facts_are_those_of_the_header(table):
-    facts = column_facts(table, ["N_EPOCH", "MAG_GAAP_r"])
-    assert facts["MAG_GAAP_r"] == Column(
-        "MAG_GAAP_r", "f4", "mag", "phot.mag;em.opt.R", True, "GAaP magnitude in r"
-    )
-    assert facts["N_EPOCH"] == Column(
-        "N_EPOCH", "i2", "", "", True, "N_EPOCH of the input catalogue"
-    )
-
-
-def test_values_of_every_type_come_through_and_missing_ones_are_null(table):
-    facts, values = column_facts(table, list(VALUES)), read_values(table, list(VALUES))
-    for name, (_, expected) in VALUES.items():
-        field, array = further_column(facts[name], values[name])
-        assert array.to_pylist() == expected, name
-        assert field.nullable
-        assert field.type == array.type
-    assert further_column(facts["MAG_GAAP_r"], values["MAG_GAAP_r"])[0].metadata == {
+def test_fields_say_what_the_header_says(table):
+    fields = kept_fields(table, ["N_EPOCH", "MAG_GAAP_r"])
+    assert [(field.name, field.type) for field in fields] == [
+        ("N_EPOCH", pa.int16()),
+        ("MAG_GAAP_r", pa.float32()),
+    ]
+    assert fields[0].metadata == {b"description": b"N_EPOCH of the input catalogue"}
+    assert fields[1].metadata == {
         b"unit": b"mag",
         b"ucd": b"phot.mag;em.opt.R",
         b"description": b"GAaP magnitude in r",
     }
 
 
+def test_values_of_every_type_come_through_and_missing_ones_are_null(table):
+    rows = open_table(table).read(list(VALUES))
+    for field in kept_fields(table, list(VALUES)):
+        expected = VALUES[field.name][1]
+        assert rows[field.name].to_pylist() == [None if v == "" else v for v in expected]
+        assert field.nullable
+
+
 def test_an_empty_table_keeps_its_types(table, tmp_path):
     with fits.open(table) as hdus:
         fits.BinTableHDU(hdus[1].data[:0], hdus[1].header).writeto(tmp_path / "empty.fits")
-    values = read_values(tmp_path / "empty.fits", ["MAG_GAAP_r", "OBJNO", "THELI"])
-    kinds = [
-        further_column(Column(name, "", "", "", True, ""), values[name])[0].type for name in values
-    ]
-    assert kinds == [pa.float32(), pa.int64(), pa.string()]
+    fields = kept_fields(tmp_path / "empty.fits", ["MAG_GAAP_r", "OBJNO", "THELI"])
+    assert [field.type for field in fields] == [pa.float32(), pa.int64(), pa.string()]
+    assert len(open_table(tmp_path / "empty.fits").read(["OBJNO"])) == 0
 
 
 def test_lists_and_unknown_columns_are_refused(table):
-    with pytest.raises(
-        BadDataError, match=r"cat\.fits: column APERTURES holds lists of 3; leave it out"
-    ):
-        column_facts(table, ["OBJNO", "APERTURES"])
-    for read in (column_facts, read_values):
-        with pytest.raises(
-            BadDataError, match=r"cat\.fits: no column MAG_R; it has MAG_GAAP_r, N_EPOCH"
-        ):
-            read(table, ["MAG_R"])
+    with pytest.raises(BadDataError, match=r"cat\.fits: column APERTURES holds lists of 3"):
+        kept_fields(table, ["OBJNO", "APERTURES"])
+    with pytest.raises(BadDataError, match=r"cat\.fits: no column OBJ; did you mean OBJNO\?"):
+        kept_fields(table, ["OBJ"])

@@ -1,8 +1,11 @@
 """Magnitudes from an external table: each source gets its own row, and what did not match is said."""
 
+from dataclasses import replace
+
 import fitsio
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
@@ -10,6 +13,7 @@ from photoz_run.errors import BadDataError
 from photoz_run.flags import bit
 from photoz_run.records import Sources
 from photoz_run.survey.magnitudes import MagnitudeTable, join_magnitudes
+from photoz_run.tables.keys import Names
 
 BANDS = ("g", "r")
 SUFFIXES = {"g": ("g",), "r": ("r",)}
@@ -141,7 +145,7 @@ def test_of_several_rows_with_one_id_the_first_is_taken_and_said(write):
     assert counts["magnitudes_ambiguous"] == 1
 
 
-@pytest.mark.parametrize(("radius", "matched"), [(0.2, 0), (0.4, N), (5.0, N)])
+@pytest.mark.parametrize(("radius", "matched"), [(0.4, N), (5.0, N)])
 def test_the_radius_is_in_arcsec_on_the_sky_and_across_ra_zero(write, radius, matched):
     assert join(write(good_rows()), radius=radius)[1]["magnitudes_matched"] == matched
 
@@ -171,15 +175,54 @@ def test_nulls_in_parquet_are_missing(tmp_path):
     assert np.isnan(joined.magnitudes_NB[:, 0]).sum() == 1
 
 
-def test_a_table_of_another_field_matches_nothing(write):
+def test_a_table_of_another_field_is_refused_with_what_it_may_be(write):
     rows = good_rows()
     rows["RAJ2000"] = rows["RAJ2000"] + 40
     rows["ID"] = np.array([f"x{k}" for k in range(len(rows["ID"]))])
     path = write(rows)
-    for by in ("position", "id"):
-        joined, counts = join(path, by)
-        assert counts["magnitudes_unmatched"] == N
-        assert np.isnan(joined.magnitudes_NB).all()
+    for by, cause in (("position", "degrees"), ("id", "are its ID those of the catalogue")):
+        with pytest.raises(BadDataError, match=f"0 of 12 sources .* by {by}; .*{cause}"):
+            join(path, by)
+    with pytest.raises(BadDataError, match=r"0 of 12 sources.*is 0.2 arcsec enough"):
+        join(write_fits(path.with_name("m.fits"), good_rows()), radius=0.2)
+
+
+IDS = {
+    "text": lambda ids: ids,
+    "categories": lambda ids: ids.dictionary_encode(),
+    "view": lambda ids: ids.cast(pa.string_view()),
+    "long": lambda ids: ids.cast(pa.large_string()),
+    "bytes": lambda ids: ids.cast(pa.binary()),
+    "padded": lambda ids: pc.utf8_rpad(ids, 32),
+}
+
+
+@pytest.mark.parametrize("kind", IDS)
+def test_ids_of_every_type_of_text_are_the_same(tmp_path, kind):
+    rows = pa.table({name: np.asarray(values).tolist() for name, values in good_rows().items()})
+    changed = rows.set_column(0, "ID", IDS[kind](rows["ID"].combine_chunks()))
+    pq.write_table(changed, tmp_path / "m.parquet")
+    assert join(tmp_path / "m.parquet", "id")[1]["magnitudes_matched"] == N
+
+
+def test_columns_of_the_key_may_have_any_name(tmp_path):
+    new = {"ID": "name", "RAJ2000": "lon", "DECJ2000": "lat"}
+    rows = {new.get(name, name): values for name, values in good_rows().items()}
+    table = MagnitudeTable(
+        write_fits(tmp_path / "m.fits", rows), "id", 1.0, Names("lon", "lat", "name")
+    )
+    for by in ("id", "position"):
+        counts = join_magnitudes(sources(), replace(table, by=by), SUFFIXES, BANDS)[1]
+        assert counts["magnitudes_matched"] == N
+
+
+def test_sentinel_positions_and_blank_ids_match_nothing(tmp_path):
+    rows = good_rows()
+    rows["RAJ2000"][:3] = rows["DECJ2000"][:3] = -99.0
+    rows["ID"][:3] = ""
+    path = write_fits(tmp_path / "m.fits", rows)
+    for by in ("id", "position"):
+        assert join(path, by)[1]["magnitudes_unmatched"] == 3
 
 
 @pytest.mark.parametrize(
@@ -191,7 +234,9 @@ def test_a_missing_column_is_named(tmp_path, by, column):
         write_fits(tmp_path / "m.fits", rows),
         write_parquet(tmp_path / "m.parquet", rows),
     ):
-        with pytest.raises(BadDataError, match=f"{path}: no column {column}; it has"):
+        with pytest.raises(
+            BadDataError, match=f"{path}: no (column {column}|position columns).*it has"
+        ):
             join(path, by)
 
 

@@ -1,6 +1,6 @@
 """The output table in memory: an Arrow table whose fields carry the column dictionary."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -28,7 +28,7 @@ def tile_table(
     sources: Sources,
     prediction: Prediction,
     levels: Sequence[float],
-    keep: Mapping[str, Column],
+    keep: Sequence[pa.Field],
     quantiles: bool,
 ) -> pa.Table:
     """The output rows of a tile; missing values are nulls, never NaN.
@@ -44,8 +44,7 @@ def tile_table(
     levels
         Levels of the Q quantiles.
     keep
-        Columns of the catalogue that follow those of the dictionary, as the catalogue describes
-        them.
+        Fields of the catalogue's columns that follow those of the dictionary.
     quantiles
         Whether all quantiles follow as the last column.
     """
@@ -74,9 +73,8 @@ def tile_table(
         _array(values[column.name], field.type)
         for column, field in zip(schema.COLUMNS, fields, strict=True)
     ]
-    for name, column in keep.items():
-        field, array = further_column(column, sources.columns[name])
-        arrays.append(array)
+    for field in keep:
+        arrays.append(_array(sources.columns[field.name], field.type))
         fields.append(field)
     if quantiles:
         arrays.append(_quantile_array(prediction.quantiles_NQ))
@@ -94,29 +92,19 @@ def dictionary_schema(table: str) -> pa.Schema:
     return pa.schema(fields)
 
 
-def further_column(column: Column, values: NDArray[Any]) -> tuple[pa.Field, pa.Array]:
-    """The field and the values of a column that is not in the dictionary.
-
-    NaN becomes null, and so does what is masked in a masked array.
-    """
-    array = _array(values, None)
-    return pa.field(column.name, array.type, True, _about(column)), array
-
-
 def _about(column: Column) -> dict[str, str]:
     """What an Arrow field says of its column; what is empty is left out."""
     about = {"unit": column.unit, "ucd": column.ucd, "description": column.description}
     return {key: value for key, value in about.items() if value}
 
 
-def _array(values: NDArray[Any], kind: pa.DataType | None) -> pa.Array:
+def _array(values: NDArray[Any], kind: pa.DataType) -> pa.Array:
+    """NaN and, in a masked array, what is masked become null."""
+    mask = np.ma.getmaskarray(values)
     if values.dtype.kind == "U":
-        return pa.array(values.tolist(), pa.string())
-    mask_N = np.ma.getmaskarray(values)
-    data_N = np.ma.getdata(values)
-    if data_N.dtype.kind == "f":
-        mask_N = mask_N | np.isnan(data_N)
-    return pa.array(data_N, kind, mask=mask_N)
+        return pa.array(np.ma.getdata(values).tolist(), pa.string(), mask=mask)
+    data = np.ma.getdata(values)
+    return pa.array(data, kind, mask=mask | np.isnan(data) if data.dtype.kind == "f" else mask)
 
 
 def _quantile_array(quantiles_NQ: NDArray[np.float32]) -> pa.Array:

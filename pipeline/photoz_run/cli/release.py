@@ -25,6 +25,9 @@ RELEASE = {
     "attach": Shown("FILE"),
     "attach_by": Shown(),
     "attach_columns": Shown("COLUMN..."),
+    "ra": Shown("COLUMN"),
+    "dec": Shown("COLUMN"),
+    "id": Shown("COLUMN"),
     "reference": Shown("TEXT"),
 }
 
@@ -85,6 +88,9 @@ def print_release(release: "FinishedRelease") -> None:
         typer.echo(f"... and {len(tiles) - LISTED:,} more tiles, in provenance.json")
     area = area_words(provenance)
     typer.echo(f"{provenance.rows:,} sources in {len(tiles):,} tiles, {area}")
+    for one in provenance.attached:
+        found = f"{one.matched:,} matched, {one.unmatched:,} unmatched, {one.ambiguous:,} ambiguous"
+        typer.echo(f"attached by {one.by}: {found}")
     if provenance.partial:
         missing = len(provenance.missing)
         typer.secho(f"partial: {missing} tiles are missing, see README.md", fg="red")

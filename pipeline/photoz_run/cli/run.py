@@ -33,6 +33,9 @@ RUN = {
     "quantiles": Shown(),
     "magnitudes": Shown("FILE"),
     "magnitudes_by": Shown(),
+    "ra": Shown("COLUMN"),
+    "dec": Shown("COLUMN"),
+    "id": Shown("COLUMN"),
     "provider": Shown(),
     "allow_fallback": Shown(),
     "workers": Shown("N", panel=WORKERS),
@@ -132,6 +135,7 @@ def _dry_run(settings: RunConfig, as_json: bool) -> None:
     from photoz_models.session import PhotozModel
     from photoz_run.run.plan import (
         DryRun,
+        check_magnitudes,
         check_tiles,
         dry_run,
         find_run_tiles,
@@ -141,6 +145,7 @@ def _dry_run(settings: RunConfig, as_json: bool) -> None:
     tiles = find_run_tiles(settings, lambda words: typer.echo(words, err=True))
     check_tiles(tiles, settings)
     model = PhotozModel.load(model_path(settings.model), settings.provider, settings.allow_fallback)
+    check_magnitudes(tiles, settings, model.contract)
     plans = dry_run(tiles, settings, model.contract)
     script = _job_script(settings)
     if as_json:
@@ -166,6 +171,8 @@ def _print_plans(plans: "list[TilePlan]") -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from photoz_run.run.summary import total
+
     table = Table("tile", "rows", "to read", "as", "lacks", box=None, pad_edge=False)
     for plan in plans[:LISTED]:
         words = [plan.problem, ", ".join(plan.lacks)]
@@ -183,6 +190,8 @@ def _print_plans(plans: "list[TilePlan]") -> None:
     rows, size = sum(plan.rows or 0 for plan in plans), sum(plan.bytes for plan in plans)
     problems = sum(bool(plan.problem) for plan in plans)
     troubled = f", {problems} tiles with a problem" if problems else ""
+    for name, number in total(plan.counts for plan in plans).items():
+        console.print(f"  {name.replace('_', ' ')}: {number:,}")
     console.print(f"{len(plans)} tiles, {rows:,} rows expected, {_size(size)} to read{troubled}")
 
 
@@ -200,6 +209,10 @@ def _print_summary(summary: "RunSummary") -> None:
     document = summary.document
     for failure in document.quarantined.values():
         console.print(f"  quarantined {failure.reason}", style="red")
+    for remark in document.remarks[:LISTED]:
+        console.print(f"  {remark}", style="yellow")
+    if len(document.remarks) > LISTED:
+        console.print(f"  ... and {len(document.remarks) - LISTED} more, in summary.json")
     for name, number in document.counts.items():
         console.print(f"  {name.replace('_', ' ')}: {number:,}")
     for name, number in sorted(document.flags.items(), key=lambda item: -item[1]):

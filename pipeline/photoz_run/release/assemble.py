@@ -20,6 +20,7 @@ from photoz_run.release.provenance import FILE, ProductFacts, ReleaseProvenance
 from photoz_run.release.readme import readme
 from photoz_run.release.tiles import FinishedRun, open_run
 from photoz_run.release.validated import validation_summary
+from photoz_run.tables.keys import Names
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,9 @@ def _merge(
     further = _further_columns(run, scan, options)
     with progress.step("tiles merged", len(run.done)) as tick:
         buckets = deal_out(run, scan, further, scratch, tick)
+    for columns in further:
+        if isinstance(columns, Attachment):
+            columns.check_matched()
     record = make_record(run, scan, options)
     draft = Draft(run, scan, options, record, buckets, folder, scratch, progress, clients)
     return draft, further
@@ -87,7 +91,14 @@ def _further_columns(run: FinishedRun, scan: Scan, options: ReleaseOptions) -> l
         taken += [field.name for field in kept.fields]
         further.append(kept)
     if options.attach is not None:
-        further.append(attach(options.attach, options.attach_by, options.attach_columns, taken))
+        named = Names(options.ra, options.dec, options.id)
+        try:
+            further.append(
+                attach(options.attach, options.attach_by, options.attach_columns, taken, named)
+            )
+        except BadDataError as error:
+            # Here no tile is put into quarantine: the table is the user's to mend.
+            raise ConfigError(f"--attach {error}") from error
     return further
 
 

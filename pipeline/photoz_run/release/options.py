@@ -29,15 +29,16 @@ class ReleaseOptions:
         bool, Doc("write the redshift distributions for qp; needs --quantiles in the run")
     ] = False
     keep: Annotated[tuple[str, ...], Doc("columns to take over from the input catalogues")] = ()
-    attach: Annotated[
-        Path | None, Doc("another table, Parquet or FITS, to join to the sources")
-    ] = None
+    attach: Annotated[Path | None, Doc("another table of any kind to join to the sources")] = None
     attach_by: Annotated[
-        Literal["id", "position"], Doc("by its column ID, or by position within 1 arcsec")
+        Literal["id", "position"], Doc("by ID, or by position within 1 arcsec")
     ] = "id"
     attach_columns: Annotated[
         tuple[str, ...], Doc("its columns, or COLUMN=NEWNAME; if absent, all")
     ] = ()
+    ra: Annotated[str, Doc("its column of right ascension; if absent, recognised")] = ""
+    dec: Annotated[str, Doc("its column of declination; if absent, recognised")] = ""
+    id: Annotated[str, Doc("its column of the ID; if absent, ID")] = ""
     reference: Annotated[str, Doc("bibcode or DOI of the publication")] = ""
 
     def check(self) -> None:
@@ -52,6 +53,9 @@ class ReleaseOptions:
             self._check_margin(self.margin)
         if self.attach_columns and self.attach is None:
             raise ConfigError("--attach-columns belongs to --attach: say which file")
+        for option in ("ra", "dec", "id"):
+            if getattr(self, option) and self.attach is None:
+                raise ConfigError(f"--{option} names a column of --attach: say which file")
 
     def _check_name(self) -> None:
         allowed = (

@@ -5,18 +5,17 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from photoz_run.catalogue.provenance import InputFile, input_files
-from photoz_run.catalogue.table import further_column
 from photoz_run.errors import ConfigError
 from photoz_run.run.manifest import RunManifest
-from photoz_run.schema import Column
-from photoz_run.survey.catalogues import column_names
-from photoz_run.survey.columns import column_facts, read_values
+from photoz_run.survey.catalogues import IDENTITY, column_names
+from photoz_run.survey.columns import kept_fields, sayable, sayable_type
 from photoz_run.survey.discovery import find_tiles
+from photoz_run.tables.canonical import TEXT
+from photoz_run.tables.opening import open_table
 
 
 @dataclass(frozen=True)
@@ -25,13 +24,8 @@ class PassThrough:
 
     catalogues: Mapping[str, Path]
     """By tile."""
-    columns: Mapping[str, Column]
-
-    @property
-    def fields(self) -> list[pa.Field]:
-        """The columns as they come out, with unit, UCD and description of the catalogue."""
-        columns = self.columns.values()
-        return [further_column(column, np.zeros(0, column.dtype))[0] for column in columns]
+    fields: list[pa.Field]
+    """The columns as they come out, with unit, UCD and description of the catalogue."""
 
     def add(self, tile: str, table: pa.Table) -> pa.Table:
         """``table``, rows of ``tile``, with the further columns at its end.
@@ -44,22 +38,23 @@ class PassThrough:
             If the catalogue cannot be read, or lacks a column.
         """
         path = self.catalogues[tile]
-        values = read_values(path, ["ID", *self.columns])
-        place = pc.index_in(table["ID"], value_set=pa.array(values["ID"].tolist(), pa.string()))
+        names = [field.name for field in self.fields]
+        rows = open_table(path, [*IDENTITY, *names]).read(["ID", *names])
+        place = pc.index_in(table["ID"].cast(TEXT), value_set=rows["ID"].combine_chunks())
         if place.null_count:
             first = table["ID"].filter(place.is_null())[0]
             raise ConfigError(
                 f"{path}: no row for {place.null_count} of {len(table)} sources of the tile, the"
                 f" first is '{first}'; it is not the catalogue that was measured"
             )
-        for field, (name, column) in zip(self.fields, self.columns.items(), strict=True):
-            _, array = further_column(column, values[name])
-            if array.type != field.type:
+        for field in self.fields:
+            values = rows[field.name]
+            if sayable_type(values.type) != field.type:
                 raise ConfigError(
-                    f"{path}: column {name} is {array.type} here and {field.type} in other"
+                    f"{path}: column {field.name} is {values.type} here and {field.type} in other"
                     " catalogues"
                 )
-            table = table.append_column(field, array.take(place))
+            table = table.append_column(field, sayable(values.take(place), field.type))
         return table
 
 
@@ -106,7 +101,7 @@ def pass_through(
         _refuse_changed(tile, path, manifest.inputs[tile])
     first = next(iter(catalogues.values()))
     _refuse_unknown(first, keep)
-    return PassThrough(catalogues, column_facts(first, keep))
+    return PassThrough(catalogues, kept_fields(first, keep))
 
 
 def refuse_taken(option: str, names: Sequence[str], taken: Sequence[str], remedy: str) -> None:

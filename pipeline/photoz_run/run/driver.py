@@ -13,7 +13,7 @@ from photoz_run.run.interruption import interruptible
 from photoz_run.run.ledger import RunDirectory, write_document
 from photoz_run.run.lock import RunLock, WorkState
 from photoz_run.run.manifest import make_manifest
-from photoz_run.run.plan import check_tiles, find_run_tiles, model_path
+from photoz_run.run.plan import check_magnitudes, check_tiles, find_run_tiles, model_path
 from photoz_run.run.progress import Progress
 from photoz_run.run.summary import RunSummary
 from photoz_run.run.task import TileTask, make_tasks, record
@@ -35,6 +35,7 @@ def run(config: RunConfig, progress: Progress, restart: bool = False) -> RunSumm
     check_tiles(tiles, config)
     path = model_path(config.model)
     model = PhotozModel.load(path, config.provider, config.allow_fallback)
+    check_magnitudes(tiles, config, model.contract)
     manifest = make_manifest(config, tiles, model)
     directory = RunDirectory(config.out)
     directory.prepare(restart, config.share)

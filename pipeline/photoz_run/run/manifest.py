@@ -13,6 +13,7 @@ from photoz_run import __version__
 from photoz_run.catalogue.provenance import InputFile, Provenance, input_files, inputs_digest
 from photoz_run.config import RESULT_FIELDS, RunConfig
 from photoz_run.records import TileRef
+from photoz_run.tables.opening import split_name
 from photoz_run.version import package_versions, program_commit
 
 PACKAGES = (
@@ -108,7 +109,7 @@ def make_manifest(
 ) -> RunManifest:
     """The manifest of a run over ``tiles``; looks at every input file."""
     inputs = {tile: input_files(ref.paths()) for tile, ref in tiles.items()}
-    magnitudes = input_files([config.magnitudes] if config.magnitudes else [])
+    magnitudes = input_files([split_name(config.magnitudes)[0]] if config.magnitudes else [])
     contract = model.contract
     return RunManifest(
         version=__version__,

@@ -2,24 +2,32 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 
 from photoz_models import BUNDLED
 from photoz_models.contract import ModelContract
 from photoz_models.documents import Record
+from photoz_models.stamp_rule import StampRule
 from photoz_run import schema
 from photoz_run.catalogue.table import QUANTILES
 from photoz_run.config import RunConfig
-from photoz_run.errors import ConfigError, PhotozError
-from photoz_run.records import TileRef
+from photoz_run.errors import BadDataError, ConfigError, PhotozError
+from photoz_run.records import Sources, TileRef
 from photoz_run.science.selection import names_in
-from photoz_run.survey.catalogues import DERIVED, column_names, read_sources
+from photoz_run.survey.catalogues import (
+    DERIVED,
+    column_names,
+    magnitude_suffixes,
+    read_sources,
+)
 from photoz_run.survey.data_release import I_EPOCH_IMAGES
 from photoz_run.survey.discovery import expand_tiles, find_tiles
 from photoz_run.survey.dmag import tile_dmag
-from photoz_run.tile import open_tile
+from photoz_run.survey.magnitudes import join_magnitudes, open_magnitudes
+from photoz_run.tables.opening import split_name
+from photoz_run.tile import magnitude_table, open_tile
 
 COLUMN_NAMES = {*schema.BY_NAME, QUANTILES}
 READERS = 4
@@ -41,6 +49,8 @@ class TilePlan(Record):
     """Why a run would refuse the tile, as far as headers and catalogue tell."""
     ways: tuple[str, ...] = ()
     """How its images would be read: pages, rows, strips, stream."""
+    counts: Mapping[str, int] = field(default_factory=dict)
+    """Matched, unmatched and ambiguous magnitudes."""
 
 
 @dataclass(frozen=True)
@@ -90,13 +100,41 @@ def check_tiles(tiles: Mapping[str, TileRef], config: RunConfig) -> None:
             raise ConfigError(
                 f"keep {name}: the output has this column already; keep each other column once"
             )
-    if config.magnitudes is not None and not config.magnitudes.exists():
+    if config.magnitudes is not None and not split_name(config.magnitudes)[0].exists():
         raise ConfigError(f"magnitudes {config.magnitudes}: file not found")
     if all(ref.catalogue is None for ref in tiles.values()):
         raise ConfigError(
             f"none of the {len(tiles)} tiles has a catalogue (..._cat.fits) in the data folders"
         )
     _check_columns([ref.catalogue for ref in tiles.values() if ref.catalogue], config)
+
+
+def check_magnitudes(tiles: Mapping[str, TileRef], config: RunConfig, rule: StampRule) -> None:
+    """Refuse a table of magnitudes that no tile can use; `ConfigError` says why.
+
+    The first tile that finds its magnitudes there settles it.
+    """
+    if config.magnitudes is None:
+        return
+    problem = ""
+    for ref in tiles.values():
+        suffixes = magnitude_suffixes(ref.data_release, rule.magnitude_bands, ["i"])
+        try:
+            open_magnitudes(magnitude_table(config), suffixes)
+        except BadDataError as error:
+            raise ConfigError(f"magnitudes {error}") from error
+        try:
+            _, counts = _sources(ref, config, rule)
+        except ConfigError:
+            raise
+        except PhotozError as error:
+            # A tile may be bad for itself; what the table lacks is said if no tile is good.
+            problem = problem or (str(error) if str(config.magnitudes) in str(error) else "")
+            continue
+        if counts:
+            return
+    if problem:
+        raise ConfigError(f"magnitudes {problem}")
 
 
 def _check_columns(catalogues: Sequence[Path], config: RunConfig) -> None:
@@ -145,26 +183,28 @@ def _plan_good_tile(
         ways = sorted({plan.way for plan in tile.plans.values() if plan.bytes})
         if ref.catalogue is not None:
             read += ref.catalogue.stat().st_size
-        return TilePlan(ref.tile, lacks, read, len(tile.sources), "", tuple(ways))
+        return TilePlan(ref.tile, lacks, read, len(tile.sources), "", tuple(ways), tile.counts)
 
 
 def _count_selected(ref: TileRef, config: RunConfig, contract: ModelContract) -> int | None:
     """Rows that are selected in a tile whose images cannot be used."""
-    images = [name for name in _wanted("i", contract) if name in ref.images] or ["i"]
     try:
-        dmag_r = tile_dmag(ref, "r", config.missing_dmag)
-        sources = read_sources(
-            ref,
-            contract,
-            images,
-            dmag_r,
-            config.select,
-            config.keep,
-            config.magnitudes is None,
-        )
+        sources, _ = _sources(ref, config, contract)
     except PhotozError:
         return None
     return len(sources)
+
+
+def _sources(ref: TileRef, config: RunConfig, rule: StampRule) -> tuple[Sources, Mapping[str, int]]:
+    """The selected sources of a tile, and how many find their magnitudes in an external table."""
+    i_images = [name for name in _wanted("i", rule) if name in ref.images] or ["i"]
+    dmag_r = tile_dmag(ref, "r", config.missing_dmag)
+    external = config.magnitudes is not None
+    sources = read_sources(ref, rule, i_images, dmag_r, config.select, config.keep, not external)
+    if not external or not len(sources):
+        return sources, {}
+    suffixes = magnitude_suffixes(ref.data_release, rule.magnitude_bands, i_images)
+    return join_magnitudes(sources, magnitude_table(config), suffixes, rule.magnitude_bands)
 
 
 def _lacks(ref: TileRef, contract: ModelContract) -> tuple[str, ...]:
@@ -185,6 +225,6 @@ def _lacking_products(ref: TileRef, name: str) -> list[str]:
     return [f"{name} {product}" for product, path in products.items() if path is None]
 
 
-def _wanted(band: str, contract: ModelContract) -> tuple[str, ...]:
+def _wanted(band: str, contract: StampRule) -> tuple[str, ...]:
     """Names of the images that the model reads in a band."""
     return I_EPOCH_IMAGES[contract.i_epoch] if band == "i" else (band,)

@@ -8,6 +8,9 @@ from photoz_models.documents import Record
 from photoz_run.errors import ExitCode
 from photoz_run.records import Status, TileOutcome
 
+MANY = 50
+"""Sources of a catalogue from which on it is odd that none is selected."""
+
 
 @dataclass(frozen=True)
 class Reason(Record):
@@ -37,6 +40,8 @@ class SummaryDocument(Record):
     quarantined: Mapping[str, Reason]
     """By tile."""
     exit_code: int
+    remarks: tuple[str, ...] = ()
+    """What is odd about tiles that could be used, each with its tile."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +86,17 @@ class RunSummary:
                 if outcome.status is Status.QUARANTINED
             },
             exit_code=int(self.exit_code),
+            remarks=tuple(remark for outcome in outcomes for remark in remarks_of(outcome)),
         )
+
+
+def remarks_of(outcome: TileOutcome) -> list[str]:
+    """What is odd about a tile, above all that nothing of a full catalogue was selected."""
+    remarks = [f"{outcome.tile}: {remark}" for remark in outcome.remarks]
+    rows = outcome.catalogue_rows or 0
+    if outcome.status is Status.NO_WORK and rows >= MANY:
+        remarks.append(f"{outcome.tile}: none of its {rows:,} sources is selected")
+    return remarks
 
 
 def total(tables: Iterable[Mapping[str, int]]) -> dict[str, int]:

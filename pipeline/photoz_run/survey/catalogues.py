@@ -4,24 +4,27 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import fitsio
 import numpy as np
-from astropy.io import fits
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from photoz_models.stamp_rule import MAGNITUDE_BANDS, StampRule
 from photoz_run import flags
 from photoz_run.errors import BadDataError
-from photoz_run.reading import cfitsio_name, explained
 from photoz_run.records import Sources, TileRef
 from photoz_run.science.photometry import mean_magnitude, total_magnitude, valid_magnitudes
 from photoz_run.science.selection import names_in, select
+from photoz_run.survey.catalogue_checks import check_content, check_rows
 from photoz_run.survey.data_release import DataRelease, find_data_release
+from photoz_run.tables.arrays import integers, masked, reals, texts
+from photoz_run.tables.fits_tables import FitsTable
+from photoz_run.tables.opening import open_table
 
 MagnitudeSuffixes = Mapping[str, tuple[str, ...]]
 """Magnitude band -> suffixes of its columns (two where two epochs of i are averaged)."""
 
 IDENTITY = ("ID", "RAJ2000", "DECJ2000")
+QUANTITIES = ("RAJ2000", "DECJ2000", "MAG_AUTO", "CLASS_STAR")
 DERIVED = ("all", "bright", "masked", "MAG_AUTO_CALIB")
 """Names a selection may use that are computed here; every other name is a catalogue column."""
 
@@ -41,18 +44,12 @@ def magnitude_suffixes(
 
 def count_rows(path: Path) -> int:
     """Rows of a catalogue, from its header."""
-    # astropy reads the header and no more; fitsio looks at each of the 250 columns, which takes six times as long.
-    with explained(path), fits.open(path, memmap=True) as hdus:
-        for hdu in hdus:
-            if type(hdu) is fits.BinTableHDU:
-                return int(hdu.header["NAXIS2"])
-    raise BadDataError(f"{path}: no binary table in any HDU")
+    return len(open_table(path, IDENTITY))
 
 
 def column_names(path: Path) -> list[str]:
     """Names of a catalogue's columns, from its header."""
-    with explained(path), cfitsio_name(path) as name, fitsio.FITS(name) as hdus:
-        return list(table_hdu(path, hdus).get_colnames())
+    return open_table(path, IDENTITY).names
 
 
 def read_sources(
@@ -84,7 +81,8 @@ def read_sources(
     Raises
     ------
     BadDataError
-        If the catalogue is missing, unreadable, lacks a column, or holds duplicate IDs or positions off the sky.
+        If the catalogue is missing, unreadable, lacks a column, or contradicts itself
+        (`photoz_run.survey.catalogue_checks`).
     """
     if ref.catalogue is None:
         raise BadDataError("the tile has no catalogue (..._cat.fits)")
@@ -92,9 +90,11 @@ def read_sources(
     suffixes = magnitude_suffixes(
         ref.data_release, rule.magnitude_bands if with_magnitudes else (), i_images
     )
-    table = _read_columns(
+    table, remarks = _read_columns(
         ref.catalogue, _wanted_columns(facts, rule, suffixes, i_images, selection, keep)
     )
+    check_rows(ref.catalogue, table)
+    remarks += check_content(table, suffixes, facts)
     table["MAG_AUTO_CALIB"] = total_magnitude(table["MAG_AUTO"], dmag_r, table["EXTINCTION_r"])
     n = len(table["ID"])
     table["all"] = np.ones(n, bool)
@@ -106,7 +106,6 @@ def read_sources(
     table = {name: values[chosen] for name, values in table.items()}
     order = np.lexsort((table["RAJ2000"], table["DECJ2000"]))
     table = {name: values[order] for name, values in table.items()}
-    _check_identity(ref.catalogue, table)
     magnitudes_NB = (
         gaap_magnitudes(table, suffixes) if with_magnitudes else _no_magnitudes(len(order), rule)
     )
@@ -120,6 +119,7 @@ def read_sources(
         ),
         flags_N=magnitude_flags(magnitudes_NB, rule.magnitude_bands),
         columns={name: table[name] for name in ("MAG_AUTO_CALIB", "MASK", *keep)},
+        remarks=tuple(remarks),
     )
 
 
@@ -130,10 +130,16 @@ def gaap_magnitudes(
     columns = []
     for band_suffixes in suffixes.values():
         epochs = [
-            valid_magnitudes(table[f"MAG_GAAP_{s}"], table[f"FLAG_GAAP_{s}"]) for s in band_suffixes
+            valid_magnitudes(table[f"MAG_GAAP_{s}"], set_flags(table[f"FLAG_GAAP_{s}"]))
+            for s in band_suffixes
         ]
         columns.append(epochs[0] if len(epochs) == 1 else mean_magnitude(*epochs))
     return _columns(columns, len(next(iter(table.values()))))
+
+
+def set_flags(flag_N: NDArray[Any]) -> NDArray[np.integer]:
+    """FLAG_GAAP with a missing one set: nobody said that the magnitude is good."""
+    return np.asarray(np.ma.filled(flag_N, 1))
 
 
 def magnitude_flags(magnitudes_NB: NDArray[np.float32], bands: Sequence[str]) -> NDArray[np.int32]:
@@ -173,49 +179,38 @@ def _wanted_columns(
     return list(dict.fromkeys([*needed, *keep])), optional
 
 
-def _read_columns(path: Path, wanted: tuple[list[str], list[str]]) -> dict[str, NDArray[Any]]:
+def _read_columns(
+    path: Path, wanted: tuple[list[str], list[str]]
+) -> tuple[dict[str, NDArray[Any]], list[str]]:
+    """Columns of all rows, and what is odd about the file."""
     needed, optional = wanted
-    with explained(path), cfitsio_name(path) as name, fitsio.FITS(name) as hdus:
-        hdu = table_hdu(path, hdus)
-        present = hdu.get_colnames()
-        if missing := [name for name in needed if name not in present]:
-            raise BadDataError(
-                f"{path}: HDU {hdu.get_extnum()} has no column {', '.join(missing)}; it has {len(present)} columns,"
-                f" {', '.join(present[:6])} ..."
-            )
-        columns = needed + [name for name in optional if name in present]
-        if hdu.get_nrows() == 0:
-            rows = np.zeros(0, hdu.get_rec_dtype(colnums=[present.index(c) for c in columns])[0])
-        else:
-            rows = hdu.read(columns=columns)
-    return {name: native(rows[name]) for name in columns}
+    table = open_table(path, needed)
+    names = [*needed, *(name for name in optional if name in table.names)]
+    rows = table.read(names)
+    columns = {name: _values(table.where, rows, name) for name in names}
+    odd = table.odd_bytes if isinstance(table, FitsTable) else 0
+    remarks = [f"the catalogue's file is {odd} bytes longer than whole FITS blocks"] if odd else []
+    return columns, remarks
 
 
-def table_hdu(path: Path, hdus: Any) -> Any:
-    """The first binary table of an opened file; `BadDataError` if there is none."""
-    for hdu in hdus:
-        if isinstance(hdu, fitsio.hdu.TableHDU):
-            return hdu
-    raise BadDataError(f"{path}: no binary table in any HDU")
-
-
-def native(values: NDArray[Any]) -> NDArray[Any]:
-    """A FITS column as numpy computes with it: native byte order, text decoded and without trailing blanks."""
-    if values.dtype.kind in "SU":
-        # Some versions of fitsio decode, others do not.
-        return np.char.rstrip(
-            values if values.dtype.kind == "U" else np.char.decode(values, "ascii")
-        )
-    return np.ascontiguousarray(values, values.dtype.newbyteorder("="))
+def _values(where: str, rows: pa.Table, name: str) -> NDArray[Any]:
+    """A column as it is used: IDs as text, quantities as floats with NaN, the rest with a mask."""
+    if name == "ID":
+        return texts(rows, name)
+    if name == "MASK" or name.startswith("FLAG_GAAP_"):
+        return integers(where, rows, name)
+    if name in QUANTITIES or name.startswith(("MAG_GAAP_", "EXTINCTION_")):
+        return reals(where, rows, name)
+    return masked(where, rows, name)
 
 
 def _is_bright(
     table: Mapping[str, NDArray[Any]], magnitudes_NB: NDArray[np.float32]
 ) -> NDArray[np.bool_]:
     """The KiDS-Bright sample: MAG_AUTO_CALIB < 20, nine valid magnitudes, a galaxy by both classifiers."""
-    galaxy = (table["CLASS_STAR"] < 0.5) & (table["SG2DPHOT"] == 0)
+    galaxy = (table["CLASS_STAR"] < 0.5) & np.ma.filled(table["SG2DPHOT"] == 0, False)
     if "SG_FLAG" in table:
-        galaxy &= table["SG_FLAG"] == 1
+        galaxy &= np.ma.filled(table["SG_FLAG"] == 1, False)
     bright = table["MAG_AUTO_CALIB"] < 20
     return np.asarray(galaxy & bright & np.isfinite(magnitudes_NB).all(axis=1), bool)
 
@@ -230,19 +225,3 @@ def _columns(values: Sequence[NDArray[np.floating]], n: int) -> NDArray[np.float
 
 def _no_magnitudes(n: int, rule: StampRule) -> NDArray[np.float32]:
     return np.full((n, len(rule.magnitude_bands)), np.nan, np.float32)
-
-
-def _check_identity(path: Path, table: Mapping[str, NDArray[Any]]) -> None:
-    ra_N, dec_N = table["RAJ2000"], table["DECJ2000"]
-    with np.errstate(invalid="ignore"):
-        off_sky = ~((ra_N >= 0) & (ra_N <= 360) & (np.abs(dec_N) <= 90))
-    if off_sky.any():
-        raise BadDataError(
-            f"{path}: {off_sky.sum()} of {len(ra_N)} positions are not on the sky (RAJ2000, DECJ2000 in deg)"
-        )
-    names, counts = np.unique(table["ID"], return_counts=True)
-    if (counts > 1).any():
-        first = names[counts > 1][0]
-        raise BadDataError(
-            f"{path}: IDs that stand more than once: {(counts > 1).sum()}, the first is '{first}'"
-        )

@@ -1,29 +1,30 @@
-"""Magnitudes from an external table (Parquet or FITS), joined to the sources of a tile by ID or by position."""
+"""Magnitudes from an external table, joined to the sources of a tile by ID or by position."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import fitsio
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as ds
 from numpy.typing import NDArray
 
 from photoz_run import flags
 from photoz_run.errors import BadDataError
-from photoz_run.reading import cfitsio_name, explained
 from photoz_run.records import Sources
 from photoz_run.science.matching import match_positions
-from photoz_run.survey.catalogues import (
-    MagnitudeSuffixes,
-    gaap_magnitudes,
-    magnitude_flags,
-    native,
-    table_hdu,
-)
+from photoz_run.survey.catalogues import MagnitudeSuffixes, gaap_magnitudes, magnitude_flags
+from photoz_run.tables.arrays import integers, reals, texts
+from photoz_run.tables.canonical import TEXT
+from photoz_run.tables.keys import Names, id_column, position_columns, positions
+from photoz_run.tables.opening import open_table
+from photoz_run.tables.table import Table
+
+LEAST_MATCHED = 0.05
+"""Share of a tile's sources that must find their row: less is no join but a mistake."""
+ENOUGH = 20
+"""Sources of a tile from which on that share means anything."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class MagnitudeTable:
     by: str
     radius: float
     """arcsec"""
+    names: Names = field(default_factory=Names)
 
 
 def join_magnitudes(
@@ -46,27 +48,17 @@ def join_magnitudes(
     Raises
     ------
     BadDataError
-        If the table cannot be read or lacks a column.
+        If the table cannot be read, lacks a column, or has a row for hardly any source.
     """
-    columns = [f"MAG_GAAP_{s}" for group in suffixes.values() for s in group]
-    key = ["ID"] if table.by == "id" else ["RAJ2000", "DECJ2000"]
-    rows = _read_near(
-        table,
-        [*key, *columns],
-        [f"FLAG_GAAP_{s}" for group in suffixes.values() for s in group],
-        sources,
-    )
-    if table.by == "id":
-        index_N, candidates_N = _match_ids(sources.id_N, rows["ID"])
-    else:
-        match = match_positions(
-            sources.ra_N, sources.dec_N, rows["RAJ2000"], rows["DECJ2000"], table.radius
-        )
-        index_N, candidates_N = match.index_N, match.candidates_N
+    opened, key = open_magnitudes(table, suffixes)
+    rows = _read_near(opened, table, key, suffixes, sources)
+    index_N, candidates_N = _match(opened.where, table, key, rows, sources)
     found_N = index_N >= 0
+    _check_matched(opened.where, table, key, sources, found_N)
     magnitudes_NB = np.full((len(sources), len(bands)), np.nan, np.float32)
     if found_N.any():
-        magnitudes_NB[found_N] = gaap_magnitudes(rows, suffixes)[index_N[found_N]]
+        columns = _magnitude_columns(opened.where, rows, suffixes)
+        magnitudes_NB[found_N] = gaap_magnitudes(columns, suffixes)[index_N[found_N]]
     flags_N = magnitude_flags(magnitudes_NB, bands)
     flags_N |= flags.mark(~found_N, "MAG_UNMATCHED")
     flags_N |= flags.mark(candidates_N > 1, "MAG_AMBIGUOUS")
@@ -78,6 +70,65 @@ def join_magnitudes(
     return replace(sources, magnitudes_NB=magnitudes_NB, flags_N=flags_N), counts
 
 
+def open_magnitudes(
+    table: MagnitudeTable, suffixes: MagnitudeSuffixes
+) -> tuple[Table, tuple[str, ...]]:
+    """The opened table and its key: the column of the ID, or of right ascension and declination.
+
+    Raises
+    ------
+    BadDataError
+        If it cannot be read, or a column that is needed is not there.
+    """
+    magnitudes = [f"MAG_GAAP_{suffix}" for group in suffixes.values() for suffix in group]
+    opened = open_table(table.path, magnitudes)
+    if table.by == "id":
+        return opened, (id_column(opened, table.names),)
+    return opened, position_columns(opened, table.names)
+
+
+def _read_near(
+    opened: Table,
+    table: MagnitudeTable,
+    key: tuple[str, ...],
+    suffixes: MagnitudeSuffixes,
+    sources: Sources,
+) -> pa.Table:
+    """The rows that can belong to the sources: same ID, or the tile's range of declination."""
+    groups = [suffix for group in suffixes.values() for suffix in group]
+    needed = [*key, *(f"MAG_GAAP_{suffix}" for suffix in groups)]
+    present = set(opened.names)
+    optional = [name for suffix in groups if (name := f"FLAG_GAAP_{suffix}") in present]
+    names = [*needed, *optional]
+    if table.by == "id":
+        id_N = pa.array(sources.id_N.tolist(), TEXT)
+        parts = [
+            rows.filter(pc.is_in(rows[key[0]].cast(TEXT), value_set=id_N))
+            for rows in opened.batches(names)
+        ]
+    else:
+        low, high = _declinations(sources, table.radius)
+        parts = []
+        for rows in opened.batches(names, within=(key[1], low, high)):
+            dec_M = positions(opened.where, rows, key)[1]
+            with np.errstate(invalid="ignore"):
+                parts.append(rows.filter(pa.array((dec_M >= low) & (dec_M <= high))))
+    if not parts:
+        return opened.read(names).slice(0, 0)
+    return pa.concat_tables(parts, promote_options="permissive")
+
+
+def _match(
+    where: str, table: MagnitudeTable, key: tuple[str, ...], rows: pa.Table, sources: Sources
+) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+    """The row of each source, -1 for none, and how many would do."""
+    if table.by == "id":
+        return _match_ids(sources.id_N, texts(rows, key[0]))
+    ra_M, dec_M = positions(where, rows, key)
+    match = match_positions(sources.ra_N, sources.dec_N, ra_M, dec_M, table.radius)
+    return match.index_N, match.candidates_N
+
+
 def _match_ids(
     id_N: NDArray[np.str_], id_M: NDArray[np.str_]
 ) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
@@ -86,75 +137,46 @@ def _match_ids(
         return np.full(len(id_N), -1, np.int64), np.zeros(len(id_N), np.int32)
     place_N = np.minimum(np.searchsorted(names, id_N), len(names) - 1)
     found_N = names[place_N] == id_N
-    return np.where(found_N, first_M[place_N], -1), np.where(found_N, count_M[place_N], 0).astype(
-        np.int32
-    )
+    index_N = np.where(found_N, first_M[place_N], -1)
+    return index_N, np.where(found_N, count_M[place_N], 0).astype(np.int32)
 
 
-def _read_near(
-    table: MagnitudeTable, needed: Sequence[str], optional: Sequence[str], sources: Sources
-) -> dict[str, NDArray[Any]]:
-    """The rows of the table that can belong to the sources: same ID, or the tile's range of declination."""
-    reader = (
-        _read_parquet if ".parquet" in table.path.suffixes or table.path.is_dir() else _read_fits
-    )
-    with explained(table.path):
-        rows = reader(table, needed, optional, sources)
-    rows |= {
-        name: np.zeros(len(rows[needed[0]]), np.int32) for name in optional if name not in rows
-    }
-    return rows
-
-
-def _read_parquet(
-    table: MagnitudeTable, needed: Sequence[str], optional: Sequence[str], sources: Sources
-) -> dict[str, NDArray[Any]]:
-    try:
-        data = ds.dataset(table.path)
-    except pa.ArrowInvalid as error:
-        raise BadDataError(f"{table.path}: not a readable Parquet table ({error})") from error
-    columns = _columns(table.path, needed, optional, data.schema.names)
+def _check_matched(
+    where: str,
+    table: MagnitudeTable,
+    key: tuple[str, ...],
+    sources: Sources,
+    found_N: NDArray[np.bool_],
+) -> None:
+    """Refuse a join that finds next to nothing: `BadDataError` says what it may be."""
+    number = int(found_N.sum())
+    if number and (number >= LEAST_MATCHED * len(found_N) or len(found_N) < ENOUGH):
+        return
     if table.by == "id":
-        wanted = pc.field("ID").isin(pa.array(sources.id_N.tolist(), data.schema.field("ID").type))
+        cause = f"are its {key[0]} those of the catalogue, such as '{sources.id_N[0]}'?"
     else:
-        low, high = _declinations(sources, table.radius)
-        wanted = (pc.field("DECJ2000") >= low) & (pc.field("DECJ2000") <= high)
-    rows = data.to_table(columns=columns, filter=wanted)
-    return {
-        name: rows[name].to_numpy() if name != "ID" else np.array(rows[name].to_pylist(), "U")
-        for name in columns
-    }
+        place = f"{sources.ra_N[0]:.4f} {sources.dec_N[0]:+.4f}"
+        cause = (
+            f"are {key[0]} and {key[1]} degrees (J2000), does it cover the tile (its first source"
+            f" lies at {place}), is {table.radius:g} arcsec enough?"
+        )
+    raise BadDataError(
+        f"{where}: {number} of {len(found_N)} sources of the tile find their magnitudes by"
+        f" {table.by}; {cause}"
+    )
 
 
-def _read_fits(
-    table: MagnitudeTable, needed: Sequence[str], optional: Sequence[str], sources: Sources
+def _magnitude_columns(
+    where: str, rows: pa.Table, suffixes: MagnitudeSuffixes
 ) -> dict[str, NDArray[Any]]:
-    with cfitsio_name(table.path) as name, fitsio.FITS(name) as hdus:
-        hdu = table_hdu(table.path, hdus)
-        columns = _columns(table.path, needed, optional, hdu.get_colnames())
-        if table.by == "id":
-            wanted = np.isin(native(hdu.read_column("ID")), sources.id_N)
-        else:
-            low, high = _declinations(sources, table.radius)
-            dec_M = hdu.read_column("DECJ2000")
-            wanted = (dec_M >= low) & (dec_M <= high)
-        indices = np.flatnonzero(wanted)
-        rows = (
-            hdu.read(columns=columns, rows=indices)
-            if len(indices)
-            else np.zeros(0, hdu.get_rec_dtype()[0])
-        )
-    return {name: native(rows[name]) for name in columns}
-
-
-def _columns(
-    path: Path, needed: Sequence[str], optional: Sequence[str], present: Sequence[str]
-) -> list[str]:
-    if missing := [name for name in needed if name not in present]:
-        raise BadDataError(
-            f"{path}: no column {', '.join(missing)}; it has {', '.join(list(present)[:12])} ..."
-        )
-    return [*needed, *(name for name in optional if name in present)]
+    """MAG_GAAP as floats; FLAG_GAAP with a mask, 0 where the table has none."""
+    columns: dict[str, NDArray[Any]] = {}
+    for suffix in (suffix for group in suffixes.values() for suffix in group):
+        magnitude, flag = f"MAG_GAAP_{suffix}", f"FLAG_GAAP_{suffix}"
+        columns[magnitude] = reals(where, rows, magnitude)
+        none = np.zeros(len(rows), np.int32)
+        columns[flag] = integers(where, rows, flag) if flag in rows.column_names else none
+    return columns
 
 
 def _declinations(sources: Sources, radius: float) -> tuple[float, float]:

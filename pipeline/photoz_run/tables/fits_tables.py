@@ -14,7 +14,7 @@ from photoz_run.tables.fits_columns import Place
 from photoz_run.tables.fits_hdus import BLOCK, Hdu, read_hdus
 from photoz_run.tables.refusals import explained, wrong_content
 from photoz_run.tables.streams import is_gzip, open_bytes
-from photoz_run.tables.table import Table
+from photoz_run.tables.table import Range, Table
 
 READ = 1 << 24
 """Bytes of rows that are read at once."""
@@ -60,7 +60,9 @@ class FitsTable(Table):
         """Its type and TUNIT, TUCD, TCOMM; an ASCII table is read for the type of its columns."""
         return self._column(name).field
 
-    def stored_parts(self, names: Sequence[str], rows: int) -> Iterator[pa.Table]:
+    def stored_parts(
+        self, names: Sequence[str], rows: int, within: Range | None
+    ) -> Iterator[pa.Table]:
         """Rows from the file, by blocks of `READ` bytes."""
         columns = [self._column(name) for name in names]
         for bytes_NW in self._row_bytes(rows):

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from photoz_run.tables.refusals import explained
-from photoz_run.tables.table import Table
+from photoz_run.tables.table import Range, Table
 
 FACTS = ("unit", "ucd", "description", "levels")
 
@@ -39,17 +39,43 @@ class ParquetTable(Table):
         said = {key.decode(): value.decode() for key, value in (field.metadata or {}).items()}
         return field.with_metadata({key: said[key] for key in FACTS if said.get(key)})
 
-    def stored_parts(self, names: Sequence[str], rows: int) -> Iterator[pa.Table]:
-        """Batches of at most ``rows`` rows."""
+    def stored_parts(
+        self, names: Sequence[str], rows: int, within: Range | None
+    ) -> Iterator[pa.Table]:
+        """Batches of at most ``rows`` rows, from the row groups that may have some in the range."""
         # With memory_map a damaged page could end the process.
         with explained(self.path, self.container), pq.ParquetFile(self.path) as file:
-            schema = file.schema_arrow
-            for batch in file.iter_batches(batch_size=rows, columns=list(names)):
+            groups = _groups(file.metadata, within)
+            if not groups:
+                return
+            for batch in file.iter_batches(batch_size=rows, row_groups=groups, columns=list(names)):
                 part = pa.Table.from_batches([batch])
-                yield pa.table({name: part[name] for name in names} or {}, metadata=schema.metadata)
+                yield part.select(list(names))
 
     def _facts(self) -> tuple[pa.Schema, int]:
         if self._opened is None:
             with explained(self.path, self.container), pq.ParquetFile(self.path) as file:
                 self._opened = file.schema_arrow, file.metadata.num_rows
         return self._opened
+
+
+def _groups(metadata: pq.FileMetaData, within: Range | None) -> list[int]:
+    """The row groups that may hold values in a range, by their statistics."""
+    everything = list(range(metadata.num_row_groups))
+    if within is None:
+        return everything
+    name, least, greatest = within
+    paths = [metadata.schema.column(k).path for k in range(metadata.num_columns)]
+    if name not in paths:
+        return everything
+    place = paths.index(name)
+    return [
+        k for k in everything if _may_hold(metadata.row_group(k).column(place), least, greatest)
+    ]
+
+
+def _may_hold(chunk: pq.ColumnChunkMetaData, least: float, greatest: float) -> bool:
+    found = chunk.statistics
+    if found is None or not found.has_min_max or not isinstance(found.min, int | float):
+        return True
+    return bool(found.min <= greatest and found.max >= least)

@@ -13,6 +13,8 @@ import pyarrow as pa
 from photoz_run.errors import BadDataError, TransientError
 
 COPY = "it is damaged or truncated, copy it again"
+LONG = 4
+"""Characters from which on a name that contains the one wanted is near it."""
 SHOWN = 12
 """Column names that a message lists where none is near."""
 PASSING = {
@@ -46,6 +48,8 @@ def near_names(wanted: str, present: Sequence[str]) -> list[str]:
     for name in present:
         by_capitals.setdefault(name.upper(), []).append(name)
     near = get_close_matches(wanted.upper(), by_capitals, n=3, cutoff=0.75)
+    if len(wanted) >= LONG:
+        near += [name for name in by_capitals if wanted.upper() in name and name not in near][:3]
     return [name for capitals in near for name in by_capitals[capitals]]
 
 

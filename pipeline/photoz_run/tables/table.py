@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -15,6 +16,8 @@ from photoz_run.tables.refusals import no_column, wrong_content
 
 ROWS = 1 << 19
 """Rows of a batch."""
+Range: TypeAlias = tuple[str, float, float]
+"""A column and the least and greatest value of it."""
 MASK = ".mask"
 """astropy writes a masked column as plain values, and NAME.mask: true where they are masked."""
 PANDAS_INDEX = "__index_level_"
@@ -45,7 +48,9 @@ class Table(ABC):
         """Arrow type of a column as `stored_parts` gives it, with unit, ucd, description."""
 
     @abstractmethod
-    def stored_parts(self, names: Sequence[str], rows: int) -> Iterator[pa.Table]:
+    def stored_parts(
+        self, names: Sequence[str], rows: int, within: Range | None
+    ) -> Iterator[pa.Table]:
         """Columns as the container has them, about ``rows`` rows at a time."""
 
     def files(self) -> list[Path]:
@@ -74,6 +79,15 @@ class Table(ABC):
         self.require(names)
         return [self._field(name) for name in names]
 
+    def single(self, names: Sequence[str]) -> list[pa.Field]:
+        """`fields` of columns that must hold one value a row; `BadDataError` names one that does not."""
+        fields = self.fields(names)
+        for field in fields:
+            if canonical.is_list(field.type):
+                holds = what_it_holds(pa.chunked_array([], field.type))
+                raise wrong_content(self.where, field.name, holds, "one value a row")
+        return fields
+
     def require(self, names: Sequence[str]) -> None:
         """Refuse names that the table does not have, or has twice: `BadDataError`."""
         if missing := self.missing(names):
@@ -84,7 +98,11 @@ class Table(ABC):
                 raise BadDataError(f"{self.where}: {stored.count(name)} columns are called {name}")
 
     def batches(
-        self, names: Sequence[str], lists: Collection[str] = (), rows: int = ROWS
+        self,
+        names: Sequence[str],
+        lists: Collection[str] = (),
+        rows: int = ROWS,
+        within: Range | None = None,
     ) -> Iterator[pa.Table]:
         """The columns ``names``, about ``rows`` rows at a time, in their one form.
 
@@ -96,6 +114,9 @@ class Table(ABC):
             Those that may hold lists.
         rows
             How many rows a batch has, where the container allows a choice.
+        within
+            A column and the range of it that is wanted: rows outside may be left out, where the
+            container knows without reading them.
 
         Raises
         ------
@@ -103,14 +124,11 @@ class Table(ABC):
             If a column is not there, holds lists, or the file cannot be read.
         """
         wanted = list(dict.fromkeys(names))
-        fields = self.fields(wanted)
-        for field in fields:
-            if canonical.is_list(field.type) and field.name not in lists:
-                holds = what_it_holds(pa.chunked_array([], field.type))
-                raise wrong_content(self.where, field.name, holds, "one value a row")
+        self.single([name for name in wanted if name not in lists])
+        self.require(wanted)
         stored = set(self.stored_names())
         masks = {name: name + MASK for name in wanted if name + MASK in stored}
-        for part in self.stored_parts([*wanted, *masks.values()], rows):
+        for part in self.stored_parts([*wanted, *masks.values()], rows, within):
             yield self._canonical(part, wanted, masks)
 
     def read(self, names: Sequence[str], lists: Collection[str] = ()) -> pa.Table:
@@ -168,12 +186,14 @@ class StackedTable(Table):
             return first
         return next((field for field in fields if not pa.types.is_null(field.type)), first)
 
-    def stored_parts(self, names: Sequence[str], rows: int) -> Iterator[pa.Table]:
+    def stored_parts(
+        self, names: Sequence[str], rows: int, within: Range | None
+    ) -> Iterator[pa.Table]:
         """Table by table; one that lacks a column is refused by its name."""
         for table in self.tables:
             if lost := [name for name in names if name not in table.stored_names()]:
                 raise no_column(table.where, lost, table.names)
-            yield from table.stored_parts(names, rows)
+            yield from table.stored_parts(names, rows, within)
 
     def files(self) -> list[Path]:
         """Those of all tables."""

@@ -11,7 +11,7 @@ import pyarrow.csv as pacsv
 from photoz_run.tables.inference import TYPES, as_kind, joint_kind, kind_of
 from photoz_run.tables.refusals import explained, wrong_content
 from photoz_run.tables.streams import open_bytes
-from photoz_run.tables.table import Table
+from photoz_run.tables.table import Range, Table
 from photoz_run.tables.text_layout import BLANKS, Layout, layout_of
 
 MEND = "mend that row"
@@ -54,7 +54,9 @@ class TextTable(Table):
             self._infer([name])
         return self._fields[name]
 
-    def stored_parts(self, names: Sequence[str], rows: int) -> Iterator[pa.Table]:
+    def stored_parts(
+        self, names: Sequence[str], rows: int, within: Range | None
+    ) -> Iterator[pa.Table]:
         """A block of the file at a time, every column in its type."""
         unknown = [name for name in names if name not in self._fields]
         if unknown:

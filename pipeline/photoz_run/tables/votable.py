@@ -13,7 +13,7 @@ from photoz_run.errors import BadDataError
 from photoz_run.tables.canonical import TEXT
 from photoz_run.tables.refusals import explained
 from photoz_run.tables.streams import open_bytes
-from photoz_run.tables.table import Table
+from photoz_run.tables.table import Range, Table
 
 
 def open_votable(path: Path) -> list[Table]:
@@ -59,7 +59,9 @@ class VoTable(Table):
         said = {key: str(value) for key, value in facts.items() if value}
         return pa.field(name, self._values(name, slice(0, 0)).type, True, said)
 
-    def stored_parts(self, names: Sequence[str], rows: int) -> Iterator[pa.Table]:
+    def stored_parts(
+        self, names: Sequence[str], rows: int, within: Range | None
+    ) -> Iterator[pa.Table]:
         """Slices of what was read."""
         for start in range(0, len(self), rows):
             part = slice(start, start + rows)

@@ -1,62 +1,96 @@
-"""Spectroscopic redshifts: recognising a survey's table and selecting its reliable rows."""
+"""Spectroscopic redshifts: the reliable rows of one or several tables, and what became of the rest."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
-from photoz_run.errors import BadDataError, ConfigError, context
-from photoz_run.science.selection import names_in, select
+from photoz_run.errors import BadDataError, ConfigError
+from photoz_run.science.selection import select
+from photoz_run.tables.arrays import floats, masked
+from photoz_run.tables.keys import positions
+from photoz_run.tables.opening import open_table
+from photoz_run.tables.table import Table
 from photoz_run.validation.settings import SpecSettings
-from photoz_run.validation.tables import Columns, column_names, read_columns
+from photoz_run.validation.surveys import SpecColumns, recognise
+
+LOWEST, HIGHEST = 0.001, 8.0
+"""Redshifts between these are galaxies: stars lie within 0.001 of 0, codes at -9, 9.9999, 99, 999999."""
+MAGNITUDE_LIKE = 0.5
+"""Share of values above `HIGHEST` from which on a column holds no redshifts."""
+REASONS = {
+    "poor": "fail the cut on quality",
+    "no position": "have no position",
+    "no redshift": "have no redshift",
+    "code": f"are a code, below -{LOWEST} or above {HIGHEST:g}",
+    "near zero": f"lie within {LOWEST} of 0: stars, or no redshift",
+}
+"""Why a row is left out, in this order."""
 
 
 @dataclass(frozen=True)
-class Preset:
-    """How one survey names its columns, and its usual cut on quality."""
+class SpecTable:
+    """What was read of one table: its columns, its cut, and how many rows were left out, by reason."""
 
-    name: str
-    ra: str
-    dec: str
-    z: str
-    quality: str
+    file: str
+    columns: SpecColumns
+    rows: int
+    dropped: dict[str, int]
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """Rows, those that fail the cut, those that cannot be used, and those used."""
+        poor = self.dropped["poor"]
+        unusable = sum(self.dropped.values()) - poor
+        used = self.rows - poor - unusable
+        return {"rows": self.rows, "poor": poor, "unusable": unusable, "used": used}
 
-PRESETS = (
-    Preset("GAMA", "RAcen", "Deccen", "Z", "uberclass == 1 and NQ > 2 and SC > 3"),
-    Preset("GAMA", "RA", "DEC", "Z", "NQ > 2"),
-    Preset("DESI", "TARGET_RA", "TARGET_DEC", "Z", "ZWARN == 0 and DELTACHI2 > 40"),
-    Preset("SDSS", "PLUG_RA", "PLUG_DEC", "Z", "ZWARNING == 0"),
-    Preset("SDSS", "ra", "dec", "z", "zWarning == 0"),
-    Preset("2dFLenS", "RA", "Dec", "z", "qual > 2"),
-    Preset("2dFLenS", "R.A.", "Dec.", "z", "qual > 2"),
-    Preset("spec-z", "RA", "DEC", "Z", ""),
-    Preset("spec-z", "RAJ2000", "DECJ2000", "Z_SPEC", ""),
-    Preset("spec-z", "ra", "dec", "z", ""),
-)
-"""Tried in order; the first one whose columns all exist, those of its cut too, is taken."""
+    @property
+    def dropped_words(self) -> str:
+        """What was left out of the good rows, in words; "" for nothing."""
+        named = [(self.dropped[name], words) for name, words in REASONS.items() if name != "poor"]
+        return ", ".join(f"{number:,} {words}" for number, words in named if number)
 
 
 @dataclass(frozen=True)
 class SpecSample:
     """Reliable spectroscopic redshifts of one or several tables, in order of priority.
 
-    ``source_M`` indexes ``sources``. The counts are by source: ``rows`` in the table, ``poor``
-    that fail the cut on quality, ``unusable`` without finite position and redshift.
+    ``source_M`` indexes ``sources``, the names of ``tables``.
     """
 
     ra_M: NDArray[np.float64]
     dec_M: NDArray[np.float64]
     z_M: NDArray[np.float64]
     source_M: NDArray[np.int64]
-    sources: tuple[str, ...]
-    counts: dict[str, dict[str, int]]
+    tables: dict[str, SpecTable]
 
     def __len__(self) -> int:
         return len(self.z_M)
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Names of the tables."""
+        return tuple(self.tables)
+
+    @property
+    def counts(self) -> dict[str, dict[str, int]]:
+        """By source: rows of the table, ``poor``, ``unusable`` and ``used`` ones."""
+        return {name: table.counts for name, table in self.tables.items()}
+
+    @property
+    def remarks(self) -> list[str]:
+        """What to know of the tables: no cut was made, or redshifts were codes."""
+        remarks = []
+        for name, table in self.tables.items():
+            if table.columns.remark:
+                remarks.append(f"{name}: {table.columns.remark}")
+            if words := table.dropped_words:
+                remarks.append(f"{name}: left out of {table.rows:,} rows: {words}")
+        return remarks
 
 
 def read_specz(tables: Sequence[SpecSettings]) -> SpecSample:
@@ -71,98 +105,95 @@ def read_specz(tables: Sequence[SpecSettings]) -> SpecSample:
     """
     if not tables:
         raise ConfigError("no spec-z table: give --specz FILE")
-    parts: list[dict[str, NDArray[np.float64]]] = []
-    names: list[str] = []
-    counts: dict[str, dict[str, int]] = {}
-    for table in tables:
-        preset = _resolve(table)
-        name = _unique(preset.name, names)
-        with context(str(table.file)):
-            part, counts[name] = _read_one(table.file, preset)
-        parts.append(part)
-        names.append(name)
-    lengths = [len(part["z"]) for part in parts]
-    return SpecSample(
-        ra_M=np.concatenate([part["ra"] for part in parts]),
-        dec_M=np.concatenate([part["dec"] for part in parts]),
-        z_M=np.concatenate([part["z"] for part in parts]),
-        source_M=np.repeat(np.arange(len(parts)), lengths),
-        sources=tuple(names),
-        counts=counts,
-    )
+    parts: list[NDArray[np.float64]] = []
+    found: dict[str, SpecTable] = {}
+    for settings in tables:
+        part_M3, table = _read_one(settings)
+        parts.append(part_M3)
+        found[_unique(table.columns.name, list(found))] = table
+    ra_M, dec_M, z_M = np.concatenate(parts).T
+    source_M = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
+    return SpecSample(ra_M, dec_M, z_M, source_M, found)
 
 
-def _resolve(table: SpecSettings) -> Preset:
-    """The columns to read: those named, the rest as in the first preset that fits."""
-    present = column_names(table.file)
-    named = Preset(table.name, table.ra, table.dec, table.z, table.quality or "")
-    known = next((preset for preset in PRESETS if _fits(preset, named, present)), None)
-    if known is None and not (table.ra and table.dec and table.z):
-        raise ConfigError(
-            f"{table.file}: position and redshift columns not recognised; name them in"
-            f" a [[specz]] table (ra, dec, z, quality); it has {', '.join(present)}"
-        )
-    known = known or Preset("", "", "", "", "")
-    quality = known.quality if table.quality is None else table.quality
-    resolved = Preset(
-        table.name or known.name or Path(table.file).stem,
-        table.ra or known.ra,
-        table.dec or known.dec,
-        table.z or known.z,
-        quality,
-    )
-    missing = [name for name in _columns(resolved) if name not in present]
-    if missing:
-        raise ConfigError(f"{table.file}: no column {missing[0]!r}; it has {', '.join(present)}")
-    return resolved
+def usable_redshifts(z_N: NDArray[np.float64]) -> dict[str, NDArray[np.bool_]]:
+    """Where a value is no redshift of a galaxy, by reason; each row once."""
+    with np.errstate(invalid="ignore"):
+        missing = ~np.isfinite(z_N)
+        code = (z_N < -LOWEST) | (z_N > HIGHEST)
+        near_zero = np.abs(z_N) <= LOWEST
+    return {"no redshift": missing, "code": code & ~missing, "near zero": near_zero & ~missing}
 
 
-def _fits(preset: Preset, named: Preset, present: Sequence[str]) -> bool:
-    """Whether a preset agrees with the names given and its columns exist."""
-    agrees = all(
-        given in ("", own)
-        for given, own in zip(
-            (named.ra, named.dec, named.z), (preset.ra, preset.dec, preset.z), strict=True
-        )
-    )
-    return agrees and all(name in present for name in _columns(preset))
-
-
-def _columns(preset: Preset) -> list[str]:
-    return [preset.ra, preset.dec, preset.z, *(names_in(preset.quality) if preset.quality else [])]
-
-
-def _read_one(path: Path, preset: Preset) -> tuple[dict[str, NDArray[np.float64]], dict[str, int]]:
-    columns = read_columns([path], _columns(preset))
-    n = len(columns[preset.z])
-    good = select(preset.quality, columns, n) if preset.quality else np.ones(n, bool)
-    values = {
-        key: _floats(columns, name)
-        for key, name in (("ra", preset.ra), ("dec", preset.dec), ("z", preset.z))
-    }
-    # Surveys write -9, -1 or 0 where a redshift failed; stars lie within 0.001 of 0.
-    usable = np.isfinite(values["ra"]) & np.isfinite(values["dec"]) & (values["z"] > 0.001)
-    keep = good & usable
-    if not keep.any():
+def refuse_magnitudes(where: str, name: str, z_N: NDArray[np.float64]) -> None:
+    """Refuse a column most of whose values no redshift can have: `BadDataError` gives the median."""
+    present = z_N[np.isfinite(z_N)]
+    if len(present) and np.mean(present > HIGHEST) > MAGNITUDE_LIKE:
         raise BadDataError(
-            f"none of its {n} rows has a usable redshift ({int(np.sum(~good))} fail the cut "
-            f"{preset.quality or 'none'!r}, {int(np.sum(~usable))} lack a position or a redshift"
-            " above 0.001)"
+            f"{where}: column {name} holds no redshifts: their median is {np.median(present):.6g};"
+            " name the redshift, --z"
         )
-    counts = {
-        "rows": n,
-        "poor": int(np.sum(~good)),
-        "unusable": int(np.sum(good & ~usable)),
-        "used": int(np.sum(keep)),
-    }
-    return {key: value[keep] for key, value in values.items()}, counts
 
 
-def _floats(columns: Columns, name: str) -> NDArray[np.float64]:
-    values: NDArray[Any] = columns[name]
-    if values.dtype.kind not in "fiu":
-        raise BadDataError(f"column {name!r} is not numeric")
-    return values.astype(np.float64)
+def _read_one(settings: SpecSettings) -> tuple[NDArray[np.float64], SpecTable]:
+    """Right ascension, declination and redshift of the good rows, shape (M, 3)."""
+    table, columns = _open(settings)
+    parts: list[NDArray[np.float64]] = []
+    dropped = Counter({name: 0 for name in REASONS})
+    for rows in table.batches(columns.needed):
+        parts.append(_good_rows(table, columns, rows, dropped))
+    good_M3 = np.concatenate([np.empty((0, 3)), *parts])
+    number = len(good_M3) + sum(dropped.values())
+    if not len(good_M3):
+        said = [f"{dropped[name]:,} {words}" for name, words in REASONS.items() if dropped[name]]
+        raise BadDataError(
+            f"{table.where}: none of its {number} rows has a usable redshift"
+            f" ({', '.join(said) or 'it has no rows'}; cut {columns.quality or 'none'!r})"
+        )
+    return good_M3, SpecTable(str(settings.file), columns, number, dict(dropped))
+
+
+def _open(settings: SpecSettings) -> tuple[Table, SpecColumns]:
+    """The table of a file whose columns are recognised, and these."""
+
+    def will_do(table: Table) -> bool:
+        try:
+            return not table.missing(recognise(table, settings).needed)
+        except ConfigError:
+            return False
+
+    try:
+        table = open_table(settings.file, will_do)
+        columns = recognise(table, settings)
+        table.require(columns.needed)
+    except BadDataError as error:
+        # No tile is to blame: the table is the user's to mend.
+        raise ConfigError(str(error)) from error
+    return table, columns
+
+
+def _good_rows(
+    table: Table, columns: SpecColumns, rows: pa.Table, dropped: Counter[str]
+) -> NDArray[np.float64]:
+    """The good rows of a batch; ``dropped`` is told of the others."""
+    z_N = floats(table.where, rows, columns.z)
+    refuse_magnitudes(table.where, columns.z, z_N)
+    ra_N, dec_N = positions(table.where, rows, (columns.ra, columns.dec))
+    good_N = _select(table, columns, rows)
+    reasons = {"poor": ~good_N, "no position": ~np.isfinite(ra_N), **usable_redshifts(z_N)}
+    left_N = np.ones(len(z_N), bool)
+    for reason, bad_N in reasons.items():
+        dropped[reason] += int((bad_N & left_N).sum())
+        left_N &= ~bad_N
+    return np.column_stack([ra_N[left_N], dec_N[left_N], z_N[left_N]])
+
+
+def _select(table: Table, columns: SpecColumns, rows: pa.Table) -> NDArray[np.bool_]:
+    if not columns.quality:
+        return np.ones(len(rows), bool)
+    named = [name for name in columns.needed if name in rows.column_names]
+    values = {name: masked(table.where, rows, name) for name in named}
+    return select(columns.quality, values, len(rows))
 
 
 def _unique(name: str, taken: Sequence[str]) -> str:

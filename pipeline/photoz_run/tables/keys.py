@@ -1,0 +1,109 @@
+"""The columns by which rows of two tables find each other: positions in degrees, or IDs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from photoz_run.errors import BadDataError
+from photoz_run.tables.arrays import floats
+from photoz_run.tables.refusals import there_are
+from photoz_run.tables.table import Table
+
+POSITIONS = (
+    ("RAJ2000", "DECJ2000"),
+    ("RA", "DEC"),
+    ("RAcen", "Deccen"),
+    ("ra", "dec"),
+    ("ALPHA_J2000", "DELTA_J2000"),
+    ("TARGET_RA", "TARGET_DEC"),
+    ("PLUG_RA", "PLUG_DEC"),
+    ("RA", "Dec"),
+    ("R.A.", "Dec."),
+    ("RA_ICRS", "DE_ICRS"),
+    ("RAJ2000", "DEJ2000"),
+    ("_RAJ2000", "_DEJ2000"),
+    ("RAdeg", "DEdeg"),
+    ("alpha", "delta"),
+)
+"""Right ascension and declination as surveys, VizieR and source-extractor call them."""
+
+
+@dataclass(frozen=True)
+class Names:
+    """Columns named by the user, "" where they are to be recognised."""
+
+    ra: str = ""
+    dec: str = ""
+    id: str = ""
+
+
+RECOGNISED = Names()
+"""No column is named: all are to be recognised."""
+
+
+def position_columns(table: Table, named: Names = RECOGNISED) -> tuple[str, str]:
+    """The columns of right ascension and declination: those named, or the first pair there is.
+
+    Raises
+    ------
+    BadDataError
+        If they are not there or not recognised.
+    """
+    if bool(named.ra) != bool(named.dec):
+        raise BadDataError(f"{table.where}: name both, --ra and --dec")
+    if named.ra:
+        table.require([named.ra, named.dec])
+    found = position_pair(table, named)
+    if found is None:
+        known = ", ".join("/".join(pair) for pair in POSITIONS[:5])
+        raise BadDataError(
+            f"{table.where}: no position columns ({known}, ...); name them, --ra and --dec;"
+            f" {there_are(['RA', 'DEC'], table.names)}"
+        )
+    return found
+
+
+def position_pair(table: Table, named: Names = RECOGNISED) -> tuple[str, str] | None:
+    """The columns of the position that a table has, if it has any."""
+    known = ((named.ra, named.dec),) if named.ra else POSITIONS
+    return next((pair for pair in known if not table.missing(pair)), None)
+
+
+def id_columns(table: Table, named: Names = RECOGNISED) -> list[str]:
+    """The column of the ID, if the table has it."""
+    return [name for name in [named.id or "ID"] if not table.missing([name])]
+
+
+def id_column(table: Table, named: Names = RECOGNISED) -> str:
+    """The column of the ID: the one named, or ID; `BadDataError` if it is not there."""
+    name = named.id or "ID"
+    if table.missing([name]):
+        hint = "" if named.id else "name it, --id; "
+        raise BadDataError(
+            f"{table.where}: no column {name}; {hint}{there_are([name], table.names)}"
+        )
+    return name
+
+
+def positions(
+    where: str, rows: pa.Table, pair: Sequence[str]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Right ascension and declination (deg), both NaN where a row has none.
+
+    No position is one that is missing, off the sky, or a sentinel: both values the same whole
+    number, such as 0, -1, -99 or 999.
+
+    Raises
+    ------
+    BadDataError
+        If the columns do not hold numbers.
+    """
+    ra_N, dec_N = (floats(where, rows, name) for name in pair)
+    with np.errstate(invalid="ignore"):
+        off_sky = ~((np.abs(dec_N) <= 90) & (np.abs(ra_N) <= 720))
+        sentinel = (ra_N == dec_N) & (ra_N == np.round(ra_N)) & (ra_N <= 0)
+    none_N = off_sky | sentinel
+    return np.where(none_N, np.nan, ra_N), np.where(none_N, np.nan, dec_N)
