@@ -24,9 +24,9 @@ RESULT_FIELDS = (
     "magnitudes",
     "magnitudes_by",
     "magnitudes_radius",
-    "ra",
-    "dec",
-    "id",
+    "magnitudes_ra",
+    "magnitudes_dec",
+    "magnitudes_id",
     "missing_band",
     "missing_dmag",
     "bad_pixel_bits",
@@ -122,9 +122,13 @@ class RunConfig(BaseModel):
     magnitudes_by: Literal["position", "id"] = Field(
         default="position", description="how its rows are joined"
     )
-    ra: str = Field(default="", description="its column of right ascension; if absent, recognised")
-    dec: str = Field(default="", description="its column of declination; if absent, recognised")
-    id: str = Field(default="", description="its column of the ID; if absent, ID")
+    magnitudes_ra: str = Field(
+        default="", description="its column of right ascension; if absent, recognised"
+    )
+    magnitudes_dec: str = Field(
+        default="", description="its column of declination; if absent, recognised"
+    )
+    magnitudes_id: str = Field(default="", description="its column of the ID; if absent, ID")
     magnitudes_radius: Annotated[float, Field(gt=0, le=60)] = Field(
         default=1.0, description="match radius, arcsec"
     )

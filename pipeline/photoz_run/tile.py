@@ -177,7 +177,7 @@ def pixel_policy(config: RunConfig, threads: int = 1) -> PixelPolicy:
 def magnitude_table(config: RunConfig) -> MagnitudeTable:
     """The external table of magnitudes, as the configuration names it."""
     assert config.magnitudes is not None
-    names = Names(config.ra, config.dec, config.id)
+    names = Names(config.magnitudes_ra, config.magnitudes_dec, config.magnitudes_id)
     return MagnitudeTable(config.magnitudes, config.magnitudes_by, config.magnitudes_radius, names)
 
 

@@ -98,7 +98,7 @@ FAULTS = {
     "no column": (
         lambda t: drop_column(t.catalogue, "MAG_GAAP_H"),
         "",
-        r"_cat\.fits: HDU 1 has no column MAG_GAAP_H",
+        r"_cat\.fits: no column MAG_GAAP_H",
     ),
     "duplicate ids": (
         lambda t: change_rows(t.catalogue, repeat_an_id),

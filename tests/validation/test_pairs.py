@@ -197,7 +197,7 @@ def test_columns_can_be_named(tmp_path):
     assert read_specz([settings]).sources == ("mine",)
     with pytest.raises(ConfigError, match=r"not recognised.*it has x, y, redshift"):
         read_specz([SpecSettings(file=file)])
-    with pytest.raises(ConfigError, match=r"no column 'zz'; it has x, y, redshift"):
+    with pytest.raises(ConfigError, match=r"no column zz; it has x, y, redshift"):
         read_specz([settings.model_copy(update={"z": "zz"})])
 
 

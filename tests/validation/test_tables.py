@@ -11,7 +11,7 @@ from photoz_run.errors import BadDataError, ConfigError
 from photoz_run.records import Status, TileOutcome, tile_group
 from photoz_run.validation.catalogue import read_catalogue
 from photoz_run.validation.settings import ValidationSettings
-from photoz_run.validation.tables import catalogue_files, read_columns
+from photoz_run.validation.tables import catalogue_files
 from support.validation import TILES, survey, write_fits, write_parquet, write_run
 
 SETTINGS = ValidationSettings()
@@ -67,29 +67,13 @@ def test_files_agree(tmp_path, kind):
         assert catalogue.columns[name][order].tolist() == columns[theirs].tolist()
 
 
-def test_nulls_become_nan(tmp_path):
-    file = write_parquet(
-        tmp_path / "t.parquet", {"a": pa.array([1.5, None]), "b": pa.array([1, None], pa.int32())}
-    )
-    columns = read_columns([file], ["a", "b"])
-    np.testing.assert_array_equal(columns["a"], [1.5, np.nan])
-    np.testing.assert_array_equal(columns["b"], [1, np.nan])
-
-
-def test_tnull_becomes_nan(tmp_path):
-    file = write_fits(tmp_path / "t.fits", {"a": np.array([1, -(2**31)], np.int32)})
-    with fitsio.FITS(str(file), "rw") as fits:
-        fits[1].write_key("TNULL1", -(2**31))
-    np.testing.assert_array_equal(read_columns([file], ["a"])["a"], [1, np.nan])
-
-
 def test_another_redshift_column(tmp_path):
     columns, _ = survey(30)
     columns["photoz"] = columns.pop("Z_PHOT")
     file = write_parquet(tmp_path / "t.parquet", columns)
     catalogue, _ = read_catalogue(file, ValidationSettings(z_phot="photoz"))
     np.testing.assert_allclose(catalogue.columns["Z_PHOT"], columns["photoz"], rtol=1e-6)
-    with pytest.raises(ConfigError, match=r"no column 'Z_PHOT'; it has ID, RAJ2000.*photoz"):
+    with pytest.raises(ConfigError, match=r"no column Z_PHOT; .*it has ID, RAJ2000"):
         read_catalogue(file, SETTINGS)
 
 
@@ -100,7 +84,7 @@ def test_selection_and_its_errors(tmp_path):
         file, ValidationSettings(select="MASK == 0 and MAG_AUTO_CALIB < 19")
     )
     assert len(catalogue) == np.sum((columns["MASK"] == 0) & (columns["MAG_AUTO_CALIB"] < 19))
-    with pytest.raises(ConfigError, match=r"no column 'MAKS'; it has"):
+    with pytest.raises(ConfigError, match=r"no column MAKS; did you mean MASK\? it has"):
         read_catalogue(file, ValidationSettings(select="MAKS == 0"))
 
 
@@ -136,28 +120,32 @@ def test_redshifts_all_null(tmp_path):
 def test_redshifts_that_are_text(tmp_path):
     columns, _ = survey(3)
     columns["Z_PHOT"] = np.array(["0.1", "0.2", "x"])
-    with pytest.raises(BadDataError, match="'Z_PHOT' is not numeric"):
+    with pytest.raises(
+        BadDataError, match=r"column Z_PHOT holds text \('0.1'\), where a number is expected"
+    ):
         read_catalogue(write_parquet(tmp_path / "t.parquet", columns), SETTINGS)
 
 
 def test_bad_files(tmp_path):
     columns, _ = survey(3)
     cases = {
-        "missing.parquet": (None, ConfigError, "no such file"),
-        "notes.txt": (b"x", ConfigError, "neither a Parquet nor a FITS table"),
-        "broken.parquet": (b"x", BadDataError, "cannot be read as Parquet"),
-        "broken.fits": (b"x", BadDataError, "cannot be read as FITS"),
+        "missing.parquet": (None, "no such file"),
+        "notes.txt": (b"x", "no column Z_PHOT; it has x"),
+        "broken.parquet": (b"PAR1x", "not a readable Parquet file"),
+        "broken.fits": (b"SIMPLE  = x", "not a readable FITS file"),
     }
-    for name, (content, error, message) in cases.items():
+    for name, (content, message) in cases.items():
         if content:
             (tmp_path / name).write_bytes(content)
-        with pytest.raises(error, match=message):
+        with pytest.raises(ConfigError, match=message):
             read_catalogue(tmp_path / name, SETTINGS)
     fitsio.write(str(tmp_path / "image.fits"), np.zeros((3, 3)))
-    with pytest.raises(BadDataError, match="no table in it"):
+    with pytest.raises(ConfigError, match="a FITS file without a table"):
         read_catalogue(tmp_path / "image.fits", SETTINGS)
     (tmp_path / "empty").mkdir()
-    with pytest.raises(ConfigError, match="no finished tile and no Parquet file"):
+    with pytest.raises(
+        ConfigError, match=r"a folder without Parquet files|no finished tile and no table"
+    ):
         read_catalogue(tmp_path / "empty", SETTINGS)
     nowhere = write_parquet(tmp_path / "t.parquet", {"Z_PHOT": columns["Z_PHOT"]})
     with pytest.raises(ConfigError, match=r"no position columns.*it has Z_PHOT"):

@@ -35,7 +35,7 @@ def train(
     ] = None,
     specz: Annotated[
         Path | None,
-        typer.Option(help="Table of spec-z (Parquet or FITS), GAMA's columns or others."),
+        typer.Option(help="Table of spec-z of any kind, GAMA's columns or others."),
     ] = None,
     kept_set: Annotated[
         Path | None, typer.Option("--set", help="Train on a set kept earlier instead.")
@@ -128,7 +128,9 @@ def train(
         case (None, Path(), None):
             examples = load_examples(kept_set)
         case (None, None, Path()):
-            examples = from_table(table, _columns_of_bands(bands, z), z, simulated)
+            examples = from_table(
+                table, _columns_of_bands(bands, z), z, quality, simulated, typer.echo
+            )
         case (Path(), None, None):
             if not data:
                 raise ConfigError("no survey: give --data DIR with the tiles that --specz covers")

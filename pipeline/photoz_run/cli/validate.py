@@ -9,7 +9,7 @@ import typer
 def validate(
     catalogue: Annotated[
         Path,
-        typer.Argument(help="Run directory, release, Parquet or FITS table.", metavar="CATALOGUE"),
+        typer.Argument(help="Run directory, release, or a table of any kind.", metavar="CATALOGUE"),
     ],
     specz: Annotated[
         list[Path] | None,
@@ -19,6 +19,21 @@ def validate(
         Path | None,
         typer.Option(help="Directory of the report; CATALOGUE/validation for a directory."),
     ] = None,
+    ra: Annotated[
+        str, typer.Option(help="Column of right ascension of --specz (default: recognised).")
+    ] = "",
+    dec: Annotated[
+        str, typer.Option(help="Column of declination of --specz (default: recognised).")
+    ] = "",
+    z: Annotated[
+        str, typer.Option(help="Column of the redshift of --specz (default: recognised).")
+    ] = "",
+    quality: Annotated[
+        str | None, typer.Option(help="Rows to trust, like 'NQ > 2' (default: the survey's cut).")
+    ] = None,
+    id: Annotated[
+        str, typer.Option(help="Column of CATALOGUE whose rows are one galaxy (default: ID).")
+    ] = "",
     config: Annotated[
         Path | None, typer.Option(help="TOML file with columns, bins, gates.")
     ] = None,
@@ -39,10 +54,13 @@ def validate(
     from photoz_run.validation.validate import validate as run
 
     settings = load_settings(config)
+    spectra = settings.specz
     if specz:
-        settings = settings.model_copy(
-            update={"specz": tuple(SpecSettings(file=path) for path in specz)}
-        )
+        spectra = tuple(SpecSettings(file=path) for path in specz)
+    named = {"ra": ra, "dec": dec, "z": z, "quality": quality}
+    named = {key: value for key, value in named.items() if value not in ("", None)}
+    spectra = tuple(one.model_copy(update=named) for one in spectra)
+    settings = settings.model_copy(update={"specz": spectra, "id": id or settings.id})
     out = out or _default_directory(catalogue)
     try:
         result, pairs = run(catalogue, settings)

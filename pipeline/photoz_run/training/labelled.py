@@ -4,11 +4,16 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from photoz_models.examples import Examples, SetFacts
 from photoz_models.stamp_rule import IMAGE_BANDS, MAGNITUDE_BANDS, StampRule
 from photoz_run.config import RunConfig
+from photoz_run.errors import BadDataError, ConfigError
+from photoz_run.science.selection import names_in, select
 from photoz_run.survey.discovery import find_tiles
+from photoz_run.tables.arrays import floats, masked
+from photoz_run.tables.opening import open_table
 from photoz_run.training.training_set import (
     Redshifts,
     build_training_set,
@@ -17,8 +22,13 @@ from photoz_run.training.training_set import (
     training_rule,
 )
 from photoz_run.validation.settings import SpecSettings
-from photoz_run.validation.specz import read_specz
-from photoz_run.validation.tables import read_columns
+from photoz_run.validation.specz import (
+    REASONS,
+    read_specz,
+    refuse_magnitudes,
+    usable_redshifts,
+)
+from photoz_run.validation.surveys import usual_cut
 
 NO_STAMPS = StampRule(
     image_bands=(),
@@ -47,7 +57,13 @@ def from_survey(
     ConfigError, BadDataError
         If a file cannot be used, or no source has a spec-z.
     """
-    sample = read_specz([spectra])
+    try:
+        sample = read_specz([spectra])
+    except BadDataError as error:
+        # No tile is to blame: the table is the user's to mend.
+        raise ConfigError(str(error)) from error
+    for remark in sample.remarks:
+        report(remark)
     redshifts = Redshifts(sample.ra_M, sample.dec_M, sample.z_M)
     tiles = list(find_tiles(data, data_release).values())
     name = f"{', '.join(sample.sources)} x {tiles[0].data_release}"
@@ -63,7 +79,14 @@ def from_survey(
     return join_examples(name, parts)
 
 
-def from_table(table: Path, bands: Mapping[str, str], z: str, simulated: bool) -> Examples:
+def from_table(
+    table: Path,
+    bands: Mapping[str, str],
+    z: str,
+    quality: str | None,
+    simulated: bool,
+    report: Callable[[str], None],
+) -> Examples:
     """The rows of a table of magnitudes as a set without stamps.
 
     Parameters
@@ -72,21 +95,57 @@ def from_table(table: Path, bands: Mapping[str, str], z: str, simulated: bool) -
         The column of each magnitude band.
     z
         The column of the redshift.
+    quality
+        Rows to trust; None takes the usual cut of the survey whose columns the table has.
+    report
+        Gets a line if rows are left out.
 
     Raises
     ------
     ConfigError
-        If the table lacks a column.
+        If the table lacks a column, or no row has a redshift.
     """
-    columns = read_columns([table], [*bands.values(), z])
-    magnitudes = [columns[name].astype(np.float32) for name in bands.values()]
-    table_NT = np.stack(magnitudes, axis=1)
+    try:
+        table_NT, z_N = _labelled_rows(table, list(bands.values()), z, quality, report)
+    except BadDataError as error:
+        # No tile is to blame: the table is the user's to mend.
+        raise ConfigError(str(error)) from error
     number, size = len(table_NT), NO_STAMPS.stamp_size
     rule = NO_STAMPS.model_copy(update={"magnitude_bands": tuple(bands)})
     return Examples(
         SetFacts(table.name, simulated, rule),
         np.zeros((number, 0, size, size), np.float32),
         table_NT,
-        columns[z].astype(np.float32),
+        z_N,
         np.full(number, table.name),
     )
+
+
+def _labelled_rows(
+    path: Path,
+    magnitudes: Sequence[str],
+    z: str,
+    quality: str | None,
+    report: Callable[[str], None],
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Magnitudes and redshifts of the good rows; ``report`` is told of the others."""
+    table = open_table(path, [*magnitudes, z])
+    cut = usual_cut(table, z) if quality is None else quality
+    named = names_in(cut) if cut else []
+    rows = table.read([*magnitudes, z, *named])
+    z_N = floats(table.where, rows, z)
+    refuse_magnitudes(table.where, z, z_N)
+    values = {name: masked(table.where, rows, name) for name in named}
+    poor_N = ~select(cut, values, len(rows)) if cut else np.zeros(len(rows), bool)
+    good_N = ~poor_N
+    left_out = [f"{int(poor_N.sum()):,} fail the cut {cut}"] if poor_N.any() else []
+    for reason, bad_N in usable_redshifts(z_N).items():
+        if number := int((bad_N & good_N).sum()):
+            left_out.append(f"{number:,} {REASONS[reason]}")
+        good_N &= ~bad_N
+    if left_out:
+        report(f"{path.name}: left out of {len(rows):,} rows: {', '.join(left_out)}")
+    if not good_N.any():
+        raise BadDataError(f"{table.where}: none of its {len(rows):,} rows has a usable redshift")
+    columns = [floats(table.where, rows, name)[good_N] for name in magnitudes]
+    return np.stack(columns, axis=1).astype(np.float32), z_N[good_N].astype(np.float32)

@@ -1,12 +1,13 @@
 """Reading the catalogue: those of the columns a validation uses that exist."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from photoz_models.documents import read_document
@@ -15,25 +16,18 @@ from photoz_run.errors import BadDataError, ConfigError, context
 from photoz_run.records import TileOutcome, tile_group
 from photoz_run.science.photometry import MISSING_MAGNITUDE
 from photoz_run.science.selection import names_in, select
+from photoz_run.tables import arrays
+from photoz_run.tables.canonical import is_list
+from photoz_run.tables.keys import Names, id_columns, position_columns, positions
+from photoz_run.tables.table import Table
+from photoz_run.tables.text_hash import text_hashes
 from photoz_run.validation.settings import DEFAULT_RED, ValidationSettings
-from photoz_run.validation.tables import (
-    Columns,
-    as_floats,
-    catalogue_files,
-    column_names,
-    read_columns,
-)
+from photoz_run.validation.specz import HIGHEST, refuse_magnitudes
+from photoz_run.validation.tables import Columns, matrix, open_catalogue
 
-POSITIONS = (
-    ("RAJ2000", "DECJ2000"),
-    ("RA", "DEC"),
-    ("RAcen", "Deccen"),
-    ("ra", "dec"),
-    ("ALPHA_J2000", "DELTA_J2000"),
-)
 INTERVALS = ("Z_PHOT_LO95", "Z_PHOT_LO68", "Z_PHOT_HI68", "Z_PHOT_HI95")
 QUANTILES = "Z_QUANTILES"
-OPTIONAL = ("ID", "KIDS_TILE", "MAG_AUTO_CALIB", "PHOTOZ_FLAG", "MASK", *INTERVALS, QUANTILES)
+OPTIONAL = ("KIDS_TILE", "MAG_AUTO_CALIB", "PHOTOZ_FLAG", "MASK", *INTERVALS, QUANTILES)
 COMPARISONS = ("Z_B", "zphot_ANNz2")
 """Redshifts of other methods in KiDS tables: compared whenever the catalogue has them."""
 MAGNITUDES = tuple(
@@ -41,15 +35,20 @@ MAGNITUDES = tuple(
 )
 SEEING = ("PSF_FWHM", "PSF_FWHM_r", "FWHM_IMAGE_r")
 """Columns that tell the seeing of a source's tile, arcsec; the first one that exists is used."""
+LOWEST_PHOTOZ, HIGHEST_PHOTOZ = -1.0, 2 * HIGHEST
+"""No photo-z is -1 or less, or this large: other programs write -1, -99 or 99 for a failure."""
 
 
 @dataclass(frozen=True)
 class Catalogue:
-    """Sources with photo-z."""
+    """Sources with photo-z, each ID once; their further columns are read when they are asked for."""
 
     path: Path
-    columns: Columns
-    """RA, DEC (deg) and Z_PHOT have these names, whatever the file calls them."""
+    ra_N: NDArray[np.float64]
+    dec_N: NDArray[np.float64]
+    """Degrees."""
+    z_N: NDArray[np.float64]
+    """Photo-z, NaN where there is none."""
     compare: tuple[str, ...]
     """Other redshift columns."""
     levels_Q: NDArray[np.float64]
@@ -58,28 +57,40 @@ class Catalogue:
     """Rows of the file, before ``select`` and before repeated IDs were taken out."""
     repeated: int
     """Rows whose ID is that of another row."""
+    table: Table = field(repr=False)
+    row_N: NDArray[np.int64] = field(repr=False)
+    """The row of each source in the table."""
+    further: tuple[str, ...] = ()
+    """Columns that a validation uses, and the table has."""
+    settings: ValidationSettings = field(repr=False, default_factory=ValidationSettings)
 
     def __len__(self) -> int:
-        return len(self.columns["Z_PHOT"])
+        return len(self.z_N)
 
-    @property
-    def ra_N(self) -> NDArray[np.float64]:
-        """Right ascension, deg."""
-        return self.columns["RA"]
+    @cached_property
+    def columns(self) -> Columns:
+        """All that a validation uses, of all sources."""
+        return self.columns_of(np.arange(len(self)))
 
-    @property
-    def dec_N(self) -> NDArray[np.float64]:
-        """Declination, deg."""
-        return self.columns["DEC"]
+    def columns_of(self, index_K: NDArray[Any]) -> dict[str, NDArray[Any]]:
+        """All that a validation uses of some sources, in any order.
+
+        RA, DEC (deg) and Z_PHOT have these names, whatever the file calls them.
+        """
+        columns = _read_rows(self.table, self.further, self.row_N[index_K], self.settings)
+        if not any(name in columns for name in SEEING) and "KIDS_TILE" in columns:
+            columns |= seeing_of_tiles(self.path, columns["KIDS_TILE"])
+        places = {"RA": self.ra_N[index_K], "DEC": self.dec_N[index_K]}
+        return columns | places | {"Z_PHOT": self.z_N[index_K]}
 
 
 def read_catalogue(path: Path, settings: ValidationSettings) -> tuple[Catalogue, Columns]:
-    """Read a run directory, a release or a table.
+    """Read a run directory, a release or a table of any kind.
 
     Returns
     -------
     The catalogue, each ID once (its first row), and the columns of all rows with a repeated ID:
-    sources that were measured in two tiles.
+    sources that were measured in two tiles. A row without an ID is a source of its own.
 
     Raises
     ------
@@ -88,46 +99,142 @@ def read_catalogue(path: Path, settings: ValidationSettings) -> tuple[Catalogue,
     BadDataError
         If no row has a redshift.
     """
-    files = catalogue_files(path)
-    present = column_names(files[0])
-    ra, dec = _positions(path, present)
-    wanted = _wanted(present, settings)
-    with context(str(path)):
-        columns = read_columns(files, [ra, dec, settings.z_phot, *wanted])
-    if not any(name in columns for name in SEEING) and "KIDS_TILE" in columns:
-        columns |= seeing_of_tiles(path, columns["KIDS_TILE"])
-    n = len(columns[ra])
-    z = as_floats(path, columns, settings.z_phot)
-    columns |= {name: as_floats(path, columns, name) for name in _numbers(columns, settings)}
-    columns |= {
-        name: without_codes(columns[name].astype(np.float64))
-        for name in MAGNITUDES
-        if name in columns
-    }
-    # No redshift can be -1 or less: other programs write -1 or -99 for a failure.
-    columns |= {"RA": columns[ra], "DEC": columns[dec], "Z_PHOT": np.where(z > -1, z, np.nan)}
-    if not np.isfinite(columns["Z_PHOT"]).any():
-        raise BadDataError(
-            f"{path}: all {n} values of {settings.z_phot!r} are null: there is nothing to validate"
-        )
-    if settings.select:
-        with context(f"{path}: select"):
-            columns = take(columns, select(settings.select, columns, n))
-        if not np.isfinite(columns["Z_PHOT"]).any():
-            raise BadDataError(
-                f"{path}: no row with a redshift satisfies select = {settings.select!r}"
-            )
-    columns, repeats = _each_once(columns)
+    table = open_catalogue(path, [settings.z_phot])
+    try:
+        pair = position_columns(table, Names(settings.ra, settings.dec))
+        further = _further(table, settings)
+        key = id_columns(table, Names(id=settings.id))
+        table.require([settings.z_phot, *further, *([settings.id] if settings.id else [])])
+    except BadDataError as error:
+        # No tile is to blame: the table is the user's to mend.
+        raise ConfigError(str(error)) from error
+    ra_N, dec_N, z_N, hash_N, chosen_N = _read_all(table, pair, key, settings)
+    _check_redshifts(path, settings, z_N, chosen_N)
+    kept_N, repeated_N = _each_once(hash_N, chosen_N)
     compare = dict.fromkeys([*settings.compare, *COMPARISONS])
     catalogue = Catalogue(
         path=path,
-        columns=columns,
-        compare=tuple(name for name in compare if name in columns),
-        levels_Q=_levels(files[0], present),
-        rows=n,
-        repeated=len(repeats.get("ID", ())),
+        ra_N=ra_N[kept_N],
+        dec_N=dec_N[kept_N],
+        z_N=z_N[kept_N],
+        compare=tuple(name for name in compare if name in further),
+        levels_Q=_levels(table),
+        rows=len(z_N),
+        repeated=len(repeated_N),
+        table=table,
+        row_N=kept_N,
+        further=tuple(dict.fromkeys([*key, *further])),
+        settings=settings,
     )
-    return catalogue, repeats
+    return catalogue, _repeats(table, key, further, repeated_N, z_N, settings)
+
+
+def take(columns: Columns, rows: NDArray[Any]) -> dict[str, NDArray[Any]]:
+    """The given rows (a mask or indices) of every column."""
+    return {name: values[rows] for name, values in columns.items()}
+
+
+def without_codes(magnitude_N: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Magnitudes with NaN for the codes 99 (not detected) and -99 (failed)."""
+    return np.where(np.abs(magnitude_N) < MISSING_MAGNITUDE, magnitude_N, np.nan)
+
+
+def _read_all(
+    table: Table, pair: tuple[str, str], key: Sequence[str], settings: ValidationSettings
+) -> tuple[NDArray[Any], ...]:
+    """Position, photo-z, hash of the ID (0 without one) and selection of every row."""
+    named = names_in(settings.select) if settings.select else []
+    parts = []
+    for rows in table.batches([*pair, settings.z_phot, *key, *named]):
+        ra_N, dec_N = positions(table.where, rows, pair)
+        z_N = arrays.floats(table.where, rows, settings.z_phot)
+        chosen_N = np.ones(len(rows), bool)
+        if settings.select:
+            values = {name: arrays.masked(table.where, rows, name) for name in named}
+            with context(f"{table.where}: select"):
+                chosen_N = select(settings.select, values, len(rows))
+        with np.errstate(invalid="ignore"):
+            usable_N = (z_N > LOWEST_PHOTOZ) & (z_N < HIGHEST_PHOTOZ)
+            likely_N = np.where(z_N > MISSING_MAGNITUDE, np.nan, z_N)
+        refuse_magnitudes(table.where, settings.z_phot, likely_N)
+        hash_N = text_hashes(rows[key[0]]) if key else np.zeros(len(rows), np.uint64)
+        parts.append((ra_N, dec_N, np.where(usable_N, z_N, np.nan), hash_N, chosen_N))
+    if not parts:
+        raise BadDataError(f"{table.where}: it has no rows")
+    return tuple(np.concatenate(columns) for columns in zip(*parts, strict=True))
+
+
+def _check_redshifts(
+    path: Path, settings: ValidationSettings, z_N: NDArray[np.float64], chosen_N: NDArray[np.bool_]
+) -> None:
+    finite_N = np.isfinite(z_N)
+    if not finite_N.any():
+        raise BadDataError(
+            f"{path}: all {len(z_N)} values of {settings.z_phot!r} are null: there is nothing to"
+            " validate"
+        )
+    if not (finite_N & chosen_N).any():
+        raise BadDataError(f"{path}: no row with a redshift satisfies select = {settings.select!r}")
+
+
+def _each_once(
+    hash_N: NDArray[np.uint64], chosen_N: NDArray[np.bool_]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Rows that are kept, each ID once, and all rows of a repeated ID."""
+    row_N = np.flatnonzero(chosen_N)
+    named_N = row_N[hash_N[row_N] != 0]
+    order = np.argsort(hash_N[named_N], kind="stable")
+    sorted_N = hash_N[named_N][order]
+    first = np.flatnonzero(sorted_N[1:] == sorted_N[:-1])
+    if not len(first):
+        return row_N, np.zeros(0, np.int64)
+    repeated = named_N[order[np.union1d(first, first + 1)]]
+    return np.setdiff1d(row_N, named_N[order[first + 1]]), np.sort(repeated)
+
+
+def _repeats(
+    table: Table,
+    key: Sequence[str],
+    further: Sequence[str],
+    row_K: NDArray[np.int64],
+    z_N: NDArray[np.float64],
+    settings: ValidationSettings,
+) -> Columns:
+    """ID, photo-z and its intervals of the rows with a repeated ID."""
+    if not len(row_K):
+        return {}
+    names = [*key, *(name for name in INTERVALS if name in further)]
+    columns = _read_rows(table, names, row_K, settings)
+    return columns | {"ID": columns.pop(key[0]), "Z_PHOT": z_N[row_K]}
+
+
+def _read_rows(
+    table: Table, names: Sequence[str], row_K: NDArray[np.int64], settings: ValidationSettings
+) -> dict[str, NDArray[Any]]:
+    """Columns of the rows ``row_K``, in their order."""
+    if not names:
+        return {}
+    order = np.argsort(row_K, kind="stable")
+    back = np.empty_like(order)
+    back[order] = np.arange(len(order))
+    rows = table.take(names, row_K[order], lists=[QUANTILES])
+    numbers = {*settings.compare, *COMPARISONS, settings.weight}
+    return {name: _values(table.where, rows, name, numbers)[back] for name in names}
+
+
+def _values(where: str, rows: pa.Table, name: str, numbers: set[str]) -> NDArray[Any]:
+    """A column as it is used: numbers with NaN, integers with a mask, texts with ""."""
+    kind = rows[name].type
+    if is_list(kind):
+        return matrix(rows[name])
+    if name in MAGNITUDES:
+        return without_codes(arrays.floats(where, rows, name))
+    if name in numbers or pa.types.is_null(kind):
+        return arrays.floats(where, rows, name)
+    if pa.types.is_floating(kind):
+        return arrays.reals(where, rows, name)
+    values = arrays.masked(where, rows, name)
+    return values if rows[name].null_count and values.dtype.kind in "iub" else values.data
 
 
 def seeing_of_tiles(run: Path, tile_N: NDArray[np.str_]) -> dict[str, NDArray[np.float64]]:
@@ -148,33 +255,7 @@ def _recorded_seeing(run: Path, tile: str) -> float:
         return np.nan
 
 
-def take(columns: Columns, rows: NDArray[Any]) -> dict[str, NDArray[Any]]:
-    """The given rows (a mask or indices) of every column."""
-    return {name: values[rows] for name, values in columns.items()}
-
-
-def without_codes(magnitude_N: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Magnitudes with NaN for the codes 99 (not detected) and -99 (failed)."""
-    return np.where(np.abs(magnitude_N) < MISSING_MAGNITUDE, magnitude_N, np.nan)
-
-
-def _numbers(columns: Columns, settings: ValidationSettings) -> list[str]:
-    """Columns that a setting uses as numbers."""
-    names = [*settings.compare, *(name for name in COMPARISONS if name in columns)]
-    if settings.weight:
-        names.append(settings.weight)
-    return names
-
-
-def _positions(path: Path, present: list[str]) -> tuple[str, str]:
-    for ra, dec in POSITIONS:
-        if ra in present and dec in present:
-            return ra, dec
-    known = ", ".join(f"{ra}/{dec}" for ra, dec in POSITIONS)
-    raise ConfigError(f"{path}: no position columns ({known}); it has {', '.join(present)}")
-
-
-def _wanted(present: list[str], settings: ValidationSettings) -> list[str]:
+def _further(table: Table, settings: ValidationSettings) -> list[str]:
     """Columns that must exist because a setting names them, and the optional ones that do."""
     named = list(settings.compare)
     if settings.weight:
@@ -185,25 +266,14 @@ def _wanted(present: list[str], settings: ValidationSettings) -> list[str]:
         own = ("Z_SPEC", "Z_PHOT", "RA", "DEC")
         named += [name for name in names_in(settings.red) if name not in own]
     optional = (*OPTIONAL, *COMPARISONS, *MAGNITUDES, *SEEING, *names_in(settings.red))
-    return [*named, *(name for name in optional if name in present)]
+    present = set(table.names)
+    return list(dict.fromkeys([*named, *(name for name in optional if name in present)]))
 
 
-def _each_once(columns: dict[str, NDArray[Any]]) -> tuple[dict[str, NDArray[Any]], Columns]:
-    """Take repeated IDs out; give what was left and every row of a repeated ID."""
-    if "ID" not in columns:
-        return columns, {}
-    code = pa.array(columns["ID"]).dictionary_encode().indices.to_numpy()
-    count = np.bincount(code)
-    if len(count) == len(code):
-        return columns, {}
-    _, first = np.unique(code, return_index=True)
-    return take(columns, np.sort(first)), take(columns, count[code] > 1)
-
-
-def _levels(path: Path, present: list[str]) -> NDArray[np.float64]:
-    """The probabilities of the quantile column, from the metadata of its Parquet field."""
-    if QUANTILES not in present or path.suffix != ".parquet":
+def _levels(table: Table) -> NDArray[np.float64]:
+    """The probabilities of the quantile column, from the metadata of its field."""
+    if table.missing([QUANTILES]):
         return np.empty(0)
-    metadata = pq.ParquetFile(path).schema_arrow.field(QUANTILES).metadata or {}
-    text = metadata.get(b"levels", b"").decode().strip("[]() ")
+    (column,) = table.fields([QUANTILES])
+    text = (column.metadata or {}).get(b"levels", b"").decode().strip("[]() ")
     return np.array([float(part) for part in text.replace(",", " ").split()])

@@ -4,7 +4,7 @@ A number that could not be measured is None in a record and null in the files.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import isfinite
 from pathlib import Path
 from typing import ClassVar
@@ -17,6 +17,7 @@ from photoz_run.validation.findings import Finding
 from photoz_run.validation.metrics import Distribution, Estimate, Group
 from photoz_run.validation.pairs import PairCounts
 from photoz_run.validation.result import Comparison, GateOutcome, Result
+from photoz_run.validation.specz import SpecTable
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,13 @@ class SpecTableRecord(Record):
     poor: int
     unusable: int
     used: int
+    file: str = ""
+    columns: Mapping[str, str] = field(default_factory=dict)
+    """Right ascension, declination and redshift as the table calls them."""
+    quality: str = ""
+    """The cut that was made, "" for none."""
+    dropped: Mapping[str, int] = field(default_factory=dict)
+    """Rows left out, by reason."""
 
 
 @dataclass(frozen=True)
@@ -193,7 +201,7 @@ def metrics_of(result: Result, outcomes: Sequence[GateOutcome] = ()) -> Metrics:
     return Metrics(
         schema_version=Metrics.SCHEMA,
         catalogue=CatalogueRecord(result.catalogue, result.rows, result.repeated),
-        specz={name: SpecTableRecord(**counts) for name, counts in result.specz.items()},
+        specz={name: _spec_table(table) for name, table in result.specz.items()},
         match=_match(result.counts),
         n=result.overall.n,
         statistics=_estimates(result.overall.estimates),
@@ -358,3 +366,14 @@ def write_parquet(result: Result, path: Path) -> None:
                 }
             )
     pq.write_table(pa.Table.from_pylist(rows, schema=TABLE_SCHEMA), path)
+
+
+def _spec_table(table: SpecTable) -> SpecTableRecord:
+    columns = table.columns
+    return SpecTableRecord(
+        **table.counts,
+        file=table.file,
+        columns={"ra": columns.ra, "dec": columns.dec, "z": columns.z},
+        quality=columns.quality,
+        dropped=table.dropped,
+    )

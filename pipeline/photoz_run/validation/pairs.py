@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from photoz_run.errors import BadDataError
 from photoz_run.science.matching import match_positions
-from photoz_run.validation.catalogue import Catalogue, take
+from photoz_run.validation.catalogue import Catalogue
 from photoz_run.validation.specz import SpecSample
 
 FOOTPRINT_ARCSEC = 300.0
@@ -95,7 +95,7 @@ def pair(
     conflicting = _conflicts(specz.z_M[rows], first)
     taken = rows[first[~conflicting]]
     group_sizes = np.diff(np.append(first, len(rows)))
-    columns = take(catalogue.columns, match.index_N[taken]) | {
+    columns = catalogue.columns_of(match.index_N[taken]) | {
         "Z_SPEC": specz.z_M[taken],
         "SPEC_SOURCE": specz.source_M[taken],
         "SEPARATION": match.separation_N[taken],

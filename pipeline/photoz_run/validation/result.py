@@ -7,6 +7,7 @@ from photoz_run.validation.findings import Finding
 from photoz_run.validation.metrics import Distribution, Estimate, Group
 from photoz_run.validation.overlap import Repeatability
 from photoz_run.validation.pairs import PairCounts
+from photoz_run.validation.specz import SpecTable
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Result:
     catalogue: str
     rows: int
     repeated: int
-    specz: dict[str, dict[str, int]]
+    specz: dict[str, SpecTable]
     counts: PairCounts
     overall: Group
     spikes: Spikes = field(repr=False)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from photoz_run.validation.metrics import STATISTICS, Estimate, Group
 from photoz_run.validation.result import GateOutcome, Result
+from photoz_run.validation.specz import REASONS
 
 Rows = list[list[str]]
 """A header row and the rows below it."""
@@ -68,10 +69,15 @@ def statistics_table(result: Result) -> Rows:
 def match_rows(result: Result) -> Rows:
     """What became of the spec-z, table by table, then in the match."""
     rows = [["spec-z", "number"]]
-    for name, counts in result.specz.items():
-        rows.append([f"{name}: rows of the table", f"{counts['rows']:,}"])
-        rows.append([f"{name}: fail the cut on quality", f"{counts['poor']:,}"])
-        rows.append([f"{name}: without position or redshift", f"{counts['unusable']:,}"])
+    for name, table in result.specz.items():
+        columns, counts = table.columns, table.counts
+        places = f"{columns.ra}, {columns.dec}, {columns.z}"
+        rows.append([f"{name}: rows of {table.file} ({places})", f"{counts['rows']:,}"])
+        cut = columns.quality or "none was made"
+        rows.append([f"{name}: fail the cut on quality ({cut})", f"{counts['poor']:,}"])
+        for reason, said in REASONS.items():
+            if reason != "poor" and table.dropped[reason]:
+                rows.append([f"{name}: {said}", f"{table.dropped[reason]:,}"])
     c = result.counts
     words = {
         "reliable, used in the match": c.specz,

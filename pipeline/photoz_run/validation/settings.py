@@ -72,6 +72,11 @@ class ValidationSettings(_Frozen):
     """Other redshift columns of the catalogue; Z_B and zphot_ANNz2 need not be named."""
     select: str = ""
     """Expression over catalogue columns: only these rows are validated."""
+    ra: str = ""
+    dec: str = ""
+    """Columns of the catalogue's positions; "" where they are to be recognised."""
+    id: str = ""
+    """Column of the catalogue's ID, whose rows are one galaxy; "" is ID, if it is there."""
     weight: str = ""
     """Column of the catalogue with weights."""
     radius: float = Field(default=1.0, gt=0, le=60)

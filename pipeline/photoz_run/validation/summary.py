@@ -23,6 +23,9 @@ def print_summary(result: Result, outcomes: Sequence[GateOutcome], out: Path) ->
     """
     print(counts_line(result))
     _print_table(f"{result.overall.n} galaxies", statistics_table(result))
+    for note in result.notes:
+        if note.startswith(tuple(result.specz)):
+            print(note)
     for finding in result.findings[:FINDINGS]:
         print(f"stands out: {finding.sentence()}")
     if outcomes:

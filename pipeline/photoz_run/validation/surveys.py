@@ -157,6 +157,13 @@ def cut_of(table: Table, survey: Survey) -> str:
     return joined
 
 
+def usual_cut(table: Table, z: str) -> str:
+    """The cut of the survey whose columns a table has, beside the redshift ``z``; "" for none."""
+    settings = SpecSettings(file=table.path, z=z)
+    survey = next((one for one in SURVEYS if _fits(table, one, settings)), None)
+    return cut_of(table, survey) if survey else ""
+
+
 def is_magnitude(table: Table, name: str) -> bool:
     """Whether a column called z stands among the magnitudes of its system."""
     return name in MAGNITUDES and not table.missing(MAGNITUDES[name])

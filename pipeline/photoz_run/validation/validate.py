@@ -4,6 +4,7 @@ from math import nan
 from pathlib import Path
 
 from photoz_run.science.redshift_distribution import Spikes, find_spikes, imprint
+from photoz_run.tables.arrays import floats
 from photoz_run.validation.breakdowns import break_down
 from photoz_run.validation.catalogue import Catalogue, read_catalogue
 from photoz_run.validation.findings import find
@@ -13,7 +14,7 @@ from photoz_run.validation.pairs import Pairs, pair
 from photoz_run.validation.result import Comparison, Result
 from photoz_run.validation.settings import ValidationSettings
 from photoz_run.validation.specz import SpecSample, read_specz
-from photoz_run.validation.tables import Columns, read_columns
+from photoz_run.validation.tables import Columns, open_catalogue
 
 
 def validate(path: Path, settings: ValidationSettings) -> tuple[Result, Pairs]:
@@ -50,12 +51,12 @@ def examine(
             comparisons.append(Comparison(group, paired))
         else:
             notes.append(f"{other}: no galaxy has this redshift")
-    spikes = find_spikes(catalogue.columns["Z_PHOT"], overall["smad"].value)
+    spikes = find_spikes(catalogue.z_N, overall["smad"].value)
     return Result(
         catalogue=str(catalogue.path),
         rows=catalogue.rows,
         repeated=catalogue.repeated,
-        specz=specz.counts,
+        specz=specz.tables,
         counts=pairs.counts,
         overall=overall,
         spikes=spikes,
@@ -67,11 +68,12 @@ def examine(
         comparisons=tuple(comparisons),
         breakdowns=breakdowns,
         findings=tuple(find(overall, breakdowns, spikes)),
-        notes=tuple(notes),
+        notes=(*specz.remarks, *notes),
     )
 
 
 def _imprint(spikes: Spikes, training: Path | None) -> tuple[float, float]:
     if training is None:
         return nan, nan
-    return imprint(spikes, read_columns([training], ["z"])["z"])
+    table = open_catalogue(training, ["z"])
+    return imprint(spikes, floats(table.where, table.read(["z"]), "z"))
