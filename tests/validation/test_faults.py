@@ -217,9 +217,9 @@ def test_a_second_run_says_the_same_and_the_order_of_rows_changes_no_value(run_v
             ConfigError,
             "no row with a redshift satisfies select = 'MASK < 0'",
         ),
-        ('red = "W > 0"', ConfigError, r"no column 'W'; it has"),
-        ('compare = ["ID"]', ConfigError, "column 'ID' is not numeric"),
-        ('weight = "ID"', ConfigError, "column 'ID' is not numeric"),
+        ('red = "W > 0"', ConfigError, r"no column W; it has"),
+        ('compare = ["ID"]', ConfigError, "column ID holds text"),
+        ('weight = "ID"', ConfigError, "column ID holds text"),
         ('training_nz = "nowhere.parquet"', ConfigError, "nowhere.parquet: no such file"),
         (
             "[gates]\nsmad_max = -1",
@@ -233,8 +233,8 @@ def test_a_second_run_says_the_same_and_the_order_of_rows_changes_no_value(run_v
             r"gates.per_bin.tiles: no such breakdown.*tile",
         ),
         ('red = "MAG_GAAP_g >"', ConfigError, "is not valid: invalid syntax"),
-        ('z_phot = "Z_BEST"', ConfigError, r"no column 'Z_BEST'; it has .*Z_PHOT"),
-        ('compare = ["Z_B"]', ConfigError, r"no column 'Z_B'; it has"),
+        ('z_phot = "Z_BEST"', ConfigError, r"no column Z_BEST; .*it has .*Z_PHOT"),
+        ('compare = ["Z_B"]', ConfigError, r"no column Z_B; .*it has"),
     ],
 )
 def test_settings_that_cannot_be_used(run_validate, gates, error, message):
