@@ -24,18 +24,12 @@ from photoz_run.images.plan import ReadingPlan, Storage
 from photoz_run.records import Prediction, Sources, Stamps, TileRef, TileResult
 from photoz_run.survey.belonging import PixelEvidence
 from photoz_run.survey.catalogues import count_rows, magnitude_suffixes, read_sources
-<<<<<<< HEAD
 from photoz_run.survey.coadds import Located, PixelPolicy, TileCoadds, open_coadds
-from photoz_run.survey.columns import column_facts
+from photoz_run.survey.columns import kept_fields
 from photoz_run.survey.dmag import tile_dmag
 from photoz_run.survey.magnitudes import MagnitudeTable, join_magnitudes
 from photoz_run.survey.stamps import cut_batch
-=======
-from photoz_run.survey.coadds import PixelPolicy, TileCoadds, cut_batch, open_coadds, tile_dmag
-from photoz_run.survey.columns import kept_fields
-from photoz_run.survey.magnitudes import MagnitudeTable, join_magnitudes
 from photoz_run.tables.keys import Names
->>>>>>> 3f63d79 (Tile catalogues, external magnitudes, kept and attached columns come through the one door; what a catalogue says of itself is checked)
 
 T = TypeVar("T")
 
@@ -115,17 +109,12 @@ def process_tile(
         with clock.step("read"):
             tile = stack.enter_context(open_tile(ref, rule, config, threads))
         if len(tile.sources) == 0:
-<<<<<<< HEAD
-            return TileResult(catalogue_rows=catalogue_rows, footprint=tile.coadds.footprint)
-        parts, evidence = [], PixelEvidence(len(tile.sources))
-=======
             return TileResult(
                 catalogue_rows=catalogue_rows,
                 footprint=tile.coadds.footprint,
                 remarks=tile.sources.remarks,
             )
-        parts, magnitude_parts = [], []
->>>>>>> 3f63d79 (Tile catalogues, external magnitudes, kept and attached columns come through the one door; what a catalogue says of itself is checked)
+        parts, evidence = [], PixelEvidence(len(tile.sources))
         for sources, stamps in ahead(clock.steps("cut", tile.batches())):
             with clock.step("infer"):
                 parts.append(predict(model, sources, stamps))
@@ -152,11 +141,8 @@ def process_tile(
         quantisation=quantisation,
         seeing=tile.coadds.seeing,
         footprint=tile.coadds.footprint,
-<<<<<<< HEAD
         bytes_read=tile.coadds.bytes_read,
-=======
         remarks=tile.sources.remarks,
->>>>>>> 3f63d79 (Tile catalogues, external magnitudes, kept and attached columns come through the one door; what a catalogue says of itself is checked)
         seconds={step: round(seconds, 4) for step, seconds in clock.seconds.items()},
     )
 
@@ -202,23 +188,13 @@ def open_tile(
             ref, rule, coadds.i_images, dmag_r, config.select, config.keep, not external
         )
         counts: Mapping[str, int] = {}
-<<<<<<< HEAD
-        if config.magnitudes is not None and len(sources) and look:
-            table = MagnitudeTable(
-                config.magnitudes, config.magnitudes_by, config.magnitudes_radius
-            )
-            suffixes = magnitude_suffixes(ref.data_release, rule.magnitude_bands, coadds.i_images)
-            sources, counts = join_magnitudes(sources, table, suffixes, rule.magnitude_bands)
-        located = coadds.locate(sources)
-        outside = coadds.count_outside(located)
-=======
         if config.magnitudes is not None and len(sources):
             suffixes = magnitude_suffixes(ref.data_release, rule.magnitude_bands, coadds.i_images)
             sources, counts = join_magnitudes(
                 sources, magnitude_table(config), suffixes, rule.magnitude_bands
             )
-        outside = coadds.count_outside(sources)
->>>>>>> 3f63d79 (Tile catalogues, external magnitudes, kept and attached columns come through the one door; what a catalogue says of itself is checked)
+        located = coadds.locate(sources)
+        outside = coadds.count_outside(located)
         if outside > OUTSIDE_FRACTION * len(sources):
             raise BadDataError(
                 f"{ref.catalogue}: {outside} of {len(sources)} sources lie outside the coadds;"

@@ -19,6 +19,8 @@ from photoz_run.validation.metrics import Estimate, Group
 from photoz_run.validation.overlap import Repeatability
 from photoz_run.validation.pairs import PairCounts
 from photoz_run.validation.result import GateOutcome, Result
+from photoz_run.validation.specz import SpecTable
+from photoz_run.validation.surveys import SpecColumns
 from support.validation import validated
 
 NAN = float("nan")
@@ -31,13 +33,21 @@ def result():
         catalogue="run",
         rows=2,
         repeated=0,
-        specz={"GAMA": {"rows": 3, "poor": 1, "unusable": 0, "used": 2}},
+        specz={"GAMA": SPECTRA},
         counts=PairCounts(2, 2, 2, 0, 0, 0, 2, 1),
         overall=Group("all", "all", 1, {"smad": Estimate(0.0), "bias": Estimate(0.1, NAN, NAN)}),
         spikes=find_spikes(np.empty(0), 0.02),
         imprint=(NAN, NAN),
         repeatability=Repeatability(0, NAN, NAN, NAN),
     )
+
+
+SPECTRA = SpecTable(
+    "gama.fits",
+    SpecColumns("GAMA", "RAcen", "Deccen", "Z", "NQ > 2"),
+    4,
+    {"poor": 1, "no position": 0, "no redshift": 0, "code": 1, "near zero": 0},
+)
 
 
 def test_what_is_written_is_read_back(result, tmp_path):

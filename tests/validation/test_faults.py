@@ -282,6 +282,22 @@ def test_a_failure_code_is_no_redshift_and_a_magnitude_code_no_colour(run_valida
     assert max(group["high_edge"] for group in metrics["breakdowns"]["g_r"]) < 5
 
 
+@pytest.mark.parametrize(
+    ("weight", "message"),
+    [
+        (lambda n: np.where(np.arange(n) == 7, np.inf, 1.0), "1 infinite, 0 negative"),
+        (lambda n: np.where(np.arange(n) < 3, -1.0, 1.0), "0 infinite, 3 negative"),
+        (np.zeros, "weight W is 0 or missing for all 6000 galaxies"),
+    ],
+)
+def test_weights_that_no_mean_can_have_are_refused(run_validate, weight, message):
+    def weighted(columns, z, rng):
+        columns["W"] = weight(len(z))
+
+    with pytest.raises(ConfigError, match=message):
+        run_validate(weighted, 'weight = "W"')
+
+
 def test_weights_count(run_validate):
     """With weight on red galaxies alone, a bias of blue ones is not seen."""
 

@@ -99,12 +99,13 @@ def _about(column: Column) -> dict[str, str]:
 
 
 def _array(values: NDArray[Any], kind: pa.DataType) -> pa.Array:
-    """NaN and, in a masked array, what is masked become null."""
-    mask = np.ma.getmaskarray(values)
-    if values.dtype.kind == "U":
-        return pa.array(np.ma.getdata(values).tolist(), pa.string(), mask=mask)
-    data = np.ma.getdata(values)
-    return pa.array(data, kind, mask=mask | np.isnan(data) if data.dtype.kind == "f" else mask)
+    """NaN and, in a masked array, what is masked become null; a text without a value is ""."""
+    data_N, mask_N = np.ma.getdata(values), np.ma.getmaskarray(values)
+    if data_N.dtype.kind == "U":
+        return pa.array(data_N.tolist(), pa.string())
+    if data_N.dtype.kind == "f":
+        mask_N = mask_N | np.isnan(data_N)
+    return pa.array(data_N, mask=mask_N).cast(kind)
 
 
 def _quantile_array(quantiles_NQ: NDArray[np.float32]) -> pa.Array:

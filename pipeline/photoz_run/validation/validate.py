@@ -3,6 +3,10 @@
 from math import nan
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
+from photoz_run.errors import BadDataError
 from photoz_run.science.redshift_distribution import Spikes, find_spikes, imprint
 from photoz_run.tables.arrays import floats
 from photoz_run.validation.breakdowns import break_down
@@ -30,6 +34,8 @@ def validate(path: Path, settings: ValidationSettings) -> tuple[Result, Pairs]:
     specz = read_specz(settings.specz)
     catalogue, repeats = read_catalogue(path, settings)
     pairs = pair(catalogue, specz, settings.radius, settings.match_fraction_min)
+    if settings.weight:
+        _check_weights(path, settings.weight, pairs.columns[settings.weight])
     return examine(catalogue, repeats, specz, pairs, settings), pairs
 
 
@@ -70,6 +76,20 @@ def examine(
         findings=tuple(find(overall, breakdowns, spikes)),
         notes=(*specz.remarks, *notes),
     )
+
+
+def _check_weights(path: Path, name: str, weight_K: NDArray[np.float64]) -> None:
+    """Refuse weights that no mean can have: `BadDataError` says how many."""
+    infinite, negative = int(np.isinf(weight_K).sum()), int((weight_K < 0).sum())
+    if infinite or negative:
+        raise BadDataError(
+            f"{path}: weight {name} of {len(weight_K)} galaxies: {infinite} infinite, {negative}"
+            f" negative; leave them out, select = 'isfinite({name}) and {name} >= 0'"
+        )
+    if not np.nansum(weight_K) > 0:
+        raise BadDataError(
+            f"{path}: weight {name} is 0 or missing for all {len(weight_K)} galaxies"
+        )
 
 
 def _imprint(spikes: Spikes, training: Path | None) -> tuple[float, float]:
