@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -49,6 +49,10 @@ class OpenTile:
     located: Located
     plans: Mapping[str, ReadingPlan]
 
+    def take(self, row_K: NDArray[np.intp]) -> "OpenTile":
+        """The tile with some of its sources alone."""
+        return replace(self, sources=self.sources.take(row_K), located=self._located(row_K))
+
     def batches(self) -> Iterator[tuple[Sources, Stamps]]:
         """Sources and their stamps, `BATCH` at a time, in output order."""
         batches = [slice(start, start + BATCH) for start in range(0, len(self.sources), BATCH)]
@@ -66,7 +70,7 @@ class OpenTile:
     def _announce(self, rows: slice) -> None:
         self.coadds.announce(self._located(rows), self.rule.stamp_size)
 
-    def _located(self, rows: slice) -> Located:
+    def _located(self, rows: slice | NDArray[np.intp]) -> Located:
         return {name: (x_N[rows], y_N[rows]) for name, (x_N, y_N) in self.located.items()}
 
 

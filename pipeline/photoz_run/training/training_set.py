@@ -1,7 +1,7 @@
 """A training set from survey tiles and spec-z, cut by the code that cuts for a run."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,8 +68,7 @@ def build_training_set(
             if len(rows_N) == 0:
                 continue
             free_M[spec_N] = False
-            chosen = replace(tile, sources=tile.sources.take(rows_N))
-            batches = list(chosen.batches())
+            batches = list(tile.take(rows_N).batches())
         examples = Examples(
             facts,
             np.concatenate([stamps.flux_NCHW for _, stamps in batches]),
