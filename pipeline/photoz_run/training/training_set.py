@@ -1,7 +1,7 @@
 """A training set from survey tiles and spec-z, cut by the code that cuts for a run."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
