@@ -71,15 +71,20 @@ def _report(line: str) -> None:
     print(line, file=sys.stderr)
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Write the table as JSON and as a page, and print it."""
+def command_line() -> argparse.ArgumentParser:
+    """What the command takes."""
     parser = argparse.ArgumentParser(prog="python -m studies.comparison")
     parser.add_argument("bundles", nargs="+", type=Path, metavar="BUNDLE")
     parser.add_argument("--test", type=Path, required=True, metavar="SET")
     parser.add_argument("--training", type=Path, required=True, metavar="SET")
     parser.add_argument("--json", type=Path, required=True, metavar="FILE")
     parser.add_argument("--markdown", type=Path, required=True, metavar="FILE")
-    options = parser.parse_args(argv)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Write the table as JSON and as a page, and print it."""
+    options = command_line().parse_args(argv)
     comparison = compare_with_peers(options.bundles, options.test, options.training)
     options.json.write_text(document_text(comparison.rounded()), encoding="utf-8")
     options.markdown.write_text(as_page(comparison), encoding="utf-8")

@@ -87,8 +87,8 @@ def _magnitude(flux_N: NDArray[np.float64]) -> NDArray[np.float32]:
     return np.asarray(-2.5 * np.log10(flux_N), np.float32)
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Write the file; options as of ``photoz simulate``."""
+def command_line() -> argparse.ArgumentParser:
+    """What the command takes: options as of ``photoz simulate``."""
     parser = argparse.ArgumentParser(prog="python -m studies.structure")
     parser.add_argument("folder", type=Path, metavar="SET")
     parser.add_argument("--tiles", type=int, required=True)
@@ -96,7 +96,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--density", type=float, required=True)
     parser.add_argument("--data-release", required=True)
     parser.add_argument("--seed", type=int, required=True)
-    options = vars(parser.parse_args(argv))
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Write the file."""
+    options = vars(command_line().parse_args(argv))
     folder, tiles = options.pop("folder"), options.pop("tiles")
     write_structure(folder, SimulationSettings(**options), tiles)
 

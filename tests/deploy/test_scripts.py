@@ -1,5 +1,6 @@
 """The job scripts of deploy/, run by the real shell; programs of a cluster are stand-ins."""
 
+import importlib
 import os
 import re
 import signal
@@ -71,8 +72,8 @@ def cluster(tmp_path):
     bin_, calls = tmp_path / "bin", tmp_path / "calls"
     bin_.mkdir()
     calls.mkdir()
-    for name, text in [("photoz-run", STAND_IN), ("photoz", STAND_IN), ("scontrol", STAND_IN)]:
-        (bin_ / name).write_text(text)
+    for name in ("photoz-run", "photoz", "python", "scontrol"):
+        (bin_ / name).write_text(STAND_IN)
         (bin_ / name).chmod(0o755)
 
     def run(script: Path, **environment: str) -> tuple[int, list[list[str]]]:
@@ -95,6 +96,13 @@ def cluster(tmp_path):
         return done.returncode, said
 
     return run
+
+
+def parse_study(command):
+    """Let the study itself parse its options; an error of usage ends the test."""
+    assert command[:2] == ["python", "-m"]
+    study = importlib.import_module(command[2])
+    study.command_line().parse_args(command[3:])
 
 
 def names(paths):
@@ -222,7 +230,10 @@ def test_the_other_scripts_call_the_program_with_options_that_it_takes(cluster, 
     assert code == 0
     assert calls
     for command in calls:
-        parse(command)
+        if command[0] == "python":
+            parse_study(command)
+        else:
+            parse(command)
 
 
 def test_the_shares_of_an_array_make_the_whole_catalogue(bundle, tmp_path):
