@@ -23,6 +23,12 @@ _PASSING = {
 }
 """Errors of a parallel file system under load; the same read may succeed a minute later."""
 
+DAMAGE = (
+    *(ValueError, LookupError, TypeError, AttributeError, AssertionError, OverflowError),
+    fits.VerifyError,
+)
+"""What a damaged header makes the FITS libraries raise."""
+
 
 @contextmanager
 def explained(path: Path) -> Iterator[None]:
@@ -53,7 +59,7 @@ def explained(path: Path) -> Iterator[None]:
         if error.errno in _PASSING:
             raise TransientError(f"{path}: {error.strerror}") from error
         raise BadDataError(_unreadable(path, error)) from error
-    except (ValueError, LookupError, TypeError, OverflowError, fits.VerifyError) as error:
+    except DAMAGE as error:
         raise BadDataError(_unreadable(path, error)) from error
 
 

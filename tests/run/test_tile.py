@@ -298,6 +298,10 @@ def moved_away(rows):
     rows["RAJ2000"] += 2
 
 
+def moved_a_little(rows):
+    rows["DECJ2000"] += 0.5 / 3600
+
+
 @pytest.mark.parametrize(
     ("spoil", "complaint"),
     [
@@ -306,6 +310,18 @@ def moved_away(rows):
             r"r pixels are -29\.8 mag off",
         ),
         (lambda tile: set_cards(tile.image("g"), CRPIX1=160.0), r"g pixels are \+.* mag off"),
+        (
+            lambda tile: set_cards(tile.image("g"), CRPIX1=99.5 + 3),
+            r"g light is -[23]\.\d, \+?-?0\.\d pixels \(x, y\) off the catalogue's positions",
+        ),
+        (
+            lambda tile: change_rows(tile.catalogue, moved_a_little),
+            r"u light is .* pixels \(x, y\) off the catalogue's positions",
+        ),
+        (
+            lambda tile: set_cards(tile.image("u"), CRVAL1=182.0),
+            r"_u_sci\.fits: 40 of 40 sources lie off this coadd",
+        ),
         (
             lambda tile: change_rows(tile.catalogue, moved_away),
             "40 of 40 sources lie outside the coadds; is it the catalogue of this tile",

@@ -271,7 +271,7 @@ def test_stamps_carry_the_seeing_that_the_model_reads(dr5_tile, tmp_path):
     np.testing.assert_array_equal(found.beside(np.full((2, 9), 20.0, np.float32)), expected)
 
 
-@pytest.mark.parametrize("value", [None, 0.0, -1.0, "good"])
+@pytest.mark.parametrize("value", [None, 0.0, -1.0, "good", True])
 def test_seeing_that_a_header_does_not_tell_is_flagged_where_a_model_reads_it(tmp_path, value):
     tile = make_tile(tmp_path)
     if value is None:
@@ -480,3 +480,72 @@ def test_without_an_r_coadd_the_footprint_is_that_of_the_first_image(tmp_path):
     tile.image("g").unlink()
     with opened(tile, policy=policy) as (coadds, _):
         assert coadds.footprint == ()
+
+
+def test_exact_zeros_of_a_float_coadd_are_no_measurement(tmp_path):
+    tile = make_tile(tmp_path, data_release="DR4.0")
+    before = stamps_of(tile)
+
+    def hole(pixels):
+        pixels.reshape(-1)[8_000:12_096] = 0
+        return pixels
+
+    set_pixels(tile.image("g"), hole)
+    found = stamps_of(tile)
+    holes = np.isnan(found.flux_NCHW) & ~np.isnan(before.flux_NCHW)
+    assert holes[:, 1].any()
+    assert not holes[:, [0, 2, 3]].any()
+    assert flagged(found, "BAD_PIXELS")[holes.any(axis=(1, 2, 3))].all()
+    kept = ~np.isnan(found.flux_NCHW)
+    np.testing.assert_array_equal(found.flux_NCHW[kept], before.flux_NCHW[kept])
+    assert not (found.flux_NCHW[:, 1] == 0).any()
+
+
+def test_blank_pixels_of_a_flag_image_are_bad(tmp_path):
+    tile = make_tile(tmp_path, data_release="DR4.0")
+    set_pixels(tile.image("g", "msk"), lambda _: 0)
+    set_cards(tile.image("g", "msk"), BLANK=0)
+    found = stamps_of(tile)
+    assert np.isnan(found.flux_NCHW[:, 1]).all()
+    assert flagged(found, "BAD_PIXELS").all()
+
+
+@pytest.mark.parametrize("method", [-1, 1, 2])
+def test_weights_packed_with_loss_have_the_same_gaps(tmp_path, method):
+    tile = make_tile(tmp_path, data_release="DR4.0", products=("sci", "wei"))
+    rng = np.random.default_rng(6)
+
+    def gaps(weights):
+        weights *= 1 + 0.02 * rng.standard_normal(weights.shape)
+        weights[:, 40:52] = 0
+        weights[30:60] = 0
+        return weights
+
+    set_pixels(tile.image("r", "wei"), gaps)
+    before = stamps_of(tile)
+    pixels_YX, header = read_image(tile.image("r", "wei"))
+    packed = fits.CompImageHDU(
+        pixels_YX,
+        header,
+        compression_type="RICE_1",
+        quantize_level=4,
+        quantize_method=method,
+        dither_seed=1,
+    )
+    fits.HDUList([fits.PrimaryHDU(), packed]).writeto(tile.image("r", "wei"), overwrite=True)
+    found = stamps_of(tile)
+    np.testing.assert_array_equal(np.isnan(found.flux_NCHW), np.isnan(before.flux_NCHW))
+    np.testing.assert_array_equal(found.flags_N, before.flags_N)
+
+
+def test_a_coadd_packed_with_loss_tells_its_step(tmp_path):
+    tile = make_tile(tmp_path, data_release="DR4.0")
+    pixels_YX, header = read_image(tile.image("r"))
+    for level in (4, 16):
+        packed = fits.CompImageHDU(
+            pixels_YX, header, compression_type="RICE_1", quantize_level=level, quantize_method=1
+        )
+        fits.HDUList([fits.PrimaryHDU(), packed]).writeto(tile.image("r"), overwrite=True)
+        with opened(tile) as (coadds, _):
+            assert set(coadds.quantisation) == {"r"}
+            assert coadds.quantisation["r"] == pytest.approx(1 / level, rel=0.4)

@@ -94,7 +94,7 @@ def number(header: fits.Header, key: str) -> float | None:
     Text that is a number is one ('0.035'), and so is one with Fortran's exponent (-4.27d-3). A FITS
     logical T is no number, although Python's ``True`` is one.
     """
-    value = header.get(key)
+    value = card_value(header, key)
     if isinstance(value, bool):
         return None
     if isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
@@ -102,10 +102,18 @@ def number(header: fits.Header, key: str) -> float | None:
     return float(value) if isinstance(value, int | float) and isfinite(value) else None
 
 
+def card_value(header: fits.Header, key: str) -> object:
+    """What stands on a card; ``None`` if it is absent or no value of FITS."""
+    try:
+        return header.get(key)
+    except (fits.VerifyError, ValueError):
+        return None
+
+
 def _is_image(header: fits.Header) -> bool:
     if header.get("ZIMAGE") is True:
         return bool(header.get("ZNAXIS") == 2)
-    image = header.get("XTENSION", "IMAGE").strip() == "IMAGE"
+    image = str(header.get("XTENSION", "IMAGE")).strip() == "IMAGE"
     return bool(image and header.get("NAXIS") == 2 and header.get("NAXIS1") != 0)
 
 

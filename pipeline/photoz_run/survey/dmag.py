@@ -7,7 +7,7 @@ from pathlib import Path
 from astropy.io import fits
 
 from photoz_run.errors import BadDataError, PhotozError
-from photoz_run.images.header import number
+from photoz_run.images.header import card_value, number
 from photoz_run.images.opening import image_header
 from photoz_run.reading import explained
 from photoz_run.records import TileRef
@@ -55,7 +55,9 @@ def find_dmag(
             value = number(source, in_file[name])
             if value is not None:
                 return Dmag(value, f"{in_file[name]} of the {place}")
-            no_numbers.append(f"{name} is {_as_written(source[in_file[name]])} in the {place}")
+            no_numbers.append(
+                f"{name} is {_as_written(card_value(source, in_file[name]))} in the {place}"
+            )
     if missing_dmag == "zero":
         return Dmag(0.0, "missing_dmag")
     found = f"; {', '.join(no_numbers[:CARDS_SHOWN])}" if no_numbers else ""

@@ -29,6 +29,13 @@ SIP_TOLERANCE = 0.1
 """Pixels by which distortion terms may matter of which it is not clear whether they apply."""
 
 
+UNREADABLE = (
+    *(ValueError, LookupError, TypeError, AttributeError, ArithmeticError, MemoryError),
+    *(RuntimeError, VerifyError, WcsError),
+)
+"""What wcslib and astropy raise for headers that make no sense."""
+
+
 @dataclass(frozen=True)
 class SkyGrid:
     """The pixels of an image on the sky; ``frame`` is ``None`` where its coordinates are ICRS."""
@@ -80,9 +87,7 @@ def sky_grid(header: fits.Header, pixel_scale: float) -> SkyGrid:
         try:
             wcs = WCS(_with_distortion_named(header), naxis=2)
             wcs.wcs.set()
-        except (ValueError, LookupError, TypeError, ArithmeticError, MemoryError) as error:
-            raise _unreadable(error) from error
-        except (RuntimeError, VerifyError, WcsError) as error:
+        except UNREADABLE as error:
             raise _unreadable(error) from error
     if not wcs.has_celestial:
         raise BadDataError("the header has no celestial WCS (CTYPE, CRVAL, CD or PC)")
@@ -92,7 +97,10 @@ def sky_grid(header: fits.Header, pixel_scale: float) -> SkyGrid:
         raise BadDataError(
             f'pixel scale is {measured}", the model was trained on {pixel_scale}"; use the 0.2" coadds'
         )
-    _settle_sip(wcs, header)
+    try:
+        _settle_sip(wcs, header)
+    except UNREADABLE as error:
+        raise _unreadable(error) from error
     return SkyGrid(wcs, _frame(wcs))
 
 
@@ -148,7 +156,7 @@ def _frame(wcs: WCS) -> Any:
             return None
         centre = wcs.wcs.crval[[wcs.wcs.lng, wcs.wcs.lat]]
         here = SkyCoord(*centre, unit="deg", frame=frame).icrs
-    except (ValueError, TypeError) as error:
+    except UNREADABLE as error:
         raise _unreadable(error) from error
     as_numbers = SkyCoord(*centre, unit="deg", frame=ICRS())
     return frame if here.separation(as_numbers).arcsec > FRAME_TOLERANCE else None
