@@ -64,6 +64,22 @@ class Training(_Record):
     split: Literal["galaxy", "tile", "none"] = "none"
 
 
+class Wrapped(_Record):
+    """What stands around somebody else's graph, in the words of its specification."""
+
+    sha256: str
+    """Of the file that was wrapped."""
+    layout: Literal["NHWC", "NCHW"]
+    flux_scale: float
+    stretch: str
+    standardised: bool
+    missing: str
+    target: Literal["z", "log1pz"]
+    head: str
+    calibrated_on: str = ""
+    """Name of the labelled galaxies by which the quantiles were calibrated."""
+
+
 class ModelContract(StampRule):
     """All that a program must know to feed a bundle and to read its answer.
 
@@ -94,6 +110,7 @@ class ModelContract(StampRule):
     test_metrics: Mapping[str, float]
     licence: str
     golden: Golden
+    wrapped: Wrapped | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -28,6 +28,7 @@ def describe(contract: ModelContract) -> list[tuple[str, str]]:
         ("seeing", seeing if contract.seeing_bands else "not read"),
         ("redshifts", f"{contract.z_min} to {contract.z_max}, {n_quantiles} quantiles"),
         ("domain", _domain(contract)),
+        *_wrapping(contract),
         ("licence", contract.licence),
         *_test(contract),
     ]
@@ -47,6 +48,23 @@ def _domain(contract: ModelContract) -> str:
     if not domain.fraction_inside:
         return domain.meaning
     return f"{domain.meaning}; {domain.fraction_inside:.0%} of the training set lie within 1"
+
+
+def _wrapping(contract: ModelContract) -> list[tuple[str, str]]:
+    """What the graph of somebody else is given, and what it gives."""
+    wrapped = contract.wrapped
+    if wrapped is None:
+        return []
+    lines = []
+    if contract.image_bands:
+        lines.append(f"images {wrapped.layout}, maggies x {wrapped.flux_scale:g}")
+        lines.append(f"stretch: {wrapped.stretch}")
+    if contract.magnitude_bands:
+        kind = "standardised" if wrapped.standardised else "as they are"
+        lines.append(f"magnitudes {kind}, missing ones as {wrapped.missing}")
+    calibrated = f", calibrated on {wrapped.calibrated_on}" if wrapped.calibrated_on else ""
+    lines.append(f"gives {wrapped.head} of {wrapped.target}{calibrated}")
+    return [("" if number else "wrapped", line) for number, line in enumerate(lines)]
 
 
 def _test(contract: ModelContract) -> list[tuple[str, str]]:

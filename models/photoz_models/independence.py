@@ -38,9 +38,9 @@ TRAINING_MODE = b"training_mode\x18\x01"
 
 SIGNS = (*DYNAMIC, *RANDOM, DROPOUT, BATCH_NORMALIZATION, TRAINING_MODE)
 
-FREE_AXIS = (
-    "export it with a free first axis (torch: dynamic_shapes or dynamic_axes;"
-    " Keras: an input of shape (None, ...))"
+BAKED = (
+    "a batch size is baked into the graph: export it with a free first axis"
+    " (torch: dynamic_shapes or dynamic_axes; Keras: an input of shape (None, ...))"
 )
 
 Predict = Callable[[NDArray[np.float32], NDArray[np.float32]], Outputs]
@@ -131,7 +131,7 @@ def likely_maker(signs: frozenset[bytes], problem: str) -> str:
     """
     varies = "once more" in problem
     if "cannot be computed" in problem:
-        return f"a batch size is baked into the graph: {FREE_AXIS}"
+        return BAKED
     if signs & set(DYNAMIC):
         return (
             "onnxruntime's quantize_dynamic takes the scale of activations from the batch:"
@@ -147,6 +147,11 @@ def likely_maker(signs: frozenset[bytes], problem: str) -> str:
         "the graph takes a mean or another statistic over the batch, as BatchNormalization in"
         " training mode or a scaler that is fitted at prediction do"
     )
+
+
+def dependence(where: object, problem: str, maker: str) -> str:
+    """The whole message, on the file ``where``."""
+    return f"{where}: the redshift of a row depends on the rows beside it: {problem}; {maker}"
 
 
 def _parted(words: str, inputs: Inputs, parts: tuple[NDArray[np.int64], ...]) -> Arrangement:

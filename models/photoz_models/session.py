@@ -16,7 +16,14 @@ from numpy.typing import NDArray
 from photoz_models.contract import MAGNITUDES, OUTPUTS, STAMPS, ModelContract, parse_contract
 from photoz_models.errors import BundleError
 from photoz_models.golden import Inputs, Outputs, golden_inputs, largest_difference
-from photoz_models.independence import COMPANIONS, brightened, check_rows, likely_maker, signs_in
+from photoz_models.independence import (
+    COMPANIONS,
+    brightened,
+    check_rows,
+    dependence,
+    likely_maker,
+    signs_in,
+)
 from photoz_models.runtime import GraphRunError, one_line, read_model
 
 Provider = Literal["auto", "cpu", "cuda"]
@@ -174,10 +181,7 @@ class PhotozModel:
         companions = brightened(self._galaxies(golden.seed + 2, COMPANIONS))
         problem = check_rows(self.predict, golden, inputs, companions)
         if problem:
-            raise BundleError(
-                f"{where}: the redshift of a row depends on the rows beside it: {problem};"
-                f" {likely_maker(self.signs, problem)}"
-            )
+            raise BundleError(dependence(where, problem, likely_maker(self.signs, problem)))
 
     def _galaxies(self, seed: int, number: int) -> Inputs:
         contract = self.contract

@@ -1,318 +1,378 @@
 """Put somebody else's ONNX graph into a bundle: its preprocessing becomes nodes of the graph.
 
-Made for networks exported from Keras, such as the published Hybrid-z: images with channels last,
-stretched by percentiles of each stamp and band, magnitudes standardised, and a target that may be
-log(1+z).
+What it gives becomes a redshift and quantiles. A bundle is written only if it then does what every
+bundle must: give its golden values in all company, and answer for all kinds of galaxies.
 """
 
+import hashlib
 import tempfile
-import tomllib
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from statistics import NormalDist
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import numpy as np
 import onnx
-from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
-from onnx import TensorProto, helper, numpy_helper
-from pydantic import Field, ValidationError
+from numpy.typing import NDArray
+from onnx import TensorProto, helper
 
+from photoz_models.calibration import level_matrix
 from photoz_models.contract import (
     MAGNITUDES,
+    METADATA_KEY,
     OUTPUTS,
-    QUANTILE_LEVELS,
     STAMPS,
     Domain,
     ModelContract,
-    Training,
-    first_problem,
+    Wrapped,
     write_contract,
 )
 from photoz_models.errors import BundleError
-from photoz_models.golden import Golden, golden_inputs, record
-from photoz_models.stamp_rule import IMAGE_BANDS, MAGNITUDE_BANDS, StampRule
+from photoz_models.examples import Examples
+from photoz_models.golden import Inputs, Outputs, golden_inputs, record
+from photoz_models.independence import (
+    BAKED,
+    BATCH,
+    COMPANIONS,
+    brightened,
+    check_rows,
+    dependence,
+    likely_maker,
+    signs_in,
+)
+from photoz_models.runtime import GraphRunError, one_line, read_model
+from photoz_models.session import CPU, FATAL_ONLY, PhotozModel
+from photoz_models.stamp_rule import StampRule
+from photoz_models.trial import check_answers, check_influence
+from photoz_models.wrapping.before import prepare_images, prepare_magnitudes
+from photoz_models.wrapping.foreign import (
+    PREFIX,
+    column_range,
+    element_type,
+    opset,
+    read_foreign,
+    references,
+    rename,
+)
+from photoz_models.wrapping.heads import FAR_SIGMAS, finish, levels_of
+from photoz_models.wrapping.nodes import Nodes, float_value
+from photoz_models.wrapping.spec import WrapSpec, checked, read_spec
 
-OLDEST_OPSET = 13
+__all__ = ["WrapSpec", "read_spec", "wrap"]
+
 GOLDEN_SEED = 1609
 GOLDEN_NUMBER = 12
-FAR_SIGMAS = 3.0
-"""Magnitudes this many standard deviations from the scaler's mean have the domain distance 1."""
+
+FREE = {"z_min": -0.999, "z_max": 20.0}
+"""Limits of redshift that hide nothing."""
+
+USUAL_BATCHES = (1, 2, 8, 10, 12, 16, 32, 50, 64, 100, 128, 256)
+"""Batch sizes that are found baked into graphs."""
+
+FEWEST_PAIRS = 200
+"""Galaxies with which quantiles can be calibrated: the outermost levels are 0.01 and 0.99."""
 
 
-class WrapSpec(StampRule):
-    """How the foreign graph wants its inputs, and what its output means.
+@dataclass(frozen=True)
+class _Foreign:
+    """A foreign model under its own names, and the number of axes of each output in use."""
 
-    The fields of `StampRule` say what it wants of stamps; such a graph knows no seeing.
-
-    Attributes
-    ----------
-    image_input, magnitude_input, output
-        Names in the foreign graph.
-    layout
-        Order of the image axes there.
-    flux_scale
-        Pixels in maggies times this are in the unit in which it was trained.
-    stretch, percentiles, epsilon
-        ``percentile``: (x - p_low) / (p_high - p_low + epsilon) of each stamp and band, clipped
-        to 0..1.
-    magnitude_mean, magnitude_scale
-        Of the scaler: (m - mean) / scale; a missing magnitude becomes the mean.
-    target
-        Whether the output is z or log(1+z).
-    scatter
-        Standard deviation of dz/(1+z), for the quantiles that such a network lacks.
-    """
-
-    name: str
-    version: str = "1"
-    licence: str
-    image_input: str
-    magnitude_input: str
-    output: str
-    layout: Literal["NHWC", "NCHW"] = "NHWC"
-    flux_scale: Annotated[float, Field(gt=0)] = 1.0
-    stretch: Literal["percentile", "none"] = "percentile"
-    percentiles: tuple[float, float] = (2.0, 98.0)
-    epsilon: float = 1e-8
-    magnitude_mean: tuple[float, ...]
-    magnitude_scale: tuple[float, ...]
-    target: Literal["z", "log1pz"]
-    scatter: Annotated[float, Field(gt=0)]
-    z_min: float = 0.0
-    z_max: float = 1.0
-    image_bands: tuple[str, ...] = IMAGE_BANDS
-    magnitude_bands: tuple[str, ...] = MAGNITUDE_BANDS
-    seeing_bands: tuple[()] = ()
-    stamp_size: int = 36
-    pixel_scale: float = 0.2
-    dmag_applied: bool = False
-    extinction_corrected: bool = False
-    training: Training
+    model: Any
+    axes: dict[str, int]
 
 
-def read_spec(path: Path) -> WrapSpec:
-    """Read the TOML file at ``path``.
-
-    Raises
-    ------
-    BundleError
-        If it cannot be read or does not fit, with the field that does not.
-    """
-    try:
-        return WrapSpec.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except ValidationError as error:
-        raise BundleError(f"{path}: {first_problem(error)}") from error
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise BundleError(f"{path}: {error}") from error
-
-
-def wrap(graph: Path, spec: WrapSpec, out: Path) -> ModelContract:
+def wrap(
+    graph: Path,
+    spec: WrapSpec,
+    out: Path,
+    calibration: Examples | None = None,
+    say: Callable[[str], None] = lambda _: None,
+) -> ModelContract:
     """Write the bundle ``out`` from the ONNX file ``graph`` and return its contract.
 
+    Parameters
+    ----------
+    calibration
+        Labelled galaxies, which the network was not trained on, by which the quantiles are
+        calibrated.
+    say
+        Is told what is strange and yet possible.
+
     Raises
     ------
     BundleError
-        If the graph cannot be read, lacks a named input or output, or does not run.
+        If the graph cannot be read, does not fit the specification, does not run, or is no sound
+        network: the redshift of a row depends on other rows, or on nothing at all.
     """
-    foreign = _read(graph, spec)
-    model = _compose(foreign, spec)
+    spec = checked(spec)
+    if not out.parent.is_dir():
+        raise BundleError(f"{out}: the folder {out.parent} does not exist")
+    try:
+        return _wrap(graph, spec, out, calibration, say)
+    except GraphRunError as error:
+        raise BundleError(f"{graph}: {error}") from error
+
+
+def _wrap(
+    graph: Path,
+    spec: WrapSpec,
+    out: Path,
+    calibration: Examples | None,
+    say: Callable[[str], None],
+) -> ModelContract:
+    sha256 = hashlib.sha256(read_model(graph)).hexdigest()
+    model = read_foreign(graph, spec)
+    foreign = _Foreign(model, _axes(model, spec, graph))
+    matrix_QQ = None if calibration is None else _calibrated(foreign, spec, calibration)
+    _check_without_limits(foreign, spec.model_copy(update=FREE), graph)
+    composed = _compose(foreign, spec, matrix_QQ)
+    golden = _run(composed, _inputs(spec, GOLDEN_SEED, GOLDEN_NUMBER))
+    contract = _contract(foreign, spec, golden)
+    facts = _wrapped(spec, sha256, calibration)
+    contract = contract.model_copy(update={"wrapped": facts})
     with tempfile.TemporaryDirectory(dir=out.parent) as scratch:
-        bare, sealed = Path(scratch) / "bare.onnx", Path(scratch) / "sealed.onnx"
-        onnx.save(model, bare)
-        contract = _contract(foreign, spec, _golden(bare, spec))
-        write_contract(bare, contract, sealed)
+        sealed = Path(scratch) / out.name
+        onnx.save(composed, sealed)
+        write_contract(sealed, contract, sealed)
+        try:
+            for remark in check_answers(PhotozModel.load(sealed, provider="cpu")):
+                say(f"{graph}: {remark}")
+        except BundleError as error:
+            raise BundleError(str(error).replace(str(sealed), str(graph))) from error
         sealed.replace(out)
     return contract
 
 
-def _read(graph: Path, spec: WrapSpec) -> Any:
-    n_bands = len(spec.magnitude_bands)
-    if len(spec.magnitude_mean) != n_bands or len(spec.magnitude_scale) != n_bands:
-        raise BundleError(
-            "magnitude_mean and magnitude_scale need one value for each of"
-            f" {n_bands} magnitude bands"
-        )
+def _axes(model: Any, spec: WrapSpec, graph: Path) -> dict[str, int]:
+    """Run the graph behind its preparation; the number of axes of each output that is named."""
+    names = [value.name for value in model.graph.output]
+    used = [column_range(reference, names) for reference in references(spec)]
+    wanted = list(dict.fromkeys(name for name, _ in used))
+    before, _ = _before(model, spec)
+    values = [_untyped(value) for value in model.graph.output if value.name in wanted]
+    probe = _assembled(model, spec, before, Nodes("after"), values)
+    outputs = [PREFIX + name for name in wanted]
     try:
-        foreign = onnx.load(graph)
-        onnx.checker.check_model(foreign)
-    except (OSError, onnx.checker.ValidationError, DecodeError) as error:
-        raise BundleError(
-            f"{graph}: cannot be read as ONNX: {str(error).splitlines()[0]}"
-        ) from error
-    inputs = [value.name for value in foreign.graph.input]
-    outputs = [value.name for value in foreign.graph.output]
-    named = (
-        (spec.image_input, inputs),
-        (spec.magnitude_input, inputs),
-        (spec.output, outputs),
-    )
-    for wanted, present in named:
-        if wanted not in present:
-            raise BundleError(f"{graph}: no {wanted!r}; inputs are {inputs}, outputs {outputs}")
-    return foreign
+        answers = _session_run(probe, outputs, _inputs(spec, 3, 6))
+    except GraphRunError as error:
+        raise _with_baked_batch(probe, outputs, spec, error) from error
+    columns = {}
+    for name, answer in zip(wanted, answers, strict=True):
+        if not isinstance(answer, np.ndarray) or answer.dtype.kind not in "fiu":
+            raise BundleError(
+                f"{graph}: the output {name!r} is no array of numbers (scikit-learn's"
+                " classifiers: convert them with zipmap=False)"
+            )
+        if answer.ndim == 0 or len(answer) != 6:
+            raise BundleError(
+                f"{graph}: the output {name!r} has shape {answer.shape} for 6 galaxies"
+            )
+        columns[name] = answer.reshape(6, -1).shape[1]
+    _check_columns(spec, columns, graph)
+    return {name: answer.ndim for name, answer in zip(wanted, answers, strict=True)}
 
 
-class _Nodes:
-    """Nodes and constants in the making; each method returns the name of its result."""
-
-    def __init__(self, place: str) -> None:
-        self.place = place
-        self.nodes: list[Any] = []
-        self.constants: list[Any] = []
-
-    def constant(self, value: Any, dtype: type = np.float32) -> str:
-        name = f"{self.place}_constant_{len(self.constants)}"
-        self.constants.append(numpy_helper.from_array(np.array(value, dtype=dtype), name))
-        return name
-
-    def add(
-        self, kind: str, *inputs: str, out: str | None = None, outputs: int = 1, **attributes: Any
-    ) -> str:
-        name = out or f"{self.place}_{kind}_{len(self.nodes)}"
-        names = [name, *(f"{name}_{k}" for k in range(1, outputs))]
-        self.nodes.append(helper.make_node(kind, list(inputs), names, **attributes))
-        return name
+def _with_baked_batch(
+    probe: Any, outputs: list[str], spec: WrapSpec, error: GraphRunError
+) -> BundleError:
+    """The same error, or a better one if the graph runs with another number of rows."""
+    for number in USUAL_BATCHES:
+        try:
+            _session_run(probe, outputs, _inputs(spec, 3, number))
+        except GraphRunError:
+            continue
+        return GraphRunError(f"it runs with {number} galaxies and not with 6: {BAKED}")
+    return error
 
 
-def _compose(foreign: Any, spec: WrapSpec) -> Any:
-    from onnx import compose
+def _check_without_limits(foreign: _Foreign, spec: WrapSpec, graph: Path) -> None:
+    """Limits of redshift could hide that rows depend on each other, or that none differ."""
+    composed = _compose(foreign, spec)
+    session = _session(composed)
+    inputs = _inputs(spec, GOLDEN_SEED, GOLDEN_NUMBER)
 
-    foreign = compose.add_prefix(_modern(foreign), "foreign/")
-    before, after = _Nodes("before"), _Nodes("after")
-    _prepare_images(before, spec)
-    standard = _prepare_magnitudes(before, spec)
-    _finish(after, spec, standard)
-    n_bands, size = len(spec.image_bands), spec.stamp_size
-    inputs = [
-        _value(STAMPS, "N", n_bands, size, size),
-        _value(MAGNITUDES, "N", len(spec.magnitude_bands)),
-    ]
+    def predict(stamps_NCHW: NDArray[np.float32], table_NT: NDArray[np.float32]) -> Outputs:
+        z_N, quantiles_NQ, distance_N = _answers(session, list(OUTPUTS), (stamps_NCHW, table_NT))
+        return z_N, quantiles_NQ, distance_N
+
+    outputs = predict(*inputs)
+    if not np.isfinite(outputs[0]).any():
+        raise BundleError(f"{graph}: the network gives no redshift to any of the golden galaxies")
+    check_influence(outputs[0], graph)
+    companions = brightened(_inputs(spec, GOLDEN_SEED + 2, COMPANIONS))
+    problem = check_rows(predict, record(GOLDEN_SEED, outputs), inputs, companions)
+    if problem:
+        maker = likely_maker(signs_in(composed.SerializeToString()), problem)
+        raise BundleError(dependence(graph, problem, maker))
+
+
+def _check_columns(spec: WrapSpec, present: dict[str, int], graph: Path) -> None:
+    """Each output must have as many columns as the head needs."""
+    number = {}
+    for reference in references(spec):
+        name, columns = column_range(reference, list(present))
+        if columns is not None and columns.stop > present[name]:
+            raise BundleError(f"{graph}: {reference!r}: the output has {present[name]} columns")
+        number[reference] = present[name] if columns is None else columns.stop - columns.start
+    wanted = {
+        "z": 1,
+        "gaussian": 1,
+        "mixture": number[spec.output],
+        "quantiles": len(spec.levels),
+        "histogram": len(spec.edges) - 1,
+    }[spec.head]
+    for reference, found in number.items():
+        if found != wanted:
+            raise BundleError(
+                f"{graph}: {reference!r} has {found} columns, a head {spec.head!r} wants {wanted};"
+                " columns are named as in z[0] or z[0:5]"
+            )
+
+
+def _before(model: Any, spec: WrapSpec) -> tuple[Nodes, str | None]:
+    before, known = Nodes("before"), None
+    if spec.image_input is not None:
+        prepare_images(before, spec, element_type(model, spec.image_input))
+    if spec.magnitude_input is not None:
+        known = prepare_magnitudes(before, spec, element_type(model, spec.magnitude_input))
+    return before, known
+
+
+def _compose(
+    foreign: _Foreign, spec: WrapSpec, matrix_QQ: NDArray[np.float64] | None = None
+) -> Any:
+    before, known = _before(foreign.model, spec)
+    after = Nodes("after")
+    finish(after, spec, foreign.axes, known, matrix_QQ)
     outputs = [
-        _value(OUTPUTS[0], "N"),
-        _value(OUTPUTS[1], "N", len(QUANTILE_LEVELS)),
-        _value(OUTPUTS[2], "N"),
+        float_value(OUTPUTS[0], "N"),
+        float_value(OUTPUTS[1], "N", len(levels_of(spec))),
+        float_value(OUTPUTS[2], "N"),
     ]
+    return _assembled(foreign.model, spec, before, after, outputs)
+
+
+def _assembled(model: Any, spec: WrapSpec, before: Nodes, after: Nodes, outputs: list[Any]) -> Any:
+    """The foreign graph between our nodes; its functions and metadata are kept."""
+    foreign = onnx.ModelProto()
+    foreign.CopyFrom(model)
+    rename(foreign)
+    fed = {f"{PREFIX}{name}" for name in (spec.image_input, spec.magnitude_input)}
+    constants = [tensor for tensor in foreign.graph.initializer if tensor.name not in fed]
+    inputs = []
+    if spec.image_bands:
+        inputs.append(float_value(STAMPS, "N", *spec.stamp_shape()))
+    if spec.magnitude_bands:
+        inputs.append(float_value(MAGNITUDES, "N", len(spec.magnitude_bands)))
     graph = helper.make_graph(
         [*before.nodes, *foreign.graph.node, *after.nodes],
         "wrapped",
         inputs,
         outputs,
-        [*foreign.graph.initializer, *before.constants, *after.constants],
+        [*constants, *before.constants, *after.constants],
+        doc_string=foreign.graph.doc_string or None,
+        sparse_initializer=list(foreign.graph.sparse_initializer),
     )
-    return helper.make_model(
+    graph.quantization_annotation.extend(foreign.graph.quantization_annotation)
+    composed = helper.make_model(
         graph,
         opset_imports=foreign.opset_import,
         functions=foreign.functions,
         ir_version=foreign.ir_version,
+        producer_name=foreign.producer_name,
+        producer_version=foreign.producer_version,
+        doc_string=foreign.doc_string,
     )
+    kept = {entry.key: entry.value for entry in foreign.metadata_props}
+    kept.pop(METADATA_KEY, None)
+    helper.set_model_props(composed, kept)
+    return composed
 
 
-def _value(name: str, *shape: int | str) -> Any:
-    return helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+def _untyped(value: Any) -> Any:
+    """An output under its name in the bundle, without the shape that it declares."""
+    output = onnx.ValueInfoProto()
+    output.CopyFrom(value)
+    output.name = PREFIX + value.name
+    if output.type.HasField("tensor_type"):
+        output.type.tensor_type.ClearField("shape")
+        if output.type.tensor_type.elem_type == TensorProto.UNDEFINED:
+            output.ClearField("type")
+    return output
 
 
-def _modern(foreign: Any) -> Any:
-    from onnx import version_converter
-
-    if _opset(foreign) >= OLDEST_OPSET:
-        return foreign
-    return version_converter.convert_version(foreign, OLDEST_OPSET)
+def _inputs(spec: WrapSpec, seed: int, number: int) -> Inputs:
+    bands = len(spec.image_bands), len(spec.magnitude_bands)
+    return golden_inputs(seed, number, *bands, spec.stamp_size)
 
 
-def _opset(model: Any) -> int:
-    return next(
-        int(opset.version) for opset in model.opset_import if opset.domain in ("", "ai.onnx")
-    )
+def _run(model: Any, inputs: Inputs) -> Outputs:
+    z_N, quantiles_NQ, distance_N = _session_run(model, list(OUTPUTS), inputs)
+    return z_N, quantiles_NQ, distance_N
 
 
-def _prepare_images(g: _Nodes, spec: WrapSpec) -> None:
-    filled = g.add("Where", g.add("IsNaN", STAMPS), g.constant(0), STAMPS)
-    pixels = g.add("Mul", filled, g.constant(spec.flux_scale))
-    if spec.stretch == "percentile":
-        n_pixels, n_bands = spec.stamp_size**2, len(spec.image_bands)
-        flat = g.add("Reshape", pixels, g.constant([-1, n_bands, n_pixels], np.int64))
-        ordered = g.add(
-            "TopK", flat, g.constant([n_pixels], np.int64), outputs=2, axis=2, largest=0
-        )
-        low, high = (
-            _percentile(g, ordered, percentile, n_pixels, n_bands)
-            for percentile in spec.percentiles
-        )
-        width = g.add("Add", g.add("Sub", high, low), g.constant(spec.epsilon))
-        pixels = g.add(
-            "Clip", g.add("Div", g.add("Sub", pixels, low), width), g.constant(0), g.constant(1)
-        )
-    order = [0, 2, 3, 1] if spec.layout == "NHWC" else [0, 1, 2, 3]
-    g.add("Transpose", pixels, perm=order, out=f"foreign/{spec.image_input}")
+def _session_run(model: Any, names: list[str], inputs: Inputs) -> list[Any]:
+    return _answers(_session(model), names, inputs)
 
 
-def _percentile(g: _Nodes, ordered: str, percentile: float, n_pixels: int, n_bands: int) -> str:
-    """Linear between the two order statistics around it, as numpy does."""
-    rank = (n_pixels - 1) * percentile / 100
-    below = g.add("Gather", ordered, g.constant(int(np.floor(rank)), np.int64), axis=2)
-    above = g.add("Gather", ordered, g.constant(int(np.ceil(rank)), np.int64), axis=2)
-    step = g.add("Mul", g.add("Sub", above, below), g.constant(rank - np.floor(rank)))
-    return g.add("Reshape", g.add("Add", below, step), g.constant([-1, n_bands, 1, 1], np.int64))
-
-
-def _prepare_magnitudes(g: _Nodes, spec: WrapSpec) -> str:
-    centred = g.add("Sub", MAGNITUDES, g.constant(spec.magnitude_mean))
-    standard = g.add("Div", centred, g.constant(spec.magnitude_scale))
-    return g.add(
-        "Where",
-        g.add("IsNaN", standard),
-        g.constant(0),
-        standard,
-        out=f"foreign/{spec.magnitude_input}",
-    )
-
-
-def _finish(g: _Nodes, spec: WrapSpec, standard: str) -> None:
-    flat = g.constant([-1], np.int64)
-    z = g.add("Reshape", f"foreign/{spec.output}", flat)
-    if spec.target == "log1pz":
-        z = g.add("Sub", g.add("Exp", z), g.constant(1))
-    limits = g.constant(spec.z_min), g.constant(spec.z_max)
-    z = g.add("Clip", z, *limits, out=OUTPUTS[0])
-    column = g.add("Reshape", z, g.constant([-1, 1], np.int64))
-    steps = [spec.scatter * NormalDist().inv_cdf(level) for level in QUANTILE_LEVELS]
-    widths = g.add("Mul", g.add("Add", column, g.constant(1)), g.constant([steps]))
-    g.add("Clip", g.add("Add", column, widths), *limits, out=OUTPUTS[1])
-    largest = g.add("TopK", g.add("Abs", standard), g.constant([1], np.int64), outputs=2, axis=1)
-    g.add("Reshape", g.add("Div", largest, g.constant(FAR_SIGMAS)), flat, out=OUTPUTS[2])
-
-
-def _golden(bare: Path, spec: WrapSpec) -> Golden:
+def _session(model: Any) -> Any:
     import onnxruntime
-    from onnxruntime.capi import onnxruntime_pybind11_state as native
 
-    n_bands = len(spec.image_bands), len(spec.magnitude_bands)
-    inputs = golden_inputs(GOLDEN_SEED, GOLDEN_NUMBER, *n_bands, spec.stamp_size)
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = FATAL_ONLY
+    with one_line("the wrapped graph does not run", GraphRunError):
+        return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=[CPU])
+
+
+def _answers(session: Any, names: list[str], inputs: Inputs) -> list[Any]:
     feeds = dict(zip((STAMPS, MAGNITUDES), inputs, strict=True))
-    failures = (
-        native.Fail,
-        native.InvalidArgument,
-        native.InvalidGraph,
-        native.NotImplemented,
-        native.RuntimeException,
-    )
-    try:
-        session = onnxruntime.InferenceSession(bare, providers=["CPUExecutionProvider"])
-        z_N, quantiles_NQ, distance_N = session.run(list(OUTPUTS), feeds)
-    except failures as error:
+    wanted = {node.name for node in session.get_inputs()}
+    with one_line("the wrapped graph does not run", GraphRunError):
+        return list(session.run(names, {name: feeds[name] for name in wanted}))
+
+
+def _calibrated(foreign: _Foreign, spec: WrapSpec, examples: Examples) -> NDArray[np.float64]:
+    """The matrix that makes quantiles cover what they promise, on labelled galaxies."""
+    if len(examples) < FEWEST_PAIRS:
         raise BundleError(
-            f"the wrapped graph does not run: {str(error).splitlines()[0]}"
-        ) from error
-    return record(GOLDEN_SEED, (z_N, quantiles_NQ, distance_N))
+            f"{examples.facts.name} has {len(examples)} galaxies; at least {FEWEST_PAIRS}"
+            " are needed to calibrate quantiles"
+        )
+    ours = examples.narrowed(spec.image_bands, spec.magnitude_bands)
+    model = _compose(foreign, spec.model_copy(update=FREE))
+    parts = [
+        _run(model, (ours.stamps_NCHW[rows], ours.table_NT[rows]))
+        for rows in np.split(np.arange(len(ours)), range(BATCH, len(ours), BATCH))
+    ]
+    quantiles_NQ = np.concatenate([part[1] for part in parts])
+    usable_N = np.isfinite(quantiles_NQ).all(axis=1) & np.isfinite(ours.z_N)
+    return level_matrix(quantiles_NQ[usable_N], ours.z_N[usable_N], levels_of(spec))
 
 
-def _contract(foreign: Any, spec: WrapSpec, golden: Golden) -> ModelContract:
-    rule = {name: getattr(spec, name) for name in StampRule.model_fields}
-    distance = "largest distance of a magnitude from the scaler's mean"
-    domain = Domain(
-        meaning=f"{distance}, in {FAR_SIGMAS:g} standard deviations",
-        fraction_inside=None,
+def _wrapped(spec: WrapSpec, sha256: str, calibration: Examples | None) -> Wrapped:
+    stretch = "none"
+    if spec.stretch == "percentile":
+        low, high = spec.percentiles
+        stretch = f"percentiles {low:g} and {high:g}, epsilon {spec.epsilon:g}"
+    return Wrapped(
+        sha256=sha256,
+        layout=spec.layout,
+        flux_scale=spec.flux_scale,
+        stretch=stretch,
+        standardised=spec.standardised,
+        missing=str(spec.missing),
+        target=spec.target,
+        head=spec.head,
+        calibrated_on="" if calibration is None else calibration.facts.name,
     )
+
+
+def _contract(foreign: _Foreign, spec: WrapSpec, golden: Outputs) -> ModelContract:
+    rule = {name: getattr(spec, name) for name in StampRule.model_fields}
+    meaning = "not known: the network reads no magnitudes"
+    if spec.magnitude_bands:
+        distance = "largest distance of a magnitude from the training set's mean"
+        meaning = f"{distance}, in {FAR_SIGMAS:g} standard deviations"
     return ModelContract(
         **rule,
         name=spec.name,
@@ -321,11 +381,11 @@ def _contract(foreign: Any, spec: WrapSpec, golden: Golden) -> ModelContract:
         z_min=spec.z_min,
         z_max=spec.z_max,
         training=spec.training,
-        network=f"wrapped: {foreign.graph.name or 'unnamed'}",
+        network=f"wrapped: {foreign.model.graph.name or 'unnamed'}",
         multiply_adds=0,
-        opset=max(_opset(foreign), OLDEST_OPSET),
-        quantile_levels=QUANTILE_LEVELS,
-        domain=domain,
+        opset=opset(foreign.model) or 0,
+        quantile_levels=levels_of(spec),
+        domain=Domain(meaning=meaning, fraction_inside=None),
         test_metrics={},
-        golden=golden,
+        golden=record(GOLDEN_SEED, golden),
     )

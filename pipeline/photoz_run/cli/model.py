@@ -75,15 +75,25 @@ def wrap(
         Path, typer.Option(help="TOML file that says how it wants its inputs; see docs/model.md.")
     ],
     out: Annotated[Path, typer.Option(help="The bundle to write.")],
+    calibrate: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PAIRS",
+            help="A kept set of labelled galaxies, new to the network, that sets its quantiles.",
+        ),
+    ] = None,
 ) -> None:
     """Make a bundle of somebody else's ONNX graph; its preprocessing becomes graph nodes."""
     from photoz_run.cli.extras import need
 
     need("onnx", extra="train")
     from photoz_models import wrap as wrapping
+    from photoz_models.kept_sets import load_examples
 
-    contract = wrapping.wrap(graph, wrapping.read_spec(spec), out)
-    typer.echo(f"{out}: {contract.network}")
+    wanted = wrapping.read_spec(spec)
+    pairs = None if calibrate is None else load_examples(calibrate)
+    contract = wrapping.wrap(graph, wanted, out, pairs, lambda text: typer.echo(text, err=True))
+    typer.echo(f"{out}: {contract.network}, verified")
 
 
 def _load(bundle: Path, provider: str) -> "PhotozModel":
