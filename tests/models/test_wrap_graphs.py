@@ -249,7 +249,7 @@ def test_inputs_of_other_numbers_are_cast_in_the_graph(tmp_path, kind, tolerance
 
 
 def trees(path: Path, threshold: float = 0.0) -> Path:
-    """One split by r - mean of r: z = 0.2 below, 0.4 above, 0.7 where r is missing; no default opset."""
+    """z = 0.2 for r below the threshold, 0.4 above, 0.7 without r; the graph has no default opset."""
     tree = helper.make_node(
         "TreeEnsembleRegressor",
         ["mags"],
