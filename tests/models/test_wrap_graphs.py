@@ -249,7 +249,7 @@ def test_inputs_of_other_numbers_are_cast_in_the_graph(tmp_path, kind, tolerance
 
 
 def trees(path: Path, threshold: float = 0.0) -> Path:
-    """z = 0.2 for r below the threshold, 0.4 above, 0.7 without r; the graph has no default opset."""
+    """z = 0.2 for r below the threshold, 0.4 above, 0.7 without r; no default opset."""
     tree = helper.make_node(
         "TreeEnsembleRegressor",
         ["mags"],
