@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from photoz_run.errors import BadDataError
+from photoz_run.science import matching
 from photoz_run.science.matching import match_positions
 
 RADIUS = 1.0
@@ -97,3 +98,17 @@ def test_refuses_a_senseless_radius(radius):
 def test_refuses_lengths_that_differ():
     with pytest.raises(BadDataError, match="same number of rows"):
         match_positions(np.zeros(2), np.zeros(1), np.zeros(1), np.zeros(1), 1.0)
+
+
+def test_matching_by_zones_is_matching_at_once(monkeypatch):
+    """Many more rows than one zone holds, over the poles and RA 0."""
+    rng = np.random.default_rng(8)
+    ra_M, dec_M = rng.random(4000) * 360, np.degrees(np.arcsin(2 * rng.random(4000) - 1))
+    ra_N, dec_N = ra_M[:3000] + rng.normal(0, 2e-4, 3000), dec_M[:3000]
+    dec_N[5] = np.nan
+    whole = match_positions(ra_N, dec_N, ra_M, dec_M, 3000.0)
+    monkeypatch.setattr(matching, "ZONE", 170)
+    parts = match_positions(ra_N, dec_N, ra_M, dec_M, 3000.0)
+    np.testing.assert_array_equal(parts.index_N, whole.index_N)
+    np.testing.assert_array_equal(parts.candidates_N, whole.candidates_N)
+    np.testing.assert_array_equal(parts.separation_N, whole.separation_N)

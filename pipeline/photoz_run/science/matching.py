@@ -1,6 +1,8 @@
 """Matching of positions on the sphere: the nearest neighbour within a radius."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,6 +10,8 @@ from scipy.spatial import cKDTree
 
 from photoz_run.errors import BadDataError
 
+ZONE = 1_000_000
+"""Rows that are matched at once."""
 ARCSEC_PER_RADIAN = 3600 * 180 / np.pi
 
 
@@ -75,6 +79,46 @@ def match_positions(
     if not len(rows_N) or not len(rows_M):
         return match
 
+    for part_N, part_M in _parts(dec_N, rows_N, dec_M, rows_M, radius_arcsec):
+        _match_part(match, (ra_N, dec_N, part_N), (ra_M, dec_M, part_M), radius_arcsec)
+    return match
+
+
+Places: TypeAlias = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.intp]]
+"""Right ascension and declination of all rows, and the rows that count."""
+
+
+def _parts(
+    dec_N: NDArray[np.float64],
+    rows_N: NDArray[np.intp],
+    dec_M: NDArray[np.float64],
+    rows_M: NDArray[np.intp],
+    radius_arcsec: float,
+) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+    """Rows of N by zones of declination, and the rows of M within reach of each zone.
+
+    A tree of twenty million positions needs gigabytes, one of a zone a hundred megabytes.
+    """
+    if max(len(rows_N), len(rows_M)) <= ZONE:
+        yield rows_N, rows_M
+        return
+    rows_N = rows_N[np.argsort(dec_N[rows_N], kind="stable")]
+    rows_M = rows_M[np.argsort(dec_M[rows_M], kind="stable")]
+    sorted_M = dec_M[rows_M]
+    reach = 1.001 * radius_arcsec / 3600
+    for start in range(0, len(rows_N), ZONE):
+        part_N = rows_N[start : start + ZONE]
+        south, north = dec_N[part_N[0]] - reach, dec_N[part_N[-1]] + reach
+        first, last = np.searchsorted(sorted_M, [south, north])
+        # In the order of the rows, so that equally near ones are told apart as ever.
+        yield part_N, np.sort(rows_M[first:last])
+
+
+def _match_part(match: PositionMatch, n: Places, m: Places, radius_arcsec: float) -> None:
+    """Write the matches of some rows of N among some rows of M into ``match``."""
+    (ra_N, dec_N, rows_N), (ra_M, dec_M, rows_M) = n, m
+    if not len(rows_M):
+        return
     tree = cKDTree(unit_vectors(ra_M[rows_M], dec_M[rows_M]))
     points = unit_vectors(ra_N[rows_N], dec_N[rows_N])
     # Neighbours in the sky share their way through the tree: asked in turn they are 3 times faster.
@@ -92,7 +136,6 @@ def match_positions(
     crowded = np.isfinite(distance_N2[:, 1])
     counts = tree.query_ball_point(points[crowded], chord, return_length=True)
     match.candidates_N[rows_N[crowded]] = np.maximum(counts, 2)
-    return match
 
 
 def _cells(points_N3: NDArray[np.float64]) -> NDArray[np.int64]:

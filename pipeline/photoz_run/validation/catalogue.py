@@ -17,7 +17,7 @@ from photoz_run.records import TileOutcome, tile_group
 from photoz_run.science.photometry import MISSING_MAGNITUDE
 from photoz_run.science.selection import names_in, select
 from photoz_run.tables import arrays
-from photoz_run.tables.canonical import is_list
+from photoz_run.tables.canonical import is_list, is_text
 from photoz_run.tables.keys import Names, id_columns, position_columns, positions
 from photoz_run.tables.table import Table
 from photoz_run.tables.text_hash import text_hashes
@@ -35,6 +35,8 @@ MAGNITUDES = tuple(
 )
 SEEING = ("PSF_FWHM", "PSF_FWHM_r", "FWHM_IMAGE_r")
 """Columns that tell the seeing of a source's tile, arcsec; the first one that exists is used."""
+MANY = 5_000_000
+"""Rows whose IDs would fill gigabytes."""
 LOWEST_PHOTOZ, HIGHEST_PHOTOZ = -1.0, 2 * HIGHEST
 """No photo-z is -1 or less, or this large: other programs write -1, -99 or 99 for a failure."""
 
@@ -60,6 +62,8 @@ class Catalogue:
     table: Table = field(repr=False)
     row_N: NDArray[np.int64] = field(repr=False)
     """The row of each source in the table."""
+    key: tuple[str, ...] = ()
+    """The column of the ID; of `MANY` sources it is not read with the others."""
     further: tuple[str, ...] = ()
     """Columns that a validation uses, and the table has."""
     settings: ValidationSettings = field(repr=False, default_factory=ValidationSettings)
@@ -77,7 +81,8 @@ class Catalogue:
 
         RA, DEC (deg) and Z_PHOT have these names, whatever the file calls them.
         """
-        columns = _read_rows(self.table, self.further, self.row_N[index_K], self.settings)
+        names = [name for name in self.further if name not in self.key or len(index_K) < MANY]
+        columns = _read_rows(self.table, names, self.row_N[index_K], self.settings)
         if not any(name in columns for name in SEEING) and "KIDS_TILE" in columns:
             columns |= seeing_of_tiles(self.path, columns["KIDS_TILE"])
         places = {"RA": self.ra_N[index_K], "DEC": self.dec_N[index_K]}
@@ -114,15 +119,16 @@ def read_catalogue(path: Path, settings: ValidationSettings) -> tuple[Catalogue,
     compare = dict.fromkeys([*settings.compare, *COMPARISONS])
     catalogue = Catalogue(
         path=path,
-        ra_N=ra_N[kept_N],
-        dec_N=dec_N[kept_N],
-        z_N=z_N[kept_N],
+        ra_N=_kept(ra_N, kept_N),
+        dec_N=_kept(dec_N, kept_N),
+        z_N=_kept(z_N, kept_N),
         compare=tuple(name for name in compare if name in further),
         levels_Q=_levels(table),
         rows=len(z_N),
         repeated=len(repeated_N),
         table=table,
         row_N=kept_N,
+        key=tuple(key),
         further=tuple(dict.fromkeys([*key, *further])),
         settings=settings,
     )
@@ -144,24 +150,33 @@ def _read_all(
 ) -> tuple[NDArray[Any], ...]:
     """Position, photo-z, hash of the ID (0 without one) and selection of every row."""
     named = names_in(settings.select) if settings.select else []
-    parts = []
+    number = len(table)
+    if not number:
+        raise BadDataError(f"{table.where}: it has no rows")
+    ra_N, dec_N, z_N = np.empty((3, number))
+    hash_N, chosen_N = np.zeros(number, np.uint64), np.ones(number, bool)
+    start = 0
     for rows in table.batches([*pair, settings.z_phot, *key, *named]):
-        ra_N, dec_N = positions(table.where, rows, pair)
-        z_N = arrays.floats(table.where, rows, settings.z_phot)
-        chosen_N = np.ones(len(rows), bool)
+        part = slice(start, start + len(rows))
+        start = part.stop
+        ra_N[part], dec_N[part] = positions(table.where, rows, pair)
+        z_N[part] = _usable(table.where, rows, settings.z_phot)
+        if key:
+            hash_N[part] = text_hashes(rows[key[0]])
         if settings.select:
             values = {name: arrays.masked(table.where, rows, name) for name in named}
             with context(f"{table.where}: select"):
-                chosen_N = select(settings.select, values, len(rows))
-        with np.errstate(invalid="ignore"):
-            usable_N = (z_N > LOWEST_PHOTOZ) & (z_N < HIGHEST_PHOTOZ)
-            likely_N = np.where(z_N > MISSING_MAGNITUDE, np.nan, z_N)
-        refuse_magnitudes(table.where, settings.z_phot, likely_N)
-        hash_N = text_hashes(rows[key[0]]) if key else np.zeros(len(rows), np.uint64)
-        parts.append((ra_N, dec_N, np.where(usable_N, z_N, np.nan), hash_N, chosen_N))
-    if not parts:
-        raise BadDataError(f"{table.where}: it has no rows")
-    return tuple(np.concatenate(columns) for columns in zip(*parts, strict=True))
+                chosen_N[part] = select(settings.select, values, len(rows))
+    return ra_N, dec_N, z_N, hash_N, chosen_N
+
+
+def _usable(where: str, rows: pa.Table, name: str) -> NDArray[np.float64]:
+    """Photo-z with NaN for codes; `BadDataError` if the column holds something else."""
+    z_N = arrays.floats(where, rows, name)
+    with np.errstate(invalid="ignore"):
+        refuse_magnitudes(where, name, np.where(z_N > MISSING_MAGNITUDE, np.nan, z_N))
+        usable_N = (z_N > LOWEST_PHOTOZ) & (z_N < HIGHEST_PHOTOZ)
+    return np.where(usable_N, z_N, np.nan)
 
 
 def _check_redshifts(
@@ -182,14 +197,20 @@ def _each_once(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Rows that are kept, each ID once, and all rows of a repeated ID."""
     row_N = np.flatnonzero(chosen_N)
+    sorted_N = np.sort(hash_N if len(row_N) == len(hash_N) else hash_N[row_N])
+    if not ((sorted_N[1:] == sorted_N[:-1]) & (sorted_N[1:] != 0)).any():
+        return row_N, np.zeros(0, np.int64)
     named_N = row_N[hash_N[row_N] != 0]
     order = np.argsort(hash_N[named_N], kind="stable")
     sorted_N = hash_N[named_N][order]
     first = np.flatnonzero(sorted_N[1:] == sorted_N[:-1])
-    if not len(first):
-        return row_N, np.zeros(0, np.int64)
     repeated = named_N[order[np.union1d(first, first + 1)]]
     return np.setdiff1d(row_N, named_N[order[first + 1]]), np.sort(repeated)
+
+
+def _kept(values_N: NDArray[np.float64], row_K: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Values of some rows; the same array where that is all of them."""
+    return values_N if len(row_K) == len(values_N) else values_N[row_K]
 
 
 def _repeats(
@@ -233,6 +254,10 @@ def _values(where: str, rows: pa.Table, name: str, numbers: set[str]) -> NDArray
         return arrays.floats(where, rows, name)
     if pa.types.is_floating(kind):
         return arrays.reals(where, rows, name)
+    if is_text(kind):
+        codes = rows[name].fill_null("").combine_chunks().dictionary_encode()
+        texts = np.array(codes.dictionary.to_pylist(), object)
+        return np.asarray(texts[codes.indices.to_numpy()])
     values = arrays.masked(where, rows, name)
     return values if rows[name].null_count and values.dtype.kind in "iub" else values.data
 

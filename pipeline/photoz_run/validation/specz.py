@@ -108,11 +108,11 @@ def read_specz(tables: Sequence[SpecSettings]) -> SpecSample:
     parts: list[NDArray[np.float64]] = []
     found: dict[str, SpecTable] = {}
     for settings in tables:
-        part_M3, table = _read_one(settings)
-        parts.append(part_M3)
+        part_3M, table = _read_one(settings)
+        parts.append(part_3M)
         found[_unique(table.columns.name, list(found))] = table
-    ra_M, dec_M, z_M = np.concatenate(parts).T
-    source_M = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
+    ra_M, dec_M, z_M = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+    source_M = np.repeat(np.arange(len(parts)), [part.shape[1] for part in parts])
     return SpecSample(ra_M, dec_M, z_M, source_M, found)
 
 
@@ -136,21 +136,22 @@ def refuse_magnitudes(where: str, name: str, z_N: NDArray[np.float64]) -> None:
 
 
 def _read_one(settings: SpecSettings) -> tuple[NDArray[np.float64], SpecTable]:
-    """Right ascension, declination and redshift of the good rows, shape (M, 3)."""
+    """Right ascension, declination and redshift of the good rows, shape (3, M)."""
     table, columns = _open(settings)
-    parts: list[NDArray[np.float64]] = []
+    number, stop = len(table), 0
+    good_3M = np.empty((3, number))
     dropped = Counter({name: 0 for name in REASONS})
     for rows in table.batches(columns.needed):
-        parts.append(_good_rows(table, columns, rows, dropped))
-    good_M3 = np.concatenate([np.empty((0, 3)), *parts])
-    number = len(good_M3) + sum(dropped.values())
-    if not len(good_M3):
+        good_3K = _good_rows(table, columns, rows, dropped)
+        start, stop = stop, stop + good_3K.shape[1]
+        good_3M[:, start:stop] = good_3K
+    if not stop:
         said = [f"{dropped[name]:,} {words}" for name, words in REASONS.items() if dropped[name]]
         raise BadDataError(
             f"{table.where}: none of its {number} rows has a usable redshift"
             f" ({', '.join(said) or 'it has no rows'}; cut {columns.quality or 'none'!r})"
         )
-    return good_M3, SpecTable(str(settings.file), columns, number, dict(dropped))
+    return good_3M[:, :stop], SpecTable(str(settings.file), columns, number, dict(dropped))
 
 
 def _open(settings: SpecSettings) -> tuple[Table, SpecColumns]:
@@ -185,7 +186,7 @@ def _good_rows(
     for reason, bad_N in reasons.items():
         dropped[reason] += int((bad_N & left_N).sum())
         left_N &= ~bad_N
-    return np.column_stack([ra_N[left_N], dec_N[left_N], z_N[left_N]])
+    return np.stack([ra_N[left_N], dec_N[left_N], z_N[left_N]])
 
 
 def _select(table: Table, columns: SpecColumns, rows: pa.Table) -> NDArray[np.bool_]:
