@@ -23,7 +23,6 @@ from photoz_run.config import RunConfig, load_config
 from photoz_run.records import Stamps, TileRef
 from photoz_run.run.plan import model_path
 from photoz_run.science.cutouts import stamp_start
-from photoz_run.survey.coadds import pixel_positions
 from photoz_run.survey.discovery import find_tiles
 from photoz_run.tile import BATCH, open_tile, predict, process_tile
 
@@ -32,11 +31,13 @@ LOOPED = 400
 """Sources of the Cutout2D loop; its speed does not depend on their number."""
 
 
-def settings(folder: Path, pixels_only: bool = True) -> RunConfig:
+def settings(folder: Path, pixels_only: bool = True, reading: str = "auto") -> RunConfig:
     """The configuration of the cases; ``pixels_only`` leaves weights and flag images alone."""
     fewer = {"use_weights": False, "bad_pixel_bits": 0} if pixels_only else {}
     return load_config(
-        None, {"tiles": ["all"], "data": [folder], "out": folder, "select": "all", **fewer}
+        None,
+        {"tiles": ["all"], "data": [folder], "out": folder, "select": "all", "reading": reading}
+        | fewer,
     )
 
 
@@ -63,12 +64,16 @@ def cutout2d_loop(folder: Path, model: PhotozModel, config: RunConfig, on_sky: b
         some = tile.sources.take(slice(0, LOOPED))
         for epochs in tile.coadds.bands.values():
             for coadd in epochs.values():
-                pixels = zip(*pixel_positions(coadd.wcs, some.ra_N, some.dec_N), strict=True)
+                pixels = zip(*coadd.grid.pixels(some.ra_N, some.dec_N), strict=True)
                 positions = SkyCoord(some.ra_N, some.dec_N, unit="deg") if on_sky else pixels
                 with fits.open(coadd.sci.path, memmap=True) as hdus:
                     for at in positions:
                         cutout = Cutout2D(
-                            hdus[0].data, at, 36, wcs=coadd.wcs if on_sky else None, mode="partial"
+                            hdus[0].data,
+                            at,
+                            36,
+                            wcs=coadd.grid.wcs if on_sky else None,
+                            mode="partial",
                         )
                         cutout.data.astype(np.float32)
 
@@ -78,7 +83,7 @@ def read_rows(folder: Path, model: PhotozModel, config: RunConfig) -> None:
     with open_tile(tile_of(folder), model.contract, config) as tile:
         for epochs in tile.coadds.bands.values():
             for coadd in epochs.values():
-                _, y_N = pixel_positions(coadd.wcs, tile.sources.ra_N, tile.sources.dec_N)
+                _, y_N = coadd.grid.pixels(tile.sources.ra_N, tile.sources.dec_N)
                 touched_Y = np.zeros(SHAPE_YX[0] + 1, bool)
                 for y0 in stamp_start(y_N, 36):
                     touched_Y[max(0, y0) : max(0, y0 + 36)] = True
@@ -123,6 +128,12 @@ def drop_cache(folder: Path) -> None:
         os.close(handle)
 
 
+def bytes_read() -> int:
+    """What storage has given this process so far, as the kernel counts it."""
+    lines = Path("/proc/self/io").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith("read_bytes")).split()[1])
+
+
 def timed(action: Callable[[], object], before: Callable[[], object] = lambda: None) -> float:
     """Seconds that ``action`` takes; ``before`` is not counted."""
     before()
@@ -149,7 +160,12 @@ def main() -> None:
         ],
         "cold": [
             lambda: cut_all(folder, model, pixels_only),
+            lambda: cut_all(folder, model, settings(folder, reading="rows")),
             lambda: read_rows(folder, model, pixels_only),
+        ],
+        "cold-masked": [
+            lambda: cut_all(folder, model, everything),
+            lambda: cut_all(folder, model, settings(folder, False, "rows")),
         ],
         "tile": [
             lambda: whole_tile(folder, model, everything),
@@ -158,22 +174,21 @@ def main() -> None:
         ],
     }
     actions = cases[name]
-    cold = name == "cold"
+    cold = name.startswith("cold")
     if not cold:
         for action in actions:
             action()
     repeats = 3 if name in ("tile", "cutout2d") else REPEATS
-    seconds = [
-        [
-            timed(action, (lambda: drop_cache(folder)) if cold else (lambda: None))
-            for action in actions
-        ]
-        for _ in range(repeats)
-    ]
+    before = (lambda: drop_cache(folder)) if cold else (lambda: None)
+    start = bytes_read()
+    seconds = [[timed(actions[0], before)]]
+    read = bytes_read() - start
+    seconds[0] += [timed(action, before) for action in actions[1:]]
+    seconds += [[timed(action, before) for action in actions] for _ in range(repeats - 1)]
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     medians = [statistics.median(column) for column in zip(*seconds, strict=True)]
     rows = tuple(tuple(row) for row in seconds)
-    print(document_text(Measured(rows, tuple(medians), round(peak))))
+    print(document_text(Measured(rows, tuple(medians), round(peak), read)))
 
 
 if __name__ == "__main__":

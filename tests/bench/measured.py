@@ -7,11 +7,15 @@ from photoz_models.documents import Record
 
 @dataclass(frozen=True)
 class Measured(Record):
-    """Seconds of each repeat by action, their medians, and the peak memory of the process."""
+    """Seconds of each repeat by action, their medians, and the peak memory of the process.
+
+    ``bytes_read``: what storage gave while the first action ran for the first time.
+    """
 
     seconds: tuple[tuple[float, ...], ...]
     medians: tuple[float, ...]
     peak_mib: int
+    bytes_read: int = 0
 
     @property
     def peak(self) -> str:
