@@ -35,8 +35,8 @@ MAGNITUDES = tuple(
 )
 SEEING = ("PSF_FWHM", "PSF_FWHM_r", "FWHM_IMAGE_r")
 """Columns that tell the seeing of a source's tile, arcsec; the first one that exists is used."""
-MANY = 5_000_000
-"""Rows whose IDs would fill gigabytes."""
+MANY = 500_000
+"""Sources whose IDs are not read with their other columns: time and memory that no figure needs."""
 LOWEST_PHOTOZ, HIGHEST_PHOTOZ = -1.0, 2 * HIGHEST
 """No photo-z is -1 or less, or this large: other programs write -1, -99 or 99 for a failure."""
 
