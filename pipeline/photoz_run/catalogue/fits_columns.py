@@ -108,9 +108,18 @@ class FitsColumn:
         if self.code == "L":
             return self._logicals(array)
         native = np.dtype(STORED[self.code]).newbyteorder("=")
-        wide = array.cast(pa.from_numpy_dtype(native)).fill_null(self._missing())
+        wide = array.cast(pa.from_numpy_dtype(native))
+        self._refuse_meant_as_null(wide)
+        wide = wide.fill_null(self._missing())
         numbers: NDArray[Any] = wide.to_numpy(zero_copy_only=False)
         return numbers
+
+    def _refuse_meant_as_null(self, numbers: pa.Array) -> None:
+        if self.null is not None and pc.any(pc.equal(numbers, self.null)).as_py():
+            raise BadDataError(
+                f"column {self.field.name}: {self.null} is one of its values, and means null in"
+                " FITS; leave the column out, or give it a wider type"
+            )
 
     def _logicals(self, array: pa.Array) -> NDArray[Any]:
         """The letters T and F, and 0 for null."""

@@ -17,7 +17,9 @@ def validate(
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="Directory of the report; CATALOGUE/validation for a directory."),
+        typer.Option(
+            help="Directory of the report; RUN/validation for a run, else CATALOGUE-validation."
+        ),
     ] = None,
     ra: Annotated[
         str, typer.Option(help="Column of right ascension of --specz (default: recognised).")
@@ -96,7 +98,12 @@ def _make(out: Path) -> None:
 
 
 def _default_directory(catalogue: Path) -> Path:
-    """`validation/` inside a run or release directory, `<name>-validation/` beside a file."""
-    if catalogue.is_dir():
+    """`validation/` inside a run, `<name>-validation/` beside a release, a folder or a file.
+
+    `photoz verify` refuses a release in which something else lies.
+    """
+    if (catalogue / "manifest.json").is_file():
         return catalogue / "validation"
-    return catalogue.with_name(f"{catalogue.name.split('.')[0]}-validation")
+    place = catalogue.resolve()
+    name = place.name if place.is_dir() else place.name.split(".")[0]
+    return place.with_name(f"{name}-validation")

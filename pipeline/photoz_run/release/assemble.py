@@ -106,13 +106,15 @@ def _write(draft: Draft, further: list[FurtherColumns]) -> ReleaseProvenance:
     """Write every product, ``provenance.json`` and the README."""
     listed = []
     for writer in chosen(draft.options):
+        if not writer.possible(draft):
+            continue
         name = f"{draft.record.name}{writer.ending}"
         rows = writer.write(draft, draft.folder / name)
         listed.append(ProductFacts(name, rows, writer.what))
     results = Results(
         fields=draft.buckets.fields,
         accounts=draft.accounts,
-        area_deg2=square_degrees(draft.area),
+        area_deg2=None if draft.area is None else round(square_degrees(draft.area), 4),
         flags=draft.tally.flags,
         attached=[columns.facts() for columns in further if isinstance(columns, Attachment)],
         products=listed,

@@ -62,7 +62,12 @@ class Draft:
 
     @cached_property
     def area(self) -> Any:
-        """The area that the coadds of its tiles cover, a `mocpy.MOC`."""
+        """The area that the coadds of its tiles cover, a `mocpy.MOC`.
+
+        ``None`` if it is not known of every tile with rows: a model without images reads no coadd.
+        """
+        if not all(outcome.footprint for outcome in self.run.done.values()):
+            return None
         measured = (*self.run.done.values(), *self.run.idle.values())
         return covered_area(outcome.footprint for outcome in measured)
 
@@ -75,6 +80,11 @@ class Draft:
 
 def always(options: ReleaseOptions) -> bool:
     """For products that every release has."""
+    return True
+
+
+def any_draft(draft: Draft) -> bool:
+    """For products that can be made of every run."""
     return True
 
 
@@ -92,6 +102,8 @@ class Writer:
     """Its name in ``--formats``, if one asks for it there."""
     wanted: Callable[[ReleaseOptions], bool] = always
     """Whether a release without a name for it in ``--formats`` has it."""
+    possible: Callable[[Draft], bool] = any_draft
+    """Whether the run has what it is made of."""
 
     def is_wanted(self, options: ReleaseOptions) -> bool:
         """Whether a release with these options has this product."""

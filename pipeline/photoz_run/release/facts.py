@@ -57,7 +57,7 @@ class Results:
 
     fields: pa.Schema
     accounts: Mapping[str, TileAccount]
-    area_deg2: float
+    area_deg2: float | None
     flags: Mapping[str, int]
     attached: Sequence[AttachedFacts]
     products: Sequence[ProductFacts]
@@ -92,7 +92,7 @@ def make_provenance(
         rows=sums.released,
         accounting=sums,
         columns=tuple(ColumnFacts.of(field) for field in results.fields),
-        area_deg2=round(results.area_deg2, 4),
+        area_deg2=results.area_deg2,
         flags=dict(sorted(results.flags.items())),
         attached=tuple(results.attached),
         products=tuple(results.products),

@@ -22,6 +22,7 @@ from photoz_run.errors import ConfigError
 from photoz_run.release.accounting import PENDING, TileAccount, account_of, unmeasured
 from photoz_run.release.buckets import MOST, Buckets
 from photoz_run.release.duplicates import COLUMNS, Claims, Duplicates, centre_of
+from photoz_run.release.plain import plain_field, plain_rows
 from photoz_run.release.progress import Tick
 from photoz_run.release.provenance import SourceFile
 from photoz_run.release.rows import INDEX, in_batches
@@ -139,6 +140,7 @@ def deal_out(
     fields = list(scan.fields)
     for columns in further:
         fields += columns.fields
+    fields = [plain_field(field) for field in fields]
     texts = [field.name for field in fields if _has_no_length(field)]
     start_R = range_starts(scan.count_C, _rows_at_once(run.rows, scan.row_bytes))
     buckets = Buckets(scratch / "ranges", len(start_R))
@@ -148,6 +150,7 @@ def deal_out(
         table = _without(table, scan.duplicates.rows.get(number))
         for columns in further:
             table = columns.add(tile, table)
+        table = plain_rows(table)
         index_N = _index(table)
         buckets.add(table.append_column(INDEX, pa.array(index_N)), range_of(index_N, start_R))
         rows += len(table)

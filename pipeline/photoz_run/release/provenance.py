@@ -175,7 +175,8 @@ class ReleaseProvenance(Record):
     rows: int
     accounting: Totals
     columns: tuple[ColumnFacts, ...]
-    area_deg2: float
+    area_deg2: float | None
+    """``None`` if the run did not read the coadds of every tile."""
     flags: Mapping[str, int]
     """Rows with each quality bit that is set in any."""
     attached: tuple[AttachedFacts, ...]

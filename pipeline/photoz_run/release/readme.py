@@ -25,6 +25,12 @@ SURVEY_PAPERS = {
 }
 
 
+MISSING = (
+    "What is missing is null in Parquet; in FITS it is NaN, TNULL or a blank text. Logical columns"
+    " are written as integers, because FITS readers show a missing logical as false."
+)
+
+
 def readme(provenance: ReleaseProvenance) -> str:
     """The text. It follows from the provenance alone: `photoz verify` makes it again to compare."""
     parts = [
@@ -46,6 +52,8 @@ def readme(provenance: ReleaseProvenance) -> str:
 
 def area_words(provenance: ReleaseProvenance) -> str:
     """The area in words, with digits that fit its size."""
+    if provenance.area_deg2 is None:
+        return "the area not known (no coadds were read)"
     digits = 2 if provenance.area_deg2 >= 10 else 4
     return f"{provenance.area_deg2:,.{digits}f} square degrees"
 
@@ -93,22 +101,34 @@ def _files(provenance: ReleaseProvenance) -> list[str]:
 def _reading(provenance: ReleaseProvenance) -> list[str]:
     name = provenance.name
     lines = [
-        "With pyarrow and pandas:",
+        "With pandas. Without Arrow's types a column of integers with nulls becomes one of floats,"
+        " in which long identifiers are no longer told apart:",
         "",
         "```python",
-        "import pyarrow.parquet as pq",
+        "import pandas as pd",
         "",
-        f'galaxies = pq.read_table("{name}.parquet").to_pandas()',
+        f'galaxies = pd.read_parquet("{name}.parquet", dtype_backend="pyarrow")',
         f"good = galaxies[(galaxies.PHOTOZ_FLAG & {UNUSABLE}) == 0]"
         "  # with a redshift that is no extrapolation",
         'print(good[["ID", "RAJ2000", "DECJ2000", "Z_PHOT", "Z_PHOT_ERR"]])',
         "```",
         "",
+        "With astropy (and narwhals), masked where a value is missing. `Table.read` masks nothing in Parquet: it"
+        " makes integers with nulls floats, and null texts `'None'`:",
+        "",
+        "```python",
+        "import pyarrow.parquet as pq",
+        "from astropy.table import Table",
+        "",
+        f'galaxies = Table.from_df(pq.read_table("{name}.parquet"))',
+        "```",
+        "",
     ]
     if provenance.has_product(f"{name}.fits"):
         lines.append(
-            f"TOPCAT and astropy open `{name}.fits` as it is:"
-            f" `Table.read('{name}.fits', hdu='PHOTOZ')`."
+            f"TOPCAT and astropy open `{name}.fits` as it is, and mask what is missing:"
+            f" `Table.read('{name}.fits', hdu='PHOTOZ')`. fitsio shows the number in `TNULLn` of"
+            " the header for a missing integer, NaN for a float, a blank text for a text."
         )
     if provenance.has_product(f"{name}_hats"):
         lines.append(f"LSDB opens the folder: `lsdb.open_catalog('{name}_hats')`.")
@@ -121,7 +141,7 @@ def _columns(provenance: ReleaseProvenance) -> list[str]:
         null = "yes" if column.null else ""
         rows.append([f"`{column.name}`", column.type, column.unit, null, column.description])
     head = ["column", "type", "unit", "may be missing", "description"]
-    return [*_table(head, rows), "", "What is missing is null in Parquet, NaN or TNULL in FITS."]
+    return [*_table(head, rows), "", MISSING]
 
 
 def _attached(provenance: ReleaseProvenance) -> list[str]:

@@ -13,7 +13,11 @@ def write(draft: Draft, path: Path) -> None:
     write_moc(draft.area, path, draft.record)
 
 
-WRITER = Writer("_moc.fits", "the area that the coadds cover, a MOC", write)
+def _known(draft: Draft) -> bool:
+    return draft.area is not None
+
+
+WRITER = Writer("_moc.fits", "the area that the coadds cover, a MOC", write, possible=_known)
 
 
 def write_moc(area: Any, path: Path, record: ReleaseRecord) -> None:

@@ -36,7 +36,12 @@ def read_area(opened: Opened) -> Any:
     return MOC.from_fits(opened.folder / f"{opened.provenance.name}_moc.fits")
 
 
-def covered_ranges(opened: Opened) -> NDArray[np.uint64]:
-    """The ranges of HEALPix indices (order 29) that are covered, [R, 2], in order."""
+def covered_ranges(opened: Opened) -> NDArray[np.uint64] | None:
+    """The ranges of HEALPix indices (order 29) that are covered, [R, 2], in order.
+
+    ``None`` for a release that has no MOC and says that its area is not known.
+    """
+    if opened.provenance.area_deg2 is None:
+        return None
     ranges: NDArray[np.uint64] = read_area(opened).to_depth29_ranges
     return ranges

@@ -153,8 +153,8 @@ class RowProof:
     """What is learned while the rows of Parquet are read."""
 
     limits: RowLimits
-    covered_R2: NDArray[np.uint64]
-    """Ranges of the HEALPix index that are covered, in order."""
+    covered_R2: NDArray[np.uint64] | None
+    """Ranges of the HEALPix index that are covered, in order; ``None`` without a MOC."""
     identities: Identities
     rows: int = 0
     tiles: Counter[str] = field(default_factory=Counter)
@@ -211,10 +211,15 @@ class RowProof:
         yield verdict(
             "order of rows", self.order.problems(), "by HEALPix index of order 29, then ID"
         )
+        if self.covered_R2 is not None:
+            yield self._check_area()
+
+    def _check_area(self) -> Check:
         explained = ""
         if self.outside:
             explained = f"; {self.outside:,} flagged EDGE or NO_COVERAGE lie outside"
-        yield verdict("area", self.places.problems(), f"every source lies in the MOC{explained}")
+        good = f"every source lies in the MOC{explained}"
+        return verdict("area", self.places.problems(), good)
 
     def _check_flag_counts(self, stated: Mapping[str, int]) -> Check:
         problems = []
@@ -246,6 +251,8 @@ class RowProof:
         return np.asarray(falls_N | (same_N & id_falls_N), np.bool_)
 
     def _note_outside(self, batch: pa.Table, index_N: NDArray[np.int64]) -> None:
+        if self.covered_R2 is None:
+            return
         outside_N = ~covered(index_N, self.covered_R2)
         flag_N = batch["PHOTOZ_FLAG"].fill_null(0).to_numpy()
         explained_N = (flag_N & OFF_COADD) != 0
