@@ -72,6 +72,8 @@ class Wrapped(_Record):
     layout: Literal["NHWC", "NCHW"]
     flux_scale: float
     stretch: str
+    magnitude_mean: tuple[float, ...]
+    magnitude_scale: tuple[float, ...]
     standardised: bool
     missing: str
     target: Literal["z", "log1pz"]
@@ -88,8 +90,6 @@ class ModelContract(StampRule):
 
     Attributes
     ----------
-    centring
-        The first pixel of a stamp for a source at 0-based pixel x.
     quantile_levels
         Levels of the quantiles Q, increasing.
     """
@@ -100,7 +100,6 @@ class ModelContract(StampRule):
     network: str
     multiply_adds: int
     opset: int
-    centring: Literal["ceil(x - size/2)"] = "ceil(x - size/2)"
     flux_unit: Literal["maggies"] = "maggies"
     quantile_levels: tuple[float, ...]
     z_min: float

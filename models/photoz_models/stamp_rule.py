@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 MAGNITUDE_BANDS = ("u", "g", "r", "i", "Z", "Y", "J", "H", "Ks")
 IMAGE_BANDS = ("u", "g", "r", "i")
 
+Centring = Literal["ceil(x - size/2)", "floor(x - size/2)"]
+
 LARGEST_STAMP = 256
 """Pixels on a side. A batch of larger ones in four bands would fill more than 270 MB."""
 
@@ -32,6 +34,9 @@ class StampRule(BaseModel):
         Pixels on a side, even.
     pixel_scale
         Arcsec.
+    centring
+        First pixel of the stamp around a source at the 0-based pixel x. Nearly always ``floor``
+        starts one pixel lower; so cut programs that truncate, Cutana 0.4.0 among them.
     dmag_applied, extinction_corrected
         Whether pixels are multiplied by 10^(-0.4 DMAG) and by 10^(0.4 A_x).
     """
@@ -44,6 +49,7 @@ class StampRule(BaseModel):
     seeing_bands: tuple[str, ...] = ()
     stamp_size: Annotated[int, Field(gt=0, le=LARGEST_STAMP, multiple_of=2)]
     pixel_scale: Annotated[float, Field(gt=0)]
+    centring: Centring = "ceil(x - size/2)"
     dmag_applied: bool
     extinction_corrected: bool
 

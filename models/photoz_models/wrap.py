@@ -359,6 +359,8 @@ def _wrapped(spec: WrapSpec, sha256: str, calibration: Examples | None) -> Wrapp
         layout=spec.layout,
         flux_scale=spec.flux_scale,
         stretch=stretch,
+        magnitude_mean=spec.magnitude_mean,
+        magnitude_scale=spec.magnitude_scale,
         standardised=spec.standardised,
         missing=str(spec.missing),
         target=spec.target,

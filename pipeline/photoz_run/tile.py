@@ -68,7 +68,7 @@ class OpenTile:
         self.coadds.finish()
 
     def _announce(self, rows: slice) -> None:
-        self.coadds.announce(self._located(rows), self.rule.stamp_size)
+        self.coadds.announce(self._located(rows), self.rule)
 
     def _located(self, rows: slice | NDArray[np.intp]) -> Located:
         return {name: (x_N[rows], y_N[rows]) for name, (x_N, y_N) in self.located.items()}
@@ -206,7 +206,7 @@ def open_tile(
             )
         if policy.missing_band == "quarantine":
             coadds.check_every_band(located, OUTSIDE_FRACTION)
-        plans = coadds.plan(located, rule.stamp_size, policy.storage)
+        plans = coadds.plan(located, rule, policy.storage)
         yield OpenTile(sources, coadds, rule, policy, counts, located, plans)
 
 

@@ -81,3 +81,12 @@ def test_outside_the_image_is_zero_and_uncovered():
     values, covered = cut_stamps(IMAGE_YX, np.array([500, -500]), np.array([0, 0]), 36)
     assert not values.any()
     assert not covered.any()
+
+
+@given(x=positions, size=sizes)
+def test_the_second_rule_starts_one_pixel_lower_but_at_whole_pixels(x, size):
+    first, second = (
+        stamp_start(np.array([x]), size, rule)[0]
+        for rule in ("ceil(x - size/2)", "floor(x - size/2)")
+    )
+    assert first - second == (0 if x == round(x) else 1)

@@ -8,7 +8,7 @@ import typer
 if TYPE_CHECKING:
     from photoz_models.session import PhotozModel
 
-app = typer.Typer(no_args_is_help=True, help="Model bundles: show, verify, compare, wrap.")
+app = typer.Typer(no_args_is_help=True, help="Model bundles: show, verify, check, compare, wrap.")
 
 
 @app.command()
@@ -45,6 +45,30 @@ def verify(
         typer.echo(
             f"{bundle}: golden values come back on {model.provider}: {redshifts}, {distances}"
         )
+
+
+@app.command()
+def check(
+    bundle: Annotated[Path, typer.Argument(help="A bundle, FILE.onnx.", metavar="BUNDLE")],
+    kept_set: Annotated[Path, typer.Option("--set", help="A kept set of labelled galaxies.")],
+    provider: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+) -> None:
+    """Try on labelled galaxies whether a bundle is fed what its network was trained on.
+
+    Exit status 4 if the redshifts are better under a plausible mistake than as the contract says.
+    """
+    from photoz_models.kept_sets import load_examples
+    from photoz_run.errors import ExitCode
+    from photoz_run.training.readings import as_table, check_bundle, differences, in_words
+
+    model, examples = _load(bundle, provider), load_examples(kept_set)
+    for line in differences(model.contract, examples.facts.rule):
+        typer.echo(f"{bundle}: {line}", err=True)
+    verdict = check_bundle(model, examples)
+    typer.echo(as_table(verdict.tried))
+    typer.echo(f"{bundle}: {in_words(verdict)}")
+    if verdict.best is not None:
+        raise typer.Exit(ExitCode.GATE_FAILED)
 
 
 @app.command()

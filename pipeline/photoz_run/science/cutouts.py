@@ -9,9 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def stamp_start(x_N: NDArray[np.float64], size: int) -> NDArray[np.int64]:
-    """First pixel of the stamp around each 0-based pixel position: ``ceil(x - size / 2)``."""
-    return np.ceil(x_N - size / 2).astype(np.int64)
+def stamp_start(
+    x_N: NDArray[np.float64], size: int, centring: str = "ceil(x - size/2)"
+) -> NDArray[np.int64]:
+    """First pixel of the stamp around each 0-based pixel position, by the rule ``centring``."""
+    first = np.floor if centring.startswith("floor") else np.ceil
+    start_N: NDArray[np.int64] = first(x_N - size / 2).astype(np.int64)
+    return start_N
 
 
 def cut_stamps(

@@ -51,6 +51,8 @@ class PixelEvidence:
             If magnitudes or places are off by more than galaxies and noise can explain.
         """
         zero_points, shifts = {}, {}
+        # Stamps that start one pixel lower show the light one pixel higher.
+        late = 1.0 if rule.centring.startswith("floor") else 0.0
         magnitudes_NC = np.concatenate(self._magnitudes_NC)
         shifts_NC2 = np.concatenate(self._shifts_NC2)
         for c, band in enumerate(rule.image_bands):
@@ -63,7 +65,7 @@ class PixelEvidence:
                 zero_points[band] = round(offset, 4)
             with np.errstate(invalid="ignore"):
                 bright_N = catalogue_N < zero_point.FAINTEST_OF_FEW
-            shift = centring.median_shift(shifts_NC2[bright_N, c])
+            shift = centring.median_shift(shifts_NC2[bright_N, c] - late)
             if shift is not None:
                 _check_shift(band, shift)
                 shifts[band] = round(shift[0], 2), round(shift[1], 2)

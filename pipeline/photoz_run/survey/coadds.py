@@ -169,21 +169,21 @@ class TileCoadds:
                     " its WCS is wrong, or it is that of another field"
                 )
 
-    def plan(self, located: Located, size: int, storage: Storage) -> dict[str, ReadingPlan]:
+    def plan(self, located: Located, rule: StampRule, storage: Storage) -> dict[str, ReadingPlan]:
         """Settle how every file is read for stamps of these sources; the plans by name of file."""
         plans = {}
         for name, coadd in self.images.items():
-            corners = stamp_corners(located[name], size)
+            corners = stamp_corners(located[name], rule)
             for image in coadd.files:
-                plans[image.path.name] = image.plan(corners, size, storage)
+                plans[image.path.name] = image.plan(corners, rule.stamp_size, storage)
         return plans
 
-    def announce(self, located: Located, size: int) -> None:
+    def announce(self, located: Located, rule: StampRule) -> None:
         """Say which stamps are cut next, so that storage can begin with them."""
         for name, coadd in self.images.items():
-            corners = stamp_corners(located[name], size)
+            corners = stamp_corners(located[name], rule)
             for image in coadd.files:
-                image.announce(corners, size)
+                image.announce(corners, rule.stamp_size)
 
     def finish(self) -> None:
         """All stamps are cut: check what could not be checked before.
@@ -246,11 +246,12 @@ def open_coadds(
 
 
 def stamp_corners(
-    position_2N: tuple[NDArray[np.float64], NDArray[np.float64]], size: int
+    position_2N: tuple[NDArray[np.float64], NDArray[np.float64]], rule: StampRule
 ) -> Corners:
     """First row and column of the stamp around each position x, y."""
     x_N, y_N = position_2N
-    return stamp_start(y_N, size), stamp_start(x_N, size)
+    size, centring = rule.stamp_size, rule.centring
+    return stamp_start(y_N, size, centring), stamp_start(x_N, size, centring)
 
 
 def sky_rms(image: Image) -> float:

@@ -64,7 +64,7 @@ def _cut_coadds(
     for c, band in enumerate(rule.image_bands):
         extinction_N = sources.extinction_NC[:, c] if rule.extinction_corrected else None
         for name, coadd in coadds.bands[band].items():
-            corners = stamp_corners(located[name], rule.stamp_size)
+            corners = stamp_corners(located[name], rule)
             jobs[name] = partial(_cut_coadd, coadd, corners, rule, policy, extinction_N)
     if coadds.workers is None:
         return {name: job() for name, job in jobs.items()}
