@@ -29,7 +29,7 @@ Change = Callable[[Floats], Floats]
 AS_WRAPPED = "as wrapped"
 
 POWERS = (-12, -10, -9, -6, -3, -2, -1, 1, 2, 3, 6, 9, 10, 12)
-"""Of ten, between flux units: zero-points are multiples of 2.5 mag, microjansky near nanomaggies."""
+"""Of ten, between flux units. Zero-points are multiples of 2.5 mag."""
 
 REDDENINGS = (0.02, 0.05, 0.1)
 """E(B-V) of most of the sky that surveys cover; a set does not know its own."""
