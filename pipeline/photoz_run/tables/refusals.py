@@ -11,6 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from photoz_run.errors import BadDataError, TransientError
+from photoz_run.reading import DAMAGE
 
 COPY = "it is damaged or truncated, copy it again"
 LONG = 4
@@ -82,7 +83,7 @@ def explained(path: Path, container: str, remedy: str = COPY) -> Iterator[None]:
         if error.errno in PASSING:
             raise TransientError(f"{path}: {error.strerror}") from error
         raise _unreadable(path, container, remedy, error) from error
-    except (ValueError, KeyError, TypeError, IndexError, pa.ArrowException) as error:
+    except (*DAMAGE, pa.ArrowException) as error:
         raise _unreadable(path, container, remedy, error) from error
 
 
