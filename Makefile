@@ -12,7 +12,7 @@ export OMP_NUM_THREADS ?= 1
 export NO_MKDOCS_2_WARNING := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slurm test-scale test-fuzz check bench docs format train-bundled comparison clean
+.PHONY: help install demo test test-slurm test-scale test-exporters test-fuzz check bench docs format train-bundled comparison clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -46,6 +46,15 @@ test-slurm: $(VENV)/.installed-dev programs ## tests on a real SLURM, started fo
 test-scale: $(VENV)/.installed-dev programs ## a run over 20,000 empty tiles: seconds and memory (some minutes)
 	$(BIN)/python -m pytest -m scale tests/scale
 
+# jax2onnx asks for onnxruntime, which overwrites the onnxruntime-gpu of the program: one of them stays.
+test-exporters: ## networks of Keras, JAX, XGBoost and CatBoost become bundles; an environment of 4 GB in .venv-exporters
+	$(PYTHON) -m venv .venv-exporters
+	.venv-exporters/bin/python -m pip install --quiet --constraint constraints.txt --editable . onnx pytest pytest-timeout \
+		hypothesis scikit-learn skl2onnx onnxmltools lightgbm xgboost catboost keras tensorflow-cpu tf2onnx jax jax2onnx
+	.venv-exporters/bin/python -m pip uninstall --quiet --yes onnxruntime onnxruntime-gpu
+	.venv-exporters/bin/python -m pip install --quiet onnxruntime
+	.venv-exporters/bin/python -m pytest -m exporters tests/models/test_exporters.py
+
 test-fuzz: $(VENV)/.installed-dev programs ## damaged files through the path of a tile: 10,000, or as many as ten minutes allow
 	PYTHONPATH=tests $(BIN)/python -m fuzz
 
@@ -73,4 +82,4 @@ comparison: $(VENV)/.installed-dev ## train the baselines beside it (two hours m
 	@BIN=$(BIN) sh deploy/comparison.sh
 
 clean: ## remove what these commands made
-	rm -rf $(VENV) $(DEMO) site .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .venv-exporters $(DEMO) site .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
