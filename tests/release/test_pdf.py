@@ -21,6 +21,7 @@ LEVELS = np.array(QUANTILE_LEVELS)
 MIDDLE = QUANTILE_LEVELS.index(0.5)
 LOST = (1, 7)
 N = 9
+ENDS = (0.0, 0.7)
 
 
 def quantiles() -> np.ndarray:
@@ -45,7 +46,7 @@ def rows(quantiles_NQ: np.ndarray, lost=LOST) -> pa.Table:
 
 def write(path, table: pa.Table, batch: int = 4):
     """Write in batches; the path as a text, as qp wants it."""
-    with closing(PdfWriter(path, QUANTILE_LEVELS, 30, {"model": "closed-form"})) as writer:
+    with closing(PdfWriter(path, QUANTILE_LEVELS, 30, {"model": "closed-form"}, ENDS)) as writer:
         for start in range(0, table.num_rows, batch):
             writer.append(table.slice(start, batch))
     return str(path)
@@ -54,6 +55,40 @@ def write(path, table: pa.Table, batch: int = 4):
 @pytest.fixture(scope="module")
 def written(tmp_path_factory):
     return write(tmp_path_factory.mktemp("pdf") / "pdf.hdf5", rows(quantiles()))
+
+
+def assert_proper(ensemble) -> None:
+    """Nowhere negative, one in all, and a distribution that rises from 0 to 1 between quantiles."""
+    x_NK, density_NK = ensemble.dist.xvals, ensemble.dist.yvals
+    assert (density_NK >= 0).all()
+    np.testing.assert_allclose(np.trapezoid(density_NK, x_NK, axis=1), 1, atol=1e-3)
+    grid_G = np.linspace(x_NK.min() - 0.01, x_NK.max() + 0.01, 20_001)
+    cumulative_NG = ensemble.cdf(grid_G)
+    assert (np.diff(cumulative_NG, axis=1) >= -1e-12).all()
+    assert (cumulative_NG[:, 0] == 0).all()
+    np.testing.assert_allclose(cumulative_NG[:, -1], 1, atol=1e-9)
+    redshift_NP = ensemble.ppf(np.linspace(0.001, 0.999, 999))
+    assert (np.diff(redshift_NP, axis=1) >= 0).all()
+
+
+def test_the_distributions_are_distributions(written):
+    ensemble = qp.read(written)
+    assert_proper(ensemble)
+    grid_G = np.linspace(*ENDS, 70_001)
+    np.testing.assert_allclose(np.trapezoid(ensemble.pdf(grid_G), grid_G, axis=1), 1, atol=0.01)
+    assert ENDS[0] <= ensemble.dist.xvals.min() <= ensemble.dist.xvals.max() <= ENDS[1]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_quantiles_of_any_shape_give_distributions(tmp_path, seed):
+    """Wide and narrow steps side by side, equal ones, and all of them at an end of the range."""
+    rng = np.random.default_rng(seed)
+    step_NQ = rng.choice([0, 1e-7, 1e-4, 0.02], (40, len(LEVELS)))
+    quantiles_NQ = np.minimum(np.cumsum(step_NQ, axis=1), ENDS[1]).astype(np.float32)
+    ensemble = qp.read(write(tmp_path / "pdf.hdf5", rows(quantiles_NQ, lost=())))
+    assert_proper(ensemble)
+    apart_NQ, _ = moved_apart(quantiles_NQ, LEVELS)
+    np.testing.assert_allclose(ensemble.cdf(apart_NQ), np.tile(LEVELS, (40, 1)), atol=1e-6)
 
 
 def test_the_distribution_at_the_quantiles_is_their_levels(written):
@@ -106,7 +141,7 @@ def test_batches_and_time_leave_no_trace(tmp_path, written):
     with open(whole, "rb") as first_file, open(again, "rb") as other:
         assert first_file.read() == other.read()
     with h5py.File(whole) as first_file, h5py.File(written) as other:
-        for name in ("data/locs", "ancil/ID", "ancil/ROW", "ancil/Z_PHOT"):
+        for name in ("data/xvals", "data/yvals", "ancil/ID", "ancil/ROW", "ancil/Z_PHOT"):
             np.testing.assert_array_equal(first_file[name][()], other[name][()])
 
 
@@ -137,8 +172,9 @@ def test_equal_quantiles_are_moved_apart_so_that_qp_can_use_them(tmp_path):
     path = write(tmp_path / "pdf.hdf5", rows(quantiles_NQ, lost=()))
     with h5py.File(path) as file:
         assert file.attrs["moved"] == 2
-        locs_NQ = file["data/locs"][()]
+        locs_NQ = file["data/xvals"][:, 1:-1:2]
     assert (np.diff(locs_NQ) > 0.99 * LEAST_STEP).all()
+    assert_proper(qp.read(path))
     np.testing.assert_array_equal(locs_NQ[:, MIDDLE], quantiles_NQ[:, MIDDLE])
     np.testing.assert_array_equal(
         np.delete(locs_NQ, (3, 5), axis=0), np.delete(quantiles_NQ, (3, 5), axis=0)
@@ -162,7 +198,7 @@ def test_levels_without_a_median_are_moved_from_the_nearest():
 def test_a_catalogue_without_any_redshift_gives_an_empty_ensemble(tmp_path):
     path = write(tmp_path / "pdf.hdf5", rows(quantiles(), lost=range(N)))
     with h5py.File(path) as file:
-        assert file["data/locs"].shape == (0, len(LEVELS))
+        assert file["data/xvals"].shape == (0, 2 * len(LEVELS) + 2)
         assert file.attrs["without_redshift"] == N
 
 

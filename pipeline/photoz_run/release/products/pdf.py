@@ -1,9 +1,10 @@
-"""The redshift distributions of a release as a `qp` quantile ensemble in HDF5, written in batches.
+"""The redshift distributions of a release as a `qp` ensemble in HDF5, written in batches.
 
-The file has the three groups that `qp.read` and `qp.iterator` look for: ``meta`` (levels), ``data``
-(redshifts at the levels) and ``ancil`` (what else is known of each distribution). Two things are
-not as in the catalogue, because qp refuses the whole file otherwise. Attributes of the file count
-both:
+A density is constant between two quantiles, so that the quantiles are those of the catalogue and
+the integral is one; qp's own quantile ensemble keeps neither (docs/decisions/distributions.md).
+The file has the three groups that `qp.read` and `qp.iterator` look for: ``meta`` (kind), ``data``
+(redshifts and densities) and ``ancil`` (what else is known of each distribution). Two things are
+not as in the catalogue. Attributes of the file count both:
 
 - A source without a redshift has no distribution, and is left out. ``ancil/ROW`` says to which row
   of the catalogue each distribution belongs.
@@ -24,7 +25,9 @@ from photoz_run import schema
 from photoz_run.catalogue.arrow_fields import fixed_width, longest_text
 from photoz_run.errors import BadDataError
 from photoz_run.release.distributions import (
+    KIND,
     POINT_ESTIMATE,
+    density_steps,
     moved_apart,
     quantile_levels,
     quantile_matrix,
@@ -44,10 +47,11 @@ def write(draft: Draft, path: Path) -> int:
     """Write the distributions; how many there are."""
     name = schema.with_ucd("meta.id;meta.main").name
     levels = quantile_levels(draft.buckets.fields)
-    texts = draft.record.texts()
+    texts, ends = draft.record.texts(), draft.run.manifest.redshift_range
+    width = schema.BY_NAME[name].length
     with (
         draft.progress.step("distributions", draft.rows) as tick,
-        closing(PdfWriter(path, levels, schema.BY_NAME[name].length, texts)) as writer,
+        closing(PdfWriter(path, levels, width, texts, ends)) as writer,
     ):
         for batch in draft.batches(tick, [name, POINT_ESTIMATE, QUANTILES]):
             writer.append(batch)
@@ -74,23 +78,33 @@ class PdfWriter:
         Characters of the longest ID.
     provenance
         Short texts for the attributes of the file.
+    ends
+        The model's range of redshift, in which the distributions end; ``None`` if unknown.
     """
 
     def __init__(
-        self, path: Path, levels: Sequence[float], id_width: int, provenance: Mapping[str, str]
+        self,
+        path: Path,
+        levels: Sequence[float],
+        id_width: int,
+        provenance: Mapping[str, str],
+        ends: tuple[float, float] | None = None,
     ):
         import h5py
 
         self.rows = 0
         self.written = 0
         self.moved = 0
-        self._levels_Q = np.asarray(levels, np.float64)
+        self._levels_Q, self._ends = np.asarray(levels, np.float64), ends
         self._file = h5py.File(path, "w")
         self._file.attrs.update(
             {key: text for key, text in provenance.items() if len(text) <= LONGEST_ATTRIBUTE}
         )
+        self._file.attrs["levels"] = self._levels_Q
         self._write_meta()
-        self._locs = self._dataset("data/locs", np.float32, (len(levels),))
+        numbers = 2 * len(levels) + 2
+        self._x = self._dataset("data/xvals", np.float64, (numbers,))
+        self._density = self._dataset("data/yvals", np.float64, (numbers,))
         self._ancil = {
             "ID": self._dataset("ancil/ID", f"S{id_width}"),
             "ROW": self._dataset("ancil/ROW", np.int64),
@@ -110,8 +124,10 @@ class PdfWriter:
         known_N = np.flatnonzero(np.isfinite(all_NQ).all(axis=1))
         id_N = self._ids(batch["ID"])
         z_N = batch[POINT_ESTIMATE].to_numpy()
-        locs_NQ, moved_N = moved_apart(all_NQ[known_N], self._levels_Q)
-        self._extend(self._locs, locs_NQ)
+        apart_NQ, moved_N = moved_apart(all_NQ[known_N], self._levels_Q)
+        x_NK, density_NK = density_steps(apart_NQ, self._levels_Q, self._ends)
+        self._extend(self._x, x_NK)
+        self._extend(self._density, density_NK)
         self._extend(self._ancil["ID"], id_N[known_N])
         self._extend(self._ancil["ROW"], self.rows + known_N)
         self._extend(self._ancil[POINT_ESTIMATE], z_N[known_N])
@@ -131,11 +147,8 @@ class PdfWriter:
 
     def _write_meta(self) -> None:
         meta = {
-            "pdf_name": np.array([b"quant"]),
+            "pdf_name": np.array([KIND.encode()]),
             "pdf_version": np.array([0]),
-            "quants": self._levels_Q[None, :],
-            "pdf_constructor_name": np.array([b"piecewise_linear"]),
-            "ensure_extent": np.array([True]),
         }
         for name, values in meta.items():
             self._file[f"meta/{name}"] = values

@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from photoz_run.catalogue.table import QUANTILES
 from photoz_run.errors import ConfigError
 from photoz_run.release.distributions import (
+    KIND,
     POINT_ESTIMATE,
+    density_steps,
     moved_apart,
     quantile_levels,
     quantile_matrix,
@@ -24,7 +26,7 @@ from photoz_run.release.record import ReleaseRecord
 
 ALWAYS = ("release_name", "model_digest", "run_digest")
 """Texts that no file may lack; HDF5 leaves out texts that are too long for it."""
-DATASETS = ("data/locs", "ancil/ID", "ancil/ROW", f"ancil/{POINT_ESTIMATE}")
+DATASETS = ("data/xvals", "data/yvals", "ancil/ID", "ancil/ROW", f"ancil/{POINT_ESTIMATE}")
 """With one entry for each distribution."""
 
 
@@ -46,19 +48,25 @@ class PdfJudge(Judge):
 
     def copies(self, stack: ExitStack) -> Iterator[Beside]:
         """Its distributions."""
-        fields = self.opened.fields
+        fields, ends = self.opened.fields, self.opened.provenance.model.redshift_range
         yield Beside(
-            "PDFs = Parquet", lambda: stack.enter_context(closing(PdfCopy(self.path, fields)))
+            "PDFs = Parquet", lambda: stack.enter_context(closing(PdfCopy(self.path, fields, ends)))
         )
 
 
 class PdfCopy:
     """The distributions beside the quantiles of Parquet."""
 
-    def __init__(self, path: Path, fields: pa.Schema) -> None:
+    def __init__(
+        self, path: Path, fields: pa.Schema, ends: tuple[float, float] | None
+    ) -> None:
         import h5py
 
         self._file = h5py.File(path)
+        self._ends = ends
+        kind = self._file["meta/pdf_name"][0].decode()
+        if kind != KIND:
+            raise ValueError(f"they are of the kind {kind!r}, not {KIND!r}: make the release again")
         self._levels_Q = np.array(quantile_levels(fields))
         self._difference = Difference()
         self._seen = self._taken = 0
@@ -68,8 +76,11 @@ class PdfCopy:
         quantiles_NQ = quantile_matrix(batch[QUANTILES])
         known_N = np.flatnonzero(np.isfinite(quantiles_NQ).all(axis=1))
         rows = batch.take(pa.array(known_N))
+        apart_NQ, _ = moved_apart(quantiles_NQ[known_N], self._levels_Q)
+        x_NK, density_NK = density_steps(apart_NQ, self._levels_Q, self._ends)
         expected = {
-            "data/locs": moved_apart(quantiles_NQ[known_N], self._levels_Q)[0],
+            "data/xvals": x_NK,
+            "data/yvals": density_NK,
             "ancil/ID": arrow_values(rows["ID"], self._file["ancil/ID"].dtype.itemsize)[0],
             "ancil/ROW": self._seen + known_N,
             f"ancil/{POINT_ESTIMATE}": rows[POINT_ESTIMATE].to_numpy(),
@@ -85,7 +96,7 @@ class PdfCopy:
     def checks(self) -> Iterator[Check]:
         """Levels, rows and values."""
         problems = self._difference.problems()
-        if not np.array_equal(self._file["meta/quants"][()].ravel(), self._levels_Q):
+        if not np.array_equal(self._file.attrs["levels"], self._levels_Q):
             problems.insert(0, "the levels are others")
         lengths = [len(self._file[name]) for name in DATASETS]
         worst = max(lengths, key=lambda length: abs(length - self._taken))
