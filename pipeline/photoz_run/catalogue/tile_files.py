@@ -113,11 +113,12 @@ def _discard(path: Path) -> None:
 
 def _write_parquet(table: pa.Table, path: Path, provenance: Mapping[str, str]) -> None:
     metadata = {PROVENANCE_KEY.decode() + "." + key: value for key, value in provenance.items()}
-    pq.write_table(table.replace_schema_metadata(metadata), path, compression="zstd")
+    described = table.replace_schema_metadata(metadata)
+    pq.write_table(described, path, compression="zstd", write_page_checksum=True)
 
 
 def _check_parquet(table: pa.Table, path: Path) -> None:
-    if not pq.read_table(path).equals(table):
+    if not pq.read_table(path, page_checksum_verification=True).equals(table):
         raise TransientError(f"{path}: what was read back is not what was written")
 
 

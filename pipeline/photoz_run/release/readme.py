@@ -94,7 +94,9 @@ def _files(provenance: ReleaseProvenance) -> list[str]:
         *_table(["file", "rows", "what"], rows),
         "",
         "`sha256sum -c --quiet SHA256SUMS` checks that all files are whole, `photoz verify .` that"
-        " they agree.",
+        " they agree. Each page of the Parquet files has a checksum, which finds a flipped bit when the"
+        " rows are read; readers look at it if they are told to, pyarrow and pandas with"
+        " `page_checksum_verification=True`.",
     ]
 
 

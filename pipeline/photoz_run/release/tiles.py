@@ -66,7 +66,7 @@ class FinishedRun:
             raise ConfigError(f"{path} cannot be read ({error.strerror}); {AGAIN}") from error
         if hashlib.sha256(content).hexdigest() != self.done[tile].files.get(name):
             raise ConfigError(f"{path}: the file has changed since the tile was measured; {AGAIN}")
-        return pq.read_table(pa.BufferReader(content))
+        return pq.read_table(pa.BufferReader(content), page_checksum_verification=True)
 
 
 def open_run(path: Path, partial: bool) -> FinishedRun:
