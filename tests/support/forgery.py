@@ -130,7 +130,10 @@ def _forge_pdf(path: Path, order: Sequence[str]) -> None:
     with h5py.File(path, "r+") as file:
         names = file["ancil/ID"][()].astype("U")
         keep_N = np.isin(names, order)
-        kept = {name: file[name][()][keep_N] for name in ("data/xvals", "data/yvals", "ancil/ID", "ancil/Z_PHOT")}
+        kept = {
+            name: file[name][()][keep_N]
+            for name in ("data/xvals", "data/yvals", "ancil/ID", "ancil/Z_PHOT")
+        }
         kept["ancil/ROW"] = np.array([order.index(name) for name in names[keep_N]])
         for name, values in kept.items():
             file[name].resize(len(values), axis=0)

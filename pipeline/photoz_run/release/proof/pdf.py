@@ -57,9 +57,7 @@ class PdfJudge(Judge):
 class PdfCopy:
     """The distributions beside the quantiles of Parquet."""
 
-    def __init__(
-        self, path: Path, fields: pa.Schema, ends: tuple[float, float] | None
-    ) -> None:
+    def __init__(self, path: Path, fields: pa.Schema, ends: tuple[float, float] | None) -> None:
         import h5py
 
         self._file = h5py.File(path)
