@@ -53,7 +53,7 @@ test-exporters: ## networks of Keras, JAX, XGBoost and CatBoost become bundles; 
 		hypothesis scikit-learn skl2onnx onnxmltools lightgbm xgboost catboost keras tensorflow-cpu tf2onnx jax jax2onnx
 	.venv-exporters/bin/python -m pip uninstall --quiet --yes onnxruntime onnxruntime-gpu
 	.venv-exporters/bin/python -m pip install --quiet onnxruntime
-	.venv-exporters/bin/python -m pytest -m exporters tests/models/test_exporters.py
+	.venv-exporters/bin/python -m pytest -m exporters tests/models/test_exporters.py tests/models/test_hybrid_z.py
 
 test-fuzz: $(VENV)/.installed-dev programs ## damaged files through the path of a tile: 10,000, or as many as ten minutes allow
 	PYTHONPATH=tests $(BIN)/python -m fuzz

@@ -57,8 +57,7 @@ def _feed(g: Nodes, values: str, kind: int, name: str) -> None:
 def _stretched(g: Nodes, pixels: str, spec: WrapSpec) -> str:
     n_pixels, n_bands = spec.stamp_size**2, len(spec.image_bands)
     flat = g.add("Reshape", pixels, g.integers(-1, n_bands, n_pixels))
-    ordered = g.add("TopK", flat, g.integers(n_pixels), outputs=2, axis=2, largest=0)
-    low, high = (_percentile(g, ordered, percentile, spec) for percentile in spec.percentiles)
+    low, high = (_percentile(g, flat, percentile, spec) for percentile in spec.percentiles)
     width = g.add("Add", g.add("Sub", high, low), g.constant(spec.epsilon))
     stretched = g.add("Div", g.add("Sub", pixels, low), width)
     if spec.epsilon == 0:
@@ -68,11 +67,22 @@ def _stretched(g: Nodes, pixels: str, spec: WrapSpec) -> str:
     return g.add("Clip", stretched, g.constant(0), g.constant(1))
 
 
-def _percentile(g: Nodes, ordered: str, percentile: float, spec: WrapSpec) -> str:
-    """Linear between the two order statistics around it, as numpy does."""
-    rank = (spec.stamp_size**2 - 1) * percentile / 100
-    below = g.add("Gather", ordered, g.constant(int(np.floor(rank)), np.int64), axis=2)
-    above = g.add("Gather", ordered, g.constant(int(np.ceil(rank)), np.int64), axis=2)
-    step = g.add("Mul", g.add("Sub", above, below), g.constant(rank - np.floor(rank)))
+def _percentile(g: Nodes, flat: str, percentile: float, spec: WrapSpec) -> str:
+    """Linear between the two order statistics around it, as numpy does.
+
+    Only as many pixels are put in order as lie beyond it, at its nearer end.
+    """
+    n_pixels = spec.stamp_size**2
+    rank = (n_pixels - 1) * percentile / 100
+    below, above = int(np.floor(rank)), int(np.ceil(rank))
+    largest = rank > n_pixels / 2
+    number = n_pixels - below if largest else above + 1
+    ordered = g.add("TopK", flat, g.integers(number), outputs=2, axis=2, largest=int(largest))
+    if largest:
+        below, above = n_pixels - 1 - below, n_pixels - 1 - above
+    low, high = (
+        g.add("Gather", ordered, g.constant(place, np.int64), axis=2) for place in (below, above)
+    )
+    step = g.add("Mul", g.add("Sub", high, low), g.constant(rank - np.floor(rank)))
     shape = g.integers(-1, len(spec.image_bands), 1, 1)
-    return g.add("Reshape", g.add("Add", below, step), shape)
+    return g.add("Reshape", g.add("Add", low, step), shape)
