@@ -18,7 +18,7 @@ from photoz_models.wrapping.spec import WrapSpec
 FAR_SIGMAS = 3.0
 """Magnitudes this many standard deviations from the training set's mean have the distance 1."""
 
-HALVINGS = 30
+HALVINGS = 24
 """Of the interval in which a mixture's quantile lies; it starts a few redshifts wide."""
 
 WIDEST = 6.0
