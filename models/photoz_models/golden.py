@@ -45,6 +45,8 @@ class Golden(BaseModel):
         values = (self.z_N, self.quantiles_NQ, self.domain_distance_N)
         if any(len(one_N) != self.number for one_N in values):
             raise ValueError(f"golden values are not those of {self.number} galaxies")
+        if len({len(quantiles_Q) for quantiles_Q in self.quantiles_NQ}) > 1:
+            raise ValueError("golden galaxies have different numbers of quantiles")
         if all(z is None for z in self.z_N):
             raise ValueError("no golden redshift is a number")
         return self

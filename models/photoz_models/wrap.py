@@ -56,14 +56,14 @@ from photoz_models.wrapping.foreign import (
 )
 from photoz_models.wrapping.heads import FAR_SIGMAS, finish, levels_of
 from photoz_models.wrapping.nodes import Nodes, float_value
-from photoz_models.wrapping.spec import WrapSpec, checked, read_spec
+from photoz_models.wrapping.spec import LARGEST_Z, WrapSpec, checked, read_spec
 
 __all__ = ["WrapSpec", "read_spec", "wrap"]
 
 GOLDEN_SEED = 1609
 GOLDEN_NUMBER = 12
 
-FREE = {"z_min": -0.999, "z_max": 20.0}
+FREE = {"z_min": -0.999, "z_max": LARGEST_Z}
 """Limits of redshift that hide nothing."""
 
 USUAL_BATCHES = (1, 2, 8, 10, 12, 16, 32, 50, 64, 100, 128, 256)
@@ -107,10 +107,14 @@ def wrap(
     spec = checked(spec)
     if not out.parent.is_dir():
         raise BundleError(f"{out}: the folder {out.parent} does not exist")
+    if out.is_dir():
+        raise BundleError(f"{out}: is a folder; name a file")
     try:
         return _wrap(graph, spec, out, calibration, say)
     except GraphRunError as error:
         raise BundleError(f"{graph}: {error}") from error
+    except OSError as error:
+        raise BundleError(f"{out}: cannot be written: {error.strerror}") from error
 
 
 def _wrap(

@@ -84,6 +84,7 @@ GOLDEN = {
         {"z_N": (None, None)},
         {"z_N": (0.1, float("inf"))},
         {"domain_distance_N": (0.1,)},
+        {"quantiles_NQ": ((0.1,), (0.1, 0.2))},
     ],
     ids=str,
 )

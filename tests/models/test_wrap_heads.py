@@ -101,7 +101,7 @@ def test_a_mixture_has_the_quantiles_of_its_distribution(tmp_path, point):
         weights="weights",
         shares_are="logits",
         point=point,
-        **WIDE | {"z_max": 100.0},
+        **WIDE | {"z_max": 20.0},
     )
     logits_NK, means_NK = linear("three"), linear("wide")
     weights_NK = np.exp(logits_NK) / np.exp(logits_NK).sum(axis=1, keepdims=True)
@@ -112,7 +112,7 @@ def test_a_mixture_has_the_quantiles_of_its_distribution(tmp_path, point):
             for w, m in zip(weights_NK[n], means_NK[n], strict=True)
         ]
         reached[n] = np.sum(parts, axis=0)
-    inside = quantiles_NQ > -0.99
+    inside = (quantiles_NQ > -0.99) & (quantiles_NQ < 20)
     assert inside.mean() > 0.5
     np.testing.assert_allclose(
         reached[inside], np.broadcast_to(LEVELS, reached.shape)[inside], atol=1e-5
@@ -120,7 +120,7 @@ def test_a_mixture_has_the_quantiles_of_its_distribution(tmp_path, point):
     expected_N = quantiles_NQ[:, QUANTILE_LEVELS.index(0.5)]
     if point == "mean":
         expected_N = (weights_NK * means_NK).sum(axis=1)
-    np.testing.assert_allclose(z_N, np.clip(expected_N, -0.99, 100), atol=1e-5)
+    np.testing.assert_allclose(z_N, np.clip(expected_N, -0.99, 20), atol=1e-5)
 
 
 def test_quantiles_keep_their_levels_and_do_not_cross(tmp_path):

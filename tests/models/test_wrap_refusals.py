@@ -96,7 +96,11 @@ NAN, INF = float("nan"), float("inf")
         ({"epsilon": -1e-8}, "epsilon: Input should be greater"),
         ({"epsilon": NAN}, "epsilon: Input should be"),
         ({"flux_scale": 0.0}, "flux_scale: Input should be greater"),
-        ({"flux_scale": INF}, "flux_scale: Input should be a finite"),
+        ({"flux_scale": 1e300}, "flux_scale: Input should be less"),
+        ({"scatter": 1e30}, "scatter: Input should be less"),
+        ({"z_max": 1e308}, "z_max: Input should be less"),
+        ({"name": "two\nlines"}, "name: String should match"),
+        ({"flux_scale": INF}, "flux_scale: Input should be"),
         ({"scatter": NAN}, "scatter: Input should be"),
         ({"scatter": None}, "a head 'z' needs scatter"),
         ({"sigma": "s"}, "a head 'z' has no sigma"),
@@ -111,7 +115,7 @@ NAN, INF = float("nan"), float("inf")
         ),
         ({"head": "histogram", "scatter": None, "edges": (0.2, 0.1, 0.3)}, "edges must be three"),
         ({"z_min": 1.0}, "z_max must lie above z_min"),
-        ({"z_max": INF}, "z_max: Input should be a finite"),
+        ({"z_max": INF}, "z_max: Input should be"),
         ({"z_min": -1.5}, "z_min: Input should be greater"),
         ({"magnitude_bands": ("u", "g", "r", "i", "z", "Y", "J", "H", "Ks")}, "'z' is none of the"),
         ({"image_bands": ("u", "g", "r", "y")}, "'y' is none of the bands u g r i"),
@@ -195,6 +199,8 @@ def test_files_that_are_no_graph_are_refused(tmp_path):
     refused(Path("/dev/zero"), SPEC, "it is no regular file")
     with pytest.raises(BundleError, match="it is no regular file"):
         read_spec(tmp_path / "fifo.onnx")
+    with pytest.raises(BundleError, match="is a folder; name a file"):
+        wrap(foreign_file(tmp_path / "half.onnx"), SPEC, tmp_path)
     with pytest.raises(BundleError, match=r"the folder .* does not exist"):
         wrap(foreign_file(tmp_path / "half.onnx"), SPEC, tmp_path / "no" / "bundle.onnx")
 

@@ -91,6 +91,16 @@ def test_stamps_are_cut_in_each_bands_own_wcs(tmp_path, wcs, rotation, name, rel
     assert flagged(found, "EDGE").sum() >= 4
 
 
+def test_stamps_by_the_second_rule_are_shifted_by_one_pixel(tmp_path):
+    tile = make_tile(tmp_path)
+    ours, theirs = (
+        stamps_of(tile, with_rule(centring=rule)).flux_NCHW
+        for rule in ("ceil(x - size/2)", "floor(x - size/2)")
+    )
+    np.testing.assert_array_equal(theirs[:, :, 1:, 1:], ours[:, :, :-1, :-1])
+    assert not np.array_equal(theirs, ours, equal_nan=True)
+
+
 def test_the_distortions_of_these_tiles_matter(tmp_path):
     for wcs in ("SIP", "TPV"):
         tile = make_tile(tmp_path / wcs, wcs=wcs)

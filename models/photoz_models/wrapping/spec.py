@@ -13,6 +13,9 @@ from photoz_models.errors import BundleError
 from photoz_models.runtime import read_model
 from photoz_models.stamp_rule import IMAGE_BANDS, MAGNITUDE_BANDS, StampRule
 
+LARGEST_Z = 20.0
+"""More than any galaxy has."""
+
 Positive = Annotated[float, Field(gt=0)]
 
 HEAD_FIELDS: Mapping[str, tuple[str, ...]] = {
@@ -77,7 +80,7 @@ class WrapSpec(StampRule):
         ``mixture``, ``histogram``: what of the distribution is the redshift.
     """
 
-    name: Annotated[str, Field(min_length=1)]
+    name: Annotated[str, Field(min_length=1, pattern=r"^[^\r\n]*$")]
     version: str = "1"
     licence: str
     image_input: str | None = None
@@ -85,7 +88,7 @@ class WrapSpec(StampRule):
     output: str
     ignored_outputs: tuple[str, ...] = ()
     layout: Literal["NHWC", "NCHW"] = "NHWC"
-    flux_scale: Positive = 1.0
+    flux_scale: Annotated[float, Field(gt=0, lt=1e30)] = 1.0
     stretch: Literal["percentile", "none"] = "percentile"
     percentiles: tuple[float, float] = (2.0, 98.0)
     epsilon: Annotated[float, Field(ge=0)] = 1e-8
@@ -95,7 +98,7 @@ class WrapSpec(StampRule):
     missing: Literal["mean", "nan"] | float = "mean"
     target: Literal["z", "log1pz"]
     head: Literal["z", "gaussian", "mixture", "quantiles", "histogram"] = "z"
-    scatter: Positive | None = None
+    scatter: Annotated[float, Field(gt=0, le=1)] | None = None
     sigma: str | None = None
     sigma_is: Literal["sigma", "variance", "log_sigma", "log_variance"] = "sigma"
     weights: str | None = None
@@ -104,7 +107,7 @@ class WrapSpec(StampRule):
     edges: tuple[float, ...] = ()
     point: Literal["median", "mean"] = "median"
     z_min: Annotated[float, Field(gt=-1)] = 0.0
-    z_max: float = 1.0
+    z_max: Annotated[float, Field(le=LARGEST_Z)] = 1.0
     image_bands: tuple[str, ...] = IMAGE_BANDS
     magnitude_bands: tuple[str, ...] = MAGNITUDE_BANDS
     seeing_bands: tuple[()] = ()
