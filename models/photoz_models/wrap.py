@@ -7,19 +7,16 @@ bundle must: give its golden values in all company, and answer for all kinds of 
 import hashlib
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import TensorProto, helper
 
 from photoz_models.calibration import level_matrix
 from photoz_models.contract import (
     MAGNITUDES,
-    METADATA_KEY,
     OUTPUTS,
     STAMPS,
     Domain,
@@ -44,18 +41,16 @@ from photoz_models.runtime import GraphRunError, one_line, read_model
 from photoz_models.session import CPU, FATAL_ONLY, PhotozModel
 from photoz_models.stamp_rule import StampRule
 from photoz_models.trial import check_answers, check_influence
-from photoz_models.wrapping.before import prepare_images, prepare_magnitudes
+from photoz_models.wrapping.assembly import Foreign, assembled, compose, prepared, untyped
 from photoz_models.wrapping.foreign import (
     PREFIX,
     column_range,
-    element_type,
     opset,
     read_foreign,
     references,
-    rename,
 )
-from photoz_models.wrapping.heads import FAR_SIGMAS, finish, levels_of
-from photoz_models.wrapping.nodes import Nodes, float_value
+from photoz_models.wrapping.heads import FAR_SIGMAS, levels_of
+from photoz_models.wrapping.nodes import Nodes
 from photoz_models.wrapping.spec import LARGEST_Z, WrapSpec, checked, read_spec
 
 __all__ = ["WrapSpec", "read_spec", "wrap"]
@@ -71,14 +66,6 @@ USUAL_BATCHES = (1, 2, 8, 10, 12, 16, 32, 50, 64, 100, 128, 256)
 
 FEWEST_PAIRS = 200
 """Galaxies with which quantiles can be calibrated: the outermost levels are 0.01 and 0.99."""
-
-
-@dataclass(frozen=True)
-class _Foreign:
-    """A foreign model under its own names, and the number of axes of each output in use."""
-
-    model: Any
-    axes: dict[str, int]
 
 
 def wrap(
@@ -126,10 +113,10 @@ def _wrap(
 ) -> ModelContract:
     sha256 = hashlib.sha256(read_model(graph)).hexdigest()
     model = read_foreign(graph, spec)
-    foreign = _Foreign(model, _axes(model, spec, graph))
+    foreign = Foreign(model, _axes(model, spec, graph))
     matrix_QQ = None if calibration is None else _calibrated(foreign, spec, calibration)
     _check_without_limits(foreign, spec.model_copy(update=FREE), graph)
-    composed = _compose(foreign, spec, matrix_QQ)
+    composed = compose(foreign, spec, matrix_QQ)
     golden = _run(composed, _inputs(spec, GOLDEN_SEED, GOLDEN_NUMBER))
     contract = _contract(foreign, spec, golden)
     facts = _wrapped(spec, sha256, calibration)
@@ -152,9 +139,9 @@ def _axes(model: Any, spec: WrapSpec, graph: Path) -> dict[str, int]:
     names = [value.name for value in model.graph.output]
     used = [column_range(reference, names) for reference in references(spec)]
     wanted = list(dict.fromkeys(name for name, _ in used))
-    before, _ = _before(model, spec)
-    values = [_untyped(value) for value in model.graph.output if value.name in wanted]
-    probe = _assembled(model, spec, before, Nodes("after"), values)
+    before, _ = prepared(model, spec)
+    values = [untyped(value) for value in model.graph.output if value.name in wanted]
+    probe = assembled(model, spec, before, Nodes("after"), values)
     outputs = [PREFIX + name for name in wanted]
     try:
         answers = _session_run(probe, outputs, _inputs(spec, 3, 6))
@@ -189,9 +176,9 @@ def _with_baked_batch(
     return error
 
 
-def _check_without_limits(foreign: _Foreign, spec: WrapSpec, graph: Path) -> None:
+def _check_without_limits(foreign: Foreign, spec: WrapSpec, graph: Path) -> None:
     """Limits of redshift could hide that rows depend on each other, or that none differ."""
-    composed = _compose(foreign, spec)
+    composed = compose(foreign, spec)
     session = _session(composed)
     inputs = _inputs(spec, GOLDEN_SEED, GOLDEN_NUMBER)
 
@@ -233,78 +220,6 @@ def _check_columns(spec: WrapSpec, present: dict[str, int], graph: Path) -> None
             )
 
 
-def _before(model: Any, spec: WrapSpec) -> tuple[Nodes, str | None]:
-    before, known = Nodes("before"), None
-    if spec.image_input is not None:
-        prepare_images(before, spec, element_type(model, spec.image_input))
-    if spec.magnitude_input is not None:
-        known = prepare_magnitudes(before, spec, element_type(model, spec.magnitude_input))
-    return before, known
-
-
-def _compose(
-    foreign: _Foreign, spec: WrapSpec, matrix_QQ: NDArray[np.float64] | None = None
-) -> Any:
-    before, known = _before(foreign.model, spec)
-    after = Nodes("after")
-    finish(after, spec, foreign.axes, known, matrix_QQ)
-    outputs = [
-        float_value(OUTPUTS[0], "N"),
-        float_value(OUTPUTS[1], "N", len(levels_of(spec))),
-        float_value(OUTPUTS[2], "N"),
-    ]
-    return _assembled(foreign.model, spec, before, after, outputs)
-
-
-def _assembled(model: Any, spec: WrapSpec, before: Nodes, after: Nodes, outputs: list[Any]) -> Any:
-    """The foreign graph between our nodes; its functions and metadata are kept."""
-    foreign = onnx.ModelProto()
-    foreign.CopyFrom(model)
-    rename(foreign)
-    fed = {f"{PREFIX}{name}" for name in (spec.image_input, spec.magnitude_input)}
-    constants = [tensor for tensor in foreign.graph.initializer if tensor.name not in fed]
-    inputs = []
-    if spec.image_bands:
-        inputs.append(float_value(STAMPS, "N", *spec.stamp_shape()))
-    if spec.magnitude_bands:
-        inputs.append(float_value(MAGNITUDES, "N", len(spec.magnitude_bands)))
-    graph = helper.make_graph(
-        [*before.nodes, *foreign.graph.node, *after.nodes],
-        "wrapped",
-        inputs,
-        outputs,
-        [*constants, *before.constants, *after.constants],
-        doc_string=foreign.graph.doc_string or None,
-        sparse_initializer=list(foreign.graph.sparse_initializer),
-    )
-    graph.quantization_annotation.extend(foreign.graph.quantization_annotation)
-    composed = helper.make_model(
-        graph,
-        opset_imports=foreign.opset_import,
-        functions=foreign.functions,
-        ir_version=foreign.ir_version,
-        producer_name=foreign.producer_name,
-        producer_version=foreign.producer_version,
-        doc_string=foreign.doc_string,
-    )
-    kept = {entry.key: entry.value for entry in foreign.metadata_props}
-    kept.pop(METADATA_KEY, None)
-    helper.set_model_props(composed, kept)
-    return composed
-
-
-def _untyped(value: Any) -> Any:
-    """An output under its name in the bundle, without the shape that it declares."""
-    output = onnx.ValueInfoProto()
-    output.CopyFrom(value)
-    output.name = PREFIX + value.name
-    if output.type.HasField("tensor_type"):
-        output.type.tensor_type.ClearField("shape")
-        if output.type.tensor_type.elem_type == TensorProto.UNDEFINED:
-            output.ClearField("type")
-    return output
-
-
 def _inputs(spec: WrapSpec, seed: int, number: int) -> Inputs:
     bands = len(spec.image_bands), len(spec.magnitude_bands)
     return golden_inputs(seed, number, *bands, spec.stamp_size)
@@ -335,7 +250,7 @@ def _answers(session: Any, names: list[str], inputs: Inputs) -> list[Any]:
         return list(session.run(names, {name: feeds[name] for name in wanted}))
 
 
-def _calibrated(foreign: _Foreign, spec: WrapSpec, examples: Examples) -> NDArray[np.float64]:
+def _calibrated(foreign: Foreign, spec: WrapSpec, examples: Examples) -> NDArray[np.float64]:
     """The matrix that makes quantiles cover what they promise, on labelled galaxies."""
     if len(examples) < FEWEST_PAIRS:
         raise BundleError(
@@ -343,7 +258,7 @@ def _calibrated(foreign: _Foreign, spec: WrapSpec, examples: Examples) -> NDArra
             " are needed to calibrate quantiles"
         )
     ours = examples.narrowed(spec.image_bands, spec.magnitude_bands)
-    model = _compose(foreign, spec.model_copy(update=FREE))
+    model = compose(foreign, spec.model_copy(update=FREE))
     parts = [
         _run(model, (ours.stamps_NCHW[rows], ours.table_NT[rows]))
         for rows in np.split(np.arange(len(ours)), range(BATCH, len(ours), BATCH))
@@ -373,7 +288,7 @@ def _wrapped(spec: WrapSpec, sha256: str, calibration: Examples | None) -> Wrapp
     )
 
 
-def _contract(foreign: _Foreign, spec: WrapSpec, golden: Outputs) -> ModelContract:
+def _contract(foreign: Foreign, spec: WrapSpec, golden: Outputs) -> ModelContract:
     rule = {name: getattr(spec, name) for name in StampRule.model_fields}
     meaning = "not known: the network reads no magnitudes"
     if spec.magnitude_bands:
