@@ -10,17 +10,22 @@ import typer
 
 def verify(
     release: Annotated[Path, typer.Argument(help="Folder of a release.", metavar="RELEASE")],
+    run: Annotated[
+        Path | None,
+        typer.Option(help="The run that it was made of: every value is compared with its tiles."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON; no progress.")] = False,
 ) -> None:
     """Read the release in RELEASE again and prove it: files, sums, columns, rows, provenance.
 
+    With --run every value is compared with the tile files of the run that was merged.
     Prints PASS or FAIL for each check, with what was found. Exit code 4 if a check fails.
     """
     from photoz_run.errors import ExitCode
     from photoz_run.release.progress import StepProgress
     from photoz_run.release.verify import verify as prove
 
-    checks = prove(release, StepProgress(quiet=as_json, command="photoz verify"))
+    checks = prove(release, StepProgress(quiet=as_json, command="photoz verify"), run)
     failed = sum(not check.passed for check in checks)
     if as_json:
         typer.echo(

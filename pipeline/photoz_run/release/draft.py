@@ -66,10 +66,8 @@ class Draft:
 
         ``None`` if it is not known of every tile with rows: a model without images reads no coadd.
         """
-        if not all(outcome.footprint for outcome in self.run.done.values()):
-            return None
-        measured = (*self.run.done.values(), *self.run.idle.values())
-        return covered_area(outcome.footprint for outcome in measured)
+        footprints = self.run.footprints
+        return None if footprints is None else covered_area(footprints)
 
     def batches(self, tick: Tick, columns: list[str] | None = None) -> Iterator[pa.Table]:
         """The rows of the Parquet files, in order; ``tick`` is told how many were used."""

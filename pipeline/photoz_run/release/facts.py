@@ -83,8 +83,8 @@ def make_provenance(
         input_releases=record.input_releases,
         partial=record.partial,
         missing=tuple(MissingTile(tile, reason) for tile, reason in run.missing.items()),
-        model=_model(run, record),
-        run=_run(run, scan, record),
+        model=model_facts(run, scan),
+        run=run_facts(run, scan),
         options=_options(options),
         duplicates=DuplicateFacts(
             RULE, SAME_SOURCE, scan.duplicates.sources, rows_left_out=sums.duplicates
@@ -97,7 +97,9 @@ def make_provenance(
         attached=tuple(results.attached),
         products=tuple(results.products),
         validation=tuple(results.validation),
-        tiles=tuple(_tile(run, scan, results.accounts[tile]) for tile in sorted(results.accounts)),
+        tiles=tuple(
+            tile_facts(run, scan, results.accounts[tile]) for tile in sorted(results.accounts)
+        ),
     )
 
 
@@ -106,7 +108,7 @@ def provenance_table(run: FinishedRun, scan: Scan, accounts: Mapping[str, TileAc
     data_releases = ",".join(run.manifest.data_releases)
     rows = []
     for name in sorted(accounts):
-        tile = _tile(run, scan, accounts[name])
+        tile = tile_facts(run, scan, accounts[name])
         common = {
             "TILE": name,
             "RELEASE": data_releases,
@@ -140,24 +142,26 @@ def _date() -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%S")
 
 
-def _model(run: FinishedRun, record: ReleaseRecord) -> ModelFacts:
+def model_facts(run: FinishedRun, scan: Scan) -> ModelFacts:
+    """The model of a run."""
     return ModelFacts(
-        name=record.run.model,
-        version=record.run.model_version,
-        digest=record.run.model_digest,
-        training=record.run.model_training,
-        simulated_training=record.run.simulated_training,
+        name=scan.run.model,
+        version=scan.run.model_version,
+        digest=scan.run.model_digest,
+        training=scan.run.model_training,
+        simulated_training=scan.run.simulated_training,
         redshift_range=run.manifest.redshift_range,
     )
 
 
-def _run(run: FinishedRun, scan: Scan, record: ReleaseRecord) -> RunFacts:
+def run_facts(run: FinishedRun, scan: Scan) -> RunFacts:
+    """What measured its tiles."""
     return RunFacts(
-        program=f"{record.run.program} {record.run.version}",
-        commit=record.run.commit,
+        program=f"{scan.run.program} {scan.run.version}",
+        commit=scan.run.commit,
         packages=scan.packages,
-        run_digest=record.run.run_digest,
-        config_digest=record.run.config_digest,
+        run_digest=scan.run.run_digest,
+        config_digest=scan.run.config_digest,
         config=run.manifest.config.model_dump(mode="json"),
     )
 
@@ -172,10 +176,11 @@ def _options(options: ReleaseOptions) -> OptionFacts:
     )
 
 
-def _tile(run: FinishedRun, scan: Scan, account: TileAccount) -> TileFacts:
+def tile_facts(run: FinishedRun, scan: Scan, account: TileAccount) -> TileFacts:
     """A tile with its input files as its own file names them, or as the run was planned."""
     tile = account.tile
-    outcome = run.done.get(tile) or run.idle.get(tile) or run.quarantined.get(tile)
+    measured = run.done.get(tile) or run.idle.get(tile)
+    outcome = measured or run.quarantined.get(tile)
     planned = [SourceFile(file.name, file.bytes) for file in run.manifest.inputs[tile]]
     planned_digest = run.manifest.inputs_digests[tile]
     return TileFacts(
@@ -183,4 +188,5 @@ def _tile(run: FinishedRun, scan: Scan, account: TileAccount) -> TileFacts:
         inputs=tuple(scan.inputs.get(tile) or planned),
         inputs_digest=outcome.inputs_digest if outcome else planned_digest,
         tile_file_sha256=outcome.files.get(f"{tile}.parquet", "") if outcome else "",
+        footprint=measured.footprint if measured else (),
     )

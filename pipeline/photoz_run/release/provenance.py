@@ -144,6 +144,8 @@ class TileFacts(TileAccount):
     inputs_digest: str
     tile_file_sha256: str
     """Empty for a tile without a file."""
+    footprint: tuple[tuple[float, float], ...] = ()
+    """Corners (RA and Dec, deg) of its r coadd; empty where no coadd was read."""
 
     @property
     def account(self) -> TileAccount:

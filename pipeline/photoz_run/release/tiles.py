@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -20,6 +20,8 @@ from photoz_run.records import Status, TileOutcome
 from photoz_run.release.provenance import SourceFile
 from photoz_run.run.ledger import RunDirectory
 from photoz_run.run.manifest import RunManifest
+
+Footprint: TypeAlias = tuple[tuple[float, float], ...]
 
 SHOWN = 5
 """Tiles named in a message; there may be hundreds."""
@@ -43,6 +45,16 @@ class FinishedRun:
     def rows(self) -> int:
         """Rows in all tile files, by their records."""
         return sum(outcome.rows_out for outcome in self.done.values())
+
+    @property
+    def footprints(self) -> list[Footprint] | None:
+        """The corners of the coadds of every measured tile.
+
+        ``None`` if a tile with rows has none: a model without images reads no coadd.
+        """
+        if not all(outcome.footprint for outcome in self.done.values()):
+            return None
+        return [outcome.footprint for outcome in (*self.done.values(), *self.idle.values())]
 
     @property
     def missing(self) -> dict[str, str]:

@@ -26,6 +26,7 @@ from photoz_run.release.proof.files import (
 from photoz_run.release.proof.judge import Beside, Judge
 from photoz_run.release.proof.opened import Opened
 from photoz_run.release.proof.parquet import RowProof, check_tiles
+from photoz_run.release.proof.run import RunProof
 from photoz_run.release.proof.statements import (
     check_accounting,
     check_complete,
@@ -36,21 +37,31 @@ from photoz_run.release.provenance import FILE, read_provenance
 from photoz_run.release.rows import parquet_rows
 
 
-def verify(folder: Path, progress: StepProgress) -> list[Check]:
+def verify(folder: Path, progress: StepProgress, run: Path | None = None) -> list[Check]:
     """Every check of the release in ``folder``, in the order in which they were made.
+
+    Parameters
+    ----------
+    folder
+        The release.
+    progress
+        Shows how far it is.
+    run
+        The run whose tiles were merged, to compare every value with; ``None`` without it.
 
     Raises
     ------
     ConfigError
-        If there is no release, or what reads one of its products is not installed.
+        If there is no release, or no run, or what reads a product is not installed.
     """
     if not any((folder / name).is_file() for name in (SUMS, FILE)):
         raise ConfigError(f"{folder} is no release: it has neither {SUMS} nor {FILE}")
     with progress.shown():
-        return list(_checks(folder, progress))
+        beside = None if run is None else RunProof.of(run, progress)
+        return list(_checks(folder, progress, beside))
 
 
-def _checks(folder: Path, progress: StepProgress) -> Iterator[Check]:
+def _checks(folder: Path, progress: StepProgress, run: RunProof | None) -> Iterator[Check]:
     size = sum((folder / name).stat().st_size for name in present_files(folder))
     with progress.step("bytes summed up", size) as tick:
         yield from proven("files", lambda: check_sums(folder, tick))
@@ -73,7 +84,7 @@ def _checks(folder: Path, progress: StepProgress) -> Iterator[Check]:
         yield from judge.statements()
     for judge in judges:
         yield from judge.columns()
-    yield from proven("rows", lambda: _rows(opened, judges, progress))
+    yield from proven("rows", lambda: _rows(opened, judges, progress, run))
 
 
 def _judges(opened: Opened) -> Iterator[Judge]:
@@ -91,7 +102,9 @@ def _fits_sums(opened: Opened, progress: StepProgress) -> Check:
         return check_fits_sums(opened.folder, names, tick)
 
 
-def _rows(opened: Opened, judges: list[Judge], progress: StepProgress) -> Iterator[Check]:
+def _rows(
+    opened: Opened, judges: list[Judge], progress: StepProgress, run: RunProof | None
+) -> Iterator[Check]:
     """Read the rows of Parquet once, and with them those of all other products."""
     parts, provenance = opened.parts, opened.provenance
     total = sum(pq.read_metadata(part).num_rows for part in parts)
@@ -104,12 +117,16 @@ def _rows(opened: Opened, judges: list[Judge], progress: StepProgress) -> Iterat
             index_N = proof.add(batch)
             for copy in copies:
                 copy.compare(batch, index_N)
+            if run is not None:
+                run.add(batch)
             tick(len(batch))
         yield counted("rows of Parquet", proof.rows, provenance.rows)
         yield check_tiles(proof.tiles, provenance.tiles)
         yield from proof.checks(provenance.flags, parquet_rows(parts, ["ID"]))
         for copy in copies:
             yield from copy.checks()
+        if run is not None:
+            yield from run.checks(opened, proof.tiles)
 
 
 def _size(path: Path) -> int:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from photoz_run.release.coverage import square_degrees
+from photoz_run.release.coverage import covered_area, square_degrees
 from photoz_run.release.proof.check import Check, proven, verdict
 from photoz_run.release.proof.judge import Judge
 from photoz_run.release.proof.opened import Opened
@@ -26,6 +26,10 @@ def check_area(opened: Opened) -> Check:
     problems = []
     if covered != stated:
         problems.append(f"the MOC covers {covered} square degrees, provenance.json says {stated}")
+    corners = [tile.footprint for tile in opened.provenance.tiles]
+    # Releases of 0.1.0 do not say the corners.
+    if any(corners) and read_area(opened) != covered_area(corners):
+        problems.append("the MOC is not that of the corners in provenance.json")
     return verdict("covered area", problems, f"{covered} square degrees")
 
 

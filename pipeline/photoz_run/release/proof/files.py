@@ -1,5 +1,8 @@
 """The files of a release: all there, none more, none changed, FITS files as their sums say."""
 
+import re
+import shutil
+import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
@@ -14,6 +17,17 @@ from photoz_run.release.proof.check import UNREADABLE, Check, in_one_line, verdi
 from photoz_run.release.provenance import FILE, ProductFacts
 
 ALWAYS = ("README.md", FILE, SUMS)
+SIGNATURE = f"{SUMS}.sig"
+"""A detached signature, if the authors made one: ``ssh-keygen -Y sign -n file``."""
+NAMESPACE = "file"
+"""What the signature is for, in the words of ssh-keygen."""
+HATS_FILES = re.compile(
+    r"collection\.properties"
+    r"|[^/]+/(properties|hats\.properties|partition_info\.csv|skymap\.fits|point_map\.fits)"
+    r"|[^/]+/dataset/(_metadata|_common_metadata)"
+    r"|[^/]+/dataset/Norder=\d+/Dir=\d+/Npix=\d+\.parquet"
+)
+"""The files of a HATS collection by their path in it."""
 CHUNK = BLOCK << 12
 """Bytes added up at once: whole FITS blocks."""
 
@@ -21,7 +35,35 @@ CHUNK = BLOCK << 12
 def present_files(folder: Path) -> list[str]:
     """Every file below ``folder`` but the list of sums, by its path in it."""
     files = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
-    return sorted(name for name in files if name != SUMS)
+    return sorted(name for name in files if name not in (SUMS, SIGNATURE))
+
+
+def strange_places(folder: Path) -> list[str]:
+    """Links, and folders without a file: a release has neither."""
+    problems = []
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if path.is_symlink():
+            problems.append(f"{name} is a link")
+        elif path.is_dir() and not any(path.iterdir()):
+            problems.append(f"{name} is an empty folder")
+    return problems
+
+
+def check_signature(folder: Path) -> Iterator[Check]:
+    """Whether the signature of the sums, if there is one, is of these sums; and by which key."""
+    if not (folder / SIGNATURE).is_file():
+        return
+    if shutil.which("ssh-keygen") is None:
+        yield Check("signature", False, "cannot be checked: ssh-keygen is not installed")
+        return
+    command = ["ssh-keygen", "-Y", "check-novalidate", "-n", NAMESPACE, "-s", SIGNATURE]
+    with (folder / SUMS).open("rb") as sums:
+        result = subprocess.run(
+            command, cwd=folder, stdin=sums, capture_output=True, text=True, check=False
+        )
+    told = " ".join((result.stdout or result.stderr).split())
+    yield Check("signature", result.returncode == 0, f"{told}; compare the key with the authors'")
 
 
 def check_sums(folder: Path, tick: Tick) -> Iterator[Check]:
@@ -31,6 +73,7 @@ def check_sums(folder: Path, tick: Tick) -> Iterator[Check]:
     missing = [f"{name} is missing" for name in sorted(set(listed) - set(present))]
     yield verdict("files present", malformed + missing, f"all {len(listed):,} files of {SUMS}")
     strangers = [f"{name} is not in {SUMS}" for name in sorted(set(present) - set(listed))]
+    strangers += strange_places(folder)
     yield verdict("no other files", strangers, "none")
     changed = []
     for name in present:
@@ -39,6 +82,7 @@ def check_sums(folder: Path, tick: Tick) -> Iterator[Check]:
                 changed.append(f"{name} has another sha256")
             tick((folder / name).stat().st_size)
     yield verdict("sha256 of the files", changed, "as listed")
+    yield from check_signature(folder)
 
 
 def read_sums(folder: Path) -> tuple[dict[str, str], list[str]]:
@@ -71,7 +115,15 @@ def check_products(folder: Path, products: Sequence[ProductFacts]) -> Check:
 
 
 def _belongs(name: str, product: str) -> bool:
-    return name == product or name.startswith(f"{product}/")
+    """Whether a file is a product, or one of the files that a product of several has."""
+    if name == product:
+        return True
+    if not name.startswith(f"{product}/"):
+        return False
+    inside = name.removeprefix(f"{product}/")
+    if product.endswith("_hats"):
+        return HATS_FILES.fullmatch(inside) is not None
+    return re.fullmatch(r"part-\d{4}\.parquet", inside) is not None
 
 
 def fits_files(products: Sequence[ProductFacts]) -> list[str]:

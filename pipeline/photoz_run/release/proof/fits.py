@@ -1,5 +1,6 @@
 """The FITS file of a release: it has the rows, the columns and the statements that it must have."""
 
+import re
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -12,16 +13,23 @@ from astropy.io import fits
 from numpy.typing import NDArray
 
 from photoz_run.catalogue.arrow_fields import is_text
-from photoz_run.catalogue.fits_cards import printable
+from photoz_run.catalogue.fits_cards import add_remarks, printable
 from photoz_run.catalogue.fits_columns import FitsColumn, fits_columns
 from photoz_run.release.proof.check import Check, counted, proven, verdict
 from photoz_run.release.proof.compare import Difference, Values, arrow_values, differing
 from photoz_run.release.proof.judge import Beside, Judge
 from photoz_run.release.provenance import ReleaseProvenance, text_lines, without_none
-from photoz_run.release.record import ReleaseRecord, release_cards
+from photoz_run.release.record import CARDS, ReleaseRecord, release_cards
 
 KEYWORDS = ("TTYPE", "TFORM", "TUNIT", "TUCD", "TCOMM", "TNULL", "TDISP", "TSCAL", "TZERO", "TDIM")
 """All that a FITS header may say of a column."""
+HDUS = ["PRIMARY", "PHOTOZ", "PROVENANCE", "TEXTS"]
+KNOWN_KEYWORDS = re.compile(
+    r"|SIMPLE|XTENSION|BITPIX|NAXIS[12]?|EXTEND|PCOUNT|GCOUNT|TFIELDS|EXTNAME|CHECKSUM|DATASUM"
+    r"|COMMENT|HISTORY|OBJECT|RADESYS|PROCSOFT|NTILES|(N?QUAR|N?MISS)\d*"
+    rf"|{'|'.join(CARDS)}|({'|'.join(KEYWORDS)})\d+"
+)
+"""All keywords of a FITS file of a release."""
 TEXTS = ("TILE", "RELEASE", "STATUS", "FILE", "INPUTS_DIGEST", "TILE_FILE_SHA256", "REASON")
 """Columns of the table of input files that hold texts; BYTES follows."""
 
@@ -33,7 +41,8 @@ class FitsJudge(Judge):
         """Its cards and its extensions."""
         record, provenance = self.opened.record, self.opened.provenance
         yield from proven(
-            "provenance in FITS", lambda: [check_fits_statements(self.path, record, provenance)]
+            "provenance in FITS",
+            lambda: [check_fits_statements(self.path, record, provenance, self.opened.fields)],
         )
 
     def columns(self) -> Iterator[Check]:
@@ -121,11 +130,16 @@ def stored_values(stored: NDArray[Any], null: int | None) -> Values:
 
 
 def check_fits_statements(
-    path: Path, record: ReleaseRecord, provenance: ReleaseProvenance
+    path: Path, record: ReleaseRecord, provenance: ReleaseProvenance, arrow: pa.Schema
 ) -> Check:
-    """Compare the cards and the extensions of FITS with the provenance."""
+    """Compare the cards, comments and extensions of FITS with the provenance."""
     problems = []
+    remarks = fits.Header()
+    add_remarks(remarks, arrow)
     with fits.open(path) as hdus:
+        names = [hdu.name for hdu in hdus]
+        if names != HDUS:
+            problems.append(f"the HDUs are {', '.join(names)}")
         for number in (0, 1):
             header = hdus[number].header
             for keyword, value, _ in release_cards(record):
@@ -133,9 +147,22 @@ def check_fits_statements(
                     problems.append(
                         f"{keyword} of HDU {number} is {header.get(keyword)!r}, not {value!r}"
                     )
+        problems += _wrong_remarks(hdus[0].header, fits.Header())
+        problems += _wrong_remarks(hdus["PHOTOZ"].header, remarks)
         problems += _wrong_inputs(hdus["PROVENANCE"].data, provenance)
         problems += _wrong_texts(hdus["TEXTS"].data, provenance)
     return verdict("provenance in FITS", problems, "as in provenance.json, with every input file")
+
+
+def _wrong_remarks(header: fits.Header, expected: fits.Header) -> list[str]:
+    """Comments, history and keywords that no release writes."""
+    problems = []
+    for keyword in ("COMMENT", "HISTORY", ""):
+        if list(header.get(keyword, [])) != list(expected.get(keyword, [])):
+            problems.append(f"the cards {keyword or 'without a keyword'} of a header are others")
+    strange = [key for key in header if not KNOWN_KEYWORDS.fullmatch(key)]
+    problems += [f"{keyword} is no card of a release" for keyword in strange]
+    return problems
 
 
 def _wrong_inputs(rows: Any, provenance: ReleaseProvenance) -> list[str]:

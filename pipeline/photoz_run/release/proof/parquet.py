@@ -34,6 +34,9 @@ from photoz_run.survey.data_release import find_data_release
 OFF_COADD = flags.bit("EDGE") | flags.bit("NO_COVERAGE")
 """Sources with one of these may lie beside the coadds; all others lie on them."""
 VOTABLE = b"IVOA.VOTable-Parquet"
+VOTABLE_KEYS = tuple(f"{VOTABLE.decode()}.{key}" for key in ("version", "content"))
+LENGTH = "table::len::"
+"""The keys under which astropy looks for the lengths of texts."""
 VOTABLE_SAYS = ("unit", "ucd", "description")
 """What is compared of the fields of the VOTable."""
 
@@ -65,6 +68,9 @@ def check_parquet_statements(part: Path, record: ReleaseRecord) -> Check:
         for key, text in record.metadata().items()
         if stored.get(key) != text
     ]
+    known = {*record.metadata(), *VOTABLE_KEYS}
+    strange = [key for key in stored if key not in known and not key.startswith(LENGTH)]
+    problems += [f"{key} is no key of a release" for key in strange]
     return verdict("provenance in Parquet", problems, "as in provenance.json")
 
 

@@ -26,6 +26,8 @@ from photoz_run.release.record import ReleaseRecord
 
 ALWAYS = ("release_name", "model_digest", "run_digest")
 """Texts that no file may lack; HDF5 leaves out texts that are too long for it."""
+COUNTS = ("levels", "rows_of_catalogue", "without_redshift", "moved")
+"""Attributes beside the texts."""
 DATASETS = ("data/xvals", "data/yvals", "ancil/ID", "ancil/ROW", f"ancil/{POINT_ESTIMATE}")
 """With one entry for each distribution."""
 
@@ -123,4 +125,6 @@ def check_pdf_statements(path: Path, record: ReleaseRecord) -> Check:
         if key in attributes and attributes[key] != text
     ]
     problems += [f"{key} is missing" for key in ALWAYS if key not in attributes]
+    strange = [key for key in attributes if key not in texts and key not in COUNTS]
+    problems += [f"{key} is no attribute of a release" for key in strange]
     return verdict("provenance in the PDFs", problems, "as in provenance.json")
