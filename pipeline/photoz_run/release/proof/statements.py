@@ -47,7 +47,11 @@ def check_complete(provenance: ReleaseProvenance) -> Check:
         problems.append("the model's range of redshift is missing")
     # Another version may have other settings, and made the digest of its own.
     same_version = run.program == f"photoz-run {__version__}"
-    if not problems and same_version and _config_digest(run.config) not in (None, run.config_digest):
+    if (
+        not problems
+        and same_version
+        and _config_digest(run.config) not in (None, run.config_digest)
+    ):
         problems.append("the configuration is not the one of its digest")
     for tile in provenance.tiles:
         problems += _lacking(tile)
