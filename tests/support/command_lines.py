@@ -11,15 +11,17 @@ from photoz_run.cli import photoz, run
 
 PROGRAMS = ("photoz-run", "photoz")
 SPAN = re.compile(r"(?<!`)`(photoz(?:-run)? [^`]+)`(?!`)", re.DOTALL)
-FENCE = re.compile(r"^```(?:console|sh|bash|shell)$\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+FENCE = re.compile(r"^```(console|sh|bash|shell)$\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 ENDS = {"|", "||", "&", "&&", ";", ">", ">>", "<", "2>", "(", ")"}
 
 
 def in_document(markdown: str) -> Iterator[list[str]]:
     """Commands of this program in the console blocks and the `code` spans of a page."""
-    for block in FENCE.findall(markdown):
+    for language, block in FENCE.findall(markdown):
         for line in block.replace("\\\n", " ").splitlines():
-            yield from in_shell(line.removeprefix("$ "))
+            # In a console the other lines are what the command says.
+            if language != "console" or line.startswith("$ "):
+                yield from in_shell(line.removeprefix("$ "))
     for span in SPAN.findall(re.sub(r"^```.*?^```$", "", markdown, flags=re.DOTALL | re.MULTILINE)):
         yield from in_shell(" ".join(span.split()))
 
