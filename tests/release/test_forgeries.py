@@ -299,3 +299,11 @@ def test_what_is_stated_is_read_as_it_was_written(plain):
     provenance = read_provenance(plain)
     assert document_text(provenance) == (plain / "provenance.json").read_text()
     assert all(len(tile.footprint) == 4 for tile in provenance.tiles if tile.released)
+
+
+@pytest.mark.parametrize("name", ["CITATION.cff", "prov.json"])
+def test_what_follows_from_the_provenance_is_made_again(plain, tmp_path, name):
+    copy = Path(shutil.copytree(plain, tmp_path / "copy"))
+    (copy / name).write_text((copy / name).read_text().replace("sim", "mine"))
+    resum(copy)
+    assert set(failed(copy)) == {name}

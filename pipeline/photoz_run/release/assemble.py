@@ -6,6 +6,7 @@ from pathlib import Path
 from photoz_models.documents import document_text
 from photoz_run.errors import BadDataError, ConfigError
 from photoz_run.release.attach import Attachment, attach
+from photoz_run.release.companions import COMPANIONS
 from photoz_run.release.coverage import square_degrees
 from photoz_run.release.distributions import quantile_levels
 from photoz_run.release.draft import Clients, Draft
@@ -17,7 +18,6 @@ from photoz_run.release.options import ReleaseOptions
 from photoz_run.release.passthrough import pass_through
 from photoz_run.release.progress import StepProgress
 from photoz_run.release.provenance import FILE, ProductFacts, ReleaseProvenance
-from photoz_run.release.readme import readme
 from photoz_run.release.tiles import FinishedRun, open_run
 from photoz_run.release.validated import validation_summary
 from photoz_run.tables.keys import Names
@@ -122,5 +122,6 @@ def _write(draft: Draft, further: list[FurtherColumns]) -> ReleaseProvenance:
     )
     provenance = make_provenance(draft.run, draft.scan, draft.record, draft.options, results)
     (draft.folder / FILE).write_text(document_text(provenance))
-    (draft.folder / "README.md").write_text(readme(provenance))
+    for name, text_of in COMPANIONS.items():
+        (draft.folder / name).write_text(text_of(provenance))
     return provenance

@@ -100,6 +100,7 @@ def make_provenance(
         tiles=tuple(
             tile_facts(run, scan, results.accounts[tile]) for tile in sorted(results.accounts)
         ),
+        authors=options.authors,
     )
 
 

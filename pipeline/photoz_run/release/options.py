@@ -40,6 +40,7 @@ class ReleaseOptions:
     dec: Annotated[str, Doc("its column of declination; if absent, recognised")] = ""
     id: Annotated[str, Doc("its column of the ID; if absent, ID")] = ""
     reference: Annotated[str, Doc("bibcode or DOI of the publication")] = ""
+    authors: Annotated[tuple[str, ...], Doc("names of the authors, for CITATION.cff")] = ()
 
     def check(self) -> None:
         """Refuse what does not go together; `ConfigError` says what."""

@@ -186,6 +186,8 @@ class ReleaseProvenance(Record):
     validation: tuple[tuple[str, str], ...]
     """Words and values of the run's validation, empty if there was none."""
     tiles: tuple[TileFacts, ...]
+    authors: tuple[str, ...] = ()
+    """Names, as they were given."""
 
     def has_product(self, path: str) -> bool:
         """Whether a product lies at this path in the folder."""

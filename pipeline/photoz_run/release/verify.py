@@ -12,6 +12,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from photoz_run.errors import ConfigError, PhotozError
+from photoz_run.release.against_run import RunProof
 from photoz_run.release.folder import SUMS
 from photoz_run.release.listing import PRODUCTS
 from photoz_run.release.progress import StepProgress
@@ -26,12 +27,11 @@ from photoz_run.release.proof.files import (
 from photoz_run.release.proof.judge import Beside, Judge
 from photoz_run.release.proof.opened import Opened
 from photoz_run.release.proof.parquet import RowProof, check_tiles
-from photoz_run.release.proof.run import RunProof
 from photoz_run.release.proof.statements import (
     check_accounting,
+    check_companions,
     check_complete,
     check_partial,
-    check_readme,
 )
 from photoz_run.release.provenance import FILE, read_provenance
 from photoz_run.release.rows import parquet_rows
@@ -79,7 +79,7 @@ def _checks(folder: Path, progress: StepProgress, run: RunProof | None) -> Itera
     yield from proven("provenance complete", lambda: [check_complete(provenance)])
     yield from proven("accounting", lambda: [check_accounting(provenance)])
     yield from proven("completeness", lambda: [check_partial(folder, provenance)])
-    yield from proven("README", lambda: [check_readme(folder, provenance)])
+    yield from proven("README", lambda: check_companions(folder, provenance))
     for judge in judges:
         yield from judge.statements()
     for judge in judges:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,9 @@ from photoz_run.config import RESULT_FIELDS
 from photoz_run.errors import ConfigError
 from photoz_run.records import Status
 from photoz_run.release.accounting import totals
+from photoz_run.release.companions import COMPANIONS
 from photoz_run.release.proof.check import Check, verdict
 from photoz_run.release.provenance import ReleaseProvenance, TileFacts
-from photoz_run.release.readme import readme
 
 SHA256 = re.compile("[0-9a-f]{64}")
 FINISHED = (Status.DONE, Status.NO_WORK)
@@ -106,16 +106,18 @@ def check_partial(folder: Path, provenance: ReleaseProvenance) -> Check:
     return verdict("completeness", problems, good)
 
 
-def check_readme(folder: Path, provenance: ReleaseProvenance) -> Check:
-    """Make the README again and compare; another version of the program words it otherwise."""
+def check_companions(folder: Path, provenance: ReleaseProvenance) -> Iterator[Check]:
+    """Make the README and its like again and compare; another version words them otherwise."""
     program = provenance.program
     if program != f"photoz-run {__version__}":
         reason = f"not compared: it is by {program}, this is {__version__}"
-        return Check("README", True, reason)
-    problems = []
-    if (folder / "README.md").read_text() != readme(provenance):
-        problems.append("README.md is not what provenance.json makes of it")
-    return verdict("README", problems, "follows from it")
+        yield Check("README", True, reason)
+        return
+    for name, text_of in COMPANIONS.items():
+        problems = []
+        if (folder / name).read_text() != text_of(provenance):
+            problems.append(f"{name} is not what provenance.json makes of it")
+        yield verdict(name.removesuffix(".md"), problems, "follows from it")
 
 
 def _lacking(tile: TileFacts) -> list[str]:
