@@ -23,6 +23,9 @@ _PASSING = {
 }
 """Errors of a parallel file system under load; the same read may succeed a minute later."""
 
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+"""Errors of a scratch folder without room."""
+
 DAMAGE = (
     *(ValueError, LookupError, TypeError, AttributeError, AssertionError, OverflowError),
     fits.VerifyError,
@@ -30,16 +33,19 @@ DAMAGE = (
 """What a damaged header makes the FITS libraries raise."""
 
 
+COPY = "it is damaged or truncated, copy it again"
+
+
 @contextmanager
-def explained(path: Path) -> Iterator[None]:
-    """Turn what the FITS libraries and the file system raise for ``path`` into a `PhotozError`.
+def explained(path: Path, container: str = "FITS file", remedy: str = COPY) -> Iterator[None]:
+    """Turn what libraries and the file system raise for ``path`` into a `PhotozError`.
 
     Raises
     ------
     TransientError
         If storage failed in a way that may pass.
     BadDataError
-        If the file is missing, unreadable, damaged or not what its name says.
+        If the file is missing, unreadable, damaged or not what its content or name says.
     """
     try:
         yield
@@ -48,28 +54,28 @@ def explained(path: Path) -> Iterator[None]:
     except PermissionError as error:
         raise BadDataError(f"{path}: no permission to read it") from error
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise BadDataError(
-            f"{path}: the gzip stream is damaged or truncated ({error}); copy the file again"
-        ) from error
+        problem = f"the gzip stream is damaged or truncated ({error}); copy the file again"
+        raise BadDataError(f"{path}: {problem}") from error
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            raise TransientError(
-                f"{path}: no room to unpack it ({error.strerror}); set scratch to a folder with more"
-            ) from error
+        if error.errno in FULL:
+            problem = f"no room to unpack it ({error.strerror}); set scratch to a folder with more"
+            raise TransientError(f"{path}: {problem}") from error
         if error.errno in _PASSING:
             raise TransientError(f"{path}: {error.strerror}") from error
-        raise BadDataError(_unreadable(path, error)) from error
+        raise unreadable(path, container, remedy, _lines(error)[-1]) from error
     except DAMAGE as error:
-        raise BadDataError(_unreadable(path, error)) from error
+        raise unreadable(path, container, remedy, _lines(error)[-1]) from error
 
 
-def _unreadable(path: Path, error: Exception) -> str:
-    return f"{path}: not a readable FITS file ({_last_line(error)}); it is damaged or truncated, copy it again"
+def unreadable(path: Path, container: str, remedy: str, reason: str) -> BadDataError:
+    """A file whose content is damaged: why, and what to do."""
+    return BadDataError(f"{path}: not a readable {container} ({reason}); {remedy}")
 
 
-def _last_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[-1].strip() if lines else type(error).__name__
+def _lines(error: Exception) -> list[str]:
+    """The message of a library, line by line; the name of the error where it has none."""
+    lines = [line.strip() for line in str(error).strip().splitlines()]
+    return lines or [type(error).__name__]
 
 
 @contextmanager

@@ -33,6 +33,14 @@ def alone(function: str) -> float:
     return statistics.median(float(word) for word in done.stdout.split())
 
 
+def matched(share: float) -> tuple[float, float]:
+    """Seconds and peak memory (MiB) of `bench.match`."""
+    command = [sys.executable, "-m", "bench.match", str(share)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    seconds, peak = (float(word) for word in done.stdout.split())
+    return seconds, peak
+
+
 def ratio(result: Measured, of: int = 0, to: int = 1, scale: float = 1.0) -> str:
     """Median and range of the ratio of two columns, pair by pair."""
     ratios = [scale * row[of] / row[to] for row in result.seconds]
@@ -96,6 +104,14 @@ def main() -> None:
             f"{alone('million_pairs'):.1f}",
             "< 10",
         )
+        for share in (1.0, 0.3, 0.05):
+            seconds, peak = matched(share)
+            line(
+                f"20,000,000 spec-z, {share:.0%} on as many sources, seconds",
+                f"{seconds:.0f}",
+                "< 180",
+                f"{peak:,.0f} MiB",
+            )
         line(
             "simulated galaxies rendered in four bands, per second",
             f"{alone('rendered_galaxies_per_second'):.0f}",

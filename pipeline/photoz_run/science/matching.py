@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TypeAlias
 
 import numpy as np
@@ -10,8 +11,10 @@ from scipy.spatial import cKDTree
 
 from photoz_run.errors import BadDataError
 
-ZONE = 1_000_000
-"""Rows that are matched at once."""
+ZONE = 2_000_000
+"""Positions that are matched at once."""
+SAMPLE = 100_000
+"""Declinations that tell how the positions are spread."""
 ARCSEC_PER_RADIAN = 3600 * 180 / np.pi
 
 
@@ -74,13 +77,13 @@ def match_positions(
     match = PositionMatch(
         np.full(len(ra_N), -1, np.int64), np.full(len(ra_N), np.inf), np.zeros(len(ra_N), np.int32)
     )
-    rows_N = np.flatnonzero(np.isfinite(ra_N) & np.isfinite(dec_N))
-    rows_M = np.flatnonzero(np.isfinite(ra_M) & np.isfinite(dec_M))
-    if not len(rows_N) or not len(rows_M):
-        return match
-
-    for part_N, part_M in _parts(dec_N, rows_N, dec_M, rows_M, radius_arcsec):
-        _match_part(match, (ra_N, dec_N, part_N), (ra_M, dec_M, part_M), radius_arcsec)
+    for south, north in _zones(dec_N, dec_M):
+        rows_N = _rows_between(ra_N, dec_N, south, north)
+        if not len(rows_N):
+            continue
+        reach = 1.001 * radius_arcsec / 3600
+        rows_M = _rows_between(ra_M, dec_M, south - reach, north + reach)
+        _match_part(match, (ra_N, dec_N, rows_N), (ra_M, dec_M, rows_M), radius_arcsec)
     return match
 
 
@@ -88,30 +91,28 @@ Places: TypeAlias = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.i
 """Right ascension and declination of all rows, and the rows that count."""
 
 
-def _parts(
-    dec_N: NDArray[np.float64],
-    rows_N: NDArray[np.intp],
-    dec_M: NDArray[np.float64],
-    rows_M: NDArray[np.intp],
-    radius_arcsec: float,
-) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
-    """Rows of N by zones of declination, and the rows of M within reach of each zone.
+def _zones(dec_N: NDArray[np.float64], dec_M: NDArray[np.float64]) -> Iterator[tuple[float, float]]:
+    """Zones of declination (from, to) that hold about `ZONE` positions of both tables together.
 
     A tree of twenty million positions needs gigabytes, one of a zone a hundred megabytes.
     """
-    if max(len(rows_N), len(rows_M)) <= ZONE:
-        yield rows_N, rows_M
+    number = -(-(len(dec_N) + len(dec_M)) // ZONE)
+    if number <= 1:
+        yield -np.inf, np.inf
         return
-    rows_N = rows_N[np.argsort(dec_N[rows_N], kind="stable")]
-    rows_M = rows_M[np.argsort(dec_M[rows_M], kind="stable")]
-    sorted_M = dec_M[rows_M]
-    reach = 1.001 * radius_arcsec / 3600
-    for start in range(0, len(rows_N), ZONE):
-        part_N = rows_N[start : start + ZONE]
-        south, north = dec_N[part_N[0]] - reach, dec_N[part_N[-1]] + reach
-        first, last = np.searchsorted(sorted_M, [south, north])
-        # In the order of the rows, so that equally near ones are told apart as ever.
-        yield part_N, np.sort(rows_M[first:last])
+    sample = np.concatenate([dec[:: 1 + len(dec) // SAMPLE] for dec in (dec_N, dec_M)])
+    sample = np.sort(sample[np.isfinite(sample)])
+    inner = sample[np.arange(1, number) * len(sample) // number] if len(sample) else []
+    yield from pairwise([-np.inf, *np.unique(inner), np.inf])
+
+
+def _rows_between(
+    ra_N: NDArray[np.float64], dec_N: NDArray[np.float64], south: float, north: float
+) -> NDArray[np.intp]:
+    """Rows with a position in ``south <= dec < north``, in their order."""
+    within_N = (dec_N >= south) & (dec_N < north)
+    within_N &= np.isfinite(dec_N) & np.isfinite(ra_N)
+    return np.flatnonzero(within_N)
 
 
 def _match_part(match: PositionMatch, n: Places, m: Places, radius_arcsec: float) -> None:

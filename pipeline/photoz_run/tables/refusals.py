@@ -1,8 +1,5 @@
 """What is said of a table that cannot be used: the same words for every container."""
 
-import errno
-import gzip
-import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
@@ -10,24 +7,14 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from photoz_run.errors import BadDataError, TransientError
-from photoz_run.reading import DAMAGE
+from photoz_run import reading
+from photoz_run.errors import BadDataError
+from photoz_run.reading import COPY
 
-COPY = "it is damaged or truncated, copy it again"
 LONG = 4
 """Characters from which on a name that contains the one wanted is near it."""
 SHOWN = 12
 """Column names that a message lists where none is near."""
-PASSING = {
-    errno.EIO,
-    errno.ESTALE,
-    errno.ETIMEDOUT,
-    errno.EAGAIN,
-    errno.ENOMEM,
-    errno.EMFILE,
-    errno.ENFILE,
-}
-"""Errors of a parallel file system under load; the same read may succeed a minute later."""
 
 
 def no_column(where: str, missing: Sequence[str], present: Sequence[str]) -> BadDataError:
@@ -61,33 +48,13 @@ def wrong_content(where: str, name: str, holds: str, expected: str) -> BadDataEr
 
 @contextmanager
 def explained(path: Path, container: str, remedy: str = COPY) -> Iterator[None]:
-    """Turn what libraries and the file system raise for ``path`` into a `PhotozError`.
-
-    Raises
-    ------
-    TransientError
-        If storage failed in a way that may pass.
-    BadDataError
-        If the file is missing, unreadable, damaged or not what its content says.
-    """
-    try:
-        yield
-    except FileNotFoundError as error:
-        raise BadDataError(f"{path}: file not found") from error
-    except PermissionError as error:
-        raise BadDataError(f"{path}: no permission to read it") from error
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        problem = f"the gzip stream is damaged or truncated ({error}); copy the file again"
-        raise BadDataError(f"{path}: {problem}") from error
-    except OSError as error:
-        if error.errno in PASSING:
-            raise TransientError(f"{path}: {error.strerror}") from error
-        raise _unreadable(path, container, remedy, error) from error
-    except (*DAMAGE, pa.ArrowException) as error:
-        raise _unreadable(path, container, remedy, error) from error
-
-
-def _unreadable(path: Path, container: str, remedy: str, error: Exception) -> BadDataError:
-    lines = str(error).strip().splitlines()
-    reason = lines[0].strip() if lines else type(error).__name__
-    return BadDataError(f"{path}: not a readable {container} ({reason}); {remedy}")
+    """`photoz_run.reading.explained`, which knows what Arrow raises, too."""
+    with reading.explained(path, container, remedy):
+        try:
+            yield
+        except pa.ArrowException as error:
+            if isinstance(error, OSError):
+                raise
+            # The first line of Arrow says what it is, the others where.
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise reading.unreadable(path, container, remedy, reason) from error

@@ -130,6 +130,8 @@ class Table(ABC):
         masks = {name: name + MASK for name in wanted if name + MASK in stored}
         for part in self.stored_parts([*wanted, *masks.values()], rows, within):
             yield self._canonical(part, wanted, masks)
+        # The library keeps what it read with, half a gigabyte of a large table.
+        pa.default_memory_pool().release_unused()
 
     def read(self, names: Sequence[str], lists: Collection[str] = ()) -> pa.Table:
         """The columns ``names`` of all rows, as `batches` gives them."""

@@ -197,7 +197,8 @@ def _each_once(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Rows that are kept, each ID once, and all rows of a repeated ID."""
     row_N = np.flatnonzero(chosen_N)
-    sorted_N = np.sort(hash_N if len(row_N) == len(hash_N) else hash_N[row_N])
+    sorted_N = hash_N[row_N]
+    sorted_N.sort()
     if not ((sorted_N[1:] == sorted_N[:-1]) & (sorted_N[1:] != 0)).any():
         return row_N, np.zeros(0, np.int64)
     named_N = row_N[hash_N[row_N] != 0]

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from photoz_run.errors import BadDataError
-from photoz_run.science.matching import match_positions
+from photoz_run.science.matching import PositionMatch, match_positions
 from photoz_run.validation.catalogue import Catalogue
 from photoz_run.validation.specz import SpecSample
 
@@ -20,6 +20,9 @@ AGREEMENT = 0.002
 
 SAMPLE = 20_000
 """Spec-z looked at to find out whether positions are wrong."""
+
+NONE = -1
+"""The row of a source without a spec-z."""
 
 Places = tuple[NDArray[np.float64], NDArray[np.float64]]
 
@@ -87,26 +90,23 @@ def pair(
     if not matched or matched < match_fraction_min * in_footprint:
         raise BadDataError(_explain(catalogue, specz, radius, matched, in_footprint))
 
-    rows = np.flatnonzero(match.matched_N)
-    order = np.lexsort((match.separation_N[rows], specz.source_M[rows], match.index_N[rows]))
-    rows = rows[order]
-    source = match.index_N[rows]
-    first = np.flatnonzero(np.diff(source, prepend=-1))
-    conflicting = _conflicts(specz.z_M[rows], first)
-    taken = rows[first[~conflicting]]
-    group_sizes = np.diff(np.append(first, len(rows)))
-    columns = catalogue.columns_of(match.index_N[taken]) | {
+    taken, duplicates, conflicting = _one_each(specz, match, len(catalogue))
+    source, separation = match.index_N[taken], match.separation_N[taken]
+    ambiguous = int(np.sum(match.candidates_N > 1))
+    # Of twenty million spec-z these are 400 MB, that the columns need.
+    del match
+    columns = catalogue.columns_of(source) | {
         "Z_SPEC": specz.z_M[taken],
         "SPEC_SOURCE": specz.source_M[taken],
-        "SEPARATION": match.separation_N[taken],
+        "SEPARATION": separation,
     }
     counts = PairCounts(
         specz=len(specz),
         in_footprint=in_footprint,
         matched=matched,
-        ambiguous=int(np.sum(match.candidates_N > 1)),
-        duplicates=int(np.sum(group_sizes[~conflicting] - 1)),
-        conflicting=int(np.sum(group_sizes[conflicting])),
+        ambiguous=ambiguous,
+        duplicates=duplicates,
+        conflicting=conflicting,
         pairs=len(taken),
         without_photoz=int(np.sum(~np.isfinite(columns["Z_PHOT"]))),
     )
@@ -119,10 +119,42 @@ def pair(
     return Pairs(columns, counts)
 
 
+def _one_each(
+    specz: SpecSample, match: PositionMatch, sources: int
+) -> tuple[NDArray[np.int32], int, int]:
+    """The spec-z that is taken for each source, in the order of the sources.
+
+    Most sources have one, and need no sorting: memory holds one number for each source.
+
+    Returns
+    -------
+    Rows of the spec-z; how many more are duplicates of them, and how many contradict each other.
+    """
+    rows = np.flatnonzero(match.matched_N).astype(np.int32)
+    row_S = np.full(sources, NONE, np.int32)
+    row_S[match.index_N[rows]] = rows
+    others = rows[row_S[match.index_N[rows]] != rows]
+    if not len(others):
+        return row_S[row_S != NONE], 0, 0
+    several_S = np.zeros(sources, bool)
+    several_S[match.index_N[others]] = True
+    rows = rows[several_S[match.index_N[rows]]]
+    source = match.index_N[rows]
+    order = np.lexsort((match.separation_N[rows], specz.source_M[rows], source))
+    rows, source = rows[order], source[order]
+    first = np.flatnonzero(np.diff(source, prepend=-1))
+    sizes = np.diff(np.append(first, len(rows)))
+    disagree = _conflicts(specz.z_M[rows], first)
+    row_S[source[first]] = np.where(disagree, NONE, rows[first])
+    return (
+        row_S[row_S != NONE],
+        int(np.sum(sizes[~disagree] - 1)),
+        int(np.sum(sizes[disagree])),
+    )
+
+
 def _conflicts(z_K: NDArray[np.float64], first_G: NDArray[np.intp]) -> NDArray[np.bool_]:
     """Which groups of spec-z (each starting at ``first_G``) disagree among themselves."""
-    if not len(first_G):
-        return np.zeros(0, bool)
     low, high = np.minimum.reduceat(z_K, first_G), np.maximum.reduceat(z_K, first_G)
     return np.asarray(high - low > AGREEMENT * (1 + low))
 

@@ -65,7 +65,7 @@ class SpecSample:
     ra_M: NDArray[np.float64]
     dec_M: NDArray[np.float64]
     z_M: NDArray[np.float64]
-    source_M: NDArray[np.int64]
+    source_M: NDArray[np.int16]
     tables: dict[str, SpecTable]
 
     def __len__(self) -> int:
@@ -112,7 +112,7 @@ def read_specz(tables: Sequence[SpecSettings]) -> SpecSample:
         parts.append(part_3M)
         found[_unique(table.columns.name, list(found))] = table
     ra_M, dec_M, z_M = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
-    source_M = np.repeat(np.arange(len(parts)), [part.shape[1] for part in parts])
+    source_M = np.repeat(np.arange(len(parts), dtype=np.int16), [len(part.T) for part in parts])
     return SpecSample(ra_M, dec_M, z_M, source_M, found)
 
 
