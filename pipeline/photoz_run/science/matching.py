@@ -102,7 +102,7 @@ def _zones(dec_N: NDArray[np.float64], dec_M: NDArray[np.float64]) -> Iterator[t
         return
     sample = np.concatenate([dec[:: 1 + len(dec) // SAMPLE] for dec in (dec_N, dec_M)])
     sample = np.sort(sample[np.isfinite(sample)])
-    inner = sample[np.arange(1, number) * len(sample) // number] if len(sample) else []
+    inner = sample[np.arange(1, number) * len(sample) // number] if len(sample) else sample
     yield from pairwise([-np.inf, *np.unique(inner), np.inf])
 
 
