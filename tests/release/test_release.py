@@ -34,8 +34,10 @@ def rows(release):
 def test_the_folder_holds_what_the_docs_say_and_its_sums_hold(release):
     found = sorted(path.name for path in release.iterdir())
     assert found == [
+        "CITATION.cff",
         "README.md",
         "SHA256SUMS",
+        "prov.json",
         "provenance.json",
         "sim.fits",
         "sim.parquet",

@@ -4,6 +4,7 @@ hats-import does the work on the Dask client that it is given; only `photoz_run.
 """
 
 import logging
+import re
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -22,6 +23,8 @@ WORKERS = 2
 4 GiB."""
 PARTITION_ROWS = 1_000_000
 """Most rows of a partition, held in memory while it is made."""
+CREATED = re.compile(r"^hats_creation_date=.*$", re.MULTILINE)
+"""When hats-import was started."""
 BATCH = 250_000
 """Rows that are read at once."""
 
@@ -80,6 +83,7 @@ def write_hats(
         tmp_dir=scratch,
         addl_hats_properties=hats_properties(record),
         progress_bar=False,
+        write_table_kwargs={"write_page_checksum": True},
     ).catalog(
         output_artifact_name=record.name,
         input_file_list=list(parts),
@@ -99,6 +103,7 @@ def write_hats(
         import_collection(arguments, client)
     if margin is not None:
         _name_primary(folder / margin_name(record.name), record.name)
+    _set_date(folder, record.date)
 
 
 @contextmanager
@@ -122,6 +127,12 @@ def _name_primary(margin: Path, name: str) -> None:
     properties = TableProperties.read_from_dir(margin)
     properties.primary_catalog = name
     properties.to_properties_file(margin)
+
+
+def _set_date(folder: Path, date: str) -> None:
+    """Let the properties tell the release's date, so that the same release has the same bytes."""
+    for path in (folder / "collection.properties", *folder.glob("*/*properties")):
+        path.write_text(CREATED.sub(f"hats_creation_date={date[:16]}UTC", path.read_text()))
 
 
 def _schema_file(scratch: Path, part: Path, record: ReleaseRecord) -> Path:
