@@ -58,11 +58,6 @@ class StampRule(BaseModel):
         for bands in (self.image_bands, self.magnitude_bands, self.seeing_bands):
             if len(set(bands)) != len(bands):
                 raise ValueError("a band is named twice")
-        known = ((self.image_bands, IMAGE_BANDS), (self.magnitude_bands, MAGNITUDE_BANDS))
-        for bands, present in known:
-            unknown = [band for band in bands if band not in present]
-            if unknown:
-                raise ValueError(f"{unknown[0]!r} is none of the bands {' '.join(present)}")
         strange = set(self.seeing_bands) - set(self.image_bands)
         if strange:
             raise ValueError(f"seeing_bands: {', '.join(sorted(strange))} is no image band")

@@ -137,6 +137,11 @@ class WrapSpec(StampRule):
             bands, given = getattr(self, f"{kind}_bands"), getattr(self, f"{kind}_input")
             if bool(bands) != (given is not None):
                 raise ValueError(f"{kind}_bands and {kind}_input belong together")
+        known = ((self.image_bands, IMAGE_BANDS), (self.magnitude_bands, MAGNITUDE_BANDS))
+        for bands, present in known:
+            unknown = [band for band in bands if band not in present]
+            if unknown:
+                raise ValueError(f"{unknown[0]!r} is none of the bands {' '.join(present)}")
         n_bands = len(self.magnitude_bands)
         if len(self.magnitude_mean) != n_bands or len(self.magnitude_scale) != n_bands:
             raise ValueError(

@@ -300,8 +300,8 @@ def _fainter(shift_B: NDArray[np.float64], table_NT: Floats) -> Floats:
 
 
 def _extinction(bands: tuple[str, ...]) -> NDArray[np.float64]:
-    """A_x / E(B-V) of each band."""
-    return np.array([EXTINCTION_PER_EBV[band] for band in bands])
+    """A_x / E(B-V) of each band, 0 of a band of another survey."""
+    return np.array([EXTINCTION_PER_EBV.get(band, 0.0) for band in bands])
 
 
 def _rows(examples: Examples, contract: ModelContract, rows_N: NDArray[np.int64]) -> Examples:
