@@ -226,7 +226,7 @@ FORGERIES: dict[str, tuple[Callable[[Path], object], set[str], set[str]]] = {
     "cells of the MOC elsewhere": (move_area, {"covered area"}, {"area = run"}),
     "the sha256 of a tile file": (
         change_tile_sum,
-        {"provenance in FITS"},
+        {"provenance in FITS", "prov.json"},
         {"provenance = run"},
     ),
     "a file in a sub-folder": (
