@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
+from astropy.table import MaskedColumn, Table
 
 from photoz_run.errors import BadDataError
 from photoz_run.flags import bit
@@ -249,3 +250,48 @@ def test_what_is_no_table_is_refused(tmp_path, name):
     with pytest.raises(BadDataError, match=str(path)) as refused:
         join(path)
     assert "\n" not in str(refused.value)
+
+
+def test_a_table_of_a_part_of_the_survey_is_told_from_a_join_that_is_broken(tmp_path):
+    rows = good_rows()
+    elsewhere = rows | {"RAJ2000": rows["RAJ2000"] + 40}
+    with pytest.raises(BadDataError, match=r"does not cover the tile: none .* within 5' of a"):
+        join(write_parquet(tmp_path / "elsewhere.parquet", elsewhere))
+    beside = rows | {"DECJ2000": rows["DECJ2000"] + 10 * ARCSEC}
+    with pytest.raises(BadDataError, match=r"rows lie near the tile .* is 1 arcsec enough"):
+        join(write_parquet(tmp_path / "beside.parquet", beside))
+
+
+def ascii_table(rows):
+    table = Table(rows)
+    table["MAG_GAAP_g"] = MaskedColumn(table["MAG_GAAP_g"], mask=table["ID"] == "KiDSDR5 J003")
+    return table
+
+
+@pytest.mark.parametrize("by", ["position", "id"])
+@pytest.mark.parametrize("file", ["m.csv", "m.ecsv", "m.vot", "m.fits"])
+def test_a_table_of_every_kind_gives_its_magnitudes(tmp_path, file, by):
+    form = {"format": "votable"} if file.endswith("vot") else {}
+    ascii_table(good_rows()).write(tmp_path / file, **form)
+    joined, counts = join(tmp_path / file, by)
+    expected = np.where(np.arange(N) == 3, np.nan, 18.0 + np.arange(N))
+    np.testing.assert_array_equal(joined.magnitudes_NB[:, 0], expected)
+    assert counts["magnitudes_matched"] == N
+
+
+def test_blank_ids_name_nobody_and_repeated_ones_are_ambiguous(tmp_path):
+    rows = good_rows()
+    ids = pa.array(rows.pop("ID").tolist())
+    ids = pc.if_else(pc.equal(ids, "KiDSDR5 J002"), None, ids)
+    ids = pc.if_else(pc.equal(ids, "KiDSDR5 J005"), "  ", ids)
+    table = pa.table({"ID": ids, **rows})
+    again = table.filter(pc.equal(table["ID"], "KiDSDR5 J007"))
+    pq.write_table(pa.concat_tables([table, again]), tmp_path / "m.parquet")
+    joined, counts = join(tmp_path / "m.parquet", "id")
+    assert counts == {
+        "magnitudes_matched": N - 2,
+        "magnitudes_unmatched": 2,
+        "magnitudes_ambiguous": 1,
+    }
+    unmatched_N = (joined.flags_N & bit("MAG_UNMATCHED")) != 0
+    assert np.flatnonzero(unmatched_N).tolist() == [2, 5]

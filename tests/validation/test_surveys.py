@@ -104,3 +104,10 @@ def test_sentinel_positions_match_nothing(tmp_path):
     pq.write_table(pa.table({"RA": ra, "DEC": dec, "Z": Z}), tmp_path / "t.parquet")
     sample = read_specz([SpecSettings(file=tmp_path / "t.parquet")])
     assert sample.tables["spec-z"].dropped["no position"] == HALF.sum()
+
+
+def test_a_cut_that_does_not_fit_its_column_names_the_table(tmp_path):
+    path = tmp_path / "spec.parquet"
+    pq.write_table(pa.table({"RA": [1.0], "DEC": [1.0], "Z": [0.2], "NQ": ["A"]}), path)
+    with pytest.raises(ConfigError, match=f"{path}.*'NQ > 2'.*text is compared with a number"):
+        read_specz([SpecSettings(file=path)])

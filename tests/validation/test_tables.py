@@ -150,3 +150,13 @@ def test_bad_files(tmp_path):
     nowhere = write_parquet(tmp_path / "t.parquet", {"Z_PHOT": columns["Z_PHOT"]})
     with pytest.raises(ConfigError, match=r"no position columns.*it has Z_PHOT"):
         read_catalogue(nowhere, SETTINGS)
+
+
+@pytest.mark.parametrize("code", ["0", "-99", "None"])
+def test_an_id_of_very_many_rows_is_a_code_and_names_no_galaxy(tmp_path, code):
+    columns, _ = survey(400)
+    columns["ID"] = np.where(np.arange(400) < 150, code, columns["ID"])
+    columns["ID"][399] = columns["ID"][398]
+    catalogue, repeats = read_catalogue(write_parquet(tmp_path / "c.parquet", columns), SETTINGS)
+    assert len(catalogue) == 399
+    assert set(repeats["ID"]) == {columns["ID"][398]}

@@ -23,6 +23,8 @@ from photoz_run.tables.table import Table
 
 LEAST_MATCHED = 0.05
 """Share of a tile's sources that must find their row: less is no join but a mistake."""
+NEAR = 300.0
+"""arcsec: a table without a row so near the sources does not cover the tile."""
 ENOUGH = 20
 """Sources of a tile from which on that share means anything."""
 
@@ -54,7 +56,7 @@ def join_magnitudes(
     rows = _read_near(opened, table, key, suffixes, sources)
     index_N, candidates_N = _match(opened.where, table, key, rows, sources)
     found_N = index_N >= 0
-    _check_matched(opened.where, table, key, sources, found_N)
+    _check_matched(opened.where, table, key, rows, sources, found_N)
     magnitudes_NB = np.full((len(sources), len(bands)), np.nan, np.float32)
     if found_N.any():
         columns = _magnitude_columns(opened.where, rows, suffixes)
@@ -145,6 +147,7 @@ def _check_matched(
     where: str,
     table: MagnitudeTable,
     key: tuple[str, ...],
+    rows: pa.Table,
     sources: Sources,
     found_N: NDArray[np.bool_],
 ) -> None:
@@ -152,18 +155,31 @@ def _check_matched(
     number = int(found_N.sum())
     if number and (number >= LEAST_MATCHED * len(found_N) or len(found_N) < ENOUGH):
         return
+    place = f"{sources.ra_N[0]:.4f} {sources.dec_N[0]:+.4f}"
     if table.by == "id":
         cause = f"are its {key[0]} those of the catalogue, such as '{sources.id_N[0]}'?"
-    else:
-        place = f"{sources.ra_N[0]:.4f} {sources.dec_N[0]:+.4f}"
+    elif not _covers(where, key, rows, sources):
         cause = (
-            f"are {key[0]} and {key[1]} degrees (J2000), does it cover the tile (its first source"
-            f" lies at {place}), is {table.radius:g} arcsec enough?"
+            f"the table does not cover the tile: none of its rows lies within {NEAR / 60:g}' of a"
+            f" source (the first lies at {place}); leave the tile out, or add its magnitudes; or"
+            f" are {key[0]} and {key[1]} not degrees (J2000)?"
+        )
+    else:
+        cause = (
+            f"rows lie near the tile (its first source lies at {place}): are {key[0]} and {key[1]}"
+            f" degrees (J2000), is {table.radius:g} arcsec enough?"
         )
     raise BadDataError(
         f"{where}: {number} of {len(found_N)} sources of the tile find their magnitudes by"
         f" {table.by}; {cause}"
     )
+
+
+def _covers(where: str, key: tuple[str, ...], rows: pa.Table, sources: Sources) -> bool:
+    """Whether a row with a position lies within `NEAR` of a source."""
+    ra_M, dec_M = positions(where, rows, key)
+    near = match_positions(sources.ra_N, sources.dec_N, ra_M, dec_M, NEAR)
+    return bool(near.matched_N.any())
 
 
 def _magnitude_columns(

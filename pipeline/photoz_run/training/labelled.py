@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from photoz_models.examples import Examples, SetFacts
 from photoz_models.stamp_rule import IMAGE_BANDS, MAGNITUDE_BANDS, StampRule
 from photoz_run.config import RunConfig
-from photoz_run.errors import BadDataError, ConfigError
+from photoz_run.errors import BadDataError, ConfigError, context
 from photoz_run.science.selection import names_in, select
 from photoz_run.survey.discovery import find_tiles
 from photoz_run.tables.arrays import floats, masked
@@ -21,6 +21,7 @@ from photoz_run.training.training_set import (
     join_examples,
     training_rule,
 )
+from photoz_run.validation.catalogue import without_codes
 from photoz_run.validation.settings import SpecSettings
 from photoz_run.validation.specz import (
     REASONS,
@@ -136,7 +137,8 @@ def _labelled_rows(
     z_N = floats(table.where, rows, z)
     refuse_magnitudes(table.where, z, z_N)
     values = {name: masked(table.where, rows, name) for name in named}
-    poor_N = ~select(cut, values, len(rows)) if cut else np.zeros(len(rows), bool)
+    with context(f"{table.where}: cut"):
+        poor_N = ~select(cut, values, len(rows)) if cut else np.zeros(len(rows), bool)
     good_N = ~poor_N
     left_out = [f"{int(poor_N.sum()):,} fail the cut {cut}"] if poor_N.any() else []
     for reason, bad_N in usable_redshifts(z_N).items():
@@ -147,5 +149,5 @@ def _labelled_rows(
         report(f"{path.name}: left out of {len(rows):,} rows: {', '.join(left_out)}")
     if not good_N.any():
         raise BadDataError(f"{table.where}: none of its {len(rows):,} rows has a usable redshift")
-    columns = [floats(table.where, rows, name)[good_N] for name in magnitudes]
+    columns = [without_codes(floats(table.where, rows, name))[good_N] for name in magnitudes]
     return np.stack(columns, axis=1).astype(np.float32), z_N[good_N].astype(np.float32)

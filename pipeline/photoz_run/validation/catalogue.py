@@ -37,6 +37,8 @@ SEEING = ("PSF_FWHM", "PSF_FWHM_r", "FWHM_IMAGE_r")
 """Columns that tell the seeing of a source's tile, arcsec; the first one that exists is used."""
 MANY = 500_000
 """Sources whose IDs are not read with their other columns: time and memory that no figure needs."""
+MOST_ROWS = 20
+"""An ID in more rows names no galaxy: no source is measured in so many tiles."""
 LOWEST_PHOTOZ, HIGHEST_PHOTOZ = -1.0, 2 * HIGHEST
 """No photo-z is -1 or less, or this large: other programs write -1, -99 or 99 for a failure."""
 
@@ -201,12 +203,19 @@ def _each_once(
     sorted_N.sort()
     if not ((sorted_N[1:] == sorted_N[:-1]) & (sorted_N[1:] != 0)).any():
         return row_N, np.zeros(0, np.int64)
-    named_N = row_N[hash_N[row_N] != 0]
+    common = _too_common(sorted_N)
+    named_N = row_N[(hash_N[row_N] != 0) & ~np.isin(hash_N[row_N], common)]
     order = np.argsort(hash_N[named_N], kind="stable")
     sorted_N = hash_N[named_N][order]
     first = np.flatnonzero(sorted_N[1:] == sorted_N[:-1])
     repeated = named_N[order[np.union1d(first, first + 1)]]
     return np.setdiff1d(row_N, named_N[order[first + 1]]), np.sort(repeated)
+
+
+def _too_common(sorted_N: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Hashes that stand more than `MOST_ROWS` times: codes such as 0, -99 or "None"."""
+    apart = MOST_ROWS
+    return np.unique(sorted_N[apart:][sorted_N[apart:] == sorted_N[:-apart]])
 
 
 def _kept(values_N: NDArray[np.float64], row_K: NDArray[np.int64]) -> NDArray[np.float64]:

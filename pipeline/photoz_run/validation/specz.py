@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from photoz_run.errors import BadDataError, ConfigError
+from photoz_run.errors import BadDataError, ConfigError, context
 from photoz_run.science.selection import select
 from photoz_run.tables.arrays import floats, masked
 from photoz_run.tables.keys import positions
@@ -194,7 +194,8 @@ def _select(table: Table, columns: SpecColumns, rows: pa.Table) -> NDArray[np.bo
         return np.ones(len(rows), bool)
     named = [name for name in columns.needed if name in rows.column_names]
     values = {name: masked(table.where, rows, name) for name in named}
-    return select(columns.quality, values, len(rows))
+    with context(f"{table.where}: cut"):
+        return select(columns.quality, values, len(rows))
 
 
 def _unique(name: str, taken: Sequence[str]) -> str:
