@@ -12,7 +12,7 @@ export OMP_NUM_THREADS ?= 1
 export NO_MKDOCS_2_WARNING := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slurm test-scale test-exporters test-fuzz check bench docs format train-bundled comparison clean
+.PHONY: help install demo test test-slurm test-scale test-exporters test-fuzz test-kill check bench docs format train-bundled comparison clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -57,6 +57,9 @@ test-exporters: ## networks of Keras, JAX, XGBoost and CatBoost become bundles; 
 
 test-fuzz: $(VENV)/.installed-dev programs ## damaged files through the path of a tile: 10,000, or as many as ten minutes allow
 	PYTHONPATH=tests $(BIN)/python -m fuzz
+
+test-kill: $(VENV)/.installed-dev programs ## 100 random kills and stops of a run's processes; KILL_SEED repeats them (20 minutes)
+	$(BIN)/python -m pytest -m kill tests/kill
 
 check: $(VENV)/.installed-dev ## style, types, layers, documentation
 	$(BIN)/ruff format --check .

@@ -37,6 +37,9 @@ allow_fallback = true
 workers = "3:7"
 shard = "2/8"
 attempts = 5
+tile_minutes = 30
+worker_memory = "2GB"
+worker_wait = 5
 scratch = "/local"
 
 [cluster]
@@ -168,6 +171,8 @@ def test_what_changes_a_result_changes_the_digest(field, tmp_path):
             "name the same thing",
         ),
         ({"attempts": 0}, "attempts: "),
+        ({"worker_memory": "lots"}, "worker_memory: give a size such as 4GB"),
+        ({"tile_minutes": 0}, "tile_minutes: "),
     ],
 )
 def test_what_does_not_fit_is_refused_in_one_line(setting, complaint):

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from photoz_models.errors import BundleError
 from photoz_models.golden import Golden
 from photoz_models.stamp_rule import StampRule
+from photoz_models.whole_files import written_whole
 
 METADATA_KEY = "photoz_contract"
 
@@ -168,4 +169,5 @@ def write_contract(graph: Path, contract: ModelContract, out: Path) -> None:
     kept = [(prop.key, prop.value) for prop in model.metadata_props if prop.key != METADATA_KEY]
     onnx.helper.set_model_props(model, {**dict(kept), METADATA_KEY: contract.model_dump_json()})
     onnx.checker.check_model(model)
-    onnx.save(model, out)
+    with written_whole(out) as beside:
+        onnx.save(model, beside)

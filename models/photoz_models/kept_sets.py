@@ -11,6 +11,7 @@ from photoz_models.documents import Record, document_text, parse_document
 from photoz_models.errors import TrainingError
 from photoz_models.examples import ARRAYS, Examples, SetFacts
 from photoz_models.stamp_rule import StampRule, column_names
+from photoz_models.whole_files import written_whole
 
 FACTS_FILE = "set.json"
 
@@ -68,9 +69,11 @@ def save_examples(examples: Examples, folder: Path) -> None:
     """Write the set into ``folder``."""
     folder.mkdir(parents=True, exist_ok=True)
     for name in ARRAYS:
-        np.save(folder / f"{name}.npy", getattr(examples, name))
+        with written_whole(folder / f"{name}.npy") as beside:
+            np.save(beside, getattr(examples, name))
     document = SetDocument(len(examples), examples.digest(), examples.facts)
-    (folder / FACTS_FILE).write_text(document_text(document), encoding="utf-8")
+    with written_whole(folder / FACTS_FILE) as beside:
+        beside.write_text(document_text(document), encoding="utf-8")
 
 
 def load_examples(folder: Path) -> Examples:

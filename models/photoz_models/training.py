@@ -1,5 +1,6 @@
 """Training of one network: loss, augmentation, schedule, early stopping, checkpoint, resume."""
 
+import errno
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -19,6 +20,7 @@ from photoz_models.inputs import fit_scales
 from photoz_models.network import Architecture, PhotozNetwork
 from photoz_models.robust import SMAD_FACTOR
 from photoz_models.training_settings import Settings
+from photoz_models.whole_files import written_whole
 
 FRACTION_INSIDE = 0.99
 """Share of the training galaxies with all features that get a domain distance of at most 1."""
@@ -291,9 +293,11 @@ def _store(progress: Progress, checkpoint: Path, identity: dict[str, Any]) -> No
         "history": [asdict(epoch) for epoch in progress.history],
         "best": (progress.best_loss, progress.best_epoch, progress.best_state),
     }
-    partial = checkpoint.with_suffix(".part")
-    torch.save(state, partial)
-    partial.replace(checkpoint)
+    with written_whole(checkpoint) as beside:
+        try:
+            torch.save(state, beside)
+        except RuntimeError as error:  # torch says so of a file that it cannot write
+            raise OSError(errno.EIO, str(error).partition("\n")[0]) from error
 
 
 def _restore(progress: Progress, checkpoint: Path, identity: dict[str, Any]) -> None:

@@ -5,6 +5,7 @@ Settings of a run are fields here, under the names that options have. An unknown
 
 import hashlib
 import json
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -57,6 +58,10 @@ class ClusterConfig(BaseModel):
     scheduler_file: Path | None = Field(default=None, description="its scheduler file")
     tls: bool = Field(
         default=True, description="encrypt and authenticate; false only on a network you trust"
+    )
+
+    dashboard: bool = Field(
+        default=False, description="serve Dask's pages on loopback, to everybody on the machine"
     )
 
     @model_validator(mode="after")
@@ -178,6 +183,21 @@ class RunConfig(BaseModel):
     attempts: Annotated[int, Field(ge=1)] = Field(
         default=3, description="tries of a tile whose storage failed or whose worker was lost"
     )
+    tile_minutes: Annotated[float, Field(gt=0)] | None = Field(
+        default=None,
+        description="longest time of a tile, minutes; if absent, 20 times the longest of this run"
+        " so far, 60 at least, and 360 before the first has ended",
+    )
+    worker_memory: str | None = Field(
+        default=None,
+        description="memory a worker may take, such as 4GB; if absent, its share of this machine"
+        " or job, 4 GB at least; coadds do not count",
+    )
+    worker_wait: Annotated[float, Field(gt=0)] | None = Field(
+        default=None,
+        description="minutes without any worker after which the run ends; if absent, 10, and"
+        " 1440 where workers are batch jobs",
+    )
     scratch: Path | None = Field(
         default=None, description="node-local folder for unpacked .gz files"
     )
@@ -198,6 +218,13 @@ class RunConfig(BaseModel):
         if low > high or high < 1:
             raise ValueError("MIN:MAX needs MIN <= MAX and MAX of at least 1")
         return text
+
+    @field_validator("worker_memory")
+    @classmethod
+    def _memory_is_a_size(cls, value: str | None) -> str | None:
+        if value is not None:
+            memory_bytes(value)
+        return value
 
     @field_validator("shard")
     @classmethod
@@ -238,6 +265,16 @@ class RunConfig(BaseModel):
         settings = self.model_dump(mode="json")
         chosen = {name: settings[name] for name in RESULT_FIELDS}
         return hashlib.sha256(json.dumps(chosen, sort_keys=True).encode()).hexdigest()
+
+
+def memory_bytes(text: str) -> int:
+    """Bytes of a size such as ``4GB``, ``512MiB`` or ``4e9``; `ValueError` if it is none."""
+    match = re.fullmatch(r"\s*([\d.]+(?:e\d+)?)\s*([KMGT]?)(i?)B?\s*", text, re.IGNORECASE)
+    if match is None:
+        raise ValueError("give a size such as 4GB")
+    number, unit, binary = match.groups()
+    base = 1024 if binary else 1000
+    return int(float(number) * base ** ("KMGT".index(unit.upper()) + 1 if unit else 0))
 
 
 def load_config(

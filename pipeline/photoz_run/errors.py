@@ -6,15 +6,18 @@
     │   └── ContractError     a host's model or program is not that of the run
     ├── BadDataError      fix or replace the file named; its tile is quarantined at once
     ├── TransientError    wait; the tile is tried again, then quarantined
+    │   └── HostError         another host, or start again where the host has more; no tile is blamed
     └── InterruptedRunError   start the same command again; the run resumes
         └── OutputError           free space or mend permissions first
 
 Exceptions take positional arguments only, so that they survive pickling between worker and driver.
 """
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import IntEnum
+from pathlib import Path
 
 from photoz_models.errors import PhotozError as PhotozError
 
@@ -55,6 +58,12 @@ class TransientError(PhotozError):
     exit_code = ExitCode.QUARANTINED
 
 
+class HostError(TransientError):
+    """Raised when a host lacks descriptors, memory, scratch or processes; no tile is to blame."""
+
+    exit_code = ExitCode.INTERRUPTED
+
+
 class InterruptedRunError(PhotozError):
     """Raised when a signal or the wall-time ended the run early; finished tiles are kept."""
 
@@ -63,6 +72,20 @@ class InterruptedRunError(PhotozError):
 
 class OutputError(InterruptedRunError):
     """Raised when a folder cannot be written: a full disk, a quota, a missing permission."""
+
+
+@contextmanager
+def writing(where: Path) -> Iterator[None]:
+    """A refusal of the disk while ``where`` is written becomes an `OutputError`."""
+    try:
+        yield
+    except OSError as error:
+        lines = str(error).splitlines() or [type(error).__name__]
+        reason = os.strerror(error.errno) if error.errno else lines[0]
+        raise OutputError(
+            f"{where}: cannot be written ({reason}); free space or check permissions,"
+            " then start the same command again"
+        ) from error
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from astropy.io import fits
 
-from photoz_run.errors import BadDataError, TransientError
+from photoz_run.errors import BadDataError, HostError, TransientError
 
 _PASSING = {
     errno.EIO,
@@ -44,6 +44,8 @@ def explained(path: Path, container: str = "FITS file", remedy: str = COPY) -> I
     ------
     TransientError
         If storage failed in a way that may pass.
+    HostError
+        If there is no room to unpack it.
     BadDataError
         If the file is missing, unreadable, damaged or not what its content or name says.
     """
@@ -59,7 +61,7 @@ def explained(path: Path, container: str = "FITS file", remedy: str = COPY) -> I
     except OSError as error:
         if error.errno in FULL:
             problem = f"no room to unpack it ({error.strerror}); set scratch to a folder with more"
-            raise TransientError(f"{path}: {problem}") from error
+            raise HostError(f"{path}: {problem}") from error
         if error.errno in _PASSING:
             raise TransientError(f"{path}: {error.strerror}") from error
         raise unreadable(path, container, remedy, _lines(error)[-1]) from error

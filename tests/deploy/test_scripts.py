@@ -60,6 +60,7 @@ JOB = {
     "DATA": "/data/a /data/b",
     "OUT": "/scratch/my run",
     "SLURM_JOB_ID": "42",
+    "SLURM_ARRAY_JOB_ID": "40",
     "SLURM_ARRAY_TASK_ID": "3",
     "SLURM_CPUS_PER_TASK": "2",
     "PBS_ARRAY_INDEX": "3",
@@ -103,6 +104,11 @@ def parse_study(command):
     assert command[:2] == ["python", "-m"]
     study = importlib.import_module(command[2])
     study.command_line().parse_args(command[3:])
+
+
+def own_number(script: Path) -> str:
+    """The number by which a job puts itself, and nothing else, into the queue again."""
+    return "40_3" if script.name.startswith("array") else JOB["SLURM_JOB_ID"]
 
 
 def names(paths):
@@ -149,7 +155,7 @@ def test_only_an_interrupted_job_asks_for_another_turn_and_not_for_ever(cluster,
     ]:
         ended, calls = cluster(script, **JOB, CODE=str(code), SLURM_RESTART_COUNT=turn)
         requeued = [call for call in calls if call[0] == "scontrol"]
-        assert requeued == ([["scontrol", "requeue", "42"]] if again else [])
+        assert requeued == ([["scontrol", "requeue", own_number(script)]] if again else [])
         assert ended == code
 
 
@@ -170,7 +176,7 @@ def test_a_warning_of_slurm_reaches_the_program_alone_and_the_job_asks_for_anoth
     assert job.wait(60) == 75
     (tmp_path / "calls" / "ready").unlink()
     (requeued,) = (path.read_text() for path in (tmp_path / "calls").iterdir())
-    assert requeued.split("\0")[:3] == ["scontrol", "requeue", "42"]
+    assert requeued.split("\0")[:3] == ["scontrol", "requeue", own_number(script)]
 
 
 @pytest.mark.parametrize("script", PBS, ids=names(PBS))

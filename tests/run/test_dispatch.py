@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
@@ -14,11 +14,11 @@ from typing import Any
 
 import dask
 import pytest
-from distributed import Client, LocalCluster, Nanny, Scheduler, SpecCluster
+from distributed import Client, LocalCluster, Scheduler
 from distributed.diagnostics.plugin import SchedulerPlugin
 from distributed.security import Security
 
-from photoz_run.config import ClusterConfig, RunConfig, load_config
+from photoz_run.config import ClusterConfig
 from photoz_run.errors import ConfigError
 from photoz_run.records import Status
 from photoz_run.run import driver
@@ -27,9 +27,9 @@ from photoz_run.run.ledger import RunDirectory
 from photoz_run.run.manifest import make_manifest
 from photoz_run.run.plan import find_run_tiles
 from photoz_run.run.progress import Progress
-from photoz_run.run.summary import RunSummary
 from photoz_run.run.task import TileTask, make_tasks
 from support import crash
+from support.hosts import config_of, run_on, statuses
 from support.many_tiles import copies, stub_tiles
 from support.runs import command, in_process, options, outcome, start_command
 
@@ -42,68 +42,6 @@ def tile(tmp_path_factory):
     from support.tiles import make_tile
 
     return make_tile(tmp_path_factory.mktemp("one"), "KIDS_0.0_-31.2", products=("sci",), number=12)
-
-
-def config_of(data: Path, bundle: Path, out: Path, **more) -> RunConfig:
-    settings = {
-        "tiles": ["all"],
-        "data": [data],
-        "out": out,
-        "model": str(bundle),
-        "select": "all",
-        "provider": "cpu",
-    }
-    return load_config(None, settings | more)
-
-
-class Told(Progress):
-    """Keeps what an operator is told."""
-
-    def __init__(self) -> None:
-        super().__init__(quiet=True)
-        self.lines: list[str] = []
-
-    def say(self, words: str) -> None:
-        self.lines.append(words)
-
-
-def run_on(
-    monkeypatch, hosts: Mapping[str, Mapping[str, str]], config: RunConfig
-) -> tuple[RunSummary, list[str]]:
-    """A run on one worker process for each host; a host has its name and what files do to it."""
-    crash.arm(monkeypatch)
-
-    @contextmanager
-    def client(_config: RunConfig, _left: Callable[[], int]) -> Iterator[Client]:
-        workers = {
-            name: {
-                "cls": Nanny,
-                "options": {
-                    "env": {"SLURMD_NODENAME": name, **crash.crashes(how)},
-                    "nthreads": 1,
-                    "memory_limit": 0,
-                },
-            }
-            for name, how in hosts.items()
-        }
-        scheduler = {
-            "cls": Scheduler,
-            "options": {"dashboard_address": "127.0.0.1:0", "host": "127.0.0.1"},
-        }
-        with (
-            dask.config.set(SETTINGS),
-            SpecCluster(workers, scheduler) as cluster,
-            Client(cluster) as client,
-        ):
-            yield client
-
-    monkeypatch.setattr(driver, "open_client", client)
-    told = Told()
-    return driver.run(config, told), told.lines
-
-
-def statuses(summary: RunSummary) -> dict[str, str]:
-    return {tile: str(outcome.status) for tile, outcome in summary.outcomes.items()}
 
 
 def test_deadly_tiles_are_quarantined_alone_and_their_neighbours_are_done(
@@ -128,7 +66,7 @@ def test_deadly_tiles_are_quarantined_alone_and_their_neighbours_are_done(
         BAD_TABLE: f"{BAD_TABLE}: {alone} SIGABRT: a library crashed",
     }
     tries = {name: len(outcome(tmp_path / "out", name)["earlier"]) for name in [*deadly, BAD_TABLE]}
-    assert tries == {ABORTS: 1, KILLED: 1, TOLD: 2, BAD_TABLE: 1}
+    assert tries == {ABORTS: 1, KILLED: 2, TOLD: 2, BAD_TABLE: 1}
     assert outcome(tmp_path / "out", ABORTS)["catalogue_rows"] == 12
     assert outcome(tmp_path / "out", BAD_TABLE)["catalogue_rows"] is None
 
@@ -226,6 +164,7 @@ def test_what_travels_is_small(dr5_tile, bundle, model, tmp_path, monkeypatch):
         "run",
         "sharing",
         "earlier",
+        "limit",
     }
 
 

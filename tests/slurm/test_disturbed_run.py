@@ -127,6 +127,39 @@ def test_the_jobs_of_an_array_share_a_run_directory_and_one_of_them_is_run_again
     check(run, undisturbed_simulated, tiles)
 
 
+def test_an_interrupted_task_of_an_array_asks_for_another_turn_for_itself_alone(
+    simulated_run, simulated_tiles, undisturbed_simulated, tiles, tmp_path
+):
+    run = simulated_run
+    mine = tiles[2::3]
+    run.hold.hold(*mine)
+    settings = {"DATA": str(simulated_tiles), "OUT": str(run.out), "SHARES": "3"}
+    words = ["--chdir", str(tmp_path), "--cpus-per-task=1", "--mem=1G", "--time=10"]
+    script = str(SCRIPTS / "array.sbatch")
+    array = run.slurm.submit(run.environment | settings, *words, "--array=1-3", script)
+    others, last = [f"{array}_1", f"{array}_2"], f"{array}_3"
+    run.wait_for_try(mine[0])
+    wait(
+        lambda: [run.slurm.state(job) for job in others] == ["COMPLETED"] * 2,
+        "the other tasks are done",
+        run.explain,
+    )
+    # What makes this dangerous: the number of the last task is that of the array.
+    assert f"JobId={array} " in run.slurm.ask("scontrol", "show", "job", last)
+
+    run.slurm.ask("scancel", "--batch", "--signal=USR1", last)
+    wait(lambda: run.slurm.state(last) == "PENDING", "it waits for its next turn", run.explain)
+    assert [run.slurm.state(job) for job in others] == ["COMPLETED"] * 2
+    wait(lambda: len(run.slurm.jobs()) == 1, "nothing else waits or runs", run.explain)
+
+    run.hold.let_go(*mine)
+    run.slurm.ask("scontrol", "update", f"JobId={last}", "StartTime=now")
+    log = tmp_path / f"photoz-array-{array}_3.log"
+    wait(lambda: run.slurm.state(last) == "COMPLETED", "the run is done", log.read_text)
+    assert "stopped by SIGUSR1" in log.read_text()
+    check(run, undisturbed_simulated, tiles)
+
+
 def test_the_doctor_finds_a_job_in_which_a_run_can_work(simulated_run, tmp_path):
     run = simulated_run
     words = [

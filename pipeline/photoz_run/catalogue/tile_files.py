@@ -8,8 +8,8 @@ import hashlib
 import os
 import socket
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from astropy.io import fits
 
 from photoz_run.catalogue.fits_table import write_fits
-from photoz_run.errors import OutputError, PhotozError, TransientError
+from photoz_run.errors import OutputError, TransientError
 
 PROVENANCE_KEY = b"photoz-run"
 
@@ -31,9 +31,11 @@ def write_tile(
     Raises
     ------
     OutputError
-        If the folder cannot be written or the disk is full; nothing stays under the final name.
+        If the folder cannot be written or the disk is full.
     TransientError
         If the file read back is not the table that was written.
+
+    After an error no new file is there: they get their names when all of them are whole.
     """
     writers: dict[str, tuple[Callable[[Path], None], Callable[[Path], None]]] = {
         "parquet": (
@@ -45,24 +47,50 @@ def write_tile(
             lambda path: _check_fits(table, path),
         ),
     }
-    return {
-        f"{tile}.{name}": write_whole(folder / f"{tile}.{name}", *writers[name])
-        for name in ("parquet", "fits")
-        if name in formats
-    }
-
-
-def write_whole(path: Path, write: Callable[[Path], None], check: Callable[[Path], None]) -> str:
-    """Write a file beside ``path``, sync it, check it, rename it; its sha256."""
-    beside = beside_name(path)
+    paths = [folder / f"{tile}.{name}" for name in ("parquet", "fits") if name in formats]
+    digests = {}
     try:
+        for path in paths:
+            write, check = writers[path.suffix[1:]]
+            digests[path.name] = _write_beside(path, write, check)
+        _rename(paths)
+    finally:
+        for path in paths:
+            _discard(beside_name(path))
+    return digests
+
+
+def _rename(paths: Sequence[Path]) -> None:
+    """Give whole files their names: all of them, or none."""
+    renamed: list[Path] = []
+    try:
+        for path in paths:
+            with _explained(path):
+                os.replace(beside_name(path), path)
+                renamed.append(path)
+                sync_folder(path.parent)
+    except OutputError:
+        for path in renamed:
+            _discard(path)
+        raise
+
+
+def _write_beside(path: Path, write: Callable[[Path], None], check: Callable[[Path], None]) -> str:
+    """Write a file beside ``path``, sync it and check it; its sha256."""
+    beside = beside_name(path)
+    with _explained(path):
         write(beside)
         digest = sync_and_digest(beside)
         check(beside)
-        os.replace(beside, path)
-        sync_folder(path.parent)
+    return digest
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """A refusal of the disk becomes an `OutputError`."""
+    try:
+        yield
     except OSError as error:
-        _discard(beside)
         full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
         remedy = (
             "free space and start the same command again"
@@ -71,10 +99,6 @@ def write_whole(path: Path, write: Callable[[Path], None], check: Callable[[Path
         )
         reason = os.strerror(error.errno) if error.errno else error
         raise OutputError(f"{path}: cannot be written ({reason}); {remedy}") from error
-    except PhotozError:
-        _discard(beside)
-        raise
-    return digest
 
 
 def beside_name(path: Path) -> Path:

@@ -4,28 +4,46 @@ Heavy imports stay inside the commands, so that help comes at once.
 """
 
 import sys
+from collections.abc import Callable
 
 
 def main() -> None:
     """Entry point of ``photoz``; each sub-command's module is imported when it is used."""
-    from photoz_run.cli.photoz import main as photoz
 
-    photoz()
+    def photoz() -> None:
+        from photoz_run.cli.photoz import main as command
+
+        command()
+
+    _interruptible("photoz", photoz, "nothing was written")
 
 
 def photoz_run() -> None:
-    """Entry point of ``photoz-run``.
+    """Entry point of ``photoz-run``."""
 
-    From here on, before anything else is imported, a signal is an interruption.
+    def run() -> None:
+        from photoz_run.cli.run import main as command
+
+        command()
+
+    _interruptible("photoz-run", run, "nothing was written")
+
+
+def _interruptible(name: str, command: Callable[[], None], then: str) -> None:
+    """Run ``command``; from here on, before anything else is imported, a signal interrupts it.
+
+    A command says itself what holds once it has written something.
     """
-    from photoz_run.errors import InterruptedRunError
-    from photoz_run.run.interruption import interruptible
+    from photoz_run.errors import ExitCode, InterruptedRunError
+    from photoz_run.run.interruption import interruptible, leave
 
     try:
-        with interruptible():
-            from photoz_run.cli.run import main as run
-
-            run()
+        with interruptible(then):
+            command()
     except InterruptedRunError as error:
-        print(f"photoz-run: {error}", file=sys.stderr)
-        sys.exit(int(error.exit_code))
+        print(f"{name}: {error}", file=sys.stderr)
+        leave(ExitCode.INTERRUPTED)
+    except SystemExit as ended:
+        if ended.code == ExitCode.INTERRUPTED:
+            leave(ExitCode.INTERRUPTED)
+        raise

@@ -103,7 +103,10 @@ def run(
     chosen["cluster"] = {name: chosen.pop(name) for name in (*CLUSTER, *JOB) if name in chosen}
     if dry_run:
         # Nothing is written, so that nobody need say where.
-        _dry_run(load_config(config, chosen, {"out": Path()}), as_json)
+        from photoz_run.run.interruption import interruptible
+
+        with interruptible("nothing was written"):
+            _dry_run(load_config(config, chosen, {"out": Path()}), as_json)
         return
     settings = load_config(config, chosen)
     from photoz_models.documents import document_text

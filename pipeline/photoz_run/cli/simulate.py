@@ -5,10 +5,16 @@ from typing import Annotated
 
 import typer
 
+AGAIN = "the survey is not complete, the same command begins it anew"
+
 
 def simulate(
     out: Annotated[
-        Path, typer.Argument(help="Directory of the survey; must be new or empty.", metavar="OUT")
+        Path,
+        typer.Argument(
+            help="Directory of the survey; new, empty, or left by an interrupted simulation.",
+            metavar="OUT",
+        ),
     ],
     tiles: Annotated[int, typer.Option(help="How many tiles.")] = 8,
     size: Annotated[int, typer.Option(help="Side of a coadd in pixels of 0.2 arcsec.")] = 2500,
@@ -40,6 +46,7 @@ def simulate(
     from rich.console import Console
     from rich.progress import Progress
 
+    from photoz_run.run.interruption import interruptible
     from photoz_run.simulation.settings import FULL_SIZE, SimulationSettings
     from photoz_run.simulation.survey import check, simulate_survey
 
@@ -60,20 +67,22 @@ def simulate(
         if stamps:
             from photoz_run.training.simulated import simulate_set
 
-            number = simulate_set(settings, tiles, out, jobs, report)
+            with interruptible(AGAIN):
+                number = simulate_set(settings, tiles, out, jobs, report)
             kept = (
                 f"{number:,} labelled galaxies of {tiles} tiles in {out} and what is true of them"
             )
         else:
-            simulate_survey(
-                settings,
-                tiles,
-                out,
-                jobs,
-                lambda tile: report(
-                    f"{tile.tile}: {len(tile.truth)} sources, {len(tile.spectroscopy)} spec-z"
-                ),
-            )
+            with interruptible(AGAIN):
+                simulate_survey(
+                    settings,
+                    tiles,
+                    out,
+                    jobs,
+                    lambda tile: report(
+                        f"{tile.tile}: {len(tile.truth)} sources, {len(tile.spectroscopy)} spec-z"
+                    ),
+                )
             plural = "s" if tiles > 1 else ""
             kept = f"{tiles} tile{plural} in {out}, with truth.parquet and specz.fits"
     typer.echo(kept)

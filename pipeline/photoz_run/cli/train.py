@@ -110,7 +110,9 @@ def train(
     need("torch", "onnx", extra="train")
     from photoz_models.kept_sets import load_examples, save_examples
     from photoz_models.training import on_gpu
-    from photoz_run.errors import ConfigError
+    from photoz_models.whole_files import written_whole
+    from photoz_run.errors import ConfigError, writing
+    from photoz_run.run.interruption import interruptible
     from photoz_run.training.labelled import from_survey, from_table
     from photoz_run.training.recipe import Recipe, make_bundle, plot_losses
     from photoz_run.validation.settings import SpecSettings
@@ -141,15 +143,21 @@ def train(
                 "give one source of galaxies: --data with --specz, or --set, or --table"
             )
     if keep_set is not None:
-        save_examples(examples, keep_set)
+        with (
+            interruptible("the set is not complete, the same command writes it"),
+            writing(keep_set),
+        ):
+            save_examples(examples, keep_set)
     typer.echo(f"{len(examples):,} galaxies of {examples.facts.name}")
     if out is None:
         return
     lines = EpochLines(ensemble, settings.epochs)
-    with lines.bar:
+    again = "goes on" if checkpoints else "starts anew"
+    with interruptible(f"no bundle was written, the same command {again}"), lines.bar, writing(out):
         trained = make_bundle(examples, recipe, out, checkpoints, lines)
     if loss_plot is not None:
-        plot_losses(trained.histories, loss_plot)
+        with writing(loss_plot), written_whole(loss_plot) as beside:
+            plot_losses(trained.histories, beside)
     _print_test(out, trained.contract.test_metrics)
 
 

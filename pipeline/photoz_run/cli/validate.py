@@ -48,7 +48,8 @@ def validate(
     Writes metrics.json, metrics.parquet, report.md and report.html into the output directory and
     prints the table of statistics. Exit code 4 if a gate of the configuration fails.
     """
-    from photoz_run.errors import BadDataError, ConfigError, ExitCode
+    from photoz_run.errors import BadDataError, ConfigError, ExitCode, writing
+    from photoz_run.run.interruption import interruptible
     from photoz_run.validation.document import metrics_of, write_metrics, write_parquet
     from photoz_run.validation.gates import evaluate
     from photoz_run.validation.settings import SpecSettings, load_settings
@@ -71,15 +72,16 @@ def validate(
         raise ConfigError(str(error)) from error
     outcomes = evaluate(result, settings.gates)
     _make(out)
-    write_metrics(metrics_of(result, outcomes), out / "metrics.json")
-    write_parquet(result, out / "metrics.parquet")
-    if plots:
-        from photoz_run.validation.gallery import gallery
-        from photoz_run.validation.report import draw, write_html, write_markdown
+    with interruptible("the report is not complete, the same command writes it"), writing(out):
+        write_metrics(metrics_of(result, outcomes), out / "metrics.json")
+        write_parquet(result, out / "metrics.parquet")
+        if plots:
+            from photoz_run.validation.gallery import gallery
+            from photoz_run.validation.report import draw, write_html, write_markdown
 
-        drawn = draw(result, pairs, lambda: gallery(pairs.columns, catalogue), out / "plots")
-        write_html(result, outcomes, drawn, out / "report.html")
-        write_markdown(result, outcomes, drawn, out / "report.md")
+            drawn = draw(result, pairs, lambda: gallery(pairs.columns, catalogue), out / "plots")
+            write_html(result, outcomes, drawn, out / "report.html")
+            write_markdown(result, outcomes, drawn, out / "report.md")
     print_summary(result, outcomes, out)
     if not all(outcome.passed for outcome in outcomes):
         raise typer.Exit(ExitCode.GATE_FAILED)

@@ -11,7 +11,7 @@ from astropy.io import fits
 from numpy.typing import NDArray
 from typing_extensions import override
 
-from photoz_run.errors import BadDataError
+from photoz_run.errors import BadDataError, HostError
 from photoz_run.images.image import STRIP_ROWS, Corners, StripImage
 from photoz_run.images.mapped import MappedImage, pixel_type
 from photoz_run.images.plan import ReadingPlan, Storage
@@ -138,8 +138,19 @@ class StreamedImage(StripImage):
 def unpacked(
     path: Path, begin: Callable[[Path], BinaryIO], scratch: Path | None
 ) -> "tempfile._TemporaryFileWrapper[bytes]":
-    """A copy of the whole stream on scratch, which goes when it is closed."""
-    copy = tempfile.NamedTemporaryFile(dir=scratch, prefix="photoz-")  # noqa: SIM115 - handed on
+    """A copy of the whole stream on scratch, which goes when it is closed.
+
+    Raises
+    ------
+    HostError
+        If there is no scratch here.
+    """
+    try:
+        copy = tempfile.NamedTemporaryFile(dir=scratch, prefix="photoz-")  # noqa: SIM115
+    except OSError as error:
+        raise HostError(
+            f"no scratch here ({error.strerror}); set TMPDIR or scratch to a folder of this machine"
+        ) from error
     try:
         with begin(path) as stream:
             shutil.copyfileobj(stream, copy, PIECE)

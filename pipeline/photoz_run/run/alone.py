@@ -13,6 +13,7 @@ import sys
 
 from photoz_run.errors import PhotozError
 from photoz_run.records import TileOutcome
+from photoz_run.run.limits import limit_memory
 from photoz_run.run.task import TileTask, rows_if_readable
 from photoz_run.run.worker import run_here
 
@@ -22,10 +23,12 @@ PR_SET_PDEATHSIG = 1
 def main() -> None:
     """Measure the tile of the task on standard input; an error of the host is the answer then."""
     faulthandler.enable()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the driver
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # no orphan when the worker is killed
     with os.fdopen(os.dup(1), "wb") as answer:
         os.dup2(2, 1)  # what a library prints is no answer
         task: TileTask = pickle.load(sys.stdin.buffer)
+        limit_memory(task)
         answer.write(pickle.dumps(rows_if_readable(task.ref)))
         answer.flush()  # should this process die, its parent knows so much
         outcome: TileOutcome | PhotozError

@@ -1,7 +1,8 @@
 """The workers of a run: processes here, jobs of a batch system, or those of a running scheduler.
 
 A certificate made for the run encrypts and authenticates: an open Dask port is a shell for
-everybody who reaches it. Dashboards listen on loopback only.
+everybody who reaches it. A dashboard answers everybody on its machine: there is none unless it is
+asked for.
 """
 
 import logging
@@ -11,6 +12,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import dask
 from distributed import Client, LocalCluster
@@ -18,9 +20,12 @@ from distributed.security import Security
 
 from photoz_models.session import available_threads
 from photoz_run.config import ClusterConfig, RunConfig
-from photoz_run.errors import ConfigError, OutputError
+from photoz_run.errors import ConfigError, HostError, OutputError
 from photoz_run.run.jobs import SYSTEMS, job_settings, processes, start_jobs
+from photoz_run.run.local import Demand as LocalDemand
+from photoz_run.run.local import LocalWorkers, reason
 from photoz_run.run.replacing import Demand, refusable
+from photoz_run.run.tile_log import node_name
 from photoz_run.run.worker import introduce
 
 SETTINGS = {
@@ -31,12 +36,21 @@ SETTINGS = {
 }
 
 DASHBOARD = "127.0.0.1:0"
+"""Where Dask's pages would be: on loopback, at any port."""
+
+WITHOUT_PAGES: dict[str, list[str]] = {
+    "distributed.scheduler.http.routes": [],
+    "distributed.worker.http.routes": [],
+}
 
 CERTIFICATES = ".tls-"
 """How the names of their folders begin."""
 
 PATIENCE_SECONDS = 60.0
 """What the last of a group of jobs may start later than the first."""
+
+WAIT_SECONDS, QUEUE_SECONDS = 600.0, 86400.0
+"""Longest times without any worker, here and where workers are batch jobs, if none is set."""
 
 ROLES = ("scheduler", "worker", "client")
 TLS_FILES = ("tls_ca_file", *(f"tls_{role}_{part}" for role in ROLES for part in ("cert", "key")))
@@ -49,14 +63,18 @@ def open_client(config: RunConfig, demand: Demand) -> Iterator[Client]:
     No more workers are asked for than ``demand`` has tiles left. What was started for the run ends
     with the block.
     """
-    with dask.config.set(SETTINGS), _silent_dask():
+    pages = {} if config.cluster.dashboard else WITHOUT_PAGES
+    with dask.config.set(SETTINGS | pages), _silent_dask():
         if config.cluster.scheduler or config.cluster.scheduler_file:
             opened = existing_client(config.cluster)
         elif config.cluster.kind == "local":
-            opened = local_client(local_workers(config, demand.left))
+            number = local_workers(config, demand.left)
+            opened = local_client(number, demand, config.cluster.dashboard)
         else:
             opened = job_client(config, demand)
         with opened as client:
+            if config.cluster.dashboard:
+                demand.say(f"dashboard: {client.dashboard_link}")
             yield client
 
 
@@ -66,7 +84,7 @@ def _silent_dask() -> Iterator[None]:
     loggers = [
         logging.getLogger(name)
         for name in logging.root.manager.loggerDict
-        if name.startswith("distributed")
+        if name.startswith(("distributed", "tornado", "asyncio"))
     ]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
@@ -84,6 +102,15 @@ def local_workers(config: RunConfig, tiles: int) -> int:
     return max(1, min(high, tiles))
 
 
+def most_workers(config: RunConfig, tiles: int) -> int:
+    """Workers that a driver may have at once; a scheduler that runs already has its own files."""
+    if config.cluster.scheduler or config.cluster.scheduler_file:
+        return 1
+    if config.cluster.kind == "local":
+        return local_workers(config, tiles)
+    return min((config.worker_range or (0, 1))[1], tiles)
+
+
 def sharing(config: RunConfig, tiles: int) -> int:
     """Worker processes that share the cores each of them may use."""
     if config.cluster.scheduler or config.cluster.scheduler_file:
@@ -98,24 +125,75 @@ def patience(cluster: ClusterConfig) -> float:
     return 0.0 if cluster.kind == "local" else PATIENCE_SECONDS
 
 
+def longest_wait(config: RunConfig) -> float:
+    """Seconds without any worker after which a run ends.
+
+    Jobs may wait in a queue for long.
+    """
+    if config.worker_wait is not None:
+        return config.worker_wait * 60
+    return WAIT_SECONDS if config.cluster.kind == "local" else QUEUE_SECONDS
+
+
 @contextmanager
-def local_client(workers: int) -> Iterator[Client]:
-    """A client of ``workers`` processes on this machine, reachable from loopback only."""
-    with (
-        LocalCluster(
-            n_workers=workers,
-            threads_per_worker=1,
-            processes=True,
-            host="127.0.0.1",
-            protocol="tls://",
-            security=Security.temporary(),
-            dashboard_address=DASHBOARD,
-            memory_limit=0,
-            silence_logs=logging.CRITICAL,
-        ) as cluster,
-        Client(cluster) as client,
-    ):
+def local_client(
+    workers: int, demand: LocalDemand | None = None, dashboard: bool = False
+) -> Iterator[Client]:
+    """A client of ``workers`` processes on this machine, reachable from loopback only.
+
+    Lost ones are replaced, for as long as ``demand`` has tiles for them.
+
+    Raises
+    ------
+    HostError
+        If they cannot be started.
+    """
+    with ExitStack() as stack:
+        if not dashboard:
+            stack.enter_context(dask.config.set(WITHOUT_PAGES))
+        with _host_explained():
+            cluster = stack.enter_context(
+                LocalCluster(
+                    n_workers=0,
+                    threads_per_worker=1,
+                    processes=True,
+                    host="127.0.0.1",
+                    protocol="tls://",
+                    security=Security.temporary(),
+                    dashboard_address=DASHBOARD,
+                    memory_limit=0,
+                    silence_logs=logging.CRITICAL,
+                    scheduler_kwargs={"dashboard": dashboard},
+                )
+            )
+            if not dashboard:
+                _close_pages(cluster)
+            kept = LocalWorkers(cluster, workers, demand)
+            stack.callback(cluster.sync, kept.close)
+            cluster.sync(kept.open)
+            client = stack.enter_context(Client(cluster))
         yield client
+
+
+def _close_pages(cluster: Any) -> None:
+    """Let the scheduler's HTTP server listen no more; Dask has no setting for that."""
+
+    async def stop() -> None:
+        cluster.scheduler.http_server.stop()
+
+    cluster.sync(stop)
+
+
+@contextmanager
+def _host_explained() -> Iterator[None]:
+    """What this machine refuses to a scheduler or its client becomes a `HostError`."""
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        raise HostError(
+            f"{node_name()} cannot start Dask's scheduler ({reason(error)});"
+            " photoz doctor looks for the reason, the same command resumes"
+        ) from error
 
 
 @contextmanager
@@ -140,7 +218,8 @@ def job_client(config: RunConfig, demand: Demand) -> Iterator[Client]:
             for old in config.out.glob(f"{CERTIFICATES}*"):
                 shutil.rmtree(old, ignore_errors=True)
         security = stack.enter_context(certificates(config.out)) if config.cluster.tls else None
-        scheduler = {"dashboard_address": DASHBOARD} | settings.pop("scheduler_options", {})
+        pages = {"dashboard_address": DASHBOARD, "dashboard": config.cluster.dashboard}
+        scheduler = pages | settings.pop("scheduler_options", {})
         try:
             system, job = SYSTEMS[config.cluster.kind]
             cluster = system(
@@ -153,6 +232,8 @@ def job_client(config: RunConfig, demand: Demand) -> Iterator[Client]:
         except (ValueError, RuntimeError, OSError) as error:
             raise ConfigError(f"cluster: {str(error).splitlines()[0]}") from error
         stack.enter_context(cluster)
+        if not config.cluster.dashboard:
+            _close_pages(cluster)
         start_jobs(cluster, config.cluster, low, high, demand)
         yield stack.enter_context(Client(cluster))
 

@@ -3,9 +3,10 @@
 The scheduler never has more tasks than there are workers: its memory does not grow with the survey.
 """
 
+import math
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import count
 from queue import Empty, SimpleQueue
 from time import monotonic
@@ -14,10 +15,16 @@ from typing import Any
 from distributed import Client, Future
 from distributed.scheduler import KilledWorker
 
-from photoz_run.errors import ContractError, InterruptedRunError, OutputError, PhotozError
+from photoz_run.errors import (
+    ContractError,
+    HostError,
+    InterruptedRunError,
+    OutputError,
+    PhotozError,
+)
 from photoz_run.records import Failure, Status, TileOutcome
 from photoz_run.run.hosts import Hosts
-from photoz_run.run.task import LOST_WORKER, TileTask, Try
+from photoz_run.run.task import LOST_WORKER, OUT_OF_MEMORY, TileTask, Try, time_limit
 from photoz_run.run.worker import Refusal, introduce, run_tile
 
 LOOK_SECONDS = 1.0
@@ -30,6 +37,9 @@ It is doubled for each further failure, up to `LONGEST_PAUSE`.
 """
 
 LONGEST_PAUSE = 60.0
+
+STRIKES = 5
+"""A host that lacks something so often, with a pause after each time, gets no more tiles."""
 
 
 @dataclass(frozen=True)
@@ -49,10 +59,16 @@ class Workers:
 
 @dataclass(frozen=True)
 class Running:
-    """A task that is with a worker."""
+    """A task that is with a worker, and since when."""
 
     task: TileTask
     address: str
+    since: float = field(default_factory=monotonic)
+
+    @property
+    def seconds(self) -> float:
+        """For how long."""
+        return monotonic() - self.since
 
 
 class Dispatcher:
@@ -68,6 +84,8 @@ class Dispatcher:
         Is told each quarantined tile that is measured again.
     patience
         Seconds for which refusing hosts do not end the run: others may be about to start.
+    longest_wait
+        Seconds without any worker that end the run.
     """
 
     def __init__(
@@ -76,6 +94,7 @@ class Dispatcher:
         say: Callable[[str], None],
         readmit: Callable[[str], None],
         patience: float = 0.0,
+        longest_wait: float = math.inf,
     ) -> None:
         self._waiting = deque(tasks)
         self._running: dict[Future[Any], Running] = {}
@@ -94,6 +113,10 @@ class Dispatcher:
         self._readmit = readmit
         self._patience = patience
         self._refused_since: float | None = None
+        self._longest_wait = longest_wait
+        self._alone_since = monotonic()
+        self._strikes: Counter[str] = Counter()
+        self._longest: float | None = None
 
     @property
     def left(self) -> int:
@@ -130,7 +153,7 @@ class Dispatcher:
         PhotozError
             If no worker can measure any tile, or no worker can be had.
         InterruptedRunError
-            If the scheduler is lost.
+            If the scheduler is lost, or no worker was there for long.
         """
         while self.left or self._doubt(client):
             if monotonic() - self._looked >= LOOK_SECONDS:
@@ -158,10 +181,21 @@ class Dispatcher:
             raise self._lost_scheduler() from error
         if client.status != "running":
             raise self._lost_scheduler()
+        self._check_presence(bool(slots))
         self._take_back(slots)
         met = {address: number for address, number in slots.items() if address in self._names}
         self._workers = Workers(met, {address: self._names[address] for address in met})
         self._judge_hosts()
+
+    def _check_presence(self, anybody: bool) -> None:
+        """Raise if there has been no worker for too long."""
+        if anybody:
+            self._alone_since = monotonic()
+        elif monotonic() - self._alone_since >= self._longest_wait:
+            raise InterruptedRunError(
+                f"no worker for {self._longest_wait / 60:.3g} min (worker_wait);"
+                " finished tiles are kept, the same command resumes"
+            )
 
     def _meet(self, answers: Mapping[str, Any]) -> None:
         """Note the hosts of new workers, and those that lack the program of this run."""
@@ -231,11 +265,12 @@ class Dispatcher:
         for address, host in self._workers.free(busy):
             if not self._waiting:
                 return
-            if host in self._avoided or self._pauses(address):
+            if host in self._avoided or self._pauses(address) or self._pauses(host):
                 continue
             task = self._next_task(host)
             if task is None:
                 continue
+            task = replace(task, limit=time_limit(task.config, self._longest))
             # All keys have one prefix: the scheduler keeps books about each for ever.
             future = client.submit(
                 run_tile,
@@ -261,7 +296,8 @@ class Dispatcher:
 
         One that lost its worker may go anywhere: what ends a worker is seldom its host.
         """
-        failed_on = {failure.host for failure in task.earlier if failure.error != LOST_WORKER}
+        anywhere = (LOST_WORKER, OUT_OF_MEMORY)
+        failed_on = {failure.host for failure in task.earlier if failure.error not in anywhere}
         if not failed_on:
             return usable
         elsewhere = usable - failed_on
@@ -277,17 +313,31 @@ class Dispatcher:
             raise self._lost_scheduler()
         error = future.exception()
         if isinstance(error, KilledWorker):
-            return self._settle_loss(task, self._host(error.last_worker.address))
+            return self._settle_loss(running, self._host(error.last_worker.address))
         if error is not None:
             raise error
         answer: TileOutcome | Refusal = future.result()
         host = answer.host.partition(":")[0]
         if isinstance(answer, Refusal):
-            self._hosts.refused(host, answer.error)
+            self._settle_refusal(host, answer.error)
+            if answer.ends:
+                self._due[running.address] = math.inf
             self._waiting.appendleft(task)
             self._looked = -LOOK_SECONDS
             return None
         return self._settle_answer(answer, running, host)
+
+    def _settle_refusal(self, host: str, error: PhotozError) -> None:
+        """A host that lacks something rests, and is given up if that does not help."""
+        if not isinstance(error, HostError):
+            self._hosts.refused(host, error)
+        elif not self._pauses(host):
+            self._strikes[host] += 1
+            self._pause(host, self._strikes[host])
+            if self._strikes[host] == 1:
+                self.say(f"host {host} rests, no tile is blamed: {error}")
+            if self._strikes[host] >= STRIKES:
+                self._hosts.refused(host, error)
 
     def _settle_answer(
         self, outcome: TileOutcome, running: Running, host: str
@@ -295,6 +345,8 @@ class Dispatcher:
         """The outcome that a worker sent, or ``None`` if the tile is tried again."""
         if outcome.status in (Status.DONE, Status.NO_WORK):
             self._hosts.succeeded(host, outcome.tile)
+            self._strikes.pop(host, None)
+            self._longest = max(self._longest or 0.0, running.seconds)
             self._stumbles.pop(running.address, None)
             return outcome
         self._hosts.failed(host, outcome.tile)
@@ -307,11 +359,14 @@ class Dispatcher:
         self._quarantined[outcome.tile] = next_try
         return outcome
 
-    def _settle_loss(self, task: TileTask, host: str) -> TileOutcome | None:
+    def _settle_loss(self, running: Running, host: str) -> TileOutcome | None:
         """The outcome of a tile whose worker was lost, or ``None`` if it is tried again."""
+        task = running.task
         self._hosts.failed(host, task.ref.tile)
         self._looked = -LOOK_SECONDS
-        outcome = Try.start(task).lost(host)
+        this_try = Try.start(task)
+        overdue = running.seconds >= task.limit
+        outcome = this_try.overdue(host) if overdue else this_try.lost(host)
         if outcome.status is not Status.FAILED:
             return outcome
         self._try_again(task.after(Failure(host, outcome.error, outcome.reason)))

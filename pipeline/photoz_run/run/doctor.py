@@ -37,8 +37,6 @@ MAPPED_BYTES = 16 << 30
 """Address space of a worker on a full-size tile: 13 GB of mapped coadds, and itself."""
 UNPACKED_BYTES = 14 << 30
 """Scratch of a worker on a full-size tile whose images are all .gz."""
-FILES_OWN, FILES_LOCAL, FILES_REMOTE = 30, 9, 2
-"""Files that a driver holds open: its own, for a worker beside it, for one on another machine."""
 FEW_FILES = 1024
 """Open files below which a run of some hundred workers would end."""
 CUDA_DRIVERS = {12: 525, 13: 580}
@@ -213,8 +211,8 @@ def address_space(limit: int | None) -> Diagnosis:
 
 def open_files(soft: int, hard: int) -> Diagnosis:
     """``ulimit -n``, and for how many workers it will do."""
-    free = max(0, soft - FILES_OWN)
-    beside, elsewhere = free // FILES_LOCAL, free // FILES_REMOTE
+    free = max(0, soft - machine.FILES_OWN)
+    beside, elsewhere = free // machine.FILES_LOCAL, free // machine.FILES_REMOTE
     value = f"{soft} at once: enough for {beside} workers here, or {elsewhere} on other machines"
     if soft >= FEW_FILES:
         return Diagnosis("open files", value)

@@ -1,5 +1,6 @@
 """The main job: plan, start workers, hand out tiles, collect outcomes, say how it ended."""
 
+import os
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -7,16 +8,20 @@ from collections.abc import Sequence
 from photoz_models.session import PhotozModel
 from photoz_run.config import RunConfig
 from photoz_run.records import TileOutcome
-from photoz_run.run.cluster import open_client, patience, sharing
+from photoz_run.run.cluster import longest_wait, most_workers, open_client, patience, sharing
 from photoz_run.run.dispatch import Dispatcher
 from photoz_run.run.interruption import interruptible
 from photoz_run.run.ledger import RunDirectory, write_document
+from photoz_run.run.limits import check_open_files
 from photoz_run.run.lock import RunLock, WorkState
 from photoz_run.run.manifest import make_manifest
 from photoz_run.run.plan import check_magnitudes, check_tiles, find_run_tiles, model_path
 from photoz_run.run.progress import Progress
 from photoz_run.run.summary import RunSummary
 from photoz_run.run.task import TileTask, make_tasks, record
+
+PRIVATE = 0o077
+"""Umask by which files are the user's alone; jobs inherit it."""
 
 
 @interruptible()
@@ -31,6 +36,8 @@ def run(config: RunConfig, progress: Progress, restart: bool = False) -> RunSumm
         If a signal ended the run, or the run directory cannot be written. The same command resumes.
     """
     start = time.monotonic()
+    if config.cluster.kind != "local" and config.cluster.tls:
+        os.umask(PRIVATE)  # the keys of the run lie among its files
     tiles = find_run_tiles(config, progress.say)
     check_tiles(tiles, config)
     path = model_path(config.model)
@@ -46,6 +53,7 @@ def run(config: RunConfig, progress: Progress, restart: bool = False) -> RunSumm
         settled = directory.settled(mine, manifest.run_digest, progress.say)
         pending = [ref for tile, ref in mine.items() if tile not in settled]
         processes = sharing(config, len(pending))
+        check_open_files(most_workers(config, len(pending)), config.cluster.kind == "local")
         tasks = make_tasks(pending, config, path, manifest.provenance, processes)
         with progress.of(len(mine), settled):
             measured = measure(tasks, config, lock, progress) if tasks else {}
@@ -59,7 +67,9 @@ def measure(
 ) -> dict[str, TileOutcome]:
     """Measure every task on the workers of the run; how each tile ended."""
     directory = RunDirectory(config.out)
-    dispatcher = Dispatcher(tasks, progress.say, directory.readmit, patience(config.cluster))
+    dispatcher = Dispatcher(
+        tasks, progress.say, directory.readmit, patience(config.cluster), longest_wait(config)
+    )
     outcomes: dict[str, TileOutcome] = {}
     done = Counter(rows=0, bytes=0)
     start = time.monotonic()

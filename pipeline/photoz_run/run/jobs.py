@@ -42,8 +42,13 @@ WORKER_ARGUMENTS = (
     *("--nthreads", "1"),
     # Mapped coadds count as memory: the nanny would end a healthy worker.
     *("--memory-limit", "0"),
-    # Without a dashboard a worker still serves plain pages about itself.
+    # A worker serves pages about itself, on loopback at least.
     *("--no-dashboard", "--dashboard-address", "127.0.0.1:0"),
+)
+
+PROLOGUE = (
+    # ... and none has any content.
+    "export DASK_DISTRIBUTED__WORKER__HTTP__ROUTES='[]'",
 )
 
 
@@ -65,6 +70,8 @@ def job_settings(cluster: ClusterConfig, out: Path) -> dict[str, Any]:
     extra = list(chosen.get("worker_extra_args", configured.get("worker-extra-args")) or [])
     # Ours come last, and the last of two arguments counts.
     settings["worker_extra_args"] = [*extra, *WORKER_ARGUMENTS]
+    prologue = chosen.get("job_script_prologue", configured.get("job-script-prologue"))
+    settings["job_script_prologue"] = [*PROLOGUE, *(prologue or [])]
     # The class counts its workers only by what it is told here.
     settings["processes"] = processes(cluster)
     settings.setdefault("log_directory", str(out.resolve() / "logs" / "jobs"))

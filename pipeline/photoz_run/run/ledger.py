@@ -28,6 +28,10 @@ LEFTOVER_SECONDS = 86400.0
 """Age from which a half-written file is nobody's: no tile takes a day to write."""
 
 
+TILE_SUFFIXES = (".parquet", ".fits")
+"""Of the files of a tile."""
+
+
 @dataclass(frozen=True)
 class Outcomes:
     """The records in a run directory that could be read, by tile, and what is wrong with others."""
@@ -185,6 +189,9 @@ class RunDirectory:
         make_folder((folder / name).parent)
         write_document(folder / name, outcome)
         (other / name).unlink(missing_ok=True)
+        if not good:
+            for suffix in TILE_SUFFIXES:  # of an earlier try, or of other inputs
+                (self.tiles / name).with_suffix(suffix).unlink(missing_ok=True)
 
     def readmit(self, tile: str) -> None:
         """Forget that ``tile`` is quarantined."""

@@ -31,6 +31,8 @@ BATCH = {
 }
 """Batch system -> the variable that names the job, and those that hold its cores here."""
 SUBMIT = ("sbatch", "qsub", "bsub", "oarsub", "condor_submit")
+FILES_OWN, FILES_LOCAL, FILES_REMOTE = 30, 9, 2
+"""Files that a driver holds open: its own, for a worker beside it, for one on another machine."""
 SECONDS = 5.0
 """Longest wait for an answer of the batch system or of a driver."""
 
@@ -119,6 +121,16 @@ def address_space() -> int | None:
 def open_files() -> tuple[int, int]:
     """``ulimit -n``: files that may be open at once, and how far a process may raise that."""
     return resource.getrlimit(resource.RLIMIT_NOFILE)
+
+
+def allow_open_files(wanted: int) -> int:
+    """Let this process and those it starts hold ``wanted`` files open, or as many as they may."""
+    soft, hard = open_files()
+    if soft >= wanted:
+        return soft
+    allowed = min(wanted, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+    return allowed
 
 
 def file_system(path: Path, root: Path = ROOT) -> FileSystem:

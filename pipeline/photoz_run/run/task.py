@@ -4,12 +4,14 @@ This is the only place that decides the fate of a tile, and the only one that re
 
     measured                                  DONE, or NO_WORK if no source was selected
     `TransientError`                          FAILED, in the last try QUARANTINED
+    an allocation failed                      FAILED, in the last try QUARANTINED
     the worker was lost                       FAILED, in the last try QUARANTINED
+    the try took longer than its limit        FAILED, in the last try QUARANTINED
     a signal ended the tile's own process     FAILED, in the last try QUARANTINED
     the tile's own process crashed            QUARANTINED
     `BadDataError`, or any other error        QUARANTINED
 
-A tile that FAILED is tried again.
+A tile that FAILED is tried again. A `HostError` is no try: the tile waits for another worker.
 """
 
 import signal
@@ -32,18 +34,37 @@ from photoz_run.survey.catalogues import count_rows
 LOST_WORKER = "LostWorker"
 """Class of a failure in which the worker process went away with the tile."""
 
-TOLD_TO_END = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
-"""Signals by which somebody ends a process.
+OUT_OF_MEMORY = "MemoryError"
+"""Class of a failure in which an allocation failed, by the tile or by those before it."""
 
-All others mean that it crashed or ran out of memory.
+TOLD_TO_END = (
+    *(signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2),
+    signal.SIGKILL,
+)
+"""Signals by which somebody ends a process, the kernel out of memory included.
+
+All others mean that it crashed.
 """
+
+FIRST_LIMIT, LEAST_LIMIT = 6 * 3600.0, 3600.0
+"""Seconds that a try may take before any tile of the run has ended, and at least afterwards."""
+
+GENEROUS = 20.0
+"""Times the longest tile so far."""
+
+
+def time_limit(config: RunConfig, longest: float | None) -> float:
+    """Seconds that a try may take; ``longest`` is the longest that came to its end so far."""
+    if config.tile_minutes is not None:
+        return config.tile_minutes * 60
+    return FIRST_LIMIT if longest is None else max(LEAST_LIMIT, GENEROUS * longest)
 
 
 @dataclass(frozen=True)
 class TileTask:
     """All that a worker needs to measure one tile: records and paths.
 
-    ``sharing`` processes share the cores that this one may use.
+    ``sharing`` processes share the cores that this one may use. The try may take ``limit`` seconds.
     """
 
     ref: TileRef
@@ -52,6 +73,7 @@ class TileTask:
     run: Provenance
     sharing: int
     earlier: tuple[Failure, ...] = ()
+    limit: float = FIRST_LIMIT
 
     @property
     def attempt(self) -> int:
@@ -70,11 +92,11 @@ class TileTask:
 
     @property
     def suspect(self) -> bool:
-        """Whether a worker went away with this tile before.
+        """Whether a worker went away with this tile before, or had no memory left for it.
 
         The tile is then measured in a process of its own.
         """
-        return any(failure.error == LOST_WORKER for failure in self.earlier)
+        return any(failure.error in (LOST_WORKER, OUT_OF_MEMORY) for failure in self.earlier)
 
     def after(self, failure: Failure) -> "TileTask":
         """The task of the next try."""
@@ -124,6 +146,11 @@ class Try:
             catalogue_rows=rows_if_readable(self.task.ref) if final else None,
         )
 
+    def starved(self) -> TileOutcome:
+        """The outcome of a try in which an allocation failed although the host has memory."""
+        reason = f"{self.task.ref.tile}: needs more memory than a worker may take (worker_memory)"
+        return self._outcome(self._status(passing=True), error=OUT_OF_MEMORY, reason=reason)
+
     def ended(self, exit_status: int, catalogue_rows: int | None) -> TileOutcome:
         """The outcome of a try whose own process did not come to its end.
 
@@ -138,10 +165,10 @@ class Try:
         told = number in TOLD_TO_END
         if number not in set(signal.Signals):
             cause = f"exit status {exit_status}: a library crashed"
-        elif told:
-            cause = signal.Signals(number).name
         elif number == signal.SIGKILL:
             cause = "SIGKILL: out of memory?"
+        elif told:
+            cause = signal.Signals(number).name
         else:
             cause = f"{signal.Signals(number).name}: a library crashed"
         tile = self.task.ref.tile
@@ -151,6 +178,14 @@ class Try:
             reason=f"{tile}: its process, which measured nothing else, was ended by {cause}",
             catalogue_rows=catalogue_rows,
         )
+
+    def overdue(self, host: str) -> TileOutcome:
+        """The outcome of a try that was ended because it took longer than its limit."""
+        minutes = f"{self.task.limit / 60:.3g} min"
+        reason = f"{self.task.ref.tile}: ended on {host} because it took longer than {minutes}"
+        if self.task.last:
+            reason += "; see its log for where it was, and tile_minutes"
+        return self._outcome(self._status(passing=True), error=LOST_WORKER, reason=reason)
 
     def lost(self, host: str) -> TileOutcome:
         """The outcome of a try whose worker on ``host`` went away."""

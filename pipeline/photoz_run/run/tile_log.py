@@ -33,13 +33,13 @@ class TileLog:
     """Writes lines of time, tile, host and process, and words."""
 
     def __init__(self, file: TextIO, tile: str) -> None:
-        self._file = file
+        self.file = file
         self._tile = tile
 
     def say(self, words: str) -> None:
         """Add one line; a full disk does not stop the tile here, its catalogue will say so."""
         try:
-            self._file.write(f"{now()}  {self._tile}  {process_name()}  {words}\n")
+            self.file.write(f"{now()}  {self._tile}  {process_name()}  {words}\n")
         except OSError:
             return
 

@@ -1,12 +1,18 @@
 """What a worker does with one task: measure the tile, record its outcome, send the outcome back."""
 
 import io
+import os
 import pickle
 import subprocess
 import sys
+import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from time import monotonic
+
+from distributed import get_worker
 
 from photoz_models.errors import BundleError
 from photoz_models.session import PhotozModel, Provider
@@ -14,6 +20,7 @@ from photoz_run import __version__
 from photoz_run.errors import (
     ConfigError,
     ContractError,
+    HostError,
     InterruptedRunError,
     OutputError,
     PhotozError,
@@ -21,20 +28,35 @@ from photoz_run.errors import (
 )
 from photoz_run.records import TileOutcome
 from photoz_run.run.ledger import RunDirectory, make_folder
+from photoz_run.run.limits import ended_after, lacking, limit_memory, out_of_memory
 from photoz_run.run.offline import keep_caches_local
-from photoz_run.run.task import TileTask, Try, record
+from photoz_run.run.task import OUT_OF_MEMORY, TileTask, Try, record
 from photoz_run.run.tile_log import TileLog, node_name, open_log, process_name
 from photoz_run.tile import process_tile
 from photoz_run.version import program_commit
 
+OVERDUE = 1
+"""Exit status by which `ended_after` ends a process."""
+
+RENEW_SECONDS = 1.0
+"""Time in which the answer of a worker leaves it, before it ends for lack of something."""
+
+END_SECONDS = 10.0
+"""Time in which a process that is overdue ends itself, and one that was killed is gone."""
+
 
 @dataclass(frozen=True)
 class Refusal:
-    """What a host answers that cannot measure any tile of the run; ``error`` says why."""
+    """What a host answers that cannot measure any tile of the run; ``error`` says why.
+
+    After a `HostError` it may be able to do so again.
+    """
 
     tile: str
     host: str
     error: PhotozError
+    ends: bool = False
+    """Whether the worker ends now, to start anew."""
 
 
 def run_tile(task: TileTask) -> TileOutcome | Refusal:
@@ -43,10 +65,34 @@ def run_tile(task: TileTask) -> TileOutcome | Refusal:
     A host without a working model, or that cannot write, gives a `Refusal`: the tile is not to
     blame.
     """
+    renewable = has_nanny()
     try:
-        return _run_alone(task) if task.suspect else run_here(task)
-    except (ConfigError, BundleError, InterruptedRunError) as error:
-        return Refusal(task.ref.tile, process_name(), error)
+        if renewable:
+            limit_memory(task)
+        outcome = _run_alone(task) if task.suspect else run_here(task)
+        if outcome.error == OUT_OF_MEMORY and renewable and not task.suspect:
+            _end_soon()  # perhaps another tile left too little
+        return outcome
+    except (ConfigError, BundleError, InterruptedRunError, HostError) as error:
+        ends = isinstance(error, HostError) and renewable
+        if ends:
+            _end_soon()  # what it lacks may have leaked here
+        return Refusal(task.ref.tile, process_name(), error, ends)
+
+
+def has_nanny() -> bool:
+    """Whether this process is a worker's alone, and is started again when it ends."""
+    try:
+        return get_worker().nanny is not None
+    except ValueError:
+        return False
+
+
+def _end_soon() -> None:
+    """End this worker once its answer has left it; its nanny starts it again."""
+    end = threading.Timer(RENEW_SECONDS, os._exit, (1,))
+    end.daemon = True
+    end.start()
 
 
 def run_here(task: TileTask) -> TileOutcome:
@@ -60,7 +106,7 @@ def run_here(task: TileTask) -> TileOutcome:
         If the run directory cannot be written: no tile can be recorded.
     """
     directory = RunDirectory(task.config.out)
-    with open_log(directory.log(task.ref.tile), task.ref.tile) as log:
+    with open_log(directory.log(task.ref.tile), task.ref.tile) as log, ended_after(task, log):
         log.say(f"try {task.attempt}")
         outcome = _measure(task, directory, log)
         record(outcome, directory)
@@ -96,8 +142,12 @@ def _measure(task: TileTask, directory: RunDirectory, log: TileLog) -> TileOutco
             return this_try.measured(result)
     except (ConfigError, OutputError):
         raise
-    except Exception as error:  # noqa: BLE001 - the border of a tile
-        return this_try.failed(error)
+    except Exception as error:
+        lack = lacking(error)
+        if lack:
+            log.say(f"this host lacks something: {lack}")
+            raise HostError(f"{node_name()}: {lack}") from error
+        return this_try.starved() if out_of_memory(error) else this_try.failed(error)
 
 
 def _run_alone(task: TileTask) -> TileOutcome:
@@ -106,26 +156,47 @@ def _run_alone(task: TileTask) -> TileOutcome:
     The child answers the rows of the catalogue, which nobody else dares to open, and then the
     outcome.
     """
-    try:
-        child = subprocess.run(
-            [sys.executable, "-m", "photoz_run.run.alone"],
-            input=pickle.dumps(task),
-            stdout=subprocess.PIPE,
-            check=False,
-        )
-    except OSError as error:
-        raise InterruptedRunError(
-            f"{node_name()} cannot start a process ({error.strerror})"
-        ) from error
-    answers = io.BytesIO(child.stdout)
-    catalogue_rows = pickle.load(answers) if child.stdout else None
-    if child.returncode == 0:
+    start = monotonic()
+    answer = _answer_of_child(task)
+    if answer is None:
+        return _settle_alone(task, Try.start(task, process_name()).overdue(node_name()))
+    exit_status, output = answer
+    if exit_status == OVERDUE and monotonic() - start >= task.limit:
+        return _settle_alone(task, Try.start(task, process_name()).overdue(node_name()))
+    answers = io.BytesIO(output)
+    catalogue_rows = pickle.load(answers) if output else None
+    if exit_status == 0:
         outcome = pickle.load(answers)
         if isinstance(outcome, PhotozError):
             raise outcome
         assert isinstance(outcome, TileOutcome)
         return outcome
-    outcome = Try.start(task, process_name()).ended(child.returncode, catalogue_rows)
+    this_try = Try.start(task, process_name())
+    return _settle_alone(task, this_try.ended(exit_status, catalogue_rows))
+
+
+def _answer_of_child(task: TileTask) -> tuple[int, bytes] | None:
+    """Exit status and answer of a suspect's own process; ``None`` if it took too long."""
+    try:
+        child = subprocess.Popen(
+            [sys.executable, "-m", "photoz_run.run.alone"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+    except OSError as error:
+        raise HostError(f"{node_name()} cannot start a process ({error.strerror})") from error
+    try:
+        output, _ = child.communicate(pickle.dumps(task), timeout=task.limit + END_SECONDS)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        with suppress(subprocess.TimeoutExpired):  # what hangs in the kernel cannot be killed
+            child.communicate(timeout=END_SECONDS)
+        return None
+    return child.returncode, output
+
+
+def _settle_alone(task: TileTask, outcome: TileOutcome) -> TileOutcome:
+    """Log and record how a try ended whose own process could not."""
     directory = RunDirectory(task.config.out)
     with open_log(directory.log(task.ref.tile), task.ref.tile) as log:
         log.say(f"{outcome.status} {outcome.reason}")

@@ -1,7 +1,9 @@
 """A whole simulated survey: tiles side by side in processes, then the tables of all of them."""
 
+import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -10,13 +12,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from astropy.io import fits
 
-from photoz_run.errors import ConfigError
+from photoz_models.whole_files import written_whole
+from photoz_run.errors import ConfigError, writing
 from photoz_run.simulation import geometry
 from photoz_run.simulation.settings import SimulationSettings
 from photoz_run.simulation.tile import SimulatedTile, simulate_tile
 
 TRUTH_FILE = "truth.parquet"
 SPECTROSCOPY_FILE = "specz.fits"
+MARK = ".unfinished"
+"""A file in the folder of a survey or set for as long as it is not complete."""
+LEFT = (MARK, "KiDS_*", ".part-*", TRUTH_FILE, SPECTROSCOPY_FILE, "*.npy", "set.json")
+"""What a simulation writes into its folder."""
 
 
 def simulate_survey(
@@ -37,14 +44,17 @@ def simulate_survey(
     """
     check(settings, tiles, folder, jobs)
     by_index: dict[int, SimulatedTile] = {}
-    for index, tile in _simulate(settings, tiles, folder, jobs):
-        by_index[index] = tile
-        report(tile)
-    ordered = [by_index[index] for index in range(tiles)]
-    truth = pa.concat_tables([tile.truth for tile in ordered])
-    pq.write_table(truth, folder / TRUTH_FILE)
-    spectroscopy = pa.concat_tables([tile.spectroscopy for tile in ordered])
-    write_table(spectroscopy, folder / SPECTROSCOPY_FILE)
+    with in_the_making(folder):
+        for index, tile in _simulate(settings, tiles, folder, jobs):
+            by_index[index] = tile
+            report(tile)
+        ordered = [by_index[index] for index in range(tiles)]
+        truth = pa.concat_tables([tile.truth for tile in ordered])
+        with written_whole(folder / TRUTH_FILE) as beside:
+            pq.write_table(truth, beside)
+        spectroscopy = pa.concat_tables([tile.spectroscopy for tile in ordered])
+        with written_whole(folder / SPECTROSCOPY_FILE) as beside:
+            write_table(spectroscopy, beside)
 
 
 def check(settings: SimulationSettings, tiles: int, folder: Path, jobs: int) -> None:
@@ -59,6 +69,8 @@ def check(settings: SimulationSettings, tiles: int, folder: Path, jobs: int) -> 
         raise ConfigError(f"{tiles} tiles of {settings.size} pixels share names; ask for fewer")
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        if (folder / MARK).exists():
+            _clear(folder)
         used = any(folder.iterdir())
     except OSError as error:
         raise ConfigError(
@@ -70,6 +82,33 @@ def check(settings: SimulationSettings, tiles: int, folder: Path, jobs: int) -> 
         )
 
 
+@contextmanager
+def in_the_making(folder: Path) -> Iterator[None]:
+    """Mark a folder as unfinished during the block: the same command begins it anew.
+
+    Raises
+    ------
+    OutputError
+        If the disk is full.
+    """
+    with writing(folder):
+        (folder / MARK).touch()
+        yield
+        (folder / MARK).unlink()
+
+
+def _clear(folder: Path) -> None:
+    """Delete what an interrupted simulation left, and nothing else."""
+    for pattern in LEFT:
+        for path in folder.glob(pattern):
+            path.unlink()
+
+
+def on_its_own() -> None:
+    """In a process that makes tiles: Ctrl-C is for the one that started it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
 def _simulate(
     settings: SimulationSettings, tiles: int, folder: Path, jobs: int
 ) -> Iterator[tuple[int, SimulatedTile]]:
@@ -78,7 +117,9 @@ def _simulate(
         for index in range(tiles):
             yield index, simulate_tile(settings, index, folder)
         return
-    with ProcessPoolExecutor(min(jobs, tiles), mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(
+        min(jobs, tiles), mp_context=get_context("spawn"), initializer=on_its_own
+    ) as pool:
         waiting = {}
         for index in range(tiles):
             waiting[pool.submit(simulate_tile, settings, index, folder)] = index

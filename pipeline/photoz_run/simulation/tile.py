@@ -9,6 +9,7 @@ import pyarrow as pa
 from astropy.io import fits
 from numpy.typing import NDArray
 
+from photoz_models.whole_files import written_whole
 from photoz_run.simulation import catalogue, conditions, geometry, images, photometry, truth
 from photoz_run.simulation.conditions import Observation
 from photoz_run.simulation.geometry import Cell
@@ -59,7 +60,8 @@ def simulate_tile(
     columns = catalogue.catalogue_columns(settings, cell, scene, sources, seen)
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / catalogue_name(settings.data_release, name, settings.facts.band_list)
-    catalogue.catalogue_hdus(settings, columns, seen).writeto(target, overwrite=True)
+    with written_whole(target) as beside:
+        catalogue.catalogue_hdus(settings, columns, seen).writeto(beside)
     for band in settings.facts.image_bands if products else ():
         band_images = images.make_band(settings, cell, band, scene, seen[band])
         for product in products:
@@ -96,7 +98,7 @@ def write_image(
     path: Path, header: fits.Header, strips: Iterable[NDArray[np.float32] | NDArray[np.uint8]]
 ) -> None:
     """Write one image as the primary HDU, strip by strip."""
-    with path.open("wb") as stream:
+    with written_whole(path) as beside, beside.open("wb") as stream:
         stream.write(header.tostring(padding=True).encode("ascii"))
         for strip_HW in strips:
             stream.write(strip_HW.astype(strip_HW.dtype.newbyteorder(">")).tobytes())

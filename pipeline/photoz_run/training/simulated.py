@@ -16,8 +16,10 @@ import pyarrow.parquet as pq
 from photoz_models.examples import Examples, SetFacts
 from photoz_models.kept_sets import save_examples
 from photoz_models.stamp_rule import IMAGE_BANDS, MAGNITUDE_BANDS
+from photoz_models.whole_files import written_whole
 from photoz_run.config import RunConfig
 from photoz_run.simulation.settings import SimulationSettings
+from photoz_run.simulation.survey import in_the_making, on_its_own
 from photoz_run.simulation.tile import simulate_tile
 from photoz_run.survey.discovery import find_tiles
 from photoz_run.training.training_set import (
@@ -54,7 +56,7 @@ def simulate_set(
     name = f"{extent}, density {settings.density:g}, seed {settings.seed}"
     folder.mkdir(parents=True, exist_ok=True)
     # Stamps wait on disk: thousands of tiles are more than many a machine's memory.
-    with TemporaryFile(dir=folder) as waiting:
+    with in_the_making(folder), TemporaryFile(dir=folder) as waiting:
         for examples, truth in _tiles(settings, tiles, jobs):
             report(f"{len(parts) + 1}/{tiles} {examples.tile_N[0]}: {len(examples)} galaxies")
             examples.stamps_NCHW.tofile(waiting)
@@ -66,7 +68,8 @@ def simulate_set(
         shape = (len(joined), *joined.facts.rule.stamp_shape())
         stamps_NCHW = np.memmap(waiting, np.float32, "r", shape=shape)
         save_examples(replace(joined, stamps_NCHW=stamps_NCHW), folder)
-    pq.write_table(pa.concat_tables(truths), folder / TRUTH_FILE)
+        with written_whole(folder / TRUTH_FILE) as beside:
+            pq.write_table(pa.concat_tables(truths), beside)
     return len(joined)
 
 
@@ -97,5 +100,7 @@ def _tiles(
     if jobs == 1:
         yield from filter(None, map(label, range(tiles)))
         return
-    with ProcessPoolExecutor(min(jobs, tiles), mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(
+        min(jobs, tiles), mp_context=get_context("spawn"), initializer=on_its_own
+    ) as pool:
         yield from filter(None, pool.map(label, range(tiles)))

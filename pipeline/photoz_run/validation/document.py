@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from photoz_models.documents import Record, document_text, read_document
+from photoz_models.whole_files import written_whole
 from photoz_run.validation.findings import Finding
 from photoz_run.validation.metrics import Distribution, Estimate, Group
 from photoz_run.validation.pairs import PairCounts
@@ -193,7 +194,8 @@ def read_metrics(path: Path) -> Metrics:
 
 def write_metrics(metrics: Metrics, path: Path) -> None:
     """Write metrics.json."""
-    path.write_text(document_text(metrics), encoding="utf-8")
+    with written_whole(path) as beside:
+        beside.write_text(document_text(metrics), encoding="utf-8")
 
 
 def metrics_of(result: Result, outcomes: Sequence[GateOutcome] = ()) -> Metrics:
@@ -365,7 +367,8 @@ def write_parquet(result: Result, path: Path) -> None:
                     "high_68": _measured(estimate.high),
                 }
             )
-    pq.write_table(pa.Table.from_pylist(rows, schema=TABLE_SCHEMA), path)
+    with written_whole(path) as beside:
+        pq.write_table(pa.Table.from_pylist(rows, schema=TABLE_SCHEMA), beside)
 
 
 def _spec_table(table: SpecTable) -> SpecTableRecord:

@@ -2,6 +2,7 @@
 
 import base64
 import html
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,6 +13,7 @@ from string import Template
 
 from matplotlib.figure import Figure
 
+from photoz_models.whole_files import written_whole
 from photoz_run import __version__
 from photoz_run.validation.breakdowns import TITLES
 from photoz_run.validation.figures import bins, distributions
@@ -131,8 +133,10 @@ def _save(figure: Figure, name: str, result: Result, directory: Path) -> Plot:
     figure.savefig(buffer, format="png")
     # The layout stands; finding it again would take as long as drawing.
     figure.set_layout_engine("none")
-    figure.savefig(directory / f"{name}.pdf")
-    (directory / f"{name}.png").write_bytes(buffer.getvalue())
+    with written_whole(directory / f"{name}.pdf") as beside:
+        figure.savefig(beside)
+    with written_whole(directory / f"{name}.png") as beside:
+        beside.write_bytes(buffer.getvalue())
     width, title, caption = CAPTIONS[name]
     if name == "pit" and result.distribution:
         caption = f"PIT {result.distribution.source}."
@@ -184,7 +188,8 @@ def write_html(
         notes="".join(f"<p class='sub'>{html.escape(note)}</p>" for note in result.notes),
         footer=html.escape(footer()),
     )
-    path.write_text(page, encoding="utf-8")
+    with written_whole(path) as beside:
+        beside.write_text(page, encoding="utf-8")
 
 
 def _keys(result: Result) -> str:
@@ -265,11 +270,14 @@ def write_markdown(
 ) -> None:
     """Write the report as Markdown, with links to the figures."""
     parts = [
-        f"# Photo-z validation: {Path(result.catalogue).name}",
-        counts_line(result),
+        f"# Photo-z validation: {_plain(Path(result.catalogue).name)}",
+        _plain(counts_line(result)),
         f"**{verdict(outcomes)[1]}**",
     ]
-    parts += ["## Where they fail", *(f"- {finding.sentence()}" for finding in result.findings)]
+    parts += [
+        "## Where they fail",
+        *(f"- {_plain(finding.sentence())}" for finding in result.findings),
+    ]
     if not result.findings:
         parts.append(NOTHING_FOUND)
     if outcomes:
@@ -282,22 +290,29 @@ def write_markdown(
     parts.append("## Figures")
     for plot in plots:
         parts.append(f"![{plot.title}](plots/{plot.name}.png)")
-        parts.append(f"*{plot.title}. {plot.caption}*")
+        parts.append(f"*{_plain(plot.title)}. {_plain(plot.caption)}*")
     parts.append("## Bin by bin")
     for name, groups in result.breakdowns.items():
         parts += [f"### By {TITLES[name]}", markdown_table(breakdown_rows(groups))]
-    parts += [*result.notes, footer()]
-    path.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+    parts += [*map(_plain, result.notes), footer()]
+    with written_whole(path) as beside:
+        beside.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
 
 
 def markdown_table(rows: Rows) -> str:
     """Rows as a Markdown table."""
     lines = []
     for row in rows:
-        cells = [cell.replace("|", "\\|") for cell in row]
+        cells = [_plain(cell) for cell in row]
         lines.append(f"| {' | '.join(cells)} |")
     rule = "|" + "---|" + "---:|" * (len(rows[0]) - 1)
     return "\n".join([lines[0], rule, *lines[1:]])
+
+
+def _plain(text: str) -> str:
+    """A text that Markdown shows as it is: names of files and tiles are no markup."""
+    marks = re.sub(r"([\\`*\[\]|])", r"\\\1", " ".join(text.split()))
+    return html.escape(marks, quote=False)
 
 
 def footer() -> str:

@@ -27,7 +27,8 @@ def crashes(how: Mapping[str, str]) -> dict[str, str]:
 
     ``abort`` ends the process as a crash does, ``kill`` as the kernel out of memory, ``eat`` takes
     memory until it is ended; ``term`` crashes a worker, and the child that tries again is told to
-    end. ``missing`` and ``stumble`` raise ENOENT and EIO. ``hang`` takes a minute.
+    end. ``missing`` and ``stumble`` raise ENOENT and EIO, ``poor`` raises EMFILE.
+    ``hang`` takes a minute.
     """
     return {"TEST_CRASHES": " ".join(f"{pattern}={what}" for pattern, what in how.items())}
 

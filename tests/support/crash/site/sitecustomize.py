@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from importlib.util import find_spec
 
 DEATHS = {"abort": signal.SIGABRT, "kill": signal.SIGKILL}
-ERRORS = {"missing": errno.ENOENT, "stumble": errno.EIO}
+ERRORS = {"missing": errno.ENOENT, "stumble": errno.EIO, "poor": errno.EMFILE}
 
 
 def trouble(path):

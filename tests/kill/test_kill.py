@@ -1,0 +1,195 @@
+"""Random kills and stops of every process of a run: it always ends, and the bytes are the same.
+
+The seed is printed; ``KILL_SEED`` sets it, ``KILLS`` how many there are.
+"""
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+import pytest
+
+from support.many_tiles import copies
+from support.runs import COMMAND, contents, options
+from support.tiles import make_tile
+
+TILES = tuple(f"KIDS_{k}.0_-31.2" for k in range(12))
+PATIENCE = 240.0
+"""Seconds in which a disturbed run must end, on a busy machine too."""
+DASK = {"DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL": "15s"}
+"""A stopped worker is lost after so long, in place of five minutes."""
+SETTINGS = "attempts = 100\nworker_wait = 2\n"
+"""Whoever kills at random may kill the same tile often."""
+ENDED = (0, 75, -signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT)
+
+
+def kind_of(process: psutil.Process, driver: int) -> str:
+    """Driver, worker (its start included), lone process of a suspect, or a helper of Python."""
+    if process.pid == driver:
+        return "driver"
+    words = " ".join(process.cmdline())
+    for mark, kind in (("run.alone", "lone"), ("spawn_main", "worker"), ("tracker", "tracker")):
+        if mark in words:
+            return kind
+    return "other"
+
+
+@dataclass
+class Disturber:
+    """Starts a run again and again, and hits its processes, until enough of them were hit."""
+
+    out: Path
+    arguments: list[str]
+    undisturbed: dict[str, bytes]
+    random: random.Random
+    hits: Counter[str] = field(default_factory=Counter)
+    catalogues: int = 0
+
+    def go_on(self, number: int) -> None:
+        """Episode after episode until ``number`` processes were hit, then one in peace."""
+        while self.hits.total() < number:
+            self.episode(min(number - self.hits.total(), self.random.randint(1, 4)))
+        self.episode(0)
+
+    def episode(self, hits: int) -> None:
+        """One start of the run, hit ``hits`` times; it must end, and leave nobody behind."""
+        driver = subprocess.Popen(
+            [COMMAND, *self.arguments],
+            env=os.environ | DASK,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        stopped: list[tuple[float, psutil.Process]] = []
+        end = time.monotonic() + PATIENCE
+        next_hit = time.monotonic() + self.random.uniform(0.3, 4.0)
+        try:
+            while driver.poll() is None:
+                assert time.monotonic() < end, f"the run does not end, {dict(self.hits)}"
+                if hits and time.monotonic() > next_hit:
+                    hits -= self.hit(driver.pid, stopped)
+                    next_hit = time.monotonic() + self.random.expovariate(1.0)
+                self.wake(stopped)
+                time.sleep(0.02)
+            said = driver.communicate(timeout=PATIENCE)[1]
+            self.check(driver.returncode, said)
+            self.nobody(driver.pid, stopped)
+        finally:
+            for process in session(driver.pid):
+                process.kill()
+
+    def hit(self, driver: int, stopped: list[tuple[float, psutil.Process]]) -> int:
+        """Kill, end or stop one process; 1 if it was still there."""
+        processes = session(driver)
+        if not processes:
+            return 0
+        process = self.random.choice(processes)
+        number = self.random.choice([signal.SIGKILL] * 3 + [signal.SIGSTOP, signal.SIGTERM])
+        try:
+            kind = kind_of(process, driver)
+            process.send_signal(number)
+        except psutil.Error:
+            return 0
+        if number == signal.SIGSTOP:
+            stopped.append((time.monotonic() + self.random.uniform(0.5, 5.0), process))
+        self.hits[f"{kind} {number.name}"] += 1
+        return 1
+
+    def wake(self, stopped: list[tuple[float, psutil.Process]]) -> None:
+        """Let a stopped driver go on after a while; half of the others never."""
+        for when, process in list(stopped):
+            if time.monotonic() > when:
+                stopped.remove((when, process))
+                if process.is_running() and (self.random.random() < 0.5 or _leads(process)):
+                    process.resume()
+
+    def check(self, status: int, said: str) -> None:
+        """One line, the right exit status, and the right bytes if the run is done."""
+        assert status in ENDED, said
+        assert "Traceback" not in said, said
+        if status == 0:
+            assert contents(self.out) == self.undisturbed
+            assert not list((self.out / "locks").glob("*.json"))
+            assert not list((self.out / "quarantine").rglob("*.json"))
+            self.catalogues += 1
+            shutil.rmtree(self.out)
+
+    def nobody(self, driver: int, stopped: list[tuple[float, psutil.Process]]) -> None:
+        """No process outlives the driver; one that is stopped ends once it goes on."""
+        for _, process in stopped:
+            if process.is_running():
+                process.resume()
+        wait(lambda: not session(driver), "all processes are gone")
+
+
+def _leads(process: psutil.Process) -> bool:
+    return os.getsid(process.pid) == process.pid
+
+
+def wait(happened: Callable[[], object], what: str) -> None:
+    end = time.monotonic() + PATIENCE
+    while not happened():
+        assert time.monotonic() < end, f"waited {PATIENCE:.0f} s until {what}"
+        time.sleep(0.05)
+
+
+def session(leader: int) -> list[psutil.Process]:
+    """The living processes of a session."""
+    processes = []
+    for process in psutil.process_iter(["status"]):
+        try:
+            if os.getsid(process.pid) == leader and process.info["status"] != psutil.STATUS_ZOMBIE:
+                processes.append(process)
+        except ProcessLookupError:
+            continue
+    return processes
+
+
+@pytest.fixture(scope="module")
+def disturber(bundle, tmp_path_factory) -> Callable[[int], Disturber]:
+    folder = tmp_path_factory.mktemp("kill")
+    tile = make_tile(folder / "one", TILES[0], number=8, products=("sci",))
+    data = copies(tile, folder / "data", TILES)
+    (folder / "settings.toml").write_text(SETTINGS)
+
+    def arguments(out: Path) -> list[str]:
+        settings = ("--formats", "parquet,fits", "--config", str(folder / "settings.toml"))
+        return options(data, bundle, out, *settings, "--workers", "2")
+
+    subprocess.run([COMMAND, *arguments(folder / "undisturbed")], check=True, capture_output=True)
+    undisturbed = contents(folder / "undisturbed")
+
+    def new(seed: int) -> Disturber:
+        out = folder / "out"
+        return Disturber(out, arguments(out), undisturbed, random.Random(seed))
+
+    return new
+
+
+def test_a_few_kills_change_nothing(disturber):
+    few = disturber(17)
+    few.go_on(4)
+    assert few.catalogues >= 1
+
+
+@pytest.mark.kill
+@pytest.mark.timeout(7200)
+def test_many_kills_and_stops_change_nothing(disturber, capsys):
+    seed = int(os.environ.get("KILL_SEED", time.time_ns() % 10**6))
+    number = int(os.environ.get("KILLS", "100"))
+    many = disturber(seed)
+    with capsys.disabled():
+        print(f"\nseed {seed}")
+        many.go_on(number)
+        print(f"{many.hits.total()} hits, {many.catalogues} catalogues without a differing byte")
+        for what, times in sorted(many.hits.items()):
+            print(f"  {what:<20}{times:4d}")

@@ -1,0 +1,99 @@
+"""Workers of this machine that die while they start, are lost, or cannot be had."""
+
+import subprocess
+import sys
+import threading
+import time
+
+import psutil
+import pytest
+from distributed import Client, LocalCluster
+
+from photoz_run.errors import InterruptedRunError, PhotozError
+from photoz_run.run.cluster import local_client
+from photoz_run.run.dispatch import Dispatcher
+
+PATIENCE = 90.0
+
+
+class Tiles:
+    """A run that has tiles left."""
+
+    left = 5
+
+    def give_up(self, error: PhotozError) -> None:
+        raise AssertionError(str(error))
+
+
+def workers() -> list[psutil.Process]:
+    """Worker processes of this one, those that start included."""
+    found = []
+    for child in psutil.Process().children():
+        try:
+            if any("spawn_main" in word for word in child.cmdline()):
+                found.append(child)
+        except psutil.NoSuchProcess:
+            continue
+    return found
+
+
+def kill_new(number: int) -> None:
+    """Kill each worker process as soon as it is there, until ``number`` are dead."""
+    killed: set[int] = set()
+    end = time.monotonic() + PATIENCE
+    while len(killed) < number and time.monotonic() < end:
+        for process in workers():
+            if process.pid not in killed:
+                killed.add(process.pid)
+                process.kill()
+        time.sleep(0.02)
+
+
+def test_workers_that_die_in_their_first_moments_are_started_again():
+    killer = threading.Thread(target=kill_new, args=(2,), daemon=True)
+    killer.start()
+    with local_client(1, Tiles()) as client:
+        killer.join()
+        assert client.submit(sum, [1, 2]).result(timeout=PATIENCE) == 3
+        kill_new(2)  # the worker, and the one that its nanny starts
+        end = time.monotonic() + PATIENCE
+        while not client.nthreads() or len(workers()) != 1:
+            assert time.monotonic() < end
+            time.sleep(0.1)
+        assert client.submit(sum, [3, 4]).result(timeout=PATIENCE) == 7
+    assert not workers()
+
+
+def test_a_machine_on_which_no_worker_starts_is_told_in_one_line():
+    script = (
+        "import resource\n"
+        "from photoz_run.run.cluster import _silent_dask, local_client\n"
+        "from photoz_run.errors import HostError\n"
+        "if __name__ == '__main__':\n"
+        "    resource.setrlimit(resource.RLIMIT_NOFILE, (24, 24))\n"
+        "    try:\n"
+        "        with _silent_dask(), local_client(1):\n"
+        "            pass\n"
+        "    except HostError as error:\n"
+        "        print(int(error.exit_code), error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    (line,) = done.stdout.splitlines()
+    assert line.startswith("75 ")
+    assert "cannot start" in line
+    assert "Too many open files" in line
+    assert "photoz doctor looks for the reason, the same command resumes" in line
+
+
+def test_a_run_without_any_worker_ends(bundle, tmp_path):
+    with (
+        LocalCluster(n_workers=0, processes=False, dashboard_address="127.0.0.1:0") as cluster,
+        Client(cluster) as client,
+    ):
+        tasks = [object()]
+        dispatcher = Dispatcher(tasks, print, print, longest_wait=1.0)
+        beats = []
+        words = "no worker for 0.0167 min .worker_wait.; finished tiles are kept"
+        with pytest.raises(InterruptedRunError, match=words):
+            list(dispatcher.outcomes(client, lambda: beats.append(dispatcher.workers)))
+    assert set(beats) <= {0}
