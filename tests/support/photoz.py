@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from photoz_run.cli import main
+from photoz_run.cli.photoz import main
 from photoz_run.run import cluster
 from support.runs import in_process, options, thread_client
 from support.tiles import Tile, change_rows, make_tile, set_pixels

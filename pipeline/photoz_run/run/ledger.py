@@ -101,6 +101,7 @@ class RunDirectory:
                 for path in self.path.iterdir()
                 if path.suffix != ".part" and path != self.locks
             ]
+            self._refuse_links()
             if strange and not self.manifest.exists():
                 raise ConfigError(
                     f"{self.path} is not empty and is no run directory; choose another --out"
@@ -145,6 +146,18 @@ class RunDirectory:
                 with suppress(FileNotFoundError):  # files of other shards come and go
                     if time.time() - leftover.stat().st_mtime > LEFTOVER_SECONDS:
                         leftover.unlink()
+
+    def _refuse_links(self) -> None:
+        """Refuse folders that are links: a run writes and deletes in its own directory alone."""
+        tops = (self.tiles, self.quarantine, self.path / "logs", self.locks)
+        for top in tops:
+            groups = [Path(entry) for entry in os.scandir(top)] if top.is_dir() else []
+            for path in (top, *groups):
+                if path.is_symlink():
+                    raise ConfigError(
+                        f"{path} is a link: a run writes into its own directory alone;"
+                        " put the directory itself where there is room"
+                    )
 
     def read_manifest(self) -> RunManifest:
         """The manifest of the run.
@@ -225,8 +238,12 @@ class RunDirectory:
 
     def _records(self) -> list[Path]:
         """Files of all outcomes; the mark of a good tile comes after its quarantine record."""
-        folders = (self.quarantine, self.tiles)
-        return [path for folder in folders for path in sorted(folder.glob("*/*.json"))]
+        return [
+            Path(folder, name)
+            for top in (self.quarantine, self.tiles)
+            for folder in _own_folders(top)
+            for name in _own_files(folder, ".json")
+        ]
 
     def settled(
         self,
@@ -267,10 +284,31 @@ class RunDirectory:
         folder = self.tile_folder(outcome.tile)
         try:
             return all(
-                file_digest(folder / name) == digest for name, digest in outcome.files.items()
+                not (folder / name).is_symlink() and file_digest(folder / name) == digest
+                for name, digest in outcome.files.items()
             )
         except OSError:
             return False
+
+
+def _own_folders(top: Path) -> list[str]:
+    """Folders in a folder, sorted; links may lead out of the run and are left alone."""
+    if not top.is_dir():
+        return []
+    with os.scandir(top) as entries:
+        return sorted(entry.path for entry in entries if entry.is_dir(follow_symlinks=False))
+
+
+def _own_files(folder: str, suffix: str) -> list[str]:
+    """Names of the files in a folder, sorted; links are left alone, and half-written files."""
+    with os.scandir(folder) as entries:
+        return sorted(
+            entry.name
+            for entry in entries
+            if entry.name.endswith(suffix)
+            and entry.name[0] != "."
+            and entry.is_file(follow_symlinks=False)
+        )
 
 
 def make_folder(path: Path) -> None:

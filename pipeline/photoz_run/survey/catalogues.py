@@ -18,7 +18,7 @@ from photoz_run.survey.catalogue_checks import check_content, check_rows
 from photoz_run.survey.data_release import DataRelease, find_data_release
 from photoz_run.tables.arrays import integers, masked, reals, texts
 from photoz_run.tables.fits_tables import FitsTable
-from photoz_run.tables.opening import open_table
+from photoz_run.tables.opening import open_table, open_tables
 
 MagnitudeSuffixes = Mapping[str, tuple[str, ...]]
 """Magnitude band -> suffixes of its columns (two where two epochs of i are averaged)."""
@@ -43,8 +43,9 @@ def magnitude_suffixes(
 
 
 def count_rows(path: Path) -> int:
-    """Rows of a catalogue, from its header."""
-    return len(open_table(path, IDENTITY))
+    """Rows of a catalogue, from its header; of its only table, else of the one with sources."""
+    tables = open_tables(path)
+    return len(tables[0] if len(tables) == 1 else open_table(path, IDENTITY))
 
 
 def column_names(path: Path) -> list[str]:

@@ -1,6 +1,7 @@
 """Tables of a FITS file: binary and ASCII, plain or packed with gzip."""
 
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -45,9 +46,15 @@ class FitsTable(Table):
         self.hdu = hdu
         self._columns: Any = fits_ascii if hdu.is_ascii else fits_columns
         with explained(path, "FITS file"):
-            self.places = self._columns.places_of(hdu.header)
             self._width = int(hdu.header["NAXIS1"])
             self._rows = int(hdu.header["NAXIS2"])
+
+    @cached_property
+    def places(self) -> list[Any]:
+        """Where its columns lie; read when they are asked for, as most of the header is."""
+        with explained(self.path, "FITS file"):
+            places: list[Any] = self._columns.places_of(self.hdu.header)
+        return places
 
     def __len__(self) -> int:
         return self._rows

@@ -1,0 +1,68 @@
+"""A full disk while a command writes: exit status 75, one line, no half-written file."""
+
+import resource
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from photoz_models.whole_files import written_whole
+from support.runs import COMMAND
+from support.validation import gama, survey, write_fits, write_parquet
+
+PHOTOZ = str(Path(COMMAND).with_name("photoz"))
+LARGEST = 20_000
+"""Bytes of the largest file that can be written."""
+
+
+def with_little_room(*words: object) -> tuple[int, str]:
+    done = subprocess.run(
+        [PHOTOZ, *map(str, words)],
+        capture_output=True,
+        text=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (LARGEST, LARGEST)),
+    )
+    assert "Traceback" not in done.stderr
+    return done.returncode, done.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize("more", [[], ["--stamps"]])
+def test_a_simulation_needs_room(tmp_path, more):
+    out = tmp_path / "survey"
+    words = ["--size", 400, "--tiles", 2, "--jobs", 2, *more]
+    status, line = with_little_room("simulate", out, *words)
+    assert status == 75
+    assert "cannot be written" in line
+    assert line.endswith("free space or check permissions, then start the same command again")
+    assert {path.name for path in out.iterdir()} <= {".unfinished"}
+
+
+def test_a_validation_needs_room(tmp_path):
+    columns, z = survey()
+    catalogue = write_parquet(tmp_path / "photoz.parquet", columns)
+    specz = write_fits(tmp_path / "gama.fits", gama(columns, z))
+    out = tmp_path / "validation"
+    status, line = with_little_room("validate", catalogue, "--specz", specz, "--out", out)
+    assert status == 75
+    assert f"{out}: cannot be written (File too large)" in line
+    left = [path for path in out.rglob("*") if path.is_file()]
+    assert all(path.stat().st_size < LARGEST for path in left)
+    assert not [path for path in left if path.name.startswith(".part")]
+
+
+def test_a_file_is_whole_or_what_it_was(tmp_path):
+    path = tmp_path / "z_N.npy"
+    with written_whole(path) as beside:
+        np.save(beside, np.arange(3))
+    before = path.read_bytes()
+
+    def fail() -> None:
+        with written_whole(path) as beside:
+            beside.write_bytes(b"half")
+            raise OSError("no space")
+
+    with pytest.raises(OSError, match="no space"):
+        fail()
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
