@@ -3,6 +3,7 @@
 The seed is printed; ``KILL_SEED`` sets it, ``KILLS`` how many there are.
 """
 
+import math
 import os
 import random
 import shutil
@@ -52,6 +53,8 @@ class Disturber:
     random: random.Random
     hits: Counter[str] = field(default_factory=Counter)
     catalogues: int = 0
+    stopped: dict[psutil.Process, float] = field(default_factory=dict)
+    """When they may go on."""
 
     def go_on(self, number: int) -> None:
         """Episode after episode until ``number`` processes were hit, then one in peace."""
@@ -69,25 +72,28 @@ class Disturber:
             text=True,
             start_new_session=True,
         )
-        stopped: list[tuple[float, psutil.Process]] = []
+        self.stopped.clear()
         end = time.monotonic() + PATIENCE
         next_hit = time.monotonic() + self.random.uniform(0.3, 4.0)
         try:
             while driver.poll() is None:
                 assert time.monotonic() < end, f"the run does not end, {dict(self.hits)}"
                 if hits and time.monotonic() > next_hit:
-                    hits -= self.hit(driver.pid, stopped)
+                    hits -= self.hit(driver.pid)
                     next_hit = time.monotonic() + self.random.expovariate(1.0)
-                self.wake(stopped)
+                self.wake(driver.pid)
                 time.sleep(0.02)
+            for process in self.stopped:
+                if process.is_running():
+                    process.resume()
             said = driver.communicate(timeout=PATIENCE)[1]
             self.check(driver.returncode, said)
-            self.nobody(driver.pid, stopped)
+            wait(lambda: not session(driver.pid), "no process outlives the driver")
         finally:
             for process in session(driver.pid):
                 process.kill()
 
-    def hit(self, driver: int, stopped: list[tuple[float, psutil.Process]]) -> int:
+    def hit(self, driver: int) -> int:
         """Kill, end or stop one process; 1 if it was still there."""
         processes = session(driver)
         if not processes:
@@ -100,16 +106,16 @@ class Disturber:
         except psutil.Error:
             return 0
         if number == signal.SIGSTOP:
-            stopped.append((time.monotonic() + self.random.uniform(0.5, 5.0), process))
+            self.stopped[process] = time.monotonic() + self.random.uniform(0.5, 5.0)
         self.hits[f"{kind} {number.name}"] += 1
         return 1
 
-    def wake(self, stopped: list[tuple[float, psutil.Process]]) -> None:
-        """Let a stopped driver go on after a while; half of the others never."""
-        for when, process in list(stopped):
-            if time.monotonic() > when:
-                stopped.remove((when, process))
-                if process.is_running() and (self.random.random() < 0.5 or _leads(process)):
+    def wake(self, driver: int) -> None:
+        """Let a stopped driver go on after a while, and half of the others."""
+        for process, when in self.stopped.items():
+            if time.monotonic() > when and process.is_running():
+                self.stopped[process] = math.inf
+                if process.pid == driver or self.random.random() < 0.5:
                     process.resume()
 
     def check(self, status: int, said: str) -> None:
@@ -122,17 +128,6 @@ class Disturber:
             assert not list((self.out / "quarantine").rglob("*.json"))
             self.catalogues += 1
             shutil.rmtree(self.out)
-
-    def nobody(self, driver: int, stopped: list[tuple[float, psutil.Process]]) -> None:
-        """No process outlives the driver; one that is stopped ends once it goes on."""
-        for _, process in stopped:
-            if process.is_running():
-                process.resume()
-        wait(lambda: not session(driver), "all processes are gone")
-
-
-def _leads(process: psutil.Process) -> bool:
-    return os.getsid(process.pid) == process.pid
 
 
 def wait(happened: Callable[[], object], what: str) -> None:

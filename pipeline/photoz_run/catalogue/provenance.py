@@ -2,12 +2,16 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from photoz_models.documents import Record
 from photoz_run.records import TileRef
+
+LOOKERS = 32
+"""Tiles whose files are looked at at once."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,16 @@ class Provenance(Record):
 def input_files(paths: Sequence[Path]) -> tuple[InputFile, ...]:
     """The files as they are now, in the order given; missing ones have size -1."""
     return tuple(_input_file(path) for path in paths)
+
+
+def look_at_inputs(tiles: Mapping[str, TileRef]) -> dict[str, tuple[InputFile, ...]]:
+    """The input files of each tile, by its name; many are looked at at once.
+
+    A parallel file system answers each question late, and many together as soon as one.
+    """
+    with ThreadPoolExecutor(LOOKERS) as pool:
+        found = pool.map(lambda ref: input_files(ref.paths()), tiles.values())
+        return dict(zip(tiles, found, strict=True))
 
 
 def inputs_digest(files: Sequence[InputFile]) -> str:

@@ -1,12 +1,14 @@
 """Handing out tiles: one to each free worker, so that a lost worker names its tile.
 
+Tiles that take no time are handed out several at once. If their worker is lost, one by one.
+
 The scheduler never has more tasks than there are workers: its memory does not grow with the survey.
 """
 
 import math
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from itertools import count
 from queue import Empty, SimpleQueue
 from time import monotonic
@@ -16,19 +18,23 @@ from distributed import Client, Future
 from distributed.scheduler import KilledWorker
 
 from photoz_run.errors import (
-    ContractError,
     HostError,
     InterruptedRunError,
     OutputError,
     PhotozError,
 )
 from photoz_run.records import Failure, Status, TileOutcome
+from photoz_run.run.acquaintance import Acquaintance
+from photoz_run.run.handing import Pace, Rests, Running, Workers
 from photoz_run.run.hosts import Hosts
 from photoz_run.run.task import LOST_WORKER, OUT_OF_MEMORY, TileTask, Try, time_limit
-from photoz_run.run.worker import Refusal, introduce, run_tile
+from photoz_run.run.worker import Refusal, run_tiles
 
 LOOK_SECONDS = 1.0
 """How often workers are counted."""
+
+SOON_SECONDS = 0.1
+"""How often, while a new worker is asked who it is."""
 
 BACKOFF_SECONDS = 2.0
 """Pause before a tile's second try, and of a worker on which a try failed.
@@ -40,35 +46,6 @@ LONGEST_PAUSE = 60.0
 
 STRIKES = 5
 """A host that lacks something so often, with a pause after each time, gets no more tiles."""
-
-
-@dataclass(frozen=True)
-class Workers:
-    """The workers that live, by address."""
-
-    slots: dict[str, int]
-    """Tiles that each can take at once."""
-    hosts: dict[str, str]
-
-    def free(self, busy: Mapping[str, int]) -> Iterator[tuple[str, str]]:
-        """Address and host of each worker, once for each tile that it can take now."""
-        for address, slots in self.slots.items():
-            for _ in range(slots - busy.get(address, 0)):
-                yield address, self.hosts[address]
-
-
-@dataclass(frozen=True)
-class Running:
-    """A task that is with a worker, and since when."""
-
-    task: TileTask
-    address: str
-    since: float = field(default_factory=monotonic)
-
-    @property
-    def seconds(self) -> float:
-        """For how long."""
-        return monotonic() - self.since
 
 
 class Dispatcher:
@@ -101,13 +78,16 @@ class Dispatcher:
         self._done: SimpleQueue[Future[Any]] = SimpleQueue()
         self._quarantined: dict[str, TileTask] = {}
         self._hosts = Hosts()
-        self._names: dict[str, str] = {}
         self._workers = Workers({}, {})
         self._looked = -LOOK_SECONDS
         self._avoided: dict[str, str] = {}
         self._number = count()
         self._trouble: PhotozError | None = None
-        self._due: dict[str, float] = {}
+        self._rests = Rests()
+        self._hello = Acquaintance(self._hosts.refused)
+        self._asking = False
+        self._alone: set[str] = set()
+        self._pace = Pace()
         self._stumbles: Counter[str] = Counter()
         self.say = say
         self._readmit = readmit
@@ -116,12 +96,11 @@ class Dispatcher:
         self._longest_wait = longest_wait
         self._alone_since = monotonic()
         self._strikes: Counter[str] = Counter()
-        self._longest: float | None = None
 
     @property
     def left(self) -> int:
         """Tiles that have no outcome yet."""
-        return len(self._waiting) + len(self._running)
+        return len(self._waiting) + len(self.running)
 
     @property
     def workers(self) -> int:
@@ -135,7 +114,7 @@ class Dispatcher:
     @property
     def running(self) -> tuple[str, ...]:
         """Tiles that are with workers."""
-        return tuple(running.task.ref.tile for running in self._running.values())
+        return tuple(task.ref.tile for running in self._running.values() for task in running.tasks)
 
     @property
     def failed(self) -> tuple[str, ...]:
@@ -161,11 +140,10 @@ class Dispatcher:
                 beat()
             self._hand_out(client)
             try:
-                outcome = self._settle(self._done.get(timeout=LOOK_SECONDS))
+                future = self._done.get(timeout=LOOK_SECONDS)
             except Empty:
                 continue
-            if outcome is not None:
-                yield outcome
+            yield from self._settle(future)
 
     def _look(self, client: Client) -> None:
         """Count the workers, learn the hosts of new ones, and decide which hosts are avoided."""
@@ -174,17 +152,18 @@ class Dispatcher:
             raise self._trouble
         try:
             slots = client.nthreads()
-            new = [address for address in slots if address not in self._names]
-            if new:
-                self._meet(client.run(introduce, workers=new, on_error="return"))
+            self._asking = self._hello.ask(client, slots)
+            if self._asking:
+                self._looked += SOON_SECONDS - LOOK_SECONDS
         except (OSError, ValueError) as error:
             raise self._lost_scheduler() from error
         if client.status != "running":
             raise self._lost_scheduler()
         self._check_presence(bool(slots))
         self._take_back(slots)
-        met = {address: number for address, number in slots.items() if address in self._names}
-        self._workers = Workers(met, {address: self._names[address] for address in met})
+        names = self._hello.names
+        met = {address: number for address, number in slots.items() if address in names}
+        self._workers = Workers(met, {address: names[address] for address in met})
         self._judge_hosts()
 
     def _check_presence(self, anybody: bool) -> None:
@@ -197,26 +176,6 @@ class Dispatcher:
                 " finished tiles are kept, the same command resumes"
             )
 
-    def _meet(self, answers: Mapping[str, Any]) -> None:
-        """Note the hosts of new workers, and those that lack the program of this run."""
-        _, ours = introduce()
-        for address, answer in answers.items():
-            if isinstance(answer, OSError):  # gone again
-                continue
-            if isinstance(answer, tuple):
-                host, program = answer
-                problem = f"has photoz-run {program}"
-            else:
-                host, program = _network_name(address), ""
-                problem = f"cannot import photoz-run ({answer})"
-            self._names[address] = host
-            if program != ours:
-                error = ContractError(
-                    f"{host} {problem}, the run was planned with {ours}:"
-                    " install the same everywhere"
-                )
-                self._hosts.refused(host, error)
-
     def _take_back(self, slots: Mapping[str, int]) -> None:
         """Let tiles wait again whose worker has left without a word, as one that retires does.
 
@@ -227,7 +186,7 @@ class Dispatcher:
             if running.address not in here and not future.done():
                 del self._running[future]
                 future.cancel()
-                self._waiting.appendleft(running.task)
+                self._waiting.extendleft(reversed(running.tasks))
 
     def _judge_hosts(self, last: bool = False) -> None:
         """Decide which hosts are avoided; what they quarantined is measured again."""
@@ -245,7 +204,7 @@ class Dispatcher:
     def _check_refusals(self, living: Collection[str]) -> None:
         """Raise what every worker said, unless others may come."""
         error = self._hosts.refusal(living)
-        if error is None:
+        if error is None or self._asking:
             self._refused_since = None
             return
         self._refused_since = self._refused_since or monotonic()
@@ -265,28 +224,46 @@ class Dispatcher:
         for address, host in self._workers.free(busy):
             if not self._waiting:
                 return
-            if host in self._avoided or self._pauses(address) or self._pauses(host):
+            if host in self._avoided or address in self._rests or host in self._rests:
                 continue
-            task = self._next_task(host)
-            if task is None:
+            tasks = self._next_tasks(host)
+            if not tasks:
                 continue
-            task = replace(task, limit=time_limit(task.config, self._longest))
             # All keys have one prefix: the scheduler keeps books about each for ever.
             future = client.submit(
-                run_tile,
-                task,
-                key=f"tile-{next(self._number)}-{task.ref.tile}",
+                run_tiles,
+                tasks,
+                key=f"tile-{next(self._number)}-{tasks[0].ref.tile}",
                 pure=False,
                 workers=[address],
             )
-            self._running[future] = Running(task, address)
+            self._running[future] = Running(tasks, address)
             future.add_done_callback(self._done.put)
+
+    def _next_tasks(self, host: str) -> tuple[TileTask, ...]:
+        """Take the first waiting task that may go to ``host``, and those after it if all are quick.
+
+        A tile that was tried before, or was lost with others, goes alone.
+        """
+        task = self._next_task(host)
+        if task is None:
+            return ()
+        tasks = [task]
+        if self._goes_with_others(task):
+            most = self._pace.handful(len(self._waiting), len(self._workers.slots))
+            while len(tasks) < most and self._waiting and self._goes_with_others(self._waiting[0]):
+                tasks.append(self._waiting.popleft())
+        limit = time_limit(task.config, self._pace.longest)
+        return tuple(replace(task, limit=limit) for task in tasks)
+
+    def _goes_with_others(self, task: TileTask) -> bool:
+        return not task.earlier and task.ref.tile not in self._alone
 
     def _next_task(self, host: str) -> TileTask | None:
         """Take the first waiting task that may go to ``host``."""
         usable = set(self._workers.hosts.values()) - self._avoided.keys()
         for number, task in enumerate(self._waiting):
-            if host in self._fit_hosts(task, usable) and not self._pauses(task.ref.tile):
+            if host in self._fit_hosts(task, usable) and task.ref.tile not in self._rests:
                 del self._waiting[number]
                 return task
         return None
@@ -303,35 +280,30 @@ class Dispatcher:
         elsewhere = usable - failed_on
         return self._hosts.trusted(elsewhere) or elsewhere or usable
 
-    def _settle(self, future: Future[Any]) -> TileOutcome | None:
-        """The outcome of a tile, or ``None`` if it is tried again."""
+    def _settle(self, future: Future[Any]) -> list[TileOutcome]:
+        """The outcomes of a handful, without those of tiles that are tried again."""
         running = self._running.pop(future, None)
         if running is None:  # taken back
-            return None
-        task = running.task
+            return []
         if future.cancelled():
             raise self._lost_scheduler()
         error = future.exception()
         if isinstance(error, KilledWorker):
-            return self._settle_loss(running, self._host(error.last_worker.address))
+            return self._settle_loss(running, self._hello.host(error.last_worker.address))
         if error is not None:
             raise error
-        answer: TileOutcome | Refusal = future.result()
-        host = answer.host.partition(":")[0]
-        if isinstance(answer, Refusal):
-            self._settle_refusal(host, answer.error)
-            if answer.ends:
-                self._due[running.address] = math.inf
-            self._waiting.appendleft(task)
-            self._looked = -LOOK_SECONDS
-            return None
-        return self._settle_answer(answer, running, host)
+        answers: list[TileOutcome | Refusal] = future.result()
+        self._waiting.extendleft(reversed(running.tasks[len(answers) :]))
+        self._pace.took(running.seconds, len(answers))
+        pairs = zip(running.tasks, answers, strict=False)
+        outcomes = [self._settle_answer(task, answer, running.address) for task, answer in pairs]
+        return [outcome for outcome in outcomes if outcome is not None]
 
     def _settle_refusal(self, host: str, error: PhotozError) -> None:
         """A host that lacks something rests, and is given up if that does not help."""
         if not isinstance(error, HostError):
             self._hosts.refused(host, error)
-        elif not self._pauses(host):
+        elif host not in self._rests:
             self._strikes[host] += 1
             self._pause(host, self._strikes[host])
             if self._strikes[host] == 1:
@@ -340,62 +312,62 @@ class Dispatcher:
                 self._hosts.refused(host, error)
 
     def _settle_answer(
-        self, outcome: TileOutcome, running: Running, host: str
+        self, task: TileTask, answer: TileOutcome | Refusal, address: str
     ) -> TileOutcome | None:
         """The outcome that a worker sent, or ``None`` if the tile is tried again."""
-        if outcome.status in (Status.DONE, Status.NO_WORK):
-            self._hosts.succeeded(host, outcome.tile)
+        host = answer.host.partition(":")[0]
+        if isinstance(answer, Refusal):
+            self._settle_refusal(host, answer.error)
+            if answer.ends:
+                self._rests.rest(address, math.inf)
+            self._waiting.appendleft(task)
+            self._looked = -LOOK_SECONDS
+            return None
+        if answer.status in (Status.DONE, Status.NO_WORK):
+            self._hosts.succeeded(host, answer.tile)
             self._strikes.pop(host, None)
-            self._longest = max(self._longest or 0.0, running.seconds)
-            self._stumbles.pop(running.address, None)
-            return outcome
-        self._hosts.failed(host, outcome.tile)
-        next_try = running.task.after(Failure(host, outcome.error, outcome.reason))
-        if outcome.status is Status.FAILED:
-            self._stumbles[running.address] += 1
-            self._pause(running.address, self._stumbles[running.address])
+            self._stumbles.pop(address, None)
+            return answer
+        self._hosts.failed(host, answer.tile)
+        next_try = task.after(Failure(host, answer.error, answer.reason))
+        if answer.status is Status.FAILED:
+            self._stumbles[address] += 1
+            self._pause(address, self._stumbles[address])
             self._try_again(next_try)
             return None
-        self._quarantined[outcome.tile] = next_try
-        return outcome
+        self._quarantined[answer.tile] = next_try
+        return answer
 
-    def _settle_loss(self, running: Running, host: str) -> TileOutcome | None:
-        """The outcome of a tile whose worker was lost, or ``None`` if it is tried again."""
-        task = running.task
-        self._hosts.failed(host, task.ref.tile)
+    def _settle_loss(self, running: Running, host: str) -> list[TileOutcome]:
+        """The outcome of a tile whose worker was lost, if it is not tried again.
+
+        Of several tiles none is named by the loss: they are handed out again one by one.
+        """
         self._looked = -LOOK_SECONDS
+        if len(running.tasks) > 1:
+            self._alone.update(task.ref.tile for task in running.tasks)
+            self._waiting.extendleft(reversed(running.tasks))
+            return []
+        (task,) = running.tasks
+        self._hosts.failed(host, task.ref.tile)
         this_try = Try.start(task)
         overdue = running.seconds >= task.limit
         outcome = this_try.overdue(host) if overdue else this_try.lost(host)
         if outcome.status is not Status.FAILED:
-            return outcome
+            return [outcome]
         self._try_again(task.after(Failure(host, outcome.error, outcome.reason)))
-        return None
+        return []
 
     def _try_again(self, task: TileTask) -> None:
         self._pause(task.ref.tile, len(task.earlier))
         self._waiting.appendleft(task)
 
     def _pause(self, name: str, number: int) -> None:
-        """Let a tile or a worker rest after its ``number``-th failure.
-
-        Storage that fails now may work in a minute.
-        """
+        """Let a tile, a worker or a host rest after its ``number``-th failure."""
         seconds = BACKOFF_SECONDS * 2 ** min(number - 1, 9)  # no overflow after many failures
-        self._due[name] = monotonic() + min(LONGEST_PAUSE, seconds)
-
-    def _pauses(self, name: str) -> bool:
-        return name in self._due and monotonic() < self._due[name]
-
-    def _host(self, address: str) -> str:
-        return self._names.get(address) or _network_name(address)
+        self._rests.rest(name, min(LONGEST_PAUSE, seconds))
 
     def _lost_scheduler(self) -> InterruptedRunError:
         return InterruptedRunError(
             "the Dask scheduler is lost; finished tiles are kept, the same command resumes"
         )
-
-
-def _network_name(address: str) -> str:
-    """The host in an address: ``10.0.0.7`` of ``tls://10.0.0.7:34567``."""
-    return address.rpartition("/")[2].rpartition(":")[0]

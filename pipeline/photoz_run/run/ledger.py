@@ -12,13 +12,14 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from photoz_models.documents import Record, document_text, read_document
 from photoz_models.errors import DocumentError
-from photoz_run.catalogue.provenance import input_files, inputs_digest
+from photoz_run.catalogue.provenance import LOOKERS, inputs_digest, look_at_inputs
 from photoz_run.catalogue.tile_files import beside_name, file_digest, sync_folder
 from photoz_run.errors import ConfigError, OutputError
 from photoz_run.records import Status, TileOutcome, TileRef, tile_group
@@ -264,11 +265,18 @@ class RunDirectory:
         recorded = self.usable_outcomes()
         if recorded.problem:
             say(f"{recorded.problem}; their tiles are measured anew")
+        ours = {
+            tile: outcome
+            for tile, outcome in recorded.by_tile.items()
+            if tile in tiles and outcome.run_digest == run_digest
+        }
         settled, changed = {}, []
-        for tile, outcome in recorded.by_tile.items():
-            if tile not in tiles or outcome.run_digest != run_digest or not self._intact(outcome):
-                continue
-            if outcome.inputs_digest == inputs_digest(input_files(tiles[tile].paths())):
+        with ThreadPoolExecutor(LOOKERS) as pool:
+            intact = pool.map(self._intact, ours.values())
+            whole = {tile: ours[tile] for tile, good in zip(ours, intact, strict=True) if good}
+        inputs = look_at_inputs({tile: tiles[tile] for tile in whole})
+        for tile, outcome in whole.items():
+            if outcome.inputs_digest == inputs_digest(inputs[tile]):
                 settled[tile] = outcome
             elif outcome.status is Status.DONE:
                 changed.append(tile)

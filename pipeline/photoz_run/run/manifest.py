@@ -10,7 +10,13 @@ from typing import ClassVar
 from photoz_models.documents import Record
 from photoz_models.session import PhotozModel
 from photoz_run import __version__
-from photoz_run.catalogue.provenance import InputFile, Provenance, input_files, inputs_digest
+from photoz_run.catalogue.provenance import (
+    InputFile,
+    Provenance,
+    input_files,
+    inputs_digest,
+    look_at_inputs,
+)
 from photoz_run.config import RESULT_FIELDS, RunConfig
 from photoz_run.records import TileRef
 from photoz_run.tables.opening import split_name
@@ -107,8 +113,8 @@ class RunManifest(Record):
 def make_manifest(
     config: RunConfig, tiles: Mapping[str, TileRef], model: PhotozModel
 ) -> RunManifest:
-    """The manifest of a run over ``tiles``; looks at every input file."""
-    inputs = {tile: input_files(ref.paths()) for tile, ref in tiles.items()}
+    """The manifest of a run over ``tiles``; looks at every input file, at many of them at once."""
+    inputs = look_at_inputs(tiles)
     magnitudes = input_files([split_name(config.magnitudes)[0]] if config.magnitudes else [])
     contract = model.contract
     return RunManifest(

@@ -30,8 +30,8 @@ from photoz_run.tables.opening import split_name
 from photoz_run.tile import magnitude_table, open_tile
 
 COLUMN_NAMES = {*schema.BY_NAME, QUANTILES}
-READERS = 4
-"""Catalogues counted at once in a dry run; more do not help one login node."""
+READERS = 16
+"""Tiles looked at at once in a dry run; most of it is waiting for storage."""
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import pickle
 import subprocess
 import sys
 import threading
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
@@ -26,7 +27,7 @@ from photoz_run.errors import (
     PhotozError,
     context,
 )
-from photoz_run.records import TileOutcome
+from photoz_run.records import Status, TileOutcome
 from photoz_run.run.ledger import RunDirectory, make_folder
 from photoz_run.run.limits import ended_after, lacking, limit_memory, out_of_memory
 from photoz_run.run.offline import keep_caches_local
@@ -57,6 +58,17 @@ class Refusal:
     error: PhotozError
     ends: bool = False
     """Whether the worker ends now, to start anew."""
+
+
+def run_tiles(tasks: Sequence[TileTask]) -> list[TileOutcome | Refusal]:
+    """Measure tiles one after the other, until this worker should rest or end."""
+    answers: list[TileOutcome | Refusal] = []
+    for task in tasks:
+        answer = run_tile(task)
+        answers.append(answer)
+        if isinstance(answer, Refusal) or answer.status is Status.FAILED:
+            break
+    return answers
 
 
 def run_tile(task: TileTask) -> TileOutcome | Refusal:
