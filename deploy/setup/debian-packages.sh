@@ -4,6 +4,7 @@
 # missing; tests that need it are then skipped. Called by `make test`, `make test-slurm` and `make test-scale`.
 set -eu
 LIST='
+cc                gcc
 chromium          chromium
 fitsverify        fitsverify
 fpack             libcfitsio-bin

@@ -1,0 +1,34 @@
+/* Preloaded: each question about a file of the survey takes 5 ms, as on a busy parallel file system. */
+struct moment { long seconds, nanoseconds; };
+extern int nanosleep(const struct moment *, struct moment *);
+extern void *dlsym(void *, const char *);
+extern char *strstr(const char *, const char *);
+#define NEXT ((void *)-1L)
+
+static void wait_for(const char *path)
+{
+    struct moment pause = {0, 5000000};
+    if (path && strstr(path, "KiDS_"))
+        nanosleep(&pause, 0);
+}
+
+int stat(const char *path, void *status)
+{
+    int (*real)(const char *, void *) = dlsym(NEXT, "stat");
+    wait_for(path);
+    return real(path, status);
+}
+
+int lstat(const char *path, void *status)
+{
+    int (*real)(const char *, void *) = dlsym(NEXT, "lstat");
+    wait_for(path);
+    return real(path, status);
+}
+
+int fstatat(int folder, const char *path, void *status, int flags)
+{
+    int (*real)(int, const char *, void *, int) = dlsym(NEXT, "fstatat");
+    wait_for(path);
+    return real(folder, path, status, flags);
+}
