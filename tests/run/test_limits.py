@@ -32,16 +32,16 @@ def test_a_tile_that_hangs_or_takes_all_memory_ends_its_workers_and_is_quarantin
     data = copies(tile, tmp_path / "data", NAMES)
     how = {crash.coadds(hangs): "hang", crash.coadds(eats): "eat"}
     config = config_of(
-        data, bundle, tmp_path / "out", attempts=2, tile_minutes=0.1, worker_memory="1.5GB"
+        data, bundle, tmp_path / "out", attempts=2, tile_minutes=0.15, worker_memory="1.5GB"
     )
     summary, _ = run_on(monkeypatch, {"alpha": how}, config)
     expected = dict.fromkeys(NAMES, "DONE") | {hangs: "QUARANTINED", eats: "QUARANTINED"}
     assert statuses(summary) == expected
     reason = outcome(tmp_path / "out", hangs)["reason"]
     assert reason.startswith(f"{hangs}: ended on ")
-    assert "because it took longer than 0.1 min; see its log for where it was" in reason
+    assert "because it took longer than 0.15 min; see its log for where it was" in reason
     log = (tmp_path / "out" / "logs" / "KIDS_1" / f"{hangs}.log").read_text()
-    assert log.count("Timeout (0:00:06") == 2
+    assert log.count("Timeout (0:00:09") == 2
     assert "sitecustomize.py" in log
     assert outcome(tmp_path / "out", eats)["reason"] == (
         f"{eats}: needs more memory than a worker may take (worker_memory)"

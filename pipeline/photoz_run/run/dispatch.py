@@ -36,6 +36,9 @@ LOOK_SECONDS = 1.0
 SOON_SECONDS = 0.1
 """How often, while a new worker is asked who it is."""
 
+GREETING_SECONDS = 5.0
+"""So long tiles wait for the answers of new workers: the first host to answer may be a bad one."""
+
 BACKOFF_SECONDS = 2.0
 """Pause before a tile's second try, and of a worker on which a try failed.
 
@@ -86,6 +89,7 @@ class Dispatcher:
         self._rests = Rests()
         self._hello = Acquaintance(self._hosts.refused)
         self._asking = False
+        self._asking_since = 0.0
         self._alone: set[str] = set()
         self._pace = Pace()
         self._stumbles: Counter[str] = Counter()
@@ -152,9 +156,12 @@ class Dispatcher:
             raise self._trouble
         try:
             slots = client.nthreads()
-            self._asking = self._hello.ask(client, slots)
-            if self._asking:
+            asking = self._hello.ask(client, slots)
+            if asking:
                 self._looked += SOON_SECONDS - LOOK_SECONDS
+                if not self._asking:
+                    self._asking_since = monotonic()
+            self._asking = asking
         except (OSError, ValueError) as error:
             raise self._lost_scheduler() from error
         if client.status != "running":
@@ -220,6 +227,8 @@ class Dispatcher:
 
     def _hand_out(self, client: Client) -> None:
         """Give each free worker the first tile that may go there."""
+        if self._asking and monotonic() - self._asking_since < GREETING_SECONDS:
+            return
         busy = Counter(running.address for running in self._running.values())
         for address, host in self._workers.free(busy):
             if not self._waiting:
