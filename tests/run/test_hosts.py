@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from photoz_run.config import RunConfig
 from photoz_run.errors import ContractError, OutputError
 from photoz_run.records import Status, TileOutcome, TileRef
-from photoz_run.run import dispatch
+from photoz_run.run import dispatch, handing
 from photoz_run.run.dispatch import Dispatcher
 from photoz_run.run.hosts import STREAK, Hosts
 from photoz_run.run.task import TileTask
@@ -29,6 +29,7 @@ def no_pause():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(dispatch, "LOOK_SECONDS", 0.0)
         patch.setattr(dispatch, "BACKOFF_SECONDS", 0.0)
+        patch.setattr(handing, "MOST", 1)  # these tests count tiles one by one
         yield
 
 
@@ -45,7 +46,7 @@ class Answers:
     dice: random.Random
     slots: int = 1
     status: str = "running"
-    pending: list[tuple[Future, TileTask, str]] = field(default_factory=list)
+    pending: list[tuple[Future, tuple[TileTask, ...], str]] = field(default_factory=list)
     measured: Counter[str] = field(default_factory=Counter)
     most: int = 0
 
@@ -58,15 +59,15 @@ class Answers:
         if ready:
             ending = self.dice.choice(ready)
             self.pending.remove(ending)
-            ending[0].set_result(self._answer(ending[1], ending[2]))
+            ending[0].set_result(self._answers(ending[1], ending[2]))
         return dict.fromkeys(self.hosts, self.slots)
 
     def run(self, introduce, workers, on_error):
         return {address: (address, introduce()[1]) for address in workers}
 
-    def submit(self, _, task, key, pure, workers):
+    def submit(self, _, tasks, key, pure, workers):
         future = Future()
-        self.pending.append((future, task, workers[0]))
+        self.pending.append((future, tasks, workers[0]))
         self.most = max(self.most, len(self.pending))
         assert Counter(host for *_, host in self.pending)[workers[0]] <= self.slots
         return future
@@ -75,6 +76,15 @@ class Answers:
         return host not in self.black or all(
             self.measured[host] for host in self.hosts if host not in self.black
         )
+
+    def _answers(self, tasks: tuple[TileTask, ...], host: str) -> list[TileOutcome | Refusal]:
+        """Of a handful, up to the first after which a worker rests."""
+        answers: list[TileOutcome | Refusal] = []
+        for task in tasks:
+            answers.append(self._answer(task, host))
+            if isinstance(answers[-1], Refusal) or answers[-1].status is Status.FAILED:
+                break
+        return answers
 
     def _answer(self, task: TileTask, host: str) -> TileOutcome | Refusal:
         how = self.black.get(host, "quarantine" if task.ref.tile in self.bad else "")
@@ -213,7 +223,8 @@ def test_pauses_double_for_a_tile_and_for_the_worker_on_which_it_stumbles(monkey
     clock, handed = iter(range(1_000_000)), []
     monkeypatch.setattr(dispatch, "BACKOFF_SECONDS", 200.0)
     monkeypatch.setattr(dispatch, "LONGEST_PAUSE", 1000.0)
-    monkeypatch.setattr(dispatch, "monotonic", lambda: float(next(clock)))
+    for module in (dispatch, handing):
+        monkeypatch.setattr(module, "monotonic", lambda: float(next(clock)))
     answers = Answers(["alone"], {"alone": "stumble"}, set(), random.Random(1))
     submit = answers.submit
 

@@ -40,7 +40,7 @@ class Running:
 
     tasks: tuple[TileTask, ...]
     address: str
-    since: float = field(default_factory=monotonic)
+    since: float = field(default_factory=lambda: monotonic())
 
     @property
     def seconds(self) -> float:
