@@ -95,6 +95,7 @@ def write_run(path: Path, columns) -> Path:
             folder / f"{tile}.parquet", {name: value[rows] for name, value in columns.items()}
         )
         (folder / f"{tile}.json").write_text(json.dumps({"tile": str(tile), "status": "DONE"}))
+    (path / "manifest.json").write_text("{}")
     return path
 
 
