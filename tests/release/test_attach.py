@@ -319,3 +319,13 @@ def test_a_damaged_table_is_refused_in_one_line(tmp_path, name):
     with pytest.raises(BadDataError, match=name) as told:
         attach(path, "id", ["n_epoch"], TAKEN)
     assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize(("largest", "kind"), [(2**53, pa.int64()), (2**63 + 1, pa.string())])
+def test_unsigned_integers_are_integers_or_texts(tmp_path, largest, kind):
+    ids = sources()["ID"]
+    values = pa.array([None, largest, *range(N - 2)], pa.uint64())
+    pq.write_table(pa.table({"ID": ids, "x": values}), tmp_path / "t.parquet")
+    attachment = attach(tmp_path / "t.parquet", "id", ["x"], TAKEN)
+    assert attachment.fields[0].type == kind
+    assert attachment.add("T", sources())["x"].cast(pa.string())[1].as_py() == str(largest)

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from photoz_run.catalogue.arrow_fields import code_and_size, is_text
 from photoz_run.catalogue.tile_files import file_digest
-from photoz_run.errors import BadDataError, ConfigError
+from photoz_run.errors import BadDataError, ConfigError, context
 from photoz_run.release.lookup import IdLookup, SkyLookup
 from photoz_run.release.passthrough import refuse_taken
 from photoz_run.release.provenance import AttachedFacts, AttachedFile
@@ -150,11 +150,12 @@ def attach(
         described(one, path.name).with_name(renamed[one.name])
         for one in table.single(list(renamed))
     ]
-    for one in fields:
-        if not is_text(one.type):
-            code_and_size(one)
     rows = table.read([*key, *renamed])
     fields = [_long_as_text(one, rows[name]) for one, name in zip(fields, renamed, strict=True)]
+    for one in fields:
+        if not is_text(one.type):
+            with context(f"--attach {path}"):
+                code_and_size(one)
     lookup: IdLookup | SkyLookup
     if by == "id":
         lookup, order_M = IdLookup.of(rows[key[0]].cast(TEXT))
@@ -168,7 +169,10 @@ def attach(
 
 def _long_as_text(field: pa.Field, values: pa.ChunkedArray) -> pa.Field:
     """Integers beyond 2^53 as text: beside a missing one pandas and astropy would round them."""
-    if field.type not in (pa.int64(), pa.uint64()) or not len(values.drop_null()):
+    if field.type == pa.uint64():
+        # FITS has no such integers; those that are not long fit int64.
+        return _long_as_text(field.with_type(pa.int64()), values)
+    if field.type != pa.int64() or not len(values.drop_null()):
         return field
     extremes = pc.min_max(values).as_py()
     if max(abs(extremes["min"]), abs(extremes["max"])) <= EXACT:
