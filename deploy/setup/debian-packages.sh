@@ -4,7 +4,7 @@
 # missing; tests that need it are then skipped. Called by `make test`, `make test-slurm` and `make test-scale`.
 set -eu
 LIST='
-cc                gcc
+cc                gcc libc6-dev
 chromium          chromium
 fitsverify        fitsverify
 fpack             libcfitsio-bin
@@ -13,6 +13,7 @@ sbatch            slurm-wlm
 slurmctld         slurm-wlm
 slurmd            slurm-wlm
 source-extractor  source-extractor
+ssh-keygen        openssh-client
 stilts            stilts
 '
 HERE=$(dirname "$0")
