@@ -188,7 +188,6 @@ class TileOutcome(TileResult):
     status: Status
     inputs_digest: str
     run_digest: str
-    input_bytes: int = 0
     host: str = ""
     provider: str = ""
     attempt: int = 1

@@ -123,7 +123,7 @@ def process_tile(
             with clock.step("infer"):
                 parts.append(predict(model, sources, stamps))
             evidence.add(stamps)
-        quantisation = tile.coadds.quantisation
+        quantisation, remarks = tile.coadds.quantisation, tile.coadds.remarks
     belonging = evidence.judge(tile.sources, rule)
     prediction = join_predictions(parts)
     with clock.step("write"):
@@ -146,7 +146,7 @@ def process_tile(
         seeing=tile.coadds.seeing,
         footprint=tile.coadds.footprint,
         bytes_read=tile.coadds.bytes_read,
-        remarks=tile.sources.remarks,
+        remarks=(*tile.sources.remarks, *remarks),
         seconds={step: round(seconds, 4) for step, seconds in clock.seconds.items()},
     )
 

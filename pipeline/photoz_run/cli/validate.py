@@ -66,7 +66,7 @@ def validate(
     settings = settings.model_copy(update={"specz": spectra, "id": id or settings.id})
     out = out or _default_directory(catalogue)
     try:
-        result, pairs = run(catalogue, settings)
+        result, pairs = run(catalogue, settings, _deviant_tiles(catalogue))
     except BadDataError as error:
         # Here no tile is put into quarantine: a table that cannot be used is the user's to replace.
         raise ConfigError(str(error)) from error
@@ -85,6 +85,18 @@ def validate(
     print_summary(result, outcomes, out)
     if not all(outcome.passed for outcome in outcomes):
         raise typer.Exit(ExitCode.GATE_FAILED)
+
+
+def _deviant_tiles(catalogue: Path) -> tuple[str, ...]:
+    """Tiles with an unusual zero-point, as the run or the release names them."""
+    from photoz_run.release.provenance import FILE, read_provenance
+    from photoz_run.run.status import read_status
+
+    if (catalogue / "manifest.json").is_file():
+        return read_status(catalogue).deviant
+    if (catalogue / FILE).is_file():
+        return read_provenance(catalogue).deviant
+    return ()
 
 
 def _make(out: Path) -> None:

@@ -7,9 +7,11 @@ from typing import BinaryIO
 
 from astropy.io import fits
 
+from photoz_run.checksum import header_differs
+
 BLOCK = 2880
 LONGEST_HEADER = 2000
-"""Blocks of 2,880 bytes; a header without an END must not be sought for through a file of 1.5 GB."""
+"""Blocks of 2,880 bytes; an END must not be sought for through a file of 1.5 GB."""
 
 LONGEST_SIDE = 200_000
 """Pixels; a larger number in a header is damage, and no array is made of it."""
@@ -19,11 +21,16 @@ _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eEdD][+-]?\d+)?")
 
 @dataclass(frozen=True)
 class ImagePlace:
-    """The first two-dimensional image of a file: its HDU, that HDU's header as it stands, where its data begin."""
+    """The first two-dimensional image of a file.
+
+    Its HDU, that HDU's header as it stands, and where its data begin.
+    """
 
     extension: int
     header: fits.Header
     start: int
+    header_differs: bool = False
+    """Whether the header is another than the one its CHECKSUM was made of."""
 
     @property
     def packed(self) -> bool:
@@ -47,7 +54,7 @@ class ImagePlace:
 
 
 def find_image(file: BinaryIO) -> ImagePlace | None:
-    """The first two-dimensional image of a FITS file, read from its beginning; ``None`` if there is none.
+    """The first two-dimensional image of a FITS file; ``None`` if there is none.
 
     Raises
     ------
@@ -55,8 +62,9 @@ def find_image(file: BinaryIO) -> ImagePlace | None:
         If a header is damaged.
     """
     extension, position = 0, 0
-    while (header := read_header(file)) is not None:
-        place = ImagePlace(extension, header, file.tell())
+    while (content := _header_bytes(file)) is not None:
+        header = fits.Header.fromstring(content)
+        place = ImagePlace(extension, header, file.tell(), header_differs(content))
         if _is_image(header):
             return place
         position = place.start + -(-_data_bytes(header) // BLOCK) * BLOCK
@@ -73,6 +81,11 @@ def read_header(file: BinaryIO) -> fits.Header | None:
     ValueError
         If what begins here is no header, or it has no end.
     """
+    content = _header_bytes(file)
+    return None if content is None else fits.Header.fromstring(content)
+
+
+def _header_bytes(file: BinaryIO) -> bytes | None:
     blocks: list[bytes] = []
     for _ in range(LONGEST_HEADER):
         block = file.read(BLOCK)
@@ -84,12 +97,12 @@ def read_header(file: BinaryIO) -> fits.Header | None:
             raise ValueError("a header has no END")
         blocks.append(block)
         if any(block[at : at + 80].rstrip() == b"END" for at in range(0, BLOCK, 80)):
-            return fits.Header.fromstring(b"".join(blocks))
+            return b"".join(blocks)
     raise ValueError("a header has no END")
 
 
 def number(header: fits.Header, key: str) -> float | None:
-    """The number of a card; ``None`` if it is absent, a logical, not finite, or text that is no number.
+    """The number of a card; ``None`` if it is absent, not finite, a logical, or other text.
 
     Text that is a number is one ('0.035'), and so is one with Fortran's exponent (-4.27d-3). A FITS
     logical T is no number, although Python's ``True`` is one.

@@ -26,11 +26,15 @@ STRIPS_KEPT = 3
 class Image(ABC):
     """An opened two-dimensional image.
 
-    ``header`` is that of the HDU whose pixels are read, ``shape_YX`` the image's shape, ``bytes_read``
-    what has been asked of the file so far.
+    ``header`` is that of the HDU whose pixels are read, ``shape_YX`` the image's shape,
+    ``bytes_read`` what has been asked of the file so far.
     """
 
     way: ReadingPlan = PLAIN_WAY
+    header_differs = False
+    """Whether the header is another than the one its CHECKSUM was made of."""
+    odd_bytes = 0
+    """By how many bytes the file, unpacked, is longer than whole blocks of FITS."""
 
     def __init__(self, path: Path, header: fits.Header, shape_YX: tuple[int, int]) -> None:
         self.path = path

@@ -21,7 +21,8 @@ PIECE = 128 * 1024
 """Bytes announced at once: the kernel forgets what is beyond its own read-ahead, without a word."""
 
 LOOKED_AT = 24
-"""Pages of a batch of which the kernel is asked whether it has them: then nothing need be announced."""
+"""Pages of a batch of which the kernel is asked whether it has them: then nothing need be
+announced."""
 
 
 IntOrArray = TypeVar("IntOrArray", int, NDArray[np.int64])
@@ -49,7 +50,8 @@ class MappedImage(Image):
             )
         self._file = file
         self._map = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)
-        # Until it is known what is wanted the kernel guesses nothing: it would read megabytes for a row.
+        # Until it is known what is wanted the kernel guesses nothing: it would read megabytes for a
+        # row.
         self._map.madvise(mmap.MADV_RANDOM)
         os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_RANDOM)
         pixels = np.frombuffer(self._map, dtype, shape_YX[0] * shape_YX[1], offset)

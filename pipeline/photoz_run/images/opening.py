@@ -14,7 +14,7 @@ from astropy.io import fits
 from astropy.utils.exceptions import AstropyUserWarning
 
 from photoz_run.errors import BadDataError, ConfigError, PhotozError
-from photoz_run.images.header import ImagePlace, find_image, read_header
+from photoz_run.images.header import BLOCK, ImagePlace, find_image, read_header
 from photoz_run.images.image import Image
 from photoz_run.images.mapped import MappedImage
 from photoz_run.images.packed import PackedImage, Packing
@@ -66,12 +66,17 @@ def open_image(path: Path, scratch: Path | None = None, threads: int = 1) -> Ima
         begin = _decompressor(path)
         file = stack.enter_context(begin(path) if begin else path.open("rb"))
         place = _place(path, file)
+        image: Image
         if place.packed:
-            return _packed(path, place, begin, scratch, threads)
-        if begin:
-            return StreamedImage(path, place.header, place.shape_YX, place.start, begin, scratch)
-        image = MappedImage(path, place.header, place.shape_YX, place.start, file)
-        stack.pop_all()  # the file belongs to the image now
+            image = _packed(path, place, begin, scratch, threads)
+        elif begin:
+            image = StreamedImage(path, place.header, place.shape_YX, place.start, begin, scratch)
+        else:
+            image = MappedImage(path, place.header, place.shape_YX, place.start, file)
+            stack.pop_all()  # the file belongs to the image now
+        if not begin:
+            image.odd_bytes = path.stat().st_size % BLOCK
+        image.header_differs = place.header_differs
         return image
 
 

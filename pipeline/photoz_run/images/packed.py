@@ -95,7 +95,8 @@ class PackedImage(StripImage):
 class Packing:
     """How an image was packed: tiles, bytes, and the steps in which floats were rounded.
 
-    ``bytes_T`` are the packed bytes of each row of tiles, ``step_T`` its largest step (0: without loss).
+    ``bytes_T`` are the packed bytes of each row of tiles, ``step_T`` its largest step (0: without
+    loss).
     """
 
     def __init__(self, table: fits.BinTableHDU, shape_YX: tuple[int, int]) -> None:

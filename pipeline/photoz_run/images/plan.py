@@ -1,9 +1,9 @@
 """How much of a file is read, and in which pieces: chosen from the places of the stamps and the storage.
 
-A stamp of 36 rows touches 36 pages of 4,096 bytes in a coadd of 1.5 GB. For some hundred sources these
-pages are all that need be read; for many thousands they are nearly the whole file, which is read faster
-in order. In between a piece is worth asking for on its own if it saves more bytes than storage streams
-in the time that one more piece costs.
+A stamp of 36 rows touches 36 pages of 4,096 bytes in a coadd of 1.5 GB. For some hundred sources
+these pages are all that need be read; for many thousands they are nearly the whole file, which is
+read faster in order. In between a piece is worth asking for on its own if it saves more bytes than
+storage streams in the time that one more piece costs.
 """
 
 import mmap

@@ -25,8 +25,8 @@ STEP = 128 * 1024
 def measure_storage(folder: Path) -> Storage:
     """Read some pages here and there, and some in order, from a large file below ``folder``.
 
-    Where no file is large enough one is written and removed again. What this machine has of the file
-    in memory is dropped first; a server's memory cannot be.
+    Where no file is large enough one is written and removed again. What this machine has of the
+    file in memory is dropped first; a server's memory cannot be.
 
     Raises
     ------

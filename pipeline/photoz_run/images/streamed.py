@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from typing_extensions import override
 
 from photoz_run.errors import BadDataError, HostError
+from photoz_run.images.header import BLOCK
 from photoz_run.images.image import STRIP_ROWS, Corners, StripImage
 from photoz_run.images.mapped import MappedImage, pixel_type
 from photoz_run.images.plan import ReadingPlan, Storage
@@ -78,6 +79,7 @@ class StreamedImage(StripImage):
         with explained(self.path):
             while self._stream.read(PIECE):
                 pass
+            self.odd_bytes = self._stream.tell() % BLOCK
         self.bytes_read = self.path.stat().st_size
         low, high = self._extremes
         if not low < high:

@@ -1,7 +1,8 @@
 """The child process that unpacks tile-compressed images, so that a damaged one can harm nobody.
 
-``python -m photoz_run.images.unpacker DESCRIPTOR``: reads one request a line (JSON) from standard input,
-puts the rows into the shared memory behind the descriptor, and answers one line. It ends with its parent.
+``python -m photoz_run.images.unpacker DESCRIPTOR``: reads one request a line (JSON) from standard
+input, puts the rows into the shared memory behind the descriptor, and answers one line. It ends
+with its parent.
 """
 
 import json

@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 from photoz_run.errors import BadDataError
 
 CPU_SECONDS = 30
-"""Of one strip, which takes a tenth of a second; a damaged one can keep the decompressor busy without end."""
+"""Of one strip, which takes a tenth of a second; a damaged one can keep the decompressor busy
+without end."""
 
 WALL_SECONDS = 600.0
 """Of one strip: storage may be slow, but not so slow."""

@@ -129,7 +129,8 @@ def attach(
     Raises
     ------
     ConfigError
-        If a column is not there, has a type that a catalogue does not have, or a name that the release has already.
+        If a column is not there, has a type that a catalogue does not have, or a name that the
+        release has already.
     BadDataError
         If the table cannot be read.
     """

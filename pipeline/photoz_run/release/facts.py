@@ -29,6 +29,7 @@ from photoz_run.release.provenance import (
 )
 from photoz_run.release.record import ReleaseRecord, text_rows
 from photoz_run.release.tiles import FinishedRun
+from photoz_run.science.zero_point import deviant_words
 from photoz_run.version import program_commit
 
 
@@ -101,6 +102,7 @@ def make_provenance(
             tile_facts(run, scan, results.accounts[tile]) for tile in sorted(results.accounts)
         ),
         authors=options.authors,
+        deviant=deviant_words({tile: done.zero_points for tile, done in run.done.items()}),
     )
 
 

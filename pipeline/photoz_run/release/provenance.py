@@ -188,6 +188,8 @@ class ReleaseProvenance(Record):
     tiles: tuple[TileFacts, ...]
     authors: tuple[str, ...] = ()
     """Names, as they were given."""
+    deviant: tuple[str, ...] = ()
+    """Tiles whose zero-point lies off those of the others, by band, with the sigma."""
 
     def has_product(self, path: str) -> bool:
         """Whether a product lies at this path in the folder."""

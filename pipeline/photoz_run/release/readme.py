@@ -45,6 +45,7 @@ def readme(provenance: ReleaseProvenance) -> str:
         ["## Validation", "", *_validation(provenance)],
         ["## How it was made", "", *_making(provenance)],
         ["## How to cite", "", *_citing(provenance)],
+        _deviant(provenance),
         _missing(provenance),
     ]
     return "\n\n".join("\n".join(part) for part in parts if part) + "\n"
@@ -227,6 +228,24 @@ def _citing(provenance: ReleaseProvenance) -> list[str]:
             paper = SURVEY_PAPERS[name]
             lines.append(f"Cite the survey's data release too ({name}: {paper}).")
     return lines
+
+
+def _deviant(provenance: ReleaseProvenance) -> list[str]:
+    """Tiles to be looked at; `photoz status` names the same."""
+    if not provenance.deviant:
+        return []
+    lines = [f"- {words}" for words in provenance.deviant[:SHOWN]]
+    more = len(provenance.deviant) - len(lines)
+    if more > 0:
+        lines.append(f"- and {more} more: see `provenance.json`")
+    return [
+        "## Tiles with an unusual zero-point",
+        "",
+        "The fluxes of their pixels lie more than 5 sigma off their magnitudes, compared with the"
+        " other tiles. Their redshifts may be off.",
+        "",
+        *lines,
+    ]
 
 
 def _missing(provenance: ReleaseProvenance) -> list[str]:

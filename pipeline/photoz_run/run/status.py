@@ -11,7 +11,7 @@ from photoz_run.records import Status, TileOutcome
 from photoz_run.run.ledger import RunDirectory
 from photoz_run.run.lock import Holder, WorkState, holders
 from photoz_run.run.summary import total
-from photoz_run.science.zero_point import deviant_tiles
+from photoz_run.science.zero_point import deviant_words
 
 EXAMPLES = 5
 """Tiles named for each group of failures."""
@@ -143,12 +143,7 @@ def read_status(path: Path) -> RunStatus:
         working=tuple(WorkingProcess.of(holder) for holder in working),
         hosts=count_hosts(outcomes.values()),
         failures=group_failures(bad),
-        deviant=tuple(
-            f"{tile} {band} {sigma:+.1f} sigma"
-            for tile, band, sigma in deviant_tiles(
-                {tile: outcome.zero_points for tile, outcome in outcomes.items()}
-            )
-        ),
+        deviant=deviant_words({tile: outcome.zero_points for tile, outcome in outcomes.items()}),
         problems=recorded.problems,
     )
 

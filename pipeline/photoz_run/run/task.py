@@ -212,7 +212,6 @@ class Try:
             status=status,
             inputs_digest=inputs_digest(self.inputs),
             run_digest=self.task.run.run_digest,
-            input_bytes=sum(max(0, file.bytes) for file in self.inputs),
             host=self.host,
             provider=self.provider,
             attempt=self.task.attempt,

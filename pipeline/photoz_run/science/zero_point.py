@@ -102,3 +102,10 @@ def deviant_tiles(zero_points: Mapping[str, Mapping[str, float]]) -> list[tuple[
             if abs(sigma) > LARGEST_DEVIATION:
                 deviant.append((tile, band, round(sigma, 1)))
     return sorted(deviant)
+
+
+def deviant_words(zero_points: Mapping[str, Mapping[str, float]]) -> tuple[str, ...]:
+    """The tiles of `deviant_tiles` in words, such as ``KIDS_180.0_-0.5 r +7.3 sigma``."""
+    return tuple(
+        f"{tile} {band} {sigma:+.1f} sigma" for tile, band, sigma in deviant_tiles(zero_points)
+    )

@@ -195,8 +195,11 @@ def _read_columns(
     names = [*needed, *(name for name in optional if name in table.names)]
     rows = table.read(names)
     columns = {name: _values(table.where, rows, name) for name in names}
-    odd = table.odd_bytes if isinstance(table, FitsTable) else 0
-    remarks = [f"the catalogue's file is {odd} bytes longer than whole FITS blocks"] if odd else []
+    if not isinstance(table, FitsTable):
+        return columns, []
+    remarks = table.check_sums()
+    if odd := table.odd_bytes:
+        remarks.append(f"the catalogue's file is {odd} bytes longer than whole FITS blocks")
     return columns, remarks
 
 

@@ -120,6 +120,22 @@ class TileCoadds:
         return steps
 
     @property
+    def remarks(self) -> tuple[str, ...]:
+        """What is odd in the files, though they can be used; complete after the last stamp."""
+        remarks = []
+        for coadd in self.images.values():
+            for image in coadd.files:
+                name = image.path.name
+                if image.header_differs:
+                    remarks.append(f"{name}: the header was changed after its CHECKSUM was written")
+                if image.odd_bytes:
+                    remarks.append(
+                        f"{name}: {image.odd_bytes} bytes longer than whole FITS blocks; bytes are"
+                        " missing, or too many"
+                    )
+        return tuple(remarks)
+
+    @property
     def bytes_read(self) -> int:
         """Bytes that were asked of the files so far."""
         return sum(image.bytes_read for coadd in self.images.values() for image in coadd.files)

@@ -13,6 +13,9 @@ from photoz_run.records import Sources, Stamps
 from photoz_run.science.photometry import calibrate
 from photoz_run.survey.coadds import Coadd, Located, PixelPolicy, TileCoadds, stamp_corners
 
+BRIGHTEST_PIXEL = 1e-4
+"""Maggies: a star of magnitude 10 in a single pixel. What is brighter is damage, as 1E26 is."""
+
 Cut = tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.int32]]
 """Flux, coverage, and flags of the stamps of one coadd."""
 
@@ -81,7 +84,8 @@ def _cut_coadd(
 ) -> Cut:
     values_NHW, covered_NHW = coadd.sci.stamps(corners, rule.stamp_size)
     flux_NHW = values_NHW.astype(np.float32, copy=False)
-    usable_NHW = np.isfinite(flux_NHW)
+    # False where it is NaN.
+    usable_NHW = np.abs(flux_NHW) < BRIGHTEST_PIXEL
     if coadd.sci.header["BITPIX"] < 0:
         # No measured pixel of a floating-point coadd is exactly zero: it was never written.
         usable_NHW &= flux_NHW != 0

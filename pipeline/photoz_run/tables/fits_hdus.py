@@ -19,10 +19,11 @@ BLOCK = 2880
 
 @dataclass(frozen=True)
 class Hdu:
-    """One HDU of a file: its number, header, and where its data start (bytes)."""
+    """One HDU of a file: its number, header, and where its header and its data start (bytes)."""
 
     number: int
     header: Header
+    begin: int
     start: int
 
     @property
@@ -47,9 +48,9 @@ def read_hdus(path: Path) -> Iterator[Hdu]:
     with open_bytes(path) as stream:
         start = number = 0
         while _header_follows(stream, start, number):
-            header = Header.fromfile(stream)
+            begin, header = start, Header.fromfile(stream)
             start = stream.tell()
-            yield Hdu(number, header, start)
+            yield Hdu(number, header, begin, start)
             start += math.ceil(data_bytes(header) / BLOCK) * BLOCK
             number += 1
 

@@ -9,10 +9,11 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from photoz_run.checksum import data_differ, header_differs
 from photoz_run.errors import BadDataError
 from photoz_run.tables import fits_ascii, fits_columns
 from photoz_run.tables.fits_columns import Place
-from photoz_run.tables.fits_hdus import BLOCK, Hdu, read_hdus
+from photoz_run.tables.fits_hdus import BLOCK, Hdu, data_bytes, read_hdus
 from photoz_run.tables.refusals import explained, wrong_content
 from photoz_run.tables.streams import is_gzip, open_bytes
 from photoz_run.tables.table import Range, Table
@@ -85,6 +86,39 @@ class FitsTable(Table):
     def odd_bytes(self) -> int:
         """By how many bytes the file is longer than whole FITS blocks; 0 for a packed one."""
         return 0 if is_gzip(self.path) else self.path.stat().st_size % BLOCK
+
+    def check_sums(self) -> list[str]:
+        """Compare the file with its CHECKSUM and DATASUM, where it has them.
+
+        Returns
+        -------
+        list
+            A remark for every header that was changed.
+
+        Raises
+        ------
+        BadDataError
+            If the rows are others than those DATASUM was made of.
+        """
+        remarks = []
+        with explained(self.path, "FITS file"), open_bytes(self.path) as stream:
+            for hdu in read_hdus(self.path):
+                stream.seek(hdu.begin)
+                header = stream.read(hdu.start - hdu.begin)
+                if header_differs(header):
+                    remarks.append(
+                        f"{self.path.name}: the header of HDU {hdu.number} was changed after its"
+                        " CHECKSUM was written"
+                    )
+                if hdu.number != self.hdu.number:
+                    continue
+                size = -(-data_bytes(hdu.header) // BLOCK) * BLOCK
+                if data_differ(header, stream, size):
+                    raise BadDataError(
+                        f"{self.where}: its rows are not those of its DATASUM: damaged, copy it"
+                        " again; if they were changed on purpose, write DATASUM anew"
+                    )
+        return remarks
 
     def _column(self, name: str) -> Any:
         self._refuse_one_row()

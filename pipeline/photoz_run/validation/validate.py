@@ -1,5 +1,7 @@
 """Validating a catalogue against spectroscopic redshifts, from files to a result."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from math import nan
 from pathlib import Path
 
@@ -21,8 +23,12 @@ from photoz_run.validation.specz import SpecSample, read_specz
 from photoz_run.validation.tables import Columns, open_catalogue
 
 
-def validate(path: Path, settings: ValidationSettings) -> tuple[Result, Pairs]:
+def validate(
+    path: Path, settings: ValidationSettings, deviant: Sequence[str] = ()
+) -> tuple[Result, Pairs]:
     """Validate the catalogue at ``path`` against the spec-z tables of ``settings``.
+
+    ``deviant`` are tiles of the catalogue that stand out, in words: they become notes.
 
     Raises
     ------
@@ -36,7 +42,9 @@ def validate(path: Path, settings: ValidationSettings) -> tuple[Result, Pairs]:
     pairs = pair(catalogue, specz, settings.radius, settings.match_fraction_min)
     if settings.weight:
         _check_weights(path, settings.weight, pairs.columns[settings.weight])
-    return examine(catalogue, repeats, specz, pairs, settings), pairs
+    result = examine(catalogue, repeats, specz, pairs, settings)
+    notes = [f"unusual zero-point: {words}" for words in deviant]
+    return replace(result, notes=(*result.notes, *notes)), pairs
 
 
 def examine(
