@@ -158,7 +158,7 @@ class RunConfig(BaseModel):
     )
     storage_seek: Annotated[float, Field(gt=0, le=1e6)] = Field(
         default=10.0,
-        description="microseconds that one more piece costs on this storage (photoz doctor --storage)",
+        description="microseconds that one more piece costs (photoz doctor --storage)",
     )
     storage_stream: Annotated[float, Field(gt=0, le=1e6)] = Field(
         default=1000.0, description="MB a second of one stream (photoz doctor --storage)"

@@ -23,7 +23,9 @@ def main() -> None:
             if is_bad(result):
                 bad += 1
                 print(result, flush=True)
-    print(f"{sum(ends.values()):,} corruptions: {dict(ends)}; {bad} ended as none may")
+    reached = sum(ends.values())
+    late = f" of {number:,} within {SECONDS:.0f} s" if reached < number else ""
+    print(f"{reached:,} corruptions{late}: {dict(ends)}; {bad} ended as none may")
     sys.exit(1 if bad else 0)
 
 

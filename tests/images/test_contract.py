@@ -1,4 +1,4 @@
-"""Every container, every kind of number, every name: the pixels are those that astropy reads, or none are."""
+"""Every container, kind of number and name: the pixels are those of astropy, or none are."""
 
 import bz2
 import gzip

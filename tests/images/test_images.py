@@ -1,4 +1,4 @@
-"""Plain, tile-compressed and gzipped images keep one promise: the same stamps, the same rows, the same refusals."""
+"""Plain, packed and gzipped images: the same stamps, the same rows, the same refusals."""
 
 import gzip
 import subprocess

@@ -158,7 +158,7 @@ def test_without_columns_all_but_the_key_are_attached(path):
 
 
 def test_what_pandas_or_astropy_would_round_or_misread_is_written_otherwise(tmp_path):
-    """Integers beyond 2^53 become text, truth values 0 and 1: both can be missing for every reader."""
+    """Integers beyond 2^53 become text, truth values 0 and 1: both can be missing."""
     big = 2**60 + np.arange(11)
     table = pa.table({"ID": other()["ID"], "BIG": big, "SMALL": np.arange(11), "OK": ORDER > 3})
     pq.write_table(table, tmp_path / "a.parquet")

@@ -12,7 +12,7 @@ def painted(x_N, y_N, noise=0.0, sigma=1.8):
     """Stamps of galaxies at offsets x, y from where the catalogue says, cut as stamps are."""
     rng = np.random.default_rng(5)
     place = np.arange(SIZE)
-    # A source at pixel p has its stamp begin at ceil(p - 18): its place in the stamp is in (17, 18].
+    # A source at pixel p has its stamp begin at ceil(p - 18): its place in it is in (17, 18].
     inside_2N = rng.uniform(17, 18, (2, len(x_N)))
     profile_NX = np.exp(-((place - inside_2N[0][:, None] - x_N[:, None]) ** 2) / (2 * sigma**2))
     profile_NY = np.exp(-((place - inside_2N[1][:, None] - y_N[:, None]) ** 2) / (2 * sigma**2))

@@ -1,4 +1,4 @@
-"""Sources of a tile: the right columns, the right rows, the right order, or a refusal that names what is wrong."""
+"""Sources of a tile: the right columns, rows and order, or a refusal that names the fault."""
 
 import gzip
 import subprocess
@@ -162,7 +162,8 @@ def test_without_sg_flag_the_sample_is_drawn_by_the_rest(own_tile):
 
 def test_masked_bits_are_those_of_the_release():
     assert DR4.mask_value() == 28668
-    # DR5: 1 stellar and halo, 2 manual, 3 void, 4 u, 5 g, 7 i1, 8 i2, 9-13 VISTA, 14 outside; not 0 nor 6 (r).
+    # DR5: 1 stellar and halo, 2 manual, 3 void, 4 u, 5 g, 7 i1, 8 i2, 9-13 VISTA, 14 outside; not
+    # 0 nor 6 (r).
     assert DR5.mask_value() == sum(1 << k for k in (1, 2, 3, 4, 5, 7, 8, 9, 10, 11, 12, 13, 14))
 
 

@@ -1,4 +1,4 @@
-"""Stamps of a tile are those that astropy cuts from each band in its own WCS, calibrated by the survey's formula."""
+"""Stamps are those that astropy cuts from each band by its own WCS, calibrated."""
 
 from contextlib import contextmanager
 from dataclasses import replace

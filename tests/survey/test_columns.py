@@ -1,4 +1,4 @@
-"""Further columns of a FITS table come with what its header says of them, and without codes for what is missing."""
+"""Further columns of a FITS table come with their header, without codes for what is missing."""
 
 import numpy as np
 import pyarrow as pa

@@ -1,4 +1,4 @@
-"""Magnitudes from an external table: each source gets its own row, and what did not match is said."""
+"""External magnitudes: each source gets its own row, and what did not match is said."""
 
 from dataclasses import replace
 

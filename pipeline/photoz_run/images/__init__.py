@@ -1,1 +1,1 @@
-"""One door for every image: container, HDU, scaling, undefined pixels, and what is read of a file."""
+"""One door for every image: container, HDU, scaling, undefined pixels, bytes read."""

@@ -52,14 +52,17 @@ class Image(ABC):
 
     @abstractmethod
     def stamps(self, corners: Corners, size: int) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-        """Cut stamps as `photoz_run.science.cutouts.cut_stamps` does; nearly sorted rows are read in order."""
+        """Cut stamps as `cut_stamps` of `photoz_run.science.cutouts` does.
+
+        Rows that are nearly sorted are read in order.
+        """
 
     @abstractmethod
     def rows(self, start: int, stop: int) -> NDArray[Any]:
         """Rows ``start`` to ``stop`` (exclusive), in native byte order."""
 
     def doubt(self, y0_N: NDArray[np.int64], size: int) -> NDArray[np.float64]:
-        """How far a stamp's values may be off by the way they were packed, by stamp and row [N, H, 1]."""
+        """How far values may be off by packing, by stamp and row [N, H, 1]."""
         return np.zeros((1, 1, 1))
 
     def sample(self, count: int = 16) -> NDArray[Any]:

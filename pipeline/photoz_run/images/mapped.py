@@ -140,7 +140,7 @@ class MappedImage(Image):
             return False
 
     def _bytes_of(self, row: IntOrArray) -> tuple[IntOrArray, IntOrArray]:
-        """First byte of a row, brought down to the begin of its page, and the byte behind the row."""
+        """First byte of the page in which a row begins, and the byte behind the row."""
         start = self.layout.offset + row * self.layout.row_bytes
         return start // PAGE * PAGE, start + self.layout.row_bytes
 

@@ -1,4 +1,4 @@
-"""How much of a file is read, and in which pieces: chosen from the places of the stamps and the storage.
+"""How much of a file is read, and in which pieces: by the places of the stamps and the storage.
 
 A stamp of 36 rows touches 36 pages of 4,096 bytes in a coadd of 1.5 GB. For some hundred sources
 these pages are all that need be read; for many thousands they are nearly the whole file, which is
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Way = Literal["pages", "rows", "stream", "strips"]
-"""The pages that hold stamps; the rows that hold stamps; all in order; the strips that hold stamps."""
+"""Pages, rows or strips that hold stamps; ``stream`` is all in order."""
 
 Reading = Literal["auto", "pages", "rows", "stream"]
 """What the configuration may say."""
@@ -39,7 +39,7 @@ class Storage:
 
 @dataclass(frozen=True)
 class ReadingPlan:
-    """How a file is read: the way, the bytes, the pieces, and the gap that is read through (bytes)."""
+    """How a file is read: way, bytes, pieces, and the gap that is read through (bytes)."""
 
     way: Way
     bytes: int = 0
@@ -127,7 +127,10 @@ class PixelLayout:
 
 
 def merged(items: NDArray[np.int64], gap: int) -> list[tuple[int, int]]:
-    """Ranges of sorted numbers of pages or rows (stop exclusive), joined over at most ``gap`` missing ones."""
+    """Ranges of sorted numbers of pages or rows, stop exclusive.
+
+    They are joined over at most ``gap`` missing ones.
+    """
     if len(items) == 0:
         return []
     breaks = np.flatnonzero(np.diff(items) > gap + 1) + 1

@@ -12,7 +12,7 @@ from photoz_run.images.header import number
 
 @dataclass(frozen=True)
 class Scaling:
-    """How stored numbers become values: ``scale * number + zero``, and NaN where the number is ``blank``."""
+    """How stored numbers become values: ``scale * number + zero``, NaN for ``blank``."""
 
     scale: float = 1.0
     zero: float = 0.0

@@ -1,4 +1,4 @@
-"""What the storage below a folder is like: the price of one more piece, and of a byte in a stream."""
+"""What the storage below a folder is like: the price of a further piece, and of a byte."""
 
 import mmap
 import os

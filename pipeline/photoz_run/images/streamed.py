@@ -1,4 +1,4 @@
-"""Gzipped images: read once in order, unpacked to scratch only if they are asked for in another order."""
+"""Gzipped images: read once in order; unpacked to scratch only if asked for out of order."""
 
 import shutil
 import tempfile
@@ -22,7 +22,10 @@ PIECE = 1 << 22
 
 
 class StreamedImage(StripImage):
-    """An image behind a decompressor. ``begin`` opens its stream anew; ``offset``: where its pixels begin there."""
+    """An image behind a decompressor.
+
+    ``begin`` opens its stream anew, in which its pixels begin at ``offset``.
+    """
 
     def __init__(
         self,

@@ -54,7 +54,7 @@ def _unpack(shared: int, request: dict[str, Any]) -> dict[str, Any]:
 
 @lru_cache(maxsize=1)
 def _opened(path: str, extension: int) -> tuple[Any, int]:
-    """The image HDU of a file with its stored numbers, and the bytes that the file takes of the address space."""
+    """The image HDU of a file with its stored numbers, and the bytes that it maps."""
     hdus = fits.open(path, memmap=True, lazy_load_hdus=True, do_not_scale_image_data=True)
     return hdus[extension], Path(path).stat().st_size
 

@@ -1,4 +1,4 @@
-"""Child processes that unpack: kept for the life of this process, replaced when one of them fails."""
+"""Child processes that unpack: kept as long as this process, replaced when one fails."""
 
 import atexit
 import json
@@ -30,7 +30,10 @@ WALL_SECONDS = 600.0
 
 @dataclass(frozen=True)
 class Strip:
-    """Rows ``start`` to ``stop`` of the image in an HDU of a file; ``room``: the bytes they can take at most."""
+    """Rows ``start`` to ``stop`` of the image in an HDU of a file.
+
+    ``room``: the bytes they can take at most.
+    """
 
     path: Path
     extension: int

@@ -100,7 +100,8 @@ class Attachment:
             else f"are {self.key[0]} and {self.key[1]} degrees (J2000), does it cover the survey?"
         )
         raise ConfigError(
-            f"--attach {self.path}: {matched:,} of {total:,} sources have a row by {self.by}; {cause}"
+            f"--attach {self.path}: {matched:,} of {total:,} sources have a row by {self.by};"
+            f" {cause}"
         )
 
 

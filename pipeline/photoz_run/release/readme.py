@@ -95,8 +95,8 @@ def _files(provenance: ReleaseProvenance) -> list[str]:
         *_table(["file", "rows", "what"], rows),
         "",
         "`sha256sum -c --quiet SHA256SUMS` checks that all files are whole, `photoz verify .` that"
-        " they agree. Each page of the Parquet files has a checksum, which finds a flipped bit when the"
-        " rows are read; readers look at it if they are told to, pyarrow and pandas with"
+        " they agree. Each page of the Parquet files has a checksum, which finds a flipped bit when"
+        " the rows are read; readers look at it if they are told to, pyarrow and pandas with"
         " `page_checksum_verification=True`.",
     ]
 
@@ -116,8 +116,8 @@ def _reading(provenance: ReleaseProvenance) -> list[str]:
         'print(good[["ID", "RAJ2000", "DECJ2000", "Z_PHOT", "Z_PHOT_ERR"]])',
         "```",
         "",
-        "With astropy (and narwhals), masked where a value is missing. `Table.read` masks nothing in Parquet: it"
-        " makes integers with nulls floats, and null texts `'None'`:",
+        "With astropy (and narwhals), masked where a value is missing. `Table.read` masks nothing"
+        " in Parquet: it makes integers with nulls floats, and null texts `'None'`:",
         "",
         "```python",
         "import pyarrow.parquet as pq",

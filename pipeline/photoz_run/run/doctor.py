@@ -246,7 +246,7 @@ def scratch_folder(folder: Path) -> Diagnosis:
 
 
 def storage(folder: Path) -> Diagnosis:
-    """Measure what reading here and there costs below a data folder; a run plans its reading by it."""
+    """Measure what reading here and there costs below a data folder; plans go by it."""
     try:
         measured = measure_storage(folder)
     except OSError as error:

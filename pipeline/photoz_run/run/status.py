@@ -96,7 +96,7 @@ class RunStatus(Record):
     hosts: Mapping[str, HostCount]
     failures: tuple[FailureGroup, ...]
     deviant: tuple[str, ...]
-    """Tiles whose zero-point in a band stands out among the other tiles', with the number of sigma."""
+    """Tiles whose zero-point in a band stands out among the others', with the sigma."""
     problems: tuple[str, ...]
     """Records of tiles that cannot be used; such tiles count as PENDING."""
 

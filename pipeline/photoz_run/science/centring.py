@@ -1,14 +1,14 @@
-"""Does the light stand where the catalogue says? A check of the positions against the pixels of each band.
+"""Does the light stand where the catalogue says? Positions are checked against the pixels.
 
-A WCS that is some pixels off, or a catalogue whose positions are, gives stamps in which the galaxies stand
-beside the centre. Their magnitudes change little by that, their redshifts do.
+A WCS that is some pixels off, or a catalogue whose positions are, gives stamps in which the
+galaxies stand beside the centre. Their magnitudes change little by that, their redshifts do.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
 WINDOW = 2.5
-"""Pixels: sigma of the Gaussian window in which the centre of light is sought, of the order of the seeing."""
+"""Pixels: sigma of the Gaussian window of the centroid, of the order of the seeing."""
 
 HALF = 12
 """Pixels on each side of the centre that are looked at."""
@@ -17,20 +17,21 @@ ITERATIONS = 5
 """The window follows the light: a shift of 3 pixels is found to 0.1."""
 
 SAMPLE = 400
-"""Sources of a tile whose light is looked at; more make the median no better than a band's grid allows."""
+"""Sources of a tile whose light is looked at; a band's grid allows no better median."""
 
 FEWEST = 20
 """Sources needed for a verdict."""
 
 LARGEST_SHIFT = 1.5
-"""Pixels, 0.3 arcsec. The median of a good tile is below 0.2, and half a pixel is the rounding of a stamp."""
+"""Pixels, 0.3 arcsec. A good tile has below 0.2; half a pixel is the rounding of a stamp."""
 
 
 def light_shifts(flux_NCHW: NDArray[np.float32]) -> NDArray[np.float64]:
     """How far the light of each stamp lies from the stamp's centre, x and y in pixels [N, C, 2].
 
-    The windowed centroid of SExtractor (XWIN_IMAGE): a Gaussian window is moved by twice the first moment
-    within it, some times over. Pixels that cannot be used count as zero; NaN where there is no light.
+    The windowed centroid of SExtractor (XWIN_IMAGE): a Gaussian window is moved by twice the
+    first moment within it, some times over. Pixels that cannot be used count as zero; NaN where
+    there is no light.
     """
     middle = flux_NCHW.shape[-1] // 2
     half = min(HALF, middle)
@@ -56,7 +57,7 @@ def light_shifts(flux_NCHW: NDArray[np.float32]) -> NDArray[np.float64]:
 
 
 def median_shift(shift_N2: NDArray[np.float64]) -> tuple[float, float] | None:
-    """Median of x and of y over the sources with light; ``None`` if there are fewer than `FEWEST`."""
+    """Median of x and of y over the sources with light; ``None`` below `FEWEST` sources."""
     known_N2 = shift_N2[np.isfinite(shift_N2).all(axis=-1)]
     if len(known_N2) < FEWEST:
         return None

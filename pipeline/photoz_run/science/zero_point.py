@@ -51,7 +51,7 @@ def aperture_magnitudes(flux_NCHW: NDArray[np.float32]) -> NDArray[np.float64]:
 
 
 def offset(stamp_mag_N: NDArray[np.float64], catalogue_mag_N: NDArray[np.floating]) -> float | None:
-    """Median of stamp minus catalogue magnitude of bright sources; ``None`` if there are too few."""
+    """Median of stamp minus catalogue magnitude of bright sources; ``None`` with too few."""
     for faintest in (FAINTEST, FAINTEST_OF_FEW):
         with np.errstate(invalid="ignore"):
             usable_N = (catalogue_mag_N < faintest) & ~np.isnan(stamp_mag_N)
@@ -71,8 +71,8 @@ def deviations(offsets: Mapping[str, float]) -> dict[str, float]:
     Returns
     -------
     dict
-        Tile -> (offset - median of the others) / (scaled MAD of the others, at least `LEAST_SCATTER`);
-        empty with fewer than `FEWEST_TILES` tiles.
+        Tile -> (offset - median of the others) / (scaled MAD of the others, at least
+        `LEAST_SCATTER`); empty with fewer than `FEWEST_TILES` tiles.
     """
     if len(offsets) < FEWEST_TILES:
         return {}
@@ -87,7 +87,7 @@ def deviations(offsets: Mapping[str, float]) -> dict[str, float]:
 
 
 def deviant_tiles(zero_points: Mapping[str, Mapping[str, float]]) -> list[tuple[str, str, float]]:
-    """Tile, band and sigma of every offset that is more than `LARGEST_DEVIATION` off the other tiles'.
+    """Tile, band and sigma of offsets more than `LARGEST_DEVIATION` off the other tiles'.
 
     Parameters
     ----------

@@ -1,7 +1,8 @@
-"""Everything KiDS: file names, bands, catalogue columns, MASK bits; the only reader of survey files."""
+"""Everything KiDS: file names, bands, columns, MASK bits; the only reader of survey files."""
 
 from astropy.utils import iers
 
-# A run fetches nothing: compute nodes have no network, and two tiles of one run must not use two versions of a table.
+# A run fetches nothing: compute nodes have no network, and two tiles of one run must not use two
+# versions of a table.
 iers.conf.auto_download = False
 iers.conf.auto_max_age = None

@@ -1,4 +1,4 @@
-"""Do the pixels of a tile and its catalogue belong together? Gathered batch by batch, judged at the end."""
+"""Do the pixels of a tile and its catalogue belong together? Judged after the last batch."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -75,8 +75,8 @@ class PixelEvidence:
 def _check_offset(band: str, offset: float) -> None:
     if abs(offset) > zero_point.LARGEST_OFFSET:
         raise BadDataError(
-            f"{band} pixels are {offset:+.1f} mag off the catalogue's magnitudes (median); the coadd has"
-            " another zero-point or WCS, or belongs to another field"
+            f"{band} pixels are {offset:+.1f} mag off the catalogue's magnitudes (median);"
+            " the coadd has another zero-point or WCS, or belongs to another field"
         )
 
 

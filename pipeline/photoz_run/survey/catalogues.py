@@ -1,4 +1,4 @@
-"""Reading the sources of a tile from its multi-band catalogue: needed columns only, selection applied."""
+"""The sources of a tile from its multi-band catalogue: needed columns, selection applied."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -32,7 +32,7 @@ DERIVED = ("all", "bright", "masked", "MAG_AUTO_CALIB")
 def magnitude_suffixes(
     data_release: str, bands: Sequence[str], i_images: Sequence[str]
 ) -> MagnitudeSuffixes:
-    """The GAaP column suffixes of each band; in DR5 the i magnitudes are those of the i images used."""
+    """The suffixes of GAaP columns by band; in DR5 those of i are of the i images used."""
     facts = find_data_release(data_release)
     return {
         band: tuple(dict.fromkeys(facts.magnitude_suffix(band, image) for image in i_images))
@@ -83,7 +83,8 @@ def read_sources(
     keep
         Catalogue columns to carry to the output.
     with_magnitudes
-        False if an external table supplies the magnitudes: they are NaN here, and need not be in the catalogue.
+        False if an external table supplies the magnitudes: they are NaN here, and need not be in
+        the catalogue.
 
     Raises
     ------
@@ -217,7 +218,7 @@ def _values(where: str, rows: pa.Table, name: str) -> NDArray[Any]:
 def _is_bright(
     table: Mapping[str, NDArray[Any]], magnitudes_NB: NDArray[np.float32]
 ) -> NDArray[np.bool_]:
-    """The KiDS-Bright sample: MAG_AUTO_CALIB < 20, nine valid magnitudes, a galaxy by both classifiers."""
+    """The KiDS-Bright sample: MAG_AUTO_CALIB < 20, nine magnitudes, twice called a galaxy."""
     galaxy = (table["CLASS_STAR"] < 0.5) & np.ma.filled(table["SG2DPHOT"] == 0, False)
     if "SG_FLAG" in table:
         galaxy &= np.ma.filled(table["SG_FLAG"] == 1, False)

@@ -93,7 +93,7 @@ class TileCoadds:
 
     @property
     def seeing(self) -> dict[str, float]:
-        """PSF_FWHM (arcsec; ESO's keyword for the spatial resolution) of every image that tells it."""
+        """PSF_FWHM (arcsec; ESO's keyword for spatial resolution) of images that tell it."""
         told = {name: number(coadd.sci.header, "PSF_FWHM") for name, coadd in self.images.items()}
         return {name: value for name, value in told.items() if value is not None and value > 0}
 
@@ -271,7 +271,7 @@ def stamp_corners(
 
 
 def sky_rms(image: Image) -> float:
-    """Robust noise per pixel from rows spread over the image: the scaled median absolute deviation."""
+    """Robust noise per pixel: the scaled median absolute deviation of some rows."""
     values = image.sample()
     values = values[np.isfinite(values) & (values != 0)]
     return (
@@ -325,7 +325,8 @@ def _open_coadd(
     for other in (wei, msk):
         if other is not None and other.shape_YX != sci.shape_YX:
             raise BadDataError(
-                f"{other.path}: shape {other.shape_YX} differs from {sci.shape_YX} of {sci.path.name}"
+                f"{other.path}: shape {other.shape_YX} differs from {sci.shape_YX} of"
+                f" {sci.path.name}"
             )
     return Coadd(sci, wei, msk, grid, dmag)
 

@@ -1,4 +1,4 @@
-"""What differs between the KiDS releases: epochs of i, names of columns, meaning of the MASK bits."""
+"""What differs between releases of KiDS: epochs of i, names of columns, MASK bits."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,7 @@ from photoz_models.stamp_rule import MAGNITUDE_BANDS
 from photoz_run.errors import ConfigError
 
 I_EPOCH_IMAGES = {"first": ("i",), "second": ("i2",), "better": ("i", "i2"), "mean": ("i", "i2")}
-"""Which images each policy for i wants (``better`` takes one of its two, ``mean`` averages them)."""
+"""Which images each policy for i wants: ``better`` takes one of two, ``mean`` averages them."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,10 @@ class DataRelease:
     bright_excluded: tuple[str, ...]
 
     def magnitude_suffix(self, band: str, epoch: str) -> str:
-        """The suffix of the GAaP columns of ``band``; in DR5 i has two, i1 and i2, chosen by ``epoch`` (i or i2)."""
+        """The suffix of the GAaP columns of ``band``.
+
+        In DR5 i has two, i1 and i2, chosen by ``epoch`` (i or i2).
+        """
         if band != "i" or self.family == "DR4":
             return band
         return {"i": "i1", "i2": "i2"}[epoch]

@@ -1,4 +1,4 @@
-"""Find the tiles that lie in data folders, and turn what the user typed after ``--tiles`` into a list of tiles."""
+"""The tiles that lie in data folders, and those that the user means by ``--tiles``."""
 
 import os
 from collections import defaultdict
@@ -29,7 +29,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class SurveyFile:
-    """A file of the survey: what its name says, where it lies, and in which of the data folders (from 0)."""
+    """A file of the survey: what its name says, where it lies, in which data folder (from 0)."""
 
     name: FileName
     path: Path
@@ -52,9 +52,9 @@ def find_tiles(
 ) -> dict[str, TileRef]:
     """Every tile with at least one file below the ``data`` folders, by name, in order of name.
 
-    Where a file exists more than once, the newest release of the family wins (DR4.1 over DR4.0), then
-    the plain file over ``.fz`` over ``.gz``, then the folder named first, then the newest DATE in the
-    headers. Files called as in ESO's archive (``ADP....fits``) are known by ORIGFILE in their headers.
+    Where a file exists more than once, the newest release of the family wins (DR4.1 over DR4.0),
+    then the plain file over ``.fz`` over ``.gz``, then the folder named first, then the newest DATE
+    in the headers. Files called as in ESO's archive (``ADP....fits``) are known by ORIGFILE.
 
     Parameters
     ----------
@@ -96,7 +96,7 @@ def find_tiles(
 
 
 def expand_tiles(specs: Sequence[str], known: Iterable[str]) -> list[str]:
-    """The tiles meant by ``specs``: names, globs, ``@file`` (one spec per line, ``#`` comments) or ``all``.
+    """The tiles meant by ``specs``: names, globs, ``all``, or ``@file`` with a spec a line.
 
     Returns
     -------
@@ -118,7 +118,8 @@ def expand_tiles(specs: Sequence[str], known: Iterable[str]) -> list[str]:
             matches = [name for name in names if fnmatchcase(name, spec)]
             if not matches:
                 raise ConfigError(
-                    f"no tile matches {spec!r}; there are {len(names)} tiles, {names[0]} to {names[-1]}"
+                    f"no tile matches {spec!r}; there are {len(names)} tiles, {names[0]} to"
+                    f" {names[-1]}"
                 )
             chosen.update(matches)
         else:
@@ -185,7 +186,8 @@ def _choose(files: Sequence[SurveyFile], say: Say) -> Path:
     """The file to read of those that are the same part of one tile."""
     best = min(file.rank for file in files)
     alike = [file for file in files if file.rank[:2] == best[:2]]
-    # Of several in the folder named first the one that was written last; max() keeps the first of equals.
+    # Of several in the folder named first the one that was written last; of equals max() keeps
+    # the first.
     in_folder = [file.path for file in alike if file.rank == best]
     chosen = max(in_folder, key=written_at) if len(in_folder) > 1 else in_folder[0]
     others = [file.path for file in alike if file.path != chosen]
@@ -202,7 +204,8 @@ def _family(files: Sequence[SurveyFile], data_release: str | None) -> str:
     families = sorted({find_data_release(file.name.data_release).family for file in files})
     if len(families) > 1:
         raise ConfigError(
-            f"the data folders hold files of {' and '.join(families)}; say which with --data-release"
+            f"the data folders hold files of {' and '.join(families)}; say which with"
+            " --data-release"
         )
     return families[0]
 

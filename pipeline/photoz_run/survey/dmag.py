@@ -80,7 +80,7 @@ def tile_dmag(ref: TileRef, image: str, missing_dmag: str) -> float:
 
 
 def dmag_cards(catalogue: Path | None) -> fits.Header:
-    """The DMAG cards of a catalogue, in its primary header or its table's; none if it cannot be read."""
+    """The DMAG cards of a catalogue's primary or table header; none if it cannot be read."""
     cards = fits.Header()
     if catalogue is None:
         return cards

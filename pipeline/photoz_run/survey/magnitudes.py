@@ -31,7 +31,7 @@ ENOUGH = 20
 
 @dataclass(frozen=True)
 class MagnitudeTable:
-    """An external magnitude table and how its rows find their sources: ``by`` is ``id`` or ``position``."""
+    """An external magnitude table, and whether rows find sources by ``id`` or ``position``."""
 
     path: Path
     by: str
@@ -45,7 +45,8 @@ def join_magnitudes(
 ) -> tuple[Sources, dict[str, int]]:
     """Sources with the magnitudes of ``table``, and how many were matched, unmatched and ambiguous.
 
-    A source with several candidate rows takes the nearest (by position) or the first (by ID) and is flagged.
+    A source with several candidate rows takes the nearest (by position) or the first (by ID) and
+    is flagged.
 
     Raises
     ------

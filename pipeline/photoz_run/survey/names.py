@@ -1,9 +1,9 @@
 """The names of KiDS files and tiles.
 
-A file name says release, tile, band and product: ``KiDS_DR5.0_180.0_-0.5_r_sci.fits``. The tile name is
-rounded to 0.1 deg and never used as geometry. Names without a tile (``KiDS_DR4.0_ugriZYJHKs_cat.fits``),
-the detection images (``_r_det_sci``), the multi-band masks and older releases are not ours to read and
-give ``None``.
+A file name says release, tile, band and product: ``KiDS_DR5.0_180.0_-0.5_r_sci.fits``. The tile
+name is rounded to 0.1 deg and never used as geometry. Names without a tile
+(``KiDS_DR4.0_ugriZYJHKs_cat.fits``), the detection images (``_r_det_sci``), the multi-band masks
+and older releases are not ours to read and give ``None``.
 """
 
 import re
@@ -13,7 +13,7 @@ from pathlib import Path
 from photoz_run.errors import ConfigError
 
 COMPRESSIONS = ("", ".fz", ".gz", ".bz2", ".fz.gz", ".fz.bz2")
-"""What may follow ``.fits``, the quickest to read first. A name is only a hint: files are read by content."""
+"""What may follow ``.fits``, the quickest to read first; a hint, files are read by content."""
 
 _COPY = r"(?: ?\(\d+\)|\.\d+)?"
 """What browsers and wget add to the name of a file that is there already."""
@@ -36,7 +36,8 @@ _TILE_AS_TYPED = re.compile(
 class FileName:
     """What the name of a survey file says; ``band`` is empty for a catalogue.
 
-    ``compression`` is what follows ``.fits``; ``copy`` what a browser added, as in ``name.fits (1)``.
+    ``compression`` is what follows ``.fits``; ``copy`` what a browser added, as in
+    ``name.fits (1)``.
     """
 
     data_release: str
@@ -68,7 +69,7 @@ def parse_file_name(path: Path) -> FileName | None:
 
 
 def is_archive_name(path: Path) -> bool:
-    """Whether a file is called as ESO's archive calls its files: the survey's name is in its header."""
+    """Whether a file is called as in ESO's archive: the survey's name is in its header."""
     return _ARCHIVE_FILE.fullmatch(path.name) is not None
 
 
@@ -80,7 +81,8 @@ def tile_name(ra: str, dec: str) -> str:
 def canonical_tile_name(name: str) -> str:
     """Bring a tile name as people type it to ``KIDS_180.0_-0.5``.
 
-    ``kids_180.0_-0.5``, ``KIDS_180p0_m0p5``, ``180.0_-0.5``, ``180_-0.5``, ``KIDS_181.0_+0.5``, and the
+    ``kids_180.0_-0.5``, ``KIDS_180p0_m0p5``, ``180.0_-0.5``, ``180_-0.5``, ``KIDS_181.0_+0.5``, and
+    the
     name of one of its files.
 
     Raises

@@ -1,4 +1,4 @@
-"""Where on an image a position of the sky lies: the WCS as headers write it, with its known traps."""
+"""Where on an image a position of the sky lies: WCS headers, with their known traps."""
 
 import warnings
 from collections.abc import Mapping
@@ -23,11 +23,14 @@ SCALE_TOLERANCE = 0.01
 """Largest relative difference between the pixel scale of a coadd and the model's."""
 
 FRAME_TOLERANCE = 0.03
-"""Arcsec. Frames nearer to ICRS than this (FK5 at J2000: 0.023) are taken for it, as catalogues do."""
+"""Arcsec. Frames nearer to ICRS (FK5 at J2000: 0.023) are taken for it, as catalogues do."""
 
 SIP_TOLERANCE = 0.1
 """Pixels by which distortion terms may matter of which it is not clear whether they apply."""
 
+
+REFERENCE = ("CRPIX1", "CRPIX2", "CRVAL1", "CRVAL2")
+"""Cards without which a coadd would lie somewhere else."""
 
 UNREADABLE = (
     *(ValueError, LookupError, TypeError, AttributeError, ArithmeticError, MemoryError),
@@ -89,13 +92,19 @@ def sky_grid(header: fits.Header, pixel_scale: float) -> SkyGrid:
             wcs.wcs.set()
         except UNREADABLE as error:
             raise _unreadable(error) from error
+    lacking = [key for key in REFERENCE if number(header, key) is None]
+    if wcs.has_celestial and lacking:
+        raise BadDataError(
+            f"the WCS has no {', '.join(lacking)} (a number), which would count as 0"
+        )
     if not wcs.has_celestial:
         raise BadDataError("the header has no celestial WCS (CTYPE, CRVAL, CD or PC)")
     scales = proj_plane_pixel_scales(wcs) * 3600
     if not np.all(np.abs(scales / pixel_scale - 1) <= SCALE_TOLERANCE):
         measured = " x ".join(f"{scale:.4f}" for scale in scales)
         raise BadDataError(
-            f'pixel scale is {measured}", the model was trained on {pixel_scale}"; use the 0.2" coadds'
+            f'pixel scale is {measured}", the model was trained on {pixel_scale}"; use the 0.2"'
+            " coadds"
         )
     try:
         _settle_sip(wcs, header)
@@ -107,8 +116,8 @@ def sky_grid(header: fits.Header, pixel_scale: float) -> SkyGrid:
 def _with_distortion_named(header: fits.Header) -> fits.Header:
     """The header with TPV, or TAN-SIP, for TAN where it has the cards of such a distortion.
 
-    SCAMP and the survey's pipelines write PV1_0 ... with CTYPE TAN. wcslib sees a distortion only if an
-    index of 5 or more is there; linear terms it takes for the native pole, 90 degrees off.
+    SCAMP and the survey's pipelines write PV1_0 ... with CTYPE TAN. wcslib sees a distortion only
+    if an index of 5 or more is there; linear terms it takes for the native pole, 90 degrees off.
     """
     axes = {axis: str(header.get(f"CTYPE{axis}", "")).rstrip() for axis in (1, 2)}
     if not all(name.endswith("-TAN") for name in axes.values()):

@@ -80,7 +80,7 @@ class Table(ABC):
         return [self._field(name) for name in names]
 
     def single(self, names: Sequence[str]) -> list[pa.Field]:
-        """`fields` of columns that must hold one value a row; `BadDataError` names one that does not."""
+        """`fields` of columns with one value a row; `BadDataError` names one that has not."""
         fields = self.fields(names)
         for field in fields:
             if canonical.is_list(field.type):

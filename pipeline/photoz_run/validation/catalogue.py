@@ -45,7 +45,7 @@ LOWEST_PHOTOZ, HIGHEST_PHOTOZ = -1.0, 2 * HIGHEST
 
 @dataclass(frozen=True)
 class Catalogue:
-    """Sources with photo-z, each ID once; their further columns are read when they are asked for."""
+    """Sources with photo-z, each ID once; further columns are read when asked for."""
 
     path: Path
     ra_N: NDArray[np.float64]

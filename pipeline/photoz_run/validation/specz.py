@@ -1,4 +1,4 @@
-"""Spectroscopic redshifts: the reliable rows of one or several tables, and what became of the rest."""
+"""Spectroscopic redshifts: the reliable rows of tables, and what became of the rest."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from photoz_run.validation.settings import SpecSettings
 from photoz_run.validation.surveys import SpecColumns, recognise
 
 LOWEST, HIGHEST = 0.001, 8.0
-"""Redshifts between these are galaxies: stars lie within 0.001 of 0, codes at -9, 9.9999, 99, 999999."""
+"""Galaxies lie between: stars are within 0.001 of 0, codes at -9, 9.9999, 99, 999999."""
 MAGNITUDE_LIKE = 0.5
 """Share of values above `HIGHEST` from which on a column holds no redshifts."""
 REASONS = {
@@ -33,7 +33,7 @@ REASONS = {
 
 @dataclass(frozen=True)
 class SpecTable:
-    """What was read of one table: its columns, its cut, and how many rows were left out, by reason."""
+    """What was read of one table: columns, cut, and rows left out, by reason."""
 
     file: str
     columns: SpecColumns
@@ -126,7 +126,7 @@ def usable_redshifts(z_N: NDArray[np.float64]) -> dict[str, NDArray[np.bool_]]:
 
 
 def refuse_magnitudes(where: str, name: str, z_N: NDArray[np.float64]) -> None:
-    """Refuse a column most of whose values no redshift can have: `BadDataError` gives the median."""
+    """Refuse a column most of whose values are no redshifts: `BadDataError`, with the median."""
     present = z_N[np.isfinite(z_N)]
     if len(present) and np.mean(present > HIGHEST) > MAGNITUDE_LIKE:
         raise BadDataError(

@@ -103,7 +103,7 @@ SURVEYS = (
 
 @dataclass(frozen=True)
 class SpecColumns:
-    """The columns of a table that are read, and the cut; ``remark`` says what was not recognised."""
+    """The columns of a table that are read, and the cut; ``remark``: what is not recognised."""
 
     name: str
     ra: str
