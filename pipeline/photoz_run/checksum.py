@@ -4,7 +4,7 @@ The sum is that of the standard's appendix J: 32-bit words in ones' complement. 
 sum of header and data zero. With DATASUM a header can be judged without a look at its data.
 """
 
-from typing import BinaryIO
+from typing import IO
 
 import numpy as np
 
@@ -36,7 +36,7 @@ def header_differs(header: bytes) -> bool:
     return add_words(header, int(datasum)) % WORD != 0
 
 
-def data_differ(header: bytes, stream: BinaryIO, size: int) -> bool:
+def data_differ(header: bytes, stream: IO[bytes], size: int) -> bool:
     """Whether the next ``size`` bytes are other data than those DATASUM was made of.
 
     False where the header has no DATASUM.
