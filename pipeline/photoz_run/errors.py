@@ -6,7 +6,7 @@
     │   └── ContractError     a host's model or program is not that of the run
     ├── BadDataError      fix or replace the file named; its tile is quarantined at once
     ├── TransientError    wait; the tile is tried again, then quarantined
-    │   └── HostError         another host, or start again where the host has more; no tile is blamed
+    │   └── HostError         another host, or start again where it has more; no tile is blamed
     └── InterruptedRunError   start the same command again; the run resumes
         └── OutputError           free space or mend permissions first
 

@@ -35,7 +35,7 @@ A destructor is such a place.
 """
 
 AFTER_INTERRUPT, AFTER_WARNING = 4.0, 60.0
-"""Seconds after Ctrl-C, or another signal, to put in order what was begun; then the process ends."""
+"""Seconds after a signal such as Ctrl-C to put in order what was begun; then the process ends."""
 
 INTERRUPTED = 75
 """Exit status, as `photoz_run.errors.ExitCode` has it."""
@@ -115,8 +115,8 @@ def interruptible(
     """SIGTERM, SIGINT and SIGUSR1 (a wall-time warning) end the block, with `InterruptedRunError`.
 
     ``then`` is what its message says of what has been done. A second SIGINT ends the process at
-    once, and so does the first if the block is not left `AFTER_INTERRUPT` seconds later. After other
-    signals that takes `AFTER_WARNING` seconds: worker jobs have to be cancelled.
+    once, and so does the first if the block is not left `AFTER_INTERRUPT` seconds later. After
+    other signals that takes `AFTER_WARNING` seconds: worker jobs have to be cancelled.
     """
     interruption = _Interruption(then)
     interruption.begin()
