@@ -3,7 +3,7 @@
 import json
 import shutil
 
-from photoz_run.cli.validate import _deviant_tiles
+from photoz_run.cli.validate import tile_notes
 from photoz_run.release.provenance import read_provenance
 from photoz_run.run.status import read_status
 from photoz_run.science import zero_point
@@ -20,13 +20,17 @@ def test_a_tile_with_an_unusual_zero_point_is_named_everywhere(run, tmp_path, mo
         path.write_text(json.dumps(outcome | {"zero_points": {"r": offset}}))
     words = f"{OTHER} r +30.0 sigma"
     assert read_status(copy).deviant == (words,)
-    assert _deviant_tiles(copy) == (words,)
+    assert tile_notes(copy) == [f"unusual zero-point: {words}"]
     name = ("--name", "sim", "--quiet", "--formats", "parquet")
     assert photoz("release", copy, "--out", out, *name) == 0
-    assert read_provenance(out).deviant == _deviant_tiles(out) == (words,)
+    assert read_provenance(out).deviant == (words,)
+    assert tile_notes(out) == tile_notes(copy)
     section = (out / "README.md").read_text().partition("## Tiles with an unusual zero-point")[2]
     assert f"- {words}\n" in section
     assert photoz("verify", out) == 0
+    (copy / "manifest.json").write_text("{}")
+    (note,) = tile_notes(copy)
+    assert note.startswith("tiles with an unusual zero-point are not known: ")
 
 
 def test_a_release_without_such_tiles_says_nothing(release):

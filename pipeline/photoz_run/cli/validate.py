@@ -66,7 +66,7 @@ def validate(
     settings = settings.model_copy(update={"specz": spectra, "id": id or settings.id})
     out = out or _default_directory(catalogue)
     try:
-        result, pairs = run(catalogue, settings, _deviant_tiles(catalogue))
+        result, pairs = run(catalogue, settings, tile_notes(catalogue))
     except BadDataError as error:
         # Here no tile is put into quarantine: a table that cannot be used is the user's to replace.
         raise ConfigError(str(error)) from error
@@ -87,16 +87,24 @@ def validate(
         raise typer.Exit(ExitCode.GATE_FAILED)
 
 
-def _deviant_tiles(catalogue: Path) -> tuple[str, ...]:
-    """Tiles with an unusual zero-point, as the run or the release names them."""
+def tile_notes(catalogue: Path) -> list[str]:
+    """Which tiles have an unusual zero-point, as the run or the release names them.
+
+    A run or release of another version can be validated, but does not tell its tiles.
+    """
+    from photoz_models.errors import DocumentError
     from photoz_run.release.provenance import FILE, read_provenance
     from photoz_run.run.status import read_status
 
-    if (catalogue / "manifest.json").is_file():
-        return read_status(catalogue).deviant
-    if (catalogue / FILE).is_file():
-        return read_provenance(catalogue).deviant
-    return ()
+    deviant: tuple[str, ...] = ()
+    try:
+        if (catalogue / "manifest.json").is_file():
+            deviant = read_status(catalogue).deviant
+        elif (catalogue / FILE).is_file():
+            deviant = read_provenance(catalogue).deviant
+    except DocumentError as error:
+        return [f"tiles with an unusual zero-point are not known: {error}"]
+    return [f"unusual zero-point: {words}" for words in deviant]
 
 
 def _make(out: Path) -> None:

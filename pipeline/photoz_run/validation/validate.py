@@ -24,11 +24,11 @@ from photoz_run.validation.tables import Columns, open_catalogue
 
 
 def validate(
-    path: Path, settings: ValidationSettings, deviant: Sequence[str] = ()
+    path: Path, settings: ValidationSettings, notes: Sequence[str] = ()
 ) -> tuple[Result, Pairs]:
     """Validate the catalogue at ``path`` against the spec-z tables of ``settings``.
 
-    ``deviant`` are tiles of the catalogue that stand out, in words: they become notes.
+    ``notes`` are what is known of the catalogue beforehand; the result has them too.
 
     Raises
     ------
@@ -43,7 +43,6 @@ def validate(
     if settings.weight:
         _check_weights(path, settings.weight, pairs.columns[settings.weight])
     result = examine(catalogue, repeats, specz, pairs, settings)
-    notes = [f"unusual zero-point: {words}" for words in deviant]
     return replace(result, notes=(*result.notes, *notes)), pairs
 
 
