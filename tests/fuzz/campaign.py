@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+TESTS = Path(__file__).parents[1]
+"""The source root of the processes."""
 HANGS = 60.0
 """Seconds without a word from a process that works on one corruption."""
 
@@ -120,10 +122,12 @@ class _Watched:
 
     def _start(self) -> None:
         command = [sys.executable, "-m", "fuzz.worker", str(self._folder)]
+        paths = [str(TESTS), *filter(None, [os.environ.get("PYTHONPATH")])]
         self._process = subprocess.Popen(
             [*command, str(self._next), str(self._last)],
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},
             text=True,
             bufsize=1,
         )

@@ -12,23 +12,25 @@ static void wait_for(const char *path)
         nanosleep(&pause, 0);
 }
 
-int stat(const char *path, void *status)
-{
-    int (*real)(const char *, void *) = dlsym(NEXT, "stat");
-    wait_for(path);
-    return real(path, status);
-}
+/* Programs for large files call the names with 64. */
+#define QUESTION(name)                                                             \
+    int name(const char *path, void *status)                                       \
+    {                                                                              \
+        int (*real)(const char *, void *) = dlsym(NEXT, #name);                    \
+        wait_for(path);                                                            \
+        return real(path, status);                                                 \
+    }
+#define QUESTION_IN_FOLDER(name)                                                   \
+    int name(int folder, const char *path, void *status, int flags)                \
+    {                                                                              \
+        int (*real)(int, const char *, void *, int) = dlsym(NEXT, #name);          \
+        wait_for(path);                                                            \
+        return real(folder, path, status, flags);                                  \
+    }
 
-int lstat(const char *path, void *status)
-{
-    int (*real)(const char *, void *) = dlsym(NEXT, "lstat");
-    wait_for(path);
-    return real(path, status);
-}
-
-int fstatat(int folder, const char *path, void *status, int flags)
-{
-    int (*real)(int, const char *, void *, int) = dlsym(NEXT, "fstatat");
-    wait_for(path);
-    return real(folder, path, status, flags);
-}
+QUESTION(stat)
+QUESTION(stat64)
+QUESTION(lstat)
+QUESTION(lstat64)
+QUESTION_IN_FOLDER(fstatat)
+QUESTION_IN_FOLDER(fstatat64)
