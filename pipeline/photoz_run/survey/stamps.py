@@ -84,8 +84,11 @@ def _cut_coadd(
 ) -> Cut:
     values_NHW, covered_NHW = coadd.sci.stamps(corners, rule.stamp_size)
     flux_NHW = values_NHW.astype(np.float32, copy=False)
-    # False where it is NaN.
-    usable_NHW = np.abs(flux_NHW) < BRIGHTEST_PIXEL
+    usable_NHW = np.isfinite(flux_NHW)
+    bright_NHW = usable_NHW & (np.abs(flux_NHW) >= BRIGHTEST_PIXEL)
+    if np.count_nonzero(bright_NHW) < bright_NHW.size / 2:
+        # An image that is bright all over has another scale, which the zero-point check sees.
+        usable_NHW &= ~bright_NHW
     if coadd.sci.header["BITPIX"] < 0:
         # No measured pixel of a floating-point coadd is exactly zero: it was never written.
         usable_NHW &= flux_NHW != 0
