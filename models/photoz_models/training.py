@@ -40,7 +40,7 @@ class Epoch:
 
 
 @dataclass
-class Progress:
+class TrainingState:
     """State of a training that can be interrupted and taken up again."""
 
     network: PhotozNetwork
@@ -140,7 +140,7 @@ def _begin(
     split: Split,
     settings: Settings,
     device: torch.device,
-) -> Progress:
+) -> TrainingState:
     torch.manual_seed(settings.seed)
     network = PhotozNetwork(architecture)
     rows_N = split.train_N
@@ -151,16 +151,16 @@ def _begin(
     optimiser = torch.optim.AdamW(
         network.parameters(), settings.learning_rate, weight_decay=settings.weight_decay
     )
-    return Progress(network, optimiser)
+    return TrainingState(network, optimiser)
 
 
-def _finished(progress: Progress, settings: Settings) -> bool:
+def _finished(progress: TrainingState, settings: Settings) -> bool:
     done = len(progress.history)
     return done >= settings.epochs or done - progress.best_epoch >= settings.patience
 
 
 def _run_epoch(
-    progress: Progress,
+    progress: TrainingState,
     examples: Examples,
     split: Split,
     settings: Settings,
@@ -202,7 +202,7 @@ def _batches(rows_N: NDArray[np.int64], size: int) -> Iterator[NDArray[np.int64]
 
 
 def _step(
-    progress: Progress,
+    progress: TrainingState,
     examples: Examples,
     rows_N: NDArray[np.int64],
     settings: Settings,
@@ -285,7 +285,7 @@ def _identity(
     }
 
 
-def _store(progress: Progress, checkpoint: Path, identity: dict[str, Any]) -> None:
+def _store(progress: TrainingState, checkpoint: Path, identity: dict[str, Any]) -> None:
     state = {
         "identity": identity,
         "network": progress.network.state_dict(),
@@ -300,7 +300,7 @@ def _store(progress: Progress, checkpoint: Path, identity: dict[str, Any]) -> No
             raise OSError(errno.EIO, str(error).partition("\n")[0]) from error
 
 
-def _restore(progress: Progress, checkpoint: Path, identity: dict[str, Any]) -> None:
+def _restore(progress: TrainingState, checkpoint: Path, identity: dict[str, Any]) -> None:
     state = torch.load(checkpoint, weights_only=True)
     if state["identity"] != identity:
         other = [key for key in identity if state["identity"].get(key) != identity[key]]

@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+from collections import Counter
 from pathlib import Path
 
 import yaml
@@ -65,3 +66,14 @@ def test_the_lists_that_an_extension_joins_exist():
         path = ROOT / file.strip(" `")
         for name in re.findall(r"`([A-Z_]{3,}|[a-z]+_[a-z_]+)`", words if path.is_file() else ""):
             assert name in path.read_text(), f"{name} is not in {file}"
+
+
+def test_no_two_classes_share_a_name():
+    """One word, one idea: a reader who meets a class knows which."""
+    sources = [*(ROOT / "pipeline").rglob("*.py"), *(ROOT / "models").rglob("*.py")]
+    names = Counter(
+        name
+        for path in sources
+        for name in re.findall(r"^class ([A-Z]\w+)", path.read_text(), re.MULTILINE)
+    )
+    assert [name for name, number in names.items() if number > 1] == []

@@ -21,7 +21,7 @@ from photoz_run.config import RunConfig
 from photoz_run.records import tile_group
 from photoz_run.run import driver
 from photoz_run.run.cluster import SETTINGS
-from photoz_run.run.replacing import Demand
+from photoz_run.run.demand import Demand
 
 COMMAND = str(Path(sys.executable).with_name("photoz-run"))
 

@@ -29,7 +29,7 @@ LEAST = 1e-30
 
 
 @dataclass(frozen=True)
-class Estimate:
+class HeadOutput:
     """Names of a point redshift [N, 1] and quantiles [N, Q] in the graph."""
 
     point: str
@@ -84,7 +84,7 @@ def _add_distance(g: Nodes, known: str | None) -> None:
     g.add("Reshape", distance, g.integers(-1), out=OUTPUTS[2])
 
 
-def _estimate(g: Nodes, spec: WrapSpec, outputs: dict[str, int]) -> Estimate:
+def _estimate(g: Nodes, spec: WrapSpec, outputs: dict[str, int]) -> HeadOutput:
     value = _columns(g, spec.output, outputs)
     if spec.head == "z":
         return _constant_scatter(g, _redshift(g, value, spec), spec)
@@ -95,7 +95,7 @@ def _estimate(g: Nodes, spec: WrapSpec, outputs: dict[str, int]) -> Estimate:
         "histogram": _histogram,
     }[spec.head]
     found = make(g, value, spec, outputs)
-    return Estimate(_redshift(g, found.point, spec), _redshift(g, found.quantiles, spec))
+    return HeadOutput(_redshift(g, found.point, spec), _redshift(g, found.quantiles, spec))
 
 
 def _redshift(g: Nodes, value: str, spec: WrapSpec) -> str:
@@ -118,11 +118,11 @@ def _columns(g: Nodes, reference: str, outputs: dict[str, int]) -> str:
     return g.add("Gather", value, wanted, axis=1)
 
 
-def _constant_scatter(g: Nodes, z: str, spec: WrapSpec) -> Estimate:
+def _constant_scatter(g: Nodes, z: str, spec: WrapSpec) -> HeadOutput:
     point = g.add("Clip", z, g.constant(spec.z_min), g.constant(spec.z_max))
     steps_Q = [(spec.scatter or 0.0) * NormalDist().inv_cdf(p) for p in QUANTILE_LEVELS]
     widths = g.add("Mul", g.add("Add", point, g.constant(1)), g.constant([steps_Q]))
-    return Estimate(z, g.add("Add", point, widths))
+    return HeadOutput(z, g.add("Add", point, widths))
 
 
 def _widths(g: Nodes, spec: WrapSpec, outputs: dict[str, int]) -> str:
@@ -134,13 +134,13 @@ def _widths(g: Nodes, spec: WrapSpec, outputs: dict[str, int]) -> str:
     return widths
 
 
-def _gaussian(g: Nodes, mean: str, spec: WrapSpec, outputs: dict[str, int]) -> Estimate:
+def _gaussian(g: Nodes, mean: str, spec: WrapSpec, outputs: dict[str, int]) -> HeadOutput:
     steps_Q = [NormalDist().inv_cdf(level) for level in QUANTILE_LEVELS]
     offsets = g.add("Mul", _widths(g, spec, outputs), g.constant([steps_Q]))
-    return Estimate(mean, g.add("Add", mean, offsets))
+    return HeadOutput(mean, g.add("Add", mean, offsets))
 
 
-def _mixture(g: Nodes, means: str, spec: WrapSpec, outputs: dict[str, int]) -> Estimate:
+def _mixture(g: Nodes, means: str, spec: WrapSpec, outputs: dict[str, int]) -> HeadOutput:
     """Quantiles of a sum of Gaussians: its distribution function, inverted by halving."""
     widths = _widths(g, spec, outputs)
     weights = _shares(g, _columns(g, spec.weights or "", outputs), spec)
@@ -169,20 +169,20 @@ def _mixture(g: Nodes, means: str, spec: WrapSpec, outputs: dict[str, int]) -> E
     nothing = g.add("Mul", g.sum(products, 1), g.constant(0))
     quantiles = g.add("Add", quantiles, nothing)
     if spec.point == "median":
-        return Estimate(_median(g, quantiles, QUANTILE_LEVELS), quantiles)
-    return Estimate(g.sum(g.add("Mul", weights, means), 1), quantiles)
+        return HeadOutput(_median(g, quantiles, QUANTILE_LEVELS), quantiles)
+    return HeadOutput(g.sum(g.add("Mul", weights, means), 1), quantiles)
 
 
-def _quantiles(g: Nodes, values: str, spec: WrapSpec, outputs: dict[str, int]) -> Estimate:
+def _quantiles(g: Nodes, values: str, spec: WrapSpec, outputs: dict[str, int]) -> HeadOutput:
     """Quantiles that cross are sorted (Chernozhukov et al. 2010)."""
     number = g.integers(len(spec.levels))
     ordered = g.add("TopK", values, number, outputs=2, axis=1, largest=0)
     nothing = g.add("Mul", g.sum(values, 1), g.constant(0))
     ordered = g.add("Add", ordered, nothing)
-    return Estimate(_median(g, ordered, spec.levels), ordered)
+    return HeadOutput(_median(g, ordered, spec.levels), ordered)
 
 
-def _histogram(g: Nodes, values: str, spec: WrapSpec, outputs: dict[str, int]) -> Estimate:
+def _histogram(g: Nodes, values: str, spec: WrapSpec, outputs: dict[str, int]) -> HeadOutput:
     """Quantiles of a distribution that is constant within each bin."""
     shares = _shares(g, values, spec)
     edges_E = np.array(spec.edges)
@@ -204,9 +204,9 @@ def _histogram(g: Nodes, values: str, spec: WrapSpec, outputs: dict[str, int]) -
     nothing = g.add("Mul", g.sum(shares, 1), g.constant(0))
     quantiles = g.add("Add", quantiles, nothing)
     if spec.point == "median":
-        return Estimate(_median(g, quantiles, QUANTILE_LEVELS), quantiles)
+        return HeadOutput(_median(g, quantiles, QUANTILE_LEVELS), quantiles)
     centres = g.constant([0.5 * (edges_E[1:] + edges_E[:-1])])
-    return Estimate(g.sum(g.add("Mul", shares, centres), 1), quantiles)
+    return HeadOutput(g.sum(g.add("Mul", shares, centres), 1), quantiles)
 
 
 def _shares(g: Nodes, values: str, spec: WrapSpec) -> str:

@@ -37,7 +37,7 @@ class Command(TyperCommand):
         return _without_values_of_flags(super().get_params(ctx))
 
 
-class Group(TyperGroup):
+class CommandGroup(TyperGroup):
     """A command with sub-commands."""
 
     def get_params(self, ctx: Any) -> list[Any]:

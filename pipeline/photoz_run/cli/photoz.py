@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from photoz_run.cli.console import SETTINGS, Command, Group, Version, call
+from photoz_run.cli.console import SETTINGS, Command, CommandGroup, Version, call
 from photoz_run.cli.doctor import doctor
 from photoz_run.cli.flags import flags
 from photoz_run.cli.ledger import retry, status
@@ -17,7 +17,7 @@ from photoz_run.cli.validate import validate
 from photoz_run.cli.verify import verify
 
 app = typer.Typer(
-    cls=Group,
+    cls=CommandGroup,
     context_settings=SETTINGS,
     add_completion=False,
     no_args_is_help=True,
@@ -47,7 +47,7 @@ for command in COMMANDS:
     app.command(command.__name__, cls=Command)(command)
 for registered in model_app.registered_commands:
     registered.cls = Command
-app.add_typer(model_app, name="model", cls=Group)
+app.add_typer(model_app, name="model", cls=CommandGroup)
 
 
 def main() -> None:

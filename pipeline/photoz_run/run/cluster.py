@@ -21,10 +21,10 @@ from distributed.security import Security
 from photoz_models.session import available_threads
 from photoz_run.config import ClusterConfig, RunConfig
 from photoz_run.errors import ConfigError, HostError, OutputError
+from photoz_run.run.demand import Demand
 from photoz_run.run.jobs import SYSTEMS, job_settings, processes, start_jobs
-from photoz_run.run.local import Demand as LocalDemand
 from photoz_run.run.local import LocalWorkers, reason
-from photoz_run.run.replacing import Demand, refusable
+from photoz_run.run.replacing import refusable
 from photoz_run.run.tile_log import node_name
 from photoz_run.run.worker import introduce
 
@@ -137,7 +137,7 @@ def longest_wait(config: RunConfig) -> float:
 
 @contextmanager
 def local_client(
-    workers: int, demand: LocalDemand | None = None, dashboard: bool = False
+    workers: int, demand: Demand | None = None, dashboard: bool = False
 ) -> Iterator[Client]:
     """A client of ``workers`` processes on this machine, reachable from loopback only.
 

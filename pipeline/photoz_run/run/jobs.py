@@ -22,7 +22,8 @@ from dask_jobqueue.slurm import SLURMCluster, SLURMJob
 
 from photoz_run.config import ClusterConfig
 from photoz_run.errors import ConfigError
-from photoz_run.run.replacing import Demand, Replacing, what_was_said
+from photoz_run.run.demand import Demand
+from photoz_run.run.replacing import Replacing, what_was_said
 
 SYSTEMS: Mapping[str, tuple[type[JobQueueCluster], type[Job]]] = {
     "slurm": (SLURMCluster, SLURMJob),

@@ -12,12 +12,13 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import count
-from typing import Any, Protocol
+from typing import Any
 
 from distributed import LocalCluster, Nanny
 from distributed.core import Status
 
-from photoz_run.errors import HostError, PhotozError
+from photoz_run.errors import HostError
+from photoz_run.run.demand import Demand
 from photoz_run.run.tile_log import node_name
 
 LOOK_SECONDS = 0.5
@@ -39,17 +40,6 @@ LONGEST_PAUSE = 30.0
 
 END_SECONDS = 2.0
 """Time in which a worker may end by itself."""
-
-
-class Demand(Protocol):
-    """What workers are kept for."""
-
-    @property
-    def left(self) -> int:
-        """Tiles that have no outcome yet."""
-
-    def give_up(self, error: PhotozError) -> None:
-        """End the run: it cannot have workers."""
 
 
 @dataclass(eq=False)

@@ -9,7 +9,7 @@ workers, and ends such a job for one of them that is idle.
 import asyncio
 import math
 import time
-from typing import Any, Protocol
+from typing import Any
 
 import dask
 from dask.utils import parse_timedelta
@@ -17,26 +17,13 @@ from dask_jobqueue.core import Job, JobQueueCluster
 from distributed.core import Status
 from distributed.deploy.adaptive import Adaptive
 
-from photoz_run.errors import ConfigError, PhotozError
+from photoz_run.errors import ConfigError
+from photoz_run.run.demand import Demand
 
 LISTINGS = {"slurm": ("squeue", "--me", "--noheader", "--format=%i")}
 """Batch system -> a command that lists the numbers of one's jobs that wait or run."""
 STILLBORN = 3
 """So many jobs in a row that end before their worker has started: the nodes are at fault."""
-
-
-class Demand(Protocol):
-    """What jobs are kept for."""
-
-    @property
-    def left(self) -> int:
-        """Tiles that have no outcome yet."""
-
-    def say(self, words: str) -> None:
-        """Tell the operator."""
-
-    def give_up(self, error: PhotozError) -> None:
-        """End the run: it cannot have workers."""
 
 
 class Refusable:

@@ -34,7 +34,7 @@ REFUSED = {
 
 
 @dataclass(frozen=True)
-class FitsColumn:
+class StoredColumn:
     """One column: where it lies in a row, how a value is stored, and how it is scaled."""
 
     name: str
@@ -87,10 +87,10 @@ def places_of(header: Header) -> list[Place]:
     return places
 
 
-def column_at(header: Header, place: Place) -> FitsColumn:
+def column_at(header: Header, place: Place) -> StoredColumn:
     """All that the header says of a column."""
     number = place.number
-    return FitsColumn(
+    return StoredColumn(
         name=place.name,
         letter=place.letter,
         repeat=place.repeat,
@@ -110,7 +110,7 @@ def card_text(header: Header, card: str) -> str:
     return str(header.get(card) or "").strip()
 
 
-def decode(column: FitsColumn, bytes_NW: NDArray[np.uint8]) -> pa.Array:
+def decode(column: StoredColumn, bytes_NW: NDArray[np.uint8]) -> pa.Array:
     """Values of a column from its bytes, shape (rows, width of the column)."""
     if column.letter == "A":
         return _texts(bytes_NW)
@@ -159,7 +159,7 @@ def _texts(bytes_NW: NDArray[np.uint8]) -> pa.Array:
     return pa.array(text_NW.view(f"S{width}").reshape(-1), pa.large_binary())
 
 
-def _logical(column: FitsColumn, stored: NDArray[np.uint8]) -> pa.Array:
+def _logical(column: StoredColumn, stored: NDArray[np.uint8]) -> pa.Array:
     """T or F; anything else, 0 above all, is undefined. A single bit is always defined."""
     if column.letter == "X":
         return pa.array(stored >= 128)
@@ -167,7 +167,7 @@ def _logical(column: FitsColumn, stored: NDArray[np.uint8]) -> pa.Array:
     return pa.array(true, mask=~(true | false))
 
 
-def _numbers(column: FitsColumn, stored: NDArray[Any]) -> pa.Array:
+def _numbers(column: StoredColumn, stored: NDArray[Any]) -> pa.Array:
     native = stored.astype(stored.dtype.newbyteorder("="))
     if native.dtype.kind == "f":
         scaled = column.scale != 1 or column.zero != 0
@@ -177,7 +177,7 @@ def _numbers(column: FitsColumn, stored: NDArray[Any]) -> pa.Array:
     return pa.array(_scaled(column, native), mask=missing)
 
 
-def _scaled(column: FitsColumn, native: NDArray[Any]) -> NDArray[Any]:
+def _scaled(column: StoredColumn, native: NDArray[Any]) -> NDArray[Any]:
     """Stored integers as the numbers they stand for: integers, unless scale or offset are not."""
     if column.scale == 1 and column.zero == 0:
         return native

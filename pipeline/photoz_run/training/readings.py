@@ -80,7 +80,7 @@ class Tried:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class CheckResult:
     """All readings, the smallest errors first, and the best one beside the contract's.
 
     Attributes
@@ -112,7 +112,7 @@ def readings(contract: ModelContract, table_NT: Floats) -> Iterator[Reading]:
         yield from _of_scaler(contract.wrapped, table_NT)
 
 
-def check_bundle(model: PhotozModel, examples: Examples) -> Verdict:
+def check_bundle(model: PhotozModel, examples: Examples) -> CheckResult:
     """Try all readings on labelled galaxies.
 
     Raises
@@ -139,7 +139,7 @@ def check_bundle(model: PhotozModel, examples: Examples) -> Verdict:
     best = tried[0].reading
     own_N, best_N = _errors(model, own, second), _errors(model, best, second)
     better = best is not own and _is_better(best_N, own_N)
-    return Verdict(
+    return CheckResult(
         tuple(tried), _statistics(own, own_N), _statistics(best, best_N) if better else None
     )
 
@@ -152,7 +152,7 @@ def as_table(tried: tuple[Tried, ...]) -> str:
     return "\n".join(lines)
 
 
-def in_words(verdict: Verdict) -> str:
+def in_words(verdict: CheckResult) -> str:
     """The verdict in one line."""
     own, best = verdict.wrapped, verdict.best
     figures = f"SMAD {own.smad:.5f}, bias {own.bias:+.5f} of {own.galaxies:,} galaxies"

@@ -17,7 +17,7 @@ from photoz_models.whole_files import written_whole
 from photoz_run.validation.findings import Finding
 from photoz_run.validation.metrics import Distribution, Estimate, Group
 from photoz_run.validation.pairs import PairCounts
-from photoz_run.validation.result import Comparison, GateOutcome, Result
+from photoz_run.validation.result import ComparedColumn, GateOutcome, Result
 from photoz_run.validation.specz import SpecTable
 
 
@@ -313,7 +313,7 @@ def _gate(outcome: GateOutcome) -> GateRecord:
     )
 
 
-def _comparison(comparison: Comparison) -> ComparisonRecord:
+def _comparison(comparison: ComparedColumn) -> ComparisonRecord:
     return ComparisonRecord(
         n=comparison.group.n,
         statistics=_estimates(comparison.group.estimates),

@@ -22,7 +22,7 @@ class GateOutcome:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class ComparedColumn:
     """Another redshift column on the same galaxies; ``paired`` is Z_PHOT minus the other."""
 
     group: Group
@@ -47,7 +47,7 @@ class Result:
     """
     repeatability: Repeatability
     distribution: Distribution | None = None
-    comparisons: tuple[Comparison, ...] = ()
+    comparisons: tuple[ComparedColumn, ...] = ()
     breakdowns: dict[str, tuple[Group, ...]] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
     notes: tuple[str, ...] = ()

@@ -17,7 +17,7 @@ from photoz_run.validation.findings import find
 from photoz_run.validation.metrics import Group, compare, distribution, measure
 from photoz_run.validation.overlap import repeatability
 from photoz_run.validation.pairs import Pairs, pair
-from photoz_run.validation.result import Comparison, Result
+from photoz_run.validation.result import ComparedColumn, Result
 from photoz_run.validation.settings import ValidationSettings
 from photoz_run.validation.specz import SpecSample, read_specz
 from photoz_run.validation.tables import Columns, open_catalogue
@@ -61,7 +61,7 @@ def examine(
     for other in catalogue.compare:
         group, paired = compare(pairs.columns, other, settings.weight, settings.seed)
         if group.n:
-            comparisons.append(Comparison(group, paired))
+            comparisons.append(ComparedColumn(group, paired))
         else:
             notes.append(f"{other}: no galaxy has this redshift")
     spikes = find_spikes(catalogue.z_N, overall["smad"].value)
