@@ -21,6 +21,7 @@ from distributed.security import Security
 from photoz_models.session import available_threads
 from photoz_run.config import ClusterConfig, RunConfig
 from photoz_run.errors import ConfigError, HostError, OutputError
+from photoz_run.interrupts import children_undisturbed
 from photoz_run.run.demand import Demand
 from photoz_run.run.jobs import SYSTEMS, job_settings, processes, start_jobs
 from photoz_run.run.local import LocalWorkers, reason
@@ -152,20 +153,7 @@ def local_client(
         if not dashboard:
             stack.enter_context(dask.config.set(WITHOUT_PAGES))
         with _host_explained():
-            cluster = stack.enter_context(
-                LocalCluster(
-                    n_workers=0,
-                    threads_per_worker=1,
-                    processes=True,
-                    host="127.0.0.1",
-                    protocol="tls://",
-                    security=Security.temporary(),
-                    dashboard_address=DASHBOARD,
-                    memory_limit=0,
-                    silence_logs=logging.CRITICAL,
-                    scheduler_kwargs={"dashboard": dashboard},
-                )
-            )
+            cluster = stack.enter_context(_local_cluster(dashboard))
             if not dashboard:
                 _close_pages(cluster)
             kept = LocalWorkers(cluster, workers, demand)
@@ -173,6 +161,23 @@ def local_client(
             cluster.sync(kept.open)
             client = stack.enter_context(Client(cluster))
         yield client
+
+
+def _local_cluster(dashboard: bool) -> LocalCluster:
+    """A scheduler on this machine. Its thread, which starts here, starts the workers later."""
+    with children_undisturbed():
+        return LocalCluster(
+            n_workers=0,
+            threads_per_worker=1,
+            processes=True,
+            host="127.0.0.1",
+            protocol="tls://",
+            security=Security.temporary(),
+            dashboard_address=DASHBOARD,
+            memory_limit=0,
+            silence_logs=logging.CRITICAL,
+            scheduler_kwargs={"dashboard": dashboard},
+        )
 
 
 def _close_pages(cluster: Any) -> None:

@@ -1,6 +1,5 @@
 """A whole simulated survey: tiles side by side in processes, then the tables of all of them."""
 
-import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from astropy.io import fits
 
 from photoz_models.whole_files import written_whole
 from photoz_run.errors import ConfigError, writing
+from photoz_run.interrupts import children_undisturbed
 from photoz_run.simulation import geometry
 from photoz_run.simulation.settings import SimulationSettings
 from photoz_run.simulation.tile import SimulatedTile, simulate_tile
@@ -104,11 +104,6 @@ def _clear(folder: Path) -> None:
             path.unlink()
 
 
-def on_its_own() -> None:
-    """In a process that makes tiles: Ctrl-C is for the one that started it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
 def _simulate(
     settings: SimulationSettings, tiles: int, folder: Path, jobs: int
 ) -> Iterator[tuple[int, SimulatedTile]]:
@@ -117,12 +112,11 @@ def _simulate(
         for index in range(tiles):
             yield index, simulate_tile(settings, index, folder)
         return
-    with ProcessPoolExecutor(
-        min(jobs, tiles), mp_context=get_context("spawn"), initializer=on_its_own
-    ) as pool:
+    with ProcessPoolExecutor(min(jobs, tiles), mp_context=get_context("spawn")) as pool:
         waiting = {}
-        for index in range(tiles):
-            waiting[pool.submit(simulate_tile, settings, index, folder)] = index
+        with children_undisturbed():
+            for index in range(tiles):
+                waiting[pool.submit(simulate_tile, settings, index, folder)] = index
         for future in as_completed(waiting):
             yield waiting[future], future.result()
 

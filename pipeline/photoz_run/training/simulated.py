@@ -18,8 +18,9 @@ from photoz_models.kept_sets import save_examples
 from photoz_models.stamp_rule import IMAGE_BANDS, MAGNITUDE_BANDS
 from photoz_models.whole_files import written_whole
 from photoz_run.config import RunConfig
+from photoz_run.interrupts import children_undisturbed
 from photoz_run.simulation.settings import SimulationSettings
-from photoz_run.simulation.survey import in_the_making, on_its_own
+from photoz_run.simulation.survey import in_the_making
 from photoz_run.simulation.tile import simulate_tile
 from photoz_run.survey.discovery import find_tiles
 from photoz_run.training.training_set import (
@@ -100,7 +101,7 @@ def _tiles(
     if jobs == 1:
         yield from filter(None, map(label, range(tiles)))
         return
-    with ProcessPoolExecutor(
-        min(jobs, tiles), mp_context=get_context("spawn"), initializer=on_its_own
-    ) as pool:
-        yield from filter(None, pool.map(label, range(tiles)))
+    with ProcessPoolExecutor(min(jobs, tiles), mp_context=get_context("spawn")) as pool:
+        with children_undisturbed():
+            labelled = pool.map(label, range(tiles))
+        yield from filter(None, labelled)
