@@ -1,4 +1,4 @@
-"""`photoz model`: look into bundles, check, compare and wrap them."""
+"""`photoz model`: look into bundles, check, compare, replace and wrap them."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -8,7 +8,9 @@ import typer
 if TYPE_CHECKING:
     from photoz_models.session import PhotozModel
 
-app = typer.Typer(no_args_is_help=True, help="Model bundles: show, verify, check, compare, wrap.")
+app = typer.Typer(
+    no_args_is_help=True, help="Model bundles: show, verify, check, compare, equivalence, wrap."
+)
 
 
 @app.command()
@@ -88,6 +90,42 @@ def compare(
     if json_out is not None:
         json_out.write_text(document_text(comparison.rounded()), encoding="utf-8")
     typer.echo(as_markdown(comparison.rows))
+
+
+@app.command()
+def equivalence(
+    first: Annotated[Path, typer.Argument(help="The bundle that is known.", metavar="A")],
+    second: Annotated[Path, typer.Argument(help="The one to take its place.", metavar="B")],
+    kept_set: Annotated[Path, typer.Option("--set", help="A kept set of labelled galaxies.")],
+    provider: Annotated[str, typer.Option("--provider-a", help="Of A: auto, cpu or cuda.")] = "cpu",
+    provider_of_second: Annotated[
+        str, typer.Option("--provider-b", help="Of B: auto, cpu or cuda.")
+    ] = "cpu",
+    json_out: Annotated[
+        Path | None, typer.Option("--json", help="Write the verdict as JSON.")
+    ] = None,
+) -> None:
+    """Say whether a bundle, or a provider, may take the place of another for a release.
+
+    Exit status 4 if it may not.
+    """
+    from photoz_models.documents import document_text
+    from photoz_models.kept_sets import load_examples
+    from photoz_run.errors import ExitCode
+    from photoz_run.training.equivalence import as_table, in_words
+    from photoz_run.training.equivalence import equivalence as side_by_side
+
+    sides = (
+        (first.name, _load(first, provider)),
+        (second.name, _load(second, provider_of_second)),
+    )
+    result = side_by_side(*sides, load_examples(kept_set))
+    if json_out is not None:
+        json_out.write_text(document_text(result), encoding="utf-8")
+    typer.echo(as_table(result))
+    typer.echo(in_words(result))
+    if result.beyond:
+        raise typer.Exit(ExitCode.GATE_FAILED)
 
 
 @app.command()
