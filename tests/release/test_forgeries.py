@@ -20,9 +20,9 @@ from mocpy import MOC
 from photoz_models.documents import document_text
 from photoz_run.catalogue.fits_stream import write_hdu
 from photoz_run.flags import bit
+from photoz_run.progress import StepProgress
 from photoz_run.release.coverage import covered_area, square_degrees
 from photoz_run.release.products.area import write_moc
-from photoz_run.release.progress import StepProgress
 from photoz_run.release.proof.opened import Opened
 from photoz_run.release.provenance import read_provenance
 from photoz_run.release.readme import readme

@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 
 from photoz_run.errors import ConfigError
 from photoz_run.flags import bit
+from photoz_run.progress import StepProgress
 from photoz_run.records import Status
 from photoz_run.release import duplicates, merge
 from photoz_run.release import rows as rows_module
 from photoz_run.release.assemble import make_release
 from photoz_run.release.duplicates import DEFECTS, centre_of, separation
 from photoz_run.release.options import ReleaseOptions
-from photoz_run.release.progress import StepProgress
 from photoz_run.release.sky import ORDER, count_cells, healpix_index, range_of, range_starts
 from support.made_up_runs import EXCLUDED, MadeUpRun, names_by_place, square, strip, tile_rows
 

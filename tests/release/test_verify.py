@@ -11,9 +11,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from photoz_models.documents import document_text
+from photoz_run.progress import StepProgress
 from photoz_run.records import Status
 from photoz_run.release import rows
-from photoz_run.release.progress import StepProgress
 from photoz_run.release.proof import pdf as pdf_proof
 from photoz_run.release.provenance import read_provenance
 from photoz_run.release.verify import verify

@@ -11,11 +11,11 @@ from pathlib import Path
 import pyarrow as pa
 
 from photoz_run.catalogue import fits_stream
+from photoz_run.progress import StepProgress
 from photoz_run.release import duplicates, merge, rows
 from photoz_run.release.assemble import make_release
 from photoz_run.release.options import ReleaseOptions
 from photoz_run.release.products.parquet import write_release_parquet
-from photoz_run.release.progress import StepProgress
 
 PIECE = 1 << 12
 

@@ -56,8 +56,8 @@ def release(
     75 interrupted or the disk is full.
     """
     from photoz_run.cli.extras import need
+    from photoz_run.progress import StepProgress
     from photoz_run.release.assemble import make_release
-    from photoz_run.release.progress import StepProgress
     from photoz_run.run.cluster import local_client
     from photoz_run.run.interruption import interruptible
 
@@ -67,7 +67,9 @@ def release(
     if options.pdf:
         need("h5py", extra="pdf")
     with interruptible("nothing was written, start the same command again"):
-        finished = make_release(run, out, options, StepProgress(quiet), local_client)
+        finished = make_release(
+            run, out, options, StepProgress(quiet, "photoz release"), local_client
+        )
     print_release(finished)
 
 

@@ -22,7 +22,7 @@ def verify(
     Prints PASS or FAIL for each check, with what was found. Exit code 4 if a check fails.
     """
     from photoz_run.errors import ExitCode
-    from photoz_run.release.progress import StepProgress
+    from photoz_run.progress import StepProgress
     from photoz_run.release.verify import verify as prove
 
     checks = prove(release, StepProgress(quiet=as_json, command="photoz verify"), run)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from photoz_run.catalogue.arrow_fields import is_text
 from photoz_run.errors import ConfigError
+from photoz_run.progress import StepProgress
 from photoz_run.release.accounting import settle
 from photoz_run.release.coverage import covered_area
 from photoz_run.release.distributions import quantile_matrix
@@ -25,7 +26,6 @@ from photoz_run.release.facts import model_facts, run_facts, tile_facts
 from photoz_run.release.identity import id_numbers
 from photoz_run.release.merge import Scan, scan_tiles
 from photoz_run.release.plain import plain_rows
-from photoz_run.release.progress import StepProgress
 from photoz_run.release.proof.area import read_area
 from photoz_run.release.proof.check import Check, verdict
 from photoz_run.release.proof.compare import unequal

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from photoz_models.documents import document_text
 from photoz_run.errors import BadDataError, ConfigError
+from photoz_run.progress import StepProgress
 from photoz_run.release.attach import Attachment, attach
 from photoz_run.release.companions import COMPANIONS
 from photoz_run.release.coverage import square_degrees
@@ -16,7 +17,6 @@ from photoz_run.release.listing import chosen
 from photoz_run.release.merge import FurtherColumns, Scan, deal_out, scan_tiles
 from photoz_run.release.options import ReleaseOptions
 from photoz_run.release.passthrough import pass_through
-from photoz_run.release.progress import StepProgress
 from photoz_run.release.provenance import FILE, ProductFacts, ReleaseProvenance
 from photoz_run.release.tiles import FinishedRun, open_run
 from photoz_run.release.validated import validation_summary

@@ -10,11 +10,11 @@ from typing import Any, TypeAlias
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from photoz_run.progress import StepProgress, Tick
 from photoz_run.release.accounting import TileAccount, settle
 from photoz_run.release.coverage import covered_area
 from photoz_run.release.merge import Scan, SkyBuckets, Tally
 from photoz_run.release.options import ReleaseOptions
-from photoz_run.release.progress import StepProgress, Tick
 from photoz_run.release.record import ReleaseRecord
 from photoz_run.release.rows import parquet_rows
 from photoz_run.release.tiles import FinishedRun

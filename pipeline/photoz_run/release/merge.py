@@ -19,11 +19,11 @@ from photoz_run import flags, schema
 from photoz_run.catalogue.fits_columns import text_widths
 from photoz_run.catalogue.provenance import Provenance
 from photoz_run.errors import ConfigError
+from photoz_run.progress import Tick
 from photoz_run.release.accounting import PENDING, TileAccount, account_of, unmeasured
 from photoz_run.release.buckets import MOST, Buckets
 from photoz_run.release.duplicates import COLUMNS, Claims, Duplicates, centre_of
 from photoz_run.release.plain import plain_field, plain_rows
-from photoz_run.release.progress import Tick
 from photoz_run.release.provenance import SourceFile
 from photoz_run.release.rows import INDEX, in_batches
 from photoz_run.release.sky import CELLS, count_cells, healpix_index, range_of, range_starts

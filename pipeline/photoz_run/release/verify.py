@@ -12,10 +12,10 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from photoz_run.errors import ConfigError, PhotozError
+from photoz_run.progress import StepProgress
 from photoz_run.release.against_run import RunProof
 from photoz_run.release.folder import SUMS
 from photoz_run.release.listing import PRODUCTS
-from photoz_run.release.progress import StepProgress
 from photoz_run.release.proof.check import Check, counted, in_one_line, proven
 from photoz_run.release.proof.files import (
     check_fits_sums,

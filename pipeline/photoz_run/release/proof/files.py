@@ -11,9 +11,9 @@ from astropy.io import fits
 
 from photoz_run.catalogue.fits_stream import ALL_ONES, BLOCK, added_up
 from photoz_run.catalogue.tile_files import file_digest
+from photoz_run.progress import Tick
 from photoz_run.release.companions import COMPANIONS
 from photoz_run.release.folder import SUMS
-from photoz_run.release.progress import Tick
 from photoz_run.release.proof.check import UNREADABLE, Check, in_one_line, verdict
 from photoz_run.release.provenance import FILE, ProductFacts
 

@@ -29,7 +29,7 @@ class StepProgress:
     def __init__(
         self,
         quiet: bool = False,
-        command: str = "photoz release",
+        command: str = "photoz",
     ) -> None:
         self._console = Console(stderr=True, highlight=False)
         self._quiet = quiet
