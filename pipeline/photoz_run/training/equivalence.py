@@ -34,7 +34,7 @@ FEWEST = 1000
 
 
 @dataclass(frozen=True)
-class Limit:
+class Tolerance:
     """One figure, the most that it may be, and what it is called."""
 
     figure: str
@@ -43,15 +43,15 @@ class Limit:
 
 
 LIMITS = (
-    Limit("median_shift", 0.02, "median shift of a redshift / scatter"),
-    Limit("shift_999", 0.2, "99.9% of the shifts / scatter"),
-    Limit("largest_shift", 1.0, "largest shift / scatter"),
-    Limit("largest_quantile_shift", 1.0, "largest shift of a quantile / scatter"),
-    Limit("smad_growth", 0.01, "growth of SMAD"),
-    Limit("bias_change", 0.02, "change of bias / scatter"),
-    Limit("coverage_change", 0.005, "change of the coverage of 68% intervals"),
-    Limit("domain_changed", 0.001, "share of sources whose domain flag changes"),
-    Limit("missing_changed", 0.0, "share of sources with a redshift from only one"),
+    Tolerance("median_shift", 0.02, "median shift of a redshift / scatter"),
+    Tolerance("shift_999", 0.2, "99.9% of the shifts / scatter"),
+    Tolerance("largest_shift", 1.0, "largest shift / scatter"),
+    Tolerance("largest_quantile_shift", 1.0, "largest shift of a quantile / scatter"),
+    Tolerance("smad_growth", 0.01, "growth of SMAD"),
+    Tolerance("bias_change", 0.02, "change of bias / scatter"),
+    Tolerance("coverage_change", 0.005, "change of the coverage of 68% intervals"),
+    Tolerance("domain_changed", 0.001, "share of sources whose domain flag changes"),
+    Tolerance("missing_changed", 0.0, "share of sources with a redshift from only one"),
 )
 """What a bundle may differ by and still be used for a release begun with the other one.
 
@@ -71,7 +71,7 @@ class Side(Record):
 
 
 @dataclass(frozen=True)
-class Figures(Record):
+class Differences(Record):
     """The differences; see `LIMITS` for their units."""
 
     scatter: float
@@ -99,7 +99,7 @@ class Equivalence(Record):
     simulated: bool
     galaxies: int
     tiles: int
-    figures: Figures
+    figures: Differences
     beyond: tuple[str, ...]
     schema: int = SCHEMA
 
@@ -152,7 +152,7 @@ def differences(
     z_spec_N: NDArray[np.float64],
     tile_N: NDArray[np.str_],
     levels: tuple[float, ...],
-) -> Figures:
+) -> Differences:
     """What changes from the first outputs to the second.
 
     Parameters
@@ -175,7 +175,7 @@ def differences(
     bias, new_bias = (mean(normalised_residual(z, z_spec_N)) for z in (z_N, new_z_N))
     covered = _covered(quantiles_NQ, z_spec_N, levels)
     new_covered = _covered(new_quantiles_NQ, z_spec_N, levels)
-    return Figures(
+    return Differences(
         scatter=scatter,
         median_shift=float(np.median(shift_N)),
         shift_999=float(np.quantile(shift_N, 0.999)),
@@ -214,7 +214,7 @@ def in_words(result: Equivalence) -> str:
     return f"{names}: may be used for a release"
 
 
-def _within(figures: Figures, limit: Limit) -> bool:
+def _within(figures: Differences, limit: Tolerance) -> bool:
     """NaN is beyond every limit."""
     return bool(getattr(figures, limit.figure) <= limit.most)
 
