@@ -2,7 +2,7 @@
 
 import json
 import subprocess
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,7 @@ from photoz_run.catalogue.provenance import (
     inputs_digest,
     tile_provenance,
 )
+from photoz_run.catalogue.stated import stated_facts
 from photoz_run.catalogue.table import tile_table
 from photoz_run.catalogue.tile_files import write_tile
 from photoz_run.errors import OutputError, TransientError
@@ -193,6 +194,23 @@ def test_files_say_how_they_were_made(written):
         "bytes": 1_500_000_000,
     }
     assert f"input {INPUTS[0].name} 1500000000 bytes" in str(header["HISTORY"])
+
+
+def test_what_the_files_say_of_their_making_is_read_again(written):
+    expected = {key: str(value) for key, value in asdict(RUN).items()}
+    from_parquet = stated_facts(written / "KIDS_0.0_-31.2.parquet")
+    from_fits = stated_facts(written / "KIDS_0.0_-31.2.fits")
+    assert {key: from_parquet[key] for key in expected} == expected
+    assert {key: from_fits[key] for key in expected if key != "packages"} == {
+        key: value for key, value in expected.items() if key != "packages"
+    }
+
+
+def test_files_of_others_say_nothing(tmp_path):
+    Table({"a": [1]}).write(tmp_path / "a.fits")
+    pq.write_table(pa.table({"a": [1]}), tmp_path / "a.parquet")
+    (tmp_path / "a.csv").write_text("a\n1\n")
+    assert [stated_facts(path) for path in sorted(tmp_path.iterdir())] == [{}, {}, {}]
 
 
 def test_the_flag_table_stands_in_the_header(written):

@@ -66,6 +66,7 @@ def test_a_run_ends_well_and_says_what_it_did(undisturbed):
     assert f"catalogue: {out / 'tiles'}" in said.stdout
     assert "3/3 tiles" in said.stderr
     assert "galaxies/s" in said.stderr
+    assert said.stderr.count("trained on simulations") == 1
     assert "Traceback" not in said.stderr
     assert "Warning" not in said.stderr
 

@@ -79,20 +79,34 @@ def write_fits(path: Path, columns) -> Path:
     return path
 
 
-def write_parquet(path: Path, columns) -> Path:
-    """One Parquet table; masked or NaN values stay as they are."""
+def write_parquet(path: Path, columns, facts=None) -> Path:
+    """One Parquet table; masked or NaN values stay as they are. ``facts`` are its provenance."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(pa.table(columns), path)
+    metadata = {f"photoz-run.{key}": value for key, value in (facts or {}).items()}
+    pq.write_table(pa.table(columns).replace_schema_metadata(metadata), path)
     return path
 
 
-def write_run(path: Path, columns) -> Path:
+MODEL_OF_SIMULATIONS = {
+    "model": "hybrid-sim",
+    "model_version": "4",
+    "model_digest": "ef" * 32,
+    "model_training": "simulated KiDS",
+    "simulated_training": "True",
+    "run_digest": "ab" * 32,
+}
+"""What the files of a run with such a model say."""
+
+
+def write_run(path: Path, columns, facts=None) -> Path:
     """A run directory: one Parquet file and one outcome per tile."""
     for tile in np.unique(columns["KIDS_TILE"]):
         rows = columns["KIDS_TILE"] == tile
         folder = path / "tiles" / tile_group(tile)
         write_parquet(
-            folder / f"{tile}.parquet", {name: value[rows] for name, value in columns.items()}
+            folder / f"{tile}.parquet",
+            {name: value[rows] for name, value in columns.items()},
+            facts,
         )
         (folder / f"{tile}.json").write_text(json.dumps({"tile": str(tile), "status": "DONE"}))
     (path / "manifest.json").write_text("{}")
@@ -105,6 +119,7 @@ def validated(n, rows, statistics):
     """
     return document.Metrics(
         schema_version=document.Metrics.SCHEMA,
+        subject=document.SubjectRecord("", "", "", "", "", False, "", "", ""),
         catalogue=document.CatalogueRecord("run", rows, 0),
         specz={},
         match=document.MatchRecord(n, n, n, 0, 0, 0, n, 0, 1.0),

@@ -10,11 +10,10 @@ from photoz_models.examples import SetFacts
 from photoz_models.stamp_rule import IMAGE_BANDS
 from photoz_run.config import RunConfig
 from photoz_run.errors import BadDataError
-from photoz_run.survey.discovery import find_tiles
+from photoz_run.survey.discovery import find_tiles, is_simulated
 from photoz_run.training.training_set import (
     Redshifts,
     build_training_set,
-    is_simulated,
     join_examples,
     training_rule,
 )

@@ -10,6 +10,7 @@ from photoz_models.errors import DocumentError
 from photoz_run.science.redshift_distribution import find_spikes
 from photoz_run.validation.document import (
     EstimateRecord,
+    Metrics,
     metrics_of,
     read_metrics,
     write_metrics,
@@ -59,7 +60,7 @@ def test_what_is_written_is_read_back(result, tmp_path):
     write_metrics(metrics, tmp_path / "metrics.json")
     assert read_metrics(tmp_path / "metrics.json") == metrics
     content = json.loads((tmp_path / "metrics.json").read_text())
-    assert content["schema_version"] == 2
+    assert content["schema_version"] == Metrics.SCHEMA
     assert content["passed"] is False
     assert [gate["value"] for gate in content["gates"]] == [1, None]
     assert content["statistics"]["bias"] == {"value": 0.1, "low": None, "high": None}
@@ -102,12 +103,13 @@ def test_what_does_not_fit_is_refused_by_its_field(tmp_path, field, value, messa
 @pytest.mark.parametrize(
     ("schema", "message"),
     [
-        (3, "written by a newer version of photoz-run (schema 3, this one reads 2); install"),
-        (1, "written by an earlier version of photoz-run (schema 1, this one reads 2); make it"),
+        (Metrics.SCHEMA + 1, "written by a newer version of photoz-run (schema"),
+        (Metrics.SCHEMA - 1, "written by an earlier version of photoz-run (schema"),
     ],
 )
 def test_other_versions_are_told_as_such(tmp_path, schema, message):
     path = changed(tmp_path, schema_version=schema, note="")
     with pytest.raises(DocumentError) as refusal:
         read_metrics(path)
-    assert str(refusal.value).startswith(f"{path}: {message}")
+    stated = f"{message} {schema}, this one reads {Metrics.SCHEMA})"
+    assert str(refusal.value).startswith(f"{path}: {stated}")

@@ -13,10 +13,18 @@ import typer
 from typer.testing import CliRunner
 
 from photoz_run.cli.validate import validate
+from photoz_run.validation.document import read_metrics
 from photoz_run.validation.metrics import Estimate
 from photoz_run.validation.rows import format_estimate
 from support.programs import needs
-from support.validation import gama, survey, write_fits, write_parquet, write_run
+from support.validation import (
+    MODEL_OF_SIMULATIONS,
+    gama,
+    survey,
+    write_fits,
+    write_parquet,
+    write_run,
+)
 
 PROBE = """<script>addEventListener("load", () => {
   const images = [...document.images];
@@ -52,7 +60,7 @@ def report(tmp_path_factory):
     columns["Z_PHOT"][bad] += 0.03 * rng.standard_normal(bad.sum()).astype(np.float32)
     columns["Z_B"] = (z + 0.03 * rng.standard_normal(4000)).astype(np.float32)
     columns["PSF_FWHM"] = rng.uniform(0.5, 0.9, 4000).astype(np.float32)
-    write_run(folder, columns)
+    write_run(folder, columns, MODEL_OF_SIMULATIONS)
     config = folder / "validation.toml"
     config.write_text("[gates]\nsmad_max = 0.01\n")
     app = typer.Typer()
@@ -110,6 +118,30 @@ def test_it_says_what_was_found(page):
     assert "Z_B" in page
     assert "approximated from five points" in page
     assert "By seeing (8)" in page
+
+
+def test_a_model_of_simulations_says_so_wherever_its_numbers_stand(report, page):
+    words = "hybrid-sim 4 was trained on simulations: not for science."
+    assert page.index(words) < page.index('<div class="keys">')
+    assert words in (report / "report.md").read_text().split("##")[0]
+    subject = read_metrics(report / "metrics.json").subject
+    assert words in subject.warning
+    assert (subject.simulated_training, subject.model_digest) == (True, "ef" * 32)
+    assert subject.run_digest == "ab" * 32
+    assert "ef" * 32 in page
+
+
+def test_a_model_of_galaxies_does_not(tmp_path):
+    columns, z = survey(300)
+    facts = MODEL_OF_SIMULATIONS | {"simulated_training": "False"}
+    catalogue = write_parquet(tmp_path / "c.parquet", columns, facts)
+    specz = write_fits(tmp_path / "specz.fits", gama(columns, z))
+    app = typer.Typer()
+    app.command()(validate)
+    outcome = CliRunner().invoke(app, [str(catalogue), "--specz", str(specz)])
+    said = outcome.output + (tmp_path / "c-validation" / "report.md").read_text()
+    assert "hybrid-sim 4" in said
+    assert "simulations" not in said
 
 
 def test_names_are_escaped(page):

@@ -66,7 +66,7 @@ def validate(
     settings = settings.model_copy(update={"specz": spectra, "id": id or settings.id})
     out = out or _default_directory(catalogue)
     try:
-        result, pairs = run(catalogue, settings, tile_notes(catalogue))
+        result, pairs = run(catalogue, settings, tile_notes(catalogue), selection_of(catalogue))
     except BadDataError as error:
         # Here no tile is put into quarantine: a table that cannot be used is the user's to replace.
         raise ConfigError(str(error)) from error
@@ -105,6 +105,20 @@ def tile_notes(catalogue: Path) -> list[str]:
     except DocumentError as error:
         return [f"tiles with an unusual zero-point are not known: {error}"]
     return [f"unusual zero-point: {words}" for words in deviant]
+
+
+def selection_of(catalogue: Path) -> str:
+    """Which sources the run behind a catalogue measured; "" where that is not known."""
+    from photoz_models.errors import DocumentError
+    from photoz_run.release.provenance import FILE, read_provenance
+    from photoz_run.validation.subject import selection_of_run
+
+    if not (catalogue / FILE).is_file():
+        return selection_of_run(catalogue)
+    try:
+        return str(read_provenance(catalogue).run.config.get("select", ""))
+    except DocumentError:
+        return ""
 
 
 def _make(out: Path) -> None:

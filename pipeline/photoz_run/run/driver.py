@@ -15,7 +15,13 @@ from photoz_run.run.ledger import RunDirectory, write_document
 from photoz_run.run.limits import check_open_files
 from photoz_run.run.lock import RunLock, WorkState
 from photoz_run.run.manifest import make_manifest
-from photoz_run.run.plan import check_magnitudes, check_tiles, find_run_tiles, model_path
+from photoz_run.run.plan import (
+    check_magnitudes,
+    check_tiles,
+    find_run_tiles,
+    model_path,
+    simulated_model_warning,
+)
 from photoz_run.run.progress import Progress
 from photoz_run.run.summary import RunSummary
 from photoz_run.run.task import TileTask, make_tasks, record
@@ -43,6 +49,8 @@ def run(config: RunConfig, progress: Progress, restart: bool = False) -> RunSumm
     path = model_path(config.model)
     model = PhotozModel.load(path, config.provider, config.allow_fallback)
     check_magnitudes(tiles, config, model.contract)
+    if warning := simulated_model_warning(tiles, model.contract):
+        progress.say(warning)
     manifest = make_manifest(config, tiles, model)
     directory = RunDirectory(config.out)
     directory.prepare(restart, config.share)

@@ -23,7 +23,7 @@ from photoz_run.survey.catalogues import (
     read_sources,
 )
 from photoz_run.survey.data_release import I_EPOCH_IMAGES
-from photoz_run.survey.discovery import expand_tiles, find_tiles
+from photoz_run.survey.discovery import expand_tiles, find_tiles, is_simulated
 from photoz_run.survey.dmag import tile_dmag
 from photoz_run.survey.magnitudes import join_magnitudes, open_magnitudes
 from photoz_run.tables.opening import split_name
@@ -83,6 +83,24 @@ def model_path(model: str) -> Path:
     shipped = ", ".join(sorted(path.stem for path in BUNDLED.glob("*.onnx")))
     raise ConfigError(
         f"model {model}: no such file, and no shipped model of this name (shipped: {shipped})"
+    )
+
+
+def simulated_model_warning(tiles: Mapping[str, TileRef], contract: ModelContract) -> str:
+    """What to say before real tiles are measured by a model of simulations; "" if they are not.
+
+    The header of the first tile decides; a tile that cannot be read counts as real.
+    """
+    if not contract.training.simulated or not tiles:
+        return ""
+    try:
+        if is_simulated(next(iter(tiles.values()))):
+            return ""
+    except BadDataError:
+        pass
+    return (
+        f"the model {contract.name} {contract.version} was trained on simulations: the redshifts of"
+        " these tiles are not for science"
     )
 
 

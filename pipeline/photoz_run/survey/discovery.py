@@ -220,3 +220,9 @@ def _tile_ref(tile: str, family: str, files: Mapping[tuple[str, str], Path]) -> 
 
 def _listed(folders: Sequence[Path]) -> str:
     return ", ".join(str(folder) for folder in folders)
+
+
+def is_simulated(ref: TileRef) -> bool:
+    """Whether the header of one of the tile's coadds says that it is no observation (SIMULATD)."""
+    coadds = [files.sci for files in ref.images.values()]
+    return bool(coadds) and bool(image_header(coadds[0]).get("SIMULATD", False))

@@ -11,13 +11,12 @@ from photoz_models.stamp_rule import IMAGE_BANDS, MAGNITUDE_BANDS, StampRule
 from photoz_run.config import RunConfig
 from photoz_run.errors import BadDataError, ConfigError, context
 from photoz_run.science.selection import names_in, select
-from photoz_run.survey.discovery import find_tiles
+from photoz_run.survey.discovery import find_tiles, is_simulated
 from photoz_run.tables.arrays import floats, masked
 from photoz_run.tables.opening import open_table
 from photoz_run.training.training_set import (
     Redshifts,
     build_training_set,
-    is_simulated,
     join_examples,
     training_rule,
 )

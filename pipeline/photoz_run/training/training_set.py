@@ -10,7 +10,6 @@ from photoz_models.examples import Examples, SetFacts
 from photoz_models.stamp_rule import StampRule, column_names
 from photoz_run.config import RunConfig
 from photoz_run.errors import BadDataError, context
-from photoz_run.images.opening import image_header
 from photoz_run.records import Sources, TileRef
 from photoz_run.science.matching import match_positions
 from photoz_run.tile import open_tile
@@ -119,9 +118,3 @@ def _matches(
     _, first_K = np.unique(match.index_N[by_distance_K], return_index=True)
     rows_K = np.sort(by_distance_K[first_K])
     return rows_K, free_K[match.index_N[rows_K]]
-
-
-def is_simulated(ref: TileRef) -> bool:
-    """Whether the header of one of the tile's coadds says that it is no observation (SIMULATD)."""
-    coadds = [files.sci for files in ref.images.values()]
-    return bool(coadds) and bool(image_header(coadds[0]).get("SIMULATD", False))

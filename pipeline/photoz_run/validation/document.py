@@ -4,7 +4,7 @@ A number that could not be measured is None in a record and null in the files.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from math import isfinite
 from pathlib import Path
 from typing import ClassVar
@@ -37,6 +37,22 @@ class CatalogueRecord(Record):
     path: str
     rows: int
     rows_with_repeated_id: int
+
+
+@dataclass(frozen=True)
+class SubjectRecord(Record):
+    """The model, the run and the selection behind the catalogue; "" for what is not known."""
+
+    warning: str
+    """What must be said before any number; "" if nothing must."""
+    model: str
+    model_version: str
+    model_digest: str
+    model_training: str
+    simulated_training: bool
+    run_digest: str
+    run_selection: str
+    validated_selection: str
 
 
 @dataclass(frozen=True)
@@ -162,9 +178,10 @@ class BinRecord(Record):
 class Metrics(Record):
     """The content of metrics.json."""
 
-    SCHEMA: ClassVar[int] = 2
+    SCHEMA: ClassVar[int] = 3
 
     schema_version: int
+    subject: SubjectRecord
     catalogue: CatalogueRecord
     specz: dict[str, SpecTableRecord]
     match: MatchRecord
@@ -202,6 +219,7 @@ def metrics_of(result: Result, outcomes: Sequence[GateOutcome] = ()) -> Metrics:
     """Gather a result and its gates in one document."""
     return Metrics(
         schema_version=Metrics.SCHEMA,
+        subject=SubjectRecord(warning=result.subject.banner, **asdict(result.subject)),
         catalogue=CatalogueRecord(result.catalogue, result.rows, result.repeated),
         specz={name: _spec_table(table) for name, table in result.specz.items()},
         match=_match(result.counts),

@@ -30,6 +30,7 @@ from photoz_run.validation.rows import (
     paired_rows,
     statistics_table,
     structure_rows,
+    subject_rows,
 )
 
 NOTHING_FOUND = "No category, tile or survey differs from the others by 5 sigma."
@@ -177,6 +178,7 @@ def write_html(
     page = Template(template.read_text(encoding="utf-8")).substitute(
         name=html.escape(Path(result.catalogue).name),
         subtitle=html.escape(f"{result.catalogue}: {counts_line(result)}"),
+        banner=_banner(result),
         verdict=words,
         verdict_class=verdict_class,
         keys=_keys(result),
@@ -190,6 +192,12 @@ def write_html(
     )
     with written_whole(path) as beside:
         beside.write_text(page, encoding="utf-8")
+
+
+def _banner(result: Result) -> str:
+    """What must be said before any number."""
+    words = result.subject.banner
+    return f'<p class="banner">{html.escape(words)}</p>' if words else ""
 
 
 def _keys(result: Result) -> str:
@@ -239,7 +247,12 @@ def _figure(plot: Plot) -> str:
 def _statistics(result: Result) -> list[str]:
     """The two columns of tables."""
     left = [statistics_table(result), paired_rows(result) if result.comparisons else []]
-    right = [distribution_rows(result), structure_rows(result), match_rows(result)]
+    right = [
+        distribution_rows(result),
+        structure_rows(result),
+        subject_rows(result),
+        match_rows(result),
+    ]
     return ["".join(_table(rows) for rows in column if rows) for column in (left, right)]
 
 
@@ -271,6 +284,7 @@ def write_markdown(
     """Write the report as Markdown, with links to the figures."""
     parts = [
         f"# Photo-z validation: {_plain(Path(result.catalogue).name)}",
+        *([f"> **{_plain(result.subject.banner)}**"] if result.subject.banner else []),
         _plain(counts_line(result)),
         f"**{verdict(outcomes)[1]}**",
     ]
@@ -283,7 +297,12 @@ def write_markdown(
     if outcomes:
         parts += ["## Gates", markdown_table(gate_rows(outcomes))]
     parts += ["## Statistics", markdown_table(statistics_table(result))]
-    tables = [distribution_rows(result), structure_rows(result), match_rows(result)]
+    tables = [
+        distribution_rows(result),
+        structure_rows(result),
+        subject_rows(result),
+        match_rows(result),
+    ]
     if result.comparisons:
         tables.insert(0, paired_rows(result))
     parts += [markdown_table(rows) for rows in tables if rows]

@@ -8,6 +8,7 @@ from photoz_run.validation.metrics import Distribution, Estimate, Group
 from photoz_run.validation.overlap import Repeatability
 from photoz_run.validation.pairs import PairCounts
 from photoz_run.validation.specz import SpecTable
+from photoz_run.validation.subject import Subject
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ class Result:
     The correlation and its error; NaN without training redshifts.
     """
     repeatability: Repeatability
+    subject: Subject = field(default_factory=Subject)
     distribution: Distribution | None = None
     comparisons: tuple[ComparedColumn, ...] = ()
     breakdowns: dict[str, tuple[Group, ...]] = field(default_factory=dict)

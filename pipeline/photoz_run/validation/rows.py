@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from photoz_run.validation.metrics import STATISTICS, Estimate, Group
 from photoz_run.validation.result import GateOutcome, Result
 from photoz_run.validation.specz import REASONS
+from photoz_run.validation.subject import SIMULATED
 
 Rows = list[list[str]]
 """A header row and the rows below it."""
@@ -38,6 +39,25 @@ def counts_line(result: Result) -> str:
         f" {c.ambiguous} ambiguous, {c.duplicates} duplicates, {c.conflicting} conflicting,"
         f" {c.without_photoz} without photo-z"
     )
+
+
+def subject_rows(result: Result) -> Rows:
+    """What was validated: catalogue, model, run, selections."""
+    s = result.subject
+    rows = [["what was validated", ""], ["catalogue", result.catalogue]]
+    rows.append(["rows", f"{result.rows:,}"])
+    if result.repeated:
+        rows.append(["rows whose ID stands in another row, too", f"{result.repeated:,}"])
+    model = f"{s.model} {s.model_version}" if s.model else "not known"
+    facts = {
+        "model": f"{model}, {SIMULATED}" if s.simulated_training else model,
+        "sha256 of the model": s.model_digest,
+        "training set": s.model_training,
+        "digest of the run": s.run_digest,
+        "measured by the run": s.run_selection,
+        "validated": s.validated_selection or "all rows",
+    }
+    return [*rows, *([words, text] for words, text in facts.items() if text)]
 
 
 def statistics_rows(result: Result) -> list[list[str]]:

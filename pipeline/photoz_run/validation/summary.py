@@ -21,6 +21,8 @@ def print_summary(result: Result, outcomes: Sequence[GateOutcome], out: Path) ->
 
     They are drawn on a terminal, and aligned plain text otherwise.
     """
+    if result.subject.banner:
+        print(f"! {result.subject.banner}")
     print(counts_line(result))
     _print_table(f"{result.overall.n} galaxies", statistics_table(result))
     for note in result.notes:

@@ -20,15 +20,17 @@ from photoz_run.validation.pairs import Pairs, pair
 from photoz_run.validation.result import ComparedColumn, Result
 from photoz_run.validation.settings import ValidationSettings
 from photoz_run.validation.specz import SpecSample, read_specz
+from photoz_run.validation.subject import read_subject
 from photoz_run.validation.tables import Columns, open_catalogue
 
 
 def validate(
-    path: Path, settings: ValidationSettings, notes: Sequence[str] = ()
+    path: Path, settings: ValidationSettings, notes: Sequence[str] = (), run_selection: str = ""
 ) -> tuple[Result, Pairs]:
     """Validate the catalogue at ``path`` against the spec-z tables of ``settings``.
 
-    ``notes`` are what is known of the catalogue beforehand; the result has them too.
+    ``notes`` are what is known of the catalogue beforehand, ``run_selection`` which sources its run
+    measured; the result has both.
 
     Raises
     ------
@@ -43,7 +45,8 @@ def validate(
     if settings.weight:
         _check_weights(path, settings.weight, pairs.columns[settings.weight])
     result = examine(catalogue, repeats, specz, pairs, settings)
-    return replace(result, notes=(*result.notes, *notes)), pairs
+    subject = read_subject(catalogue.table, run_selection, settings.select)
+    return replace(result, subject=subject, notes=(*result.notes, *notes)), pairs
 
 
 def examine(

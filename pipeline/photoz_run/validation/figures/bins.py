@@ -247,7 +247,8 @@ def _places(columns: Columns, labels: Sequence[str]) -> _Places:
 
 def methods(result: Result) -> Figure:
     """SMAD of this catalogue, of other redshift columns on the same galaxies, and as published."""
-    measured = [(METHOD, result.overall, RED)]
+    simulated = ", simulated training" if result.subject.simulated_training else ""
+    measured = [(METHOD + simulated, result.overall, RED)]
     for comparison in result.comparisons:
         measured.append((comparison.group.label, comparison.group, BLUE))
     figure = new_figure(5.8, 0.34 * (len(measured) + len(PUBLISHED)) + 0.9)
