@@ -261,15 +261,20 @@ def _table(rows: Rows) -> str:
     header = "".join(f"<th>{html.escape(cell)}</th>" for cell in rows[0])
     lines = []
     for row in rows[1:]:
-        cells = "".join(f"<td>{_cell(cell)}</td>" for cell in row)
+        cells = "".join(_cell(cell) for cell in row)
         lines.append(f"<tr{_row_class(row)}>{cells}</tr>")
     head = f"<thead><tr>{header}</tr></thead>"
     body = f"<tbody>{''.join(lines)}</tbody>"
     return f'<div class="scroll"><table>{head}{body}</table></div>'
 
 
+LONGEST_NUMBER = 30
+"""Characters; a longer cell holds words, which may be broken."""
+
+
 def _cell(text: str) -> str:
-    return html.escape(text).replace("+-", "&plusmn;")
+    kind = ' class="text"' if len(text) > LONGEST_NUMBER else ""
+    return f"<td{kind}>{html.escape(text).replace('+-', '&plusmn;')}</td>"
 
 
 def _row_class(row: list[str]) -> str:
