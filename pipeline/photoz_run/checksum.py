@@ -46,7 +46,10 @@ def data_differ(header: bytes, stream: IO[bytes], size: int) -> bool:
         return False
     total = 0
     for start in range(0, size, PIECE):
-        total = add_words(stream.read(min(PIECE, size - start)), total)
+        content = stream.read(min(PIECE, size - start))
+        if not content:
+            return True
+        total = add_words(content, total)
     return total % WORD != int(datasum) % WORD
 
 

@@ -2,6 +2,7 @@
 
 import errno
 import gzip
+import math
 import os
 import zlib
 from collections.abc import Iterator
@@ -32,6 +33,12 @@ DAMAGE = (
 )
 """What a damaged header makes the FITS libraries raise."""
 
+
+VALUE_BITS = {8, 16, 32, 64, -32, -64}
+"""What BITPIX may be."""
+
+LARGEST = 1 << 50
+"""Bytes of an HDU; no file has more."""
 
 COPY = "it is damaged or truncated, copy it again"
 
@@ -78,6 +85,45 @@ def _lines(error: Exception) -> list[str]:
     """The message of a library, line by line; the name of the error where it has none."""
     lines = [line.strip() for line in str(error).strip().splitlines()]
     return lines or [type(error).__name__]
+
+
+def whole_number(header: fits.Header, card: str, default: int | None = None) -> int:
+    """The number of a card that counts something: a whole one, never negative.
+
+    Raises
+    ------
+    ValueError
+        If it is none, or the card is missing and ``default`` is ``None``.
+    """
+    value = header.get(card, default)
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise ValueError(f"{card} is {value!r}")
+    return value
+
+
+def data_bytes(header: fits.Header) -> int:
+    """Bytes of the data of an HDU, the filling of its last block apart (FITS standard 4.4.1).
+
+    Raises
+    ------
+    ValueError
+        If the header counts what cannot be.
+    """
+    axes = [
+        whole_number(header, f"NAXIS{axis}") for axis in range(1, whole_number(header, "NAXIS") + 1)
+    ]
+    if not axes:
+        return 0
+    if axes[0] == 0 and header.get("GROUPS") is True:
+        axes = axes[1:]
+    bits = header.get("BITPIX")
+    if not isinstance(bits, int) or bits not in VALUE_BITS:
+        raise ValueError(f"BITPIX is {bits!r}")
+    values = whole_number(header, "PCOUNT", 0) + math.prod(axes)
+    size = abs(bits) // 8 * whole_number(header, "GCOUNT", 1) * values
+    if size > LARGEST:
+        raise ValueError(f"data of {size:,} bytes")
+    return size
 
 
 @contextmanager

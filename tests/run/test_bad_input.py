@@ -15,119 +15,13 @@ from onnx import numpy_helper
 
 from photoz_run.run.status import read_status
 from support.bundles import closed_form_bundle
+from support.faults import FAULTS, replace_column
 from support.runs import command, contents, in_process, options, outcome, tile_file
 from support.tiles import (
-    Tile,
     change_rows,
-    drop_column,
     make_tile,
-    read_image,
-    set_cards,
-    set_pixels,
-    strip_wcs,
     truncate,
-    write_image,
 )
-
-
-def repeat_an_id(rows):
-    rows["ID"][5] = rows["ID"][6]
-
-
-def lose_a_position(rows):
-    rows["RAJ2000"][5] = np.nan
-
-
-def move_away(rows):
-    rows["DECJ2000"] += 1.5
-
-
-def lose_a_row_of_pixels(tile: Tile) -> None:
-    write_image(tile.image("i", "wei"), read_image(tile.image("i", "wei"))[0][:-1])
-
-
-def text_in(path: Path) -> None:
-    path.write_text("<html>404: not found</html>\n" * 200)
-
-
-FAULTS = {
-    # name: (what is done to a good tile, ending of its images, what the operator must be told)
-    "truncated": (
-        lambda t: truncate(t.image("g"), 0.6),
-        "",
-        r"_g_sci\.fits: truncated, [\d,]+ bytes where .*[\d,]+",
-    ),
-    "truncated fz": (
-        lambda t: truncate(t.image("r"), 0.6),
-        ".fz",
-        r"_r_sci\.fits\.fz: not a readable FITS file",
-    ),
-    "truncated gz": (
-        lambda t: truncate(t.image("u"), 0.6),
-        ".gz",
-        r"_u_sci\.fits\.gz: the gzip stream is damaged",
-    ),
-    "truncated catalogue": (lambda t: truncate(t.catalogue, 0.5), "", r"_cat\.fits: "),
-    "text": (lambda t: text_in(t.image("i")), "", r"_i_sci\.fits: not a readable FITS file"),
-    "empty file": (lambda t: t.image("r").write_bytes(b""), "", r"_r_sci\.fits: "),
-    "no wcs": (
-        lambda t: strip_wcs(t.image("g")),
-        "",
-        r"_g_sci\.fits: the header has no celestial WCS",
-    ),
-    "pixel scale": (
-        lambda t: set_cards(t.image("r"), CD1_1=-0.213 / 3600, CD2_2=0.213 / 3600),
-        "",
-        r"_r_sci\.fits: pixel scale is 0\.2130 x 0\.2130",
-    ),
-    "nan image": (
-        lambda t: set_pixels(t.image("u"), lambda _: np.nan),
-        "",
-        r"_u_sci\.fits: no finite pixel",
-    ),
-    "constant image": (
-        lambda t: set_pixels(t.image("u"), lambda _: 7.0),
-        "",
-        r"_u_sci\.fits: .*is 7.*constant",
-    ),
-    "zero-point 30": (
-        lambda t: set_pixels(t.image("i"), lambda pixels: pixels * 1e12),
-        "",
-        r"i pixels are -\d+\.\d mag off the catalogue's magnitudes",
-    ),
-    "no column": (
-        lambda t: drop_column(t.catalogue, "MAG_GAAP_H"),
-        "",
-        r"_cat\.fits: no column MAG_GAAP_H",
-    ),
-    "duplicate ids": (
-        lambda t: change_rows(t.catalogue, repeat_an_id),
-        "",
-        r"_cat\.fits: IDs .* more than once: 1",
-    ),
-    "nan position": (
-        lambda t: change_rows(t.catalogue, lose_a_position),
-        "",
-        r"_cat\.fits: 1 of 40 positions",
-    ),
-    "other field": (
-        lambda t: change_rows(t.catalogue, move_away),
-        "",
-        r"_cat\.fits: 40 of 40 sources lie outside the coadds",
-    ),
-    "no coadd": (lambda t: t.image("g").unlink(), "", r"the tile has no g coadd"),
-    "no catalogue": (lambda t: t.catalogue.unlink(), "", r"the tile has no catalogue"),
-    "weight of another shape": (
-        lose_a_row_of_pixels,
-        "",
-        r"_i_wei\.fits: shape \(199, 206\) differs from \(200, 206\)",
-    ),
-    "damaged weight": (
-        lambda t: truncate(t.image("g", "wei"), 0.5),
-        "",
-        r"_g_wei\.fits: truncated",
-    ),
-}
 
 
 @pytest.fixture(scope="module")
@@ -202,6 +96,21 @@ def test_a_mended_tile_is_measured_by_the_next_start(tmp_path, bundle, monkeypat
     assert outcome(out, tile.name)["status"] == "DONE"
 
 
+def test_a_selection_that_one_tile_cannot_answer_is_that_tile_s_fault(
+    tmp_path, bundle, monkeypatch
+):
+    folder, out = tmp_path / "data", tmp_path / "out"
+    good = make_tile(folder, "KIDS_10.0_-31.2", products=("sci",))
+    odd = make_tile(folder, "KIDS_9.0_-31.2", products=("sci",))
+    replace_column(odd.catalogue, "Z_B", "S4", b"0.3")
+    arguments = [*options(folder, bundle, out), "--select", "Z_B < 0.5"]
+    assert in_process(monkeypatch, arguments) == 3
+    assert outcome(out, good.name)["status"] == "DONE"
+    record = outcome(out, odd.name)
+    assert record["error"] == "BadDataError"
+    assert "_cat.fits: expression 'Z_B < 0.5' cannot be evaluated" in record["reason"]
+
+
 def test_an_empty_selection_is_no_work(dr4_tile, bundle, tmp_path, monkeypatch, capsys):
     arguments = options(dr4_tile.folder, bundle, tmp_path / "out", "--select", "MAG_AUTO_CALIB < 3")
     assert in_process(monkeypatch, arguments) == 0
@@ -258,6 +167,19 @@ WRONG = {
     "selection by code": (
         ["--select", "exit(1)"],
         "expression 'exit(1)': 'exit(1)' is not understood",
+    ),
+    "selection without end": (
+        ["--select", "9 ** 9 ** 9 ** 9 > MAG_AUTO"],
+        "expression '9 ** 9 ** 9 ** 9 > MAG_AUTO' cannot be evaluated: ",
+    ),
+    "long selection": (
+        ["--select", "MAG_AUTO < 1" + " + 1" * 3000],
+        "expression of 12,012 characters: at most 4,000",
+    ),
+    "deep selection": (["--select", "-" * 500 + "MAG_AUTO < 20"], "more than 60 levels deep"),
+    "selection by type": (
+        ["--select", "ID < 3"],
+        "expression 'ID < 3' cannot be evaluated: a text is compared with a number",
     ),
     "selection misspelt": (
         ["--select", "MAG_AUT0 < 19"],

@@ -12,9 +12,15 @@ from astropy.io import fits
 from photoz_models.stamp_rule import StampRule
 from photoz_run.errors import BadDataError, ConfigError
 from photoz_run.flags import decode
-from photoz_run.survey.catalogues import column_names, count_rows, read_sources
+from photoz_run.survey.catalogues import (
+    check_selection,
+    column_names,
+    count_rows,
+    read_sources,
+)
 from photoz_run.survey.data_release import DR4, DR5
 from photoz_run.survey.discovery import find_tiles
+from support.faults import replace_column
 from support.programs import needs
 from support.tiles import (
     NINE,
@@ -193,7 +199,23 @@ def test_an_expression_may_use_any_column_and_the_derived_ones(tile):
 @pytest.mark.parametrize("expression", ["MAG_AUTO <", "MAG_AUTO + 1", "exit(1)"])
 def test_an_expression_that_means_nothing_is_the_users_fault(tile, expression):
     with pytest.raises(ConfigError, match="expression"):
-        read(tile, expression)
+        check_selection(tile.catalogue, expression)
+
+
+def test_an_expression_is_tried_with_the_types_of_the_columns(tile):
+    check_selection(tile.catalogue, "bright and MAG_AUTO_CALIB < 19 and not masked and ID != ''")
+    for wrong in ("ID < 3", "9 ** 9 ** 9 > MAG_AUTO", "MAG_AUTO & 1 == 0 and ID"):
+        with pytest.raises(ConfigError, match="cannot be evaluated"):
+            check_selection(tile.catalogue, wrong)
+    with pytest.raises(BadDataError, match="no column MAG_AUT0"):
+        check_selection(tile.catalogue, "MAG_AUT0 < 19")
+
+
+@pytest.mark.parametrize("kind", ["S4", ("i2", 2)])
+def test_what_is_bright_is_not_told_by_texts_or_lists(own_tile, kind):
+    replace_column(own_tile.catalogue, "SG2DPHOT", kind, 0)
+    with pytest.raises(BadDataError, match=r"column SG2DPHOT holds .* is expected"):
+        read(own_tile, "bright")
 
 
 def test_a_selection_that_nothing_satisfies_gives_no_source(tile):

@@ -2,12 +2,13 @@
 
 import re
 from dataclasses import dataclass
-from math import isfinite, prod
+from math import isfinite
 from typing import BinaryIO
 
 from astropy.io import fits
 
 from photoz_run.checksum import header_differs
+from photoz_run.reading import data_bytes, whole_number
 
 BLOCK = 2880
 LONGEST_HEADER = 2000
@@ -47,7 +48,7 @@ class ImagePlace:
             If the header gives none, or nonsense.
         """
         prefix = "Z" if self.packed else ""
-        height, width = (_whole(self.header, f"{prefix}NAXIS{axis}") for axis in (2, 1))
+        height, width = (whole_number(self.header, f"{prefix}NAXIS{axis}") for axis in (2, 1))
         if not (0 < height <= LONGEST_SIDE and 0 < width <= LONGEST_SIDE):
             raise ValueError(f"an image of {width} x {height} pixels")
         return height, width
@@ -67,7 +68,7 @@ def find_image(file: BinaryIO) -> ImagePlace | None:
         place = ImagePlace(extension, header, file.tell(), header_differs(content))
         if _is_image(header):
             return place
-        position = place.start + -(-_data_bytes(header) // BLOCK) * BLOCK
+        position = place.start + -(-data_bytes(header) // BLOCK) * BLOCK
         file.seek(position)
         extension += 1
     return None
@@ -128,18 +129,3 @@ def _is_image(header: fits.Header) -> bool:
         return bool(header.get("ZNAXIS") == 2)
     image = str(header.get("XTENSION", "IMAGE")).strip() == "IMAGE"
     return bool(image and header.get("NAXIS") == 2 and header.get("NAXIS1") != 0)
-
-
-def _data_bytes(header: fits.Header) -> int:
-    axes = [_whole(header, f"NAXIS{k}") for k in range(1, _whole(header, "NAXIS") + 1)]
-    if not axes:
-        return 0
-    items = _whole(header, "GCOUNT", 1) * (_whole(header, "PCOUNT", 0) + prod(axes))
-    return abs(_whole(header, "BITPIX")) // 8 * items
-
-
-def _whole(header: fits.Header, key: str, default: int | None = None) -> int:
-    value = header.get(key, default)
-    if isinstance(value, bool) or not isinstance(value, int) or (value < 0 and key != "BITPIX"):
-        raise ValueError(f"{key} is {value!r}")
-    return value

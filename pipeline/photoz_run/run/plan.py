@@ -18,6 +18,7 @@ from photoz_run.records import Sources, TileRef
 from photoz_run.science.selection import names_in
 from photoz_run.survey.catalogues import (
     DERIVED,
+    check_selection,
     column_names,
     magnitude_suffixes,
     read_sources,
@@ -32,6 +33,8 @@ from photoz_run.tile import magnitude_table, open_tile
 COLUMN_NAMES = {*schema.BY_NAME, QUANTILES}
 READERS = 16
 """Tiles looked at at once in a dry run; most of it is waiting for storage."""
+TRIED = 10
+"""Catalogues without a column, or with other types, after which the setting is to blame."""
 
 
 @dataclass(frozen=True)
@@ -156,20 +159,37 @@ def check_magnitudes(tiles: Mapping[str, TileRef], config: RunConfig, rule: Stam
 
 
 def _check_columns(catalogues: Sequence[Path], config: RunConfig) -> None:
-    """Refuse a column of ``select`` or ``keep`` that the first readable catalogue lacks."""
+    """Refuse a ``select`` or ``keep`` that none of the first readable catalogues can serve.
+
+    One that cannot may be bad for itself.
+    """
+    problems: list[ConfigError] = []
     for path in catalogues:
         try:
-            present = column_names(path)
+            _check_catalogue(path, config)
+        except ConfigError as error:
+            problems.append(error)
         except PhotozError:
             continue
-        for setting, names in (("select", names_in(config.select)), ("keep", config.keep)):
-            for name in names:
-                if name in present or name in DERIVED:
-                    continue
-                close = get_close_matches(name, present, n=3)
-                hint = f"; did you mean {' or '.join(close)}?" if close else ""
-                raise ConfigError(f"{setting}: {path.name} has no column {name!r}{hint}")
-        return
+        else:
+            return
+        if len(problems) == TRIED:
+            break
+    if problems:
+        raise problems[0]
+
+
+def _check_catalogue(path: Path, config: RunConfig) -> None:
+    """Refuse a column that a catalogue lacks, or an expression over columns of other types."""
+    present = column_names(path)
+    for setting, names in (("select", names_in(config.select)), ("keep", config.keep)):
+        for name in names:
+            if name in present or name in DERIVED:
+                continue
+            close = get_close_matches(name, present, n=3)
+            hint = f"; did you mean {' or '.join(close)}?" if close else ""
+            raise ConfigError(f"{setting}: {path.name} has no column {name!r}{hint}")
+    check_selection(path, config.select)
 
 
 def dry_run(

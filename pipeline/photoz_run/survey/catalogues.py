@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from photoz_models.stamp_rule import MAGNITUDE_BANDS, StampRule
 from photoz_run import flags
-from photoz_run.errors import BadDataError
+from photoz_run.errors import BadDataError, ConfigError
 from photoz_run.records import Sources, TileRef
 from photoz_run.science.photometry import mean_magnitude, total_magnitude, valid_magnitudes
 from photoz_run.science.selection import names_in, select
@@ -24,7 +24,8 @@ MagnitudeSuffixes = Mapping[str, tuple[str, ...]]
 """Magnitude band -> suffixes of its columns (two where two epochs of i are averaged)."""
 
 IDENTITY = ("ID", "RAJ2000", "DECJ2000")
-QUANTITIES = ("RAJ2000", "DECJ2000", "MAG_AUTO", "CLASS_STAR")
+QUANTITIES = ("RAJ2000", "DECJ2000", "MAG_AUTO", "CLASS_STAR", "SG_FLAG")
+WHOLE = ("MASK", "SG2DPHOT")
 DERIVED = ("all", "bright", "masked", "MAG_AUTO_CALIB")
 """Names a selection may use that are computed here; every other name is a catalogue column."""
 
@@ -50,6 +51,7 @@ def count_rows(path: Path) -> int:
     """
     tables = open_tables(path)
     if len(tables) == 1 and isinstance(tables[0], FitsTable):
+        tables[0].check_length()
         return len(tables[0])
     return len(open_table(path, IDENTITY))
 
@@ -57,6 +59,24 @@ def count_rows(path: Path) -> int:
 def column_names(path: Path) -> list[str]:
     """Names of a catalogue's columns, from its header."""
     return open_table(path, IDENTITY).names
+
+
+def check_selection(path: Path, selection: str) -> None:
+    """Refuse an expression that cannot be evaluated over the columns of a catalogue.
+
+    Raises
+    ------
+    ConfigError
+        If it cannot, whatever the rows.
+    BadDataError
+        If the catalogue cannot be read, or lacks a column.
+    """
+    table = open_table(path, IDENTITY)
+    names = [name for name in names_in(selection) if name not in DERIVED]
+    rows = pa.schema(table.single(names)).empty_table()
+    columns: dict[str, NDArray[Any]] = {name: _values(table.where, rows, name) for name in names}
+    columns |= {name: np.zeros(0, bool) for name in ("all", "bright", "masked")}
+    select(selection, columns | {"MAG_AUTO_CALIB": np.zeros(0)}, 0)
 
 
 def read_sources(
@@ -110,7 +130,11 @@ def read_sources(
     if "bright" in names_in(selection):
         bright_suffixes = magnitude_suffixes(ref.data_release, MAGNITUDE_BANDS, i_images)
         table["bright"] = _is_bright(table, gaap_magnitudes(table, bright_suffixes))
-    chosen = np.flatnonzero(select(selection, table, n))
+    try:
+        chosen = np.flatnonzero(select(selection, table, n))
+    except ConfigError as error:
+        # The run has tried the expression on another catalogue (`check_selection`).
+        raise BadDataError(f"{ref.catalogue}: {error}") from error
     table = {name: values[chosen] for name, values in table.items()}
     order = np.lexsort((table["RAJ2000"], table["DECJ2000"]))
     table = {name: values[order] for name, values in table.items()}
@@ -208,7 +232,7 @@ def _values(where: str, rows: pa.Table, name: str) -> NDArray[Any]:
     """A column as it is used: IDs as text, quantities as floats with NaN, the rest with a mask."""
     if name == "ID":
         return texts(rows, name)
-    if name == "MASK" or name.startswith("FLAG_GAAP_"):
+    if name in WHOLE or name.startswith("FLAG_GAAP_"):
         return integers(where, rows, name)
     if name in QUANTITIES or name.startswith(("MAG_GAAP_", "EXTINCTION_")):
         return reals(where, rows, name)
@@ -221,7 +245,7 @@ def _is_bright(
     """The KiDS-Bright sample: MAG_AUTO_CALIB < 20, nine magnitudes, twice called a galaxy."""
     galaxy = (table["CLASS_STAR"] < 0.5) & np.ma.filled(table["SG2DPHOT"] == 0, False)
     if "SG_FLAG" in table:
-        galaxy &= np.ma.filled(table["SG_FLAG"] == 1, False)
+        galaxy &= table["SG_FLAG"] == 1
     bright = table["MAG_AUTO_CALIB"] < 20
     return np.asarray(galaxy & bright & np.isfinite(magnitudes_NB).all(axis=1), bool)
 

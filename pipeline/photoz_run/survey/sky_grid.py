@@ -16,6 +16,9 @@ from numpy.typing import NDArray
 from photoz_run.errors import BadDataError
 from photoz_run.images.header import number
 
+MOST_AXES = 9
+"""Of a WCS; an image has two, or a few more with one value each."""
+
 OFF_IMAGE = -(10**6)
 """Pixel coordinate given to positions that the WCS cannot project, far from any image."""
 
@@ -87,6 +90,9 @@ def sky_grid(header: fits.Header, pixel_scale: float) -> SkyGrid:
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FITSFixedWarning)
+        if (number(header, "WCSAXES") or 0) > MOST_AXES:
+            # wcslib would ask for as much memory as this number says.
+            raise _unreadable(ValueError(f"WCSAXES is {header['WCSAXES']}"))
         try:
             wcs = WCS(_with_distortion_named(header), naxis=2)
             wcs.wcs.set()

@@ -50,12 +50,14 @@ def integers(where: str, rows: pa.Table, name: str) -> "np.ma.MaskedArray[Any, A
     """
     values = rows[name]
     if is_number(values.type) and not pa.types.is_integer(values.type):
-        fractions = pc.not_equal(values.cast(pa.float64()), pc.floor(values.cast(pa.float64())))
-        if pc.any(fractions).as_py():
-            raise wrong_content(where, name, "fractions", "whole numbers")
+        numbers = values.cast(pa.float64())
+        if pc.any(pc.not_equal(numbers, pc.floor(numbers))).as_py():
+            raise wrong_content(where, name, "fractions", "a whole number")
+        if pc.any(pc.greater_equal(pc.abs(numbers), 2.0**63)).as_py():
+            raise wrong_content(where, name, "numbers beyond 64 bits", "a whole number")
         rows = rows.set_column(rows.column_names.index(name), name, values.cast(pa.int64()))
     elif not pa.types.is_integer(values.type):
-        raise wrong_content(where, name, what_it_holds(values), "whole numbers")
+        raise wrong_content(where, name, what_it_holds(values), "a whole number")
     return masked(where, rows, name)
 
 

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from astropy.io.fits import Header
 from numpy.typing import NDArray
 
+from photoz_run.reading import whole_number
 from photoz_run.tables.canonical import text
 from photoz_run.tables.fits_columns import card_text
 
@@ -47,7 +48,7 @@ class AsciiColumn:
 
 def places_of(header: Header) -> list[AsciiColumn]:
     """The columns of an ASCII table, in their order."""
-    return [_column(header, number) for number in range(1, int(header["TFIELDS"]) + 1)]
+    return [_column(header, number) for number in range(1, whole_number(header, "TFIELDS") + 1)]
 
 
 def column_at(header: Header, place: AsciiColumn) -> AsciiColumn:

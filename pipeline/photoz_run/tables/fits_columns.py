@@ -14,6 +14,8 @@ import pyarrow as pa
 from astropy.io.fits import Header
 from numpy.typing import NDArray
 
+from photoz_run.reading import whole_number
+
 FORMAT = re.compile(r"\s*(\d*)([LXBIJKAEDCMPQ])")
 STORED = {"L": "u1", "B": "u1", "I": ">i2", "J": ">i4", "K": ">i8", "E": ">f4", "D": ">f8"}
 WIDTHS = {"X": 0, "A": 1, "C": 8, "M": 16, "P": 8, "Q": 16}
@@ -80,7 +82,7 @@ class Place:
 def places_of(header: Header) -> list[Place]:
     """The columns of a binary table, in their order."""
     places, start = [], 0
-    for number in range(1, int(header["TFIELDS"]) + 1):
+    for number in range(1, whole_number(header, "TFIELDS") + 1):
         place = _place(header, number, start)
         places.append(place)
         start += place.width

@@ -11,6 +11,7 @@ from typing import IO
 
 from astropy.io.fits import Header
 
+from photoz_run.reading import data_bytes
 from photoz_run.tables.streams import open_bytes
 
 BLOCK = 2880
@@ -53,17 +54,6 @@ def read_hdus(path: Path) -> Iterator[Hdu]:
             yield Hdu(number, header, begin, start)
             start += math.ceil(data_bytes(header) / BLOCK) * BLOCK
             number += 1
-
-
-def data_bytes(header: Header) -> int:
-    """Bytes of the data of an HDU, the filling of its last block apart (FITS standard 4.4.1)."""
-    axes = [int(header[f"NAXIS{k}"]) for k in range(1, int(header["NAXIS"]) + 1)]
-    if not axes:
-        return 0
-    if axes[0] == 0 and header.get("GROUPS"):
-        axes = axes[1:]
-    values = int(header.get("PCOUNT", 0)) + math.prod(axes)
-    return abs(int(header["BITPIX"])) // 8 * int(header.get("GCOUNT", 1)) * values
 
 
 def _header_follows(stream: IO[bytes], start: int, number: int) -> bool:

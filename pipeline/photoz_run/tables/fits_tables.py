@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 
 from photoz_run.checksum import data_differ, header_differs
 from photoz_run.errors import BadDataError
+from photoz_run.reading import data_bytes, whole_number
 from photoz_run.tables import fits_ascii, fits_columns
 from photoz_run.tables.fits_columns import Place
-from photoz_run.tables.fits_hdus import BLOCK, Hdu, data_bytes, read_hdus
+from photoz_run.tables.fits_hdus import BLOCK, Hdu, read_hdus
 from photoz_run.tables.refusals import explained, wrong_content
-from photoz_run.tables.streams import is_gzip, open_bytes
+from photoz_run.tables.streams import is_gzip, open_bytes, read_bytes
 from photoz_run.tables.table import Range, Table
 
 READ = 1 << 24
@@ -47,8 +48,8 @@ class FitsTable(Table):
         self.hdu = hdu
         self._columns: Any = fits_ascii if hdu.is_ascii else fits_columns
         with explained(path, "FITS file"):
-            self._width = int(hdu.header["NAXIS1"])
-            self._rows = int(hdu.header["NAXIS2"])
+            self._width = whole_number(hdu.header, "NAXIS1")
+            self._rows = whole_number(hdu.header, "NAXIS2")
 
     @cached_property
     def places(self) -> list[Any]:
@@ -81,6 +82,17 @@ class FitsTable(Table):
                 for column in columns
             ]
             yield pa.table(arrays, names=list(names))
+
+    def check_length(self) -> None:
+        """Refuse a file that has not all of its rows: `BadDataError`.
+
+        The length of one that is packed with gzip is not known before it is read.
+        """
+        size = self.path.stat().st_size
+        if self._width and not is_gzip(self.path):
+            whole = max(0, size - self.hdu.start) // self._width
+            if whole < self._rows:
+                raise self._truncated(whole)
 
     @property
     def odd_bytes(self) -> int:
@@ -125,6 +137,11 @@ class FitsTable(Table):
         place = next(place for place in self.places if place.name == name)
         with explained(self.path, "FITS file"):
             column = self._columns.column_at(self.hdu.header, place)
+        if place.start + place.width > self._width:
+            raise BadDataError(
+                f"{self.where}: column {name} ends in byte {place.start + place.width:,} of rows of"
+                f" {self._width:,}; its header is damaged, copy it again"
+            )
         if column.refused:
             raise wrong_content(self.where, name, column.refused, "one value a row")
         return column
@@ -137,14 +154,15 @@ class FitsTable(Table):
             stream.seek(self.hdu.start)
             for first in range(0, self._rows, step):
                 number = min(step, self._rows - first)
-                content = stream.read(number * self._width)
+                content = read_bytes(stream, number * self._width)
                 if len(content) < number * self._width:
-                    row = first + len(content) // self._width
-                    raise BadDataError(
-                        f"{self.where}: it ends in row {row + 1:,} of {self._rows:,}: truncated,"
-                        " copy it again"
-                    )
+                    raise self._truncated(first + len(content) // self._width)
                 yield np.frombuffer(content, np.uint8).reshape(number, self._width)
+
+    def _truncated(self, row: int) -> BadDataError:
+        return BadDataError(
+            f"{self.where}: it ends in row {row + 1:,} of {self._rows:,}: truncated, copy it again"
+        )
 
     def _refuse_one_row(self) -> None:
         """Refuse tables whose only row holds a whole table: they are no rows for anybody else."""
