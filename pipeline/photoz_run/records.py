@@ -100,6 +100,12 @@ class Stamps:
         """The table that enters a model: magnitudes of the same sources, then the seeing, NT."""
         return np.hstack([magnitudes_NB, np.tile(self.seeing_S, (len(magnitudes_NB), 1))])
 
+    def take(self, rows: slice | NDArray[np.intp]) -> "Stamps":
+        """The stamps of ``rows``."""
+        return Stamps(
+            self.flux_NCHW[rows], self.covered_NCHW[rows], self.flags_N[rows], self.seeing_S
+        )
+
 
 @dataclass(frozen=True)
 class Prediction:

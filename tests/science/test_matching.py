@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from photoz_run.errors import BadDataError
 from photoz_run.science import matching
-from photoz_run.science.matching import match_positions
+from photoz_run.science.matching import match_positions, separations
 
 RADIUS = 1.0
 
@@ -54,6 +54,20 @@ def test_agrees_with_brute_force(field):
             separation_NM[row].min(), abs=1e-7
         )
     assert np.all(np.isinf(match.separation_N[~match.matched_N]))
+
+
+@given(crowded_fields())
+@settings(derandomize=True, max_examples=50, deadline=None)
+def test_the_separation_from_one_position_is_that_of_the_haversine_formula(field):
+    ra_N, dec_N, ra_M, dec_M = field
+    for ra, dec in zip(ra_M[:3], dec_M[:3], strict=True):
+        expected_N = haversine_arcsec(ra_N, dec_N, ra, dec)
+        np.testing.assert_allclose(separations(ra_N, dec_N, ra, dec), expected_N, atol=1e-7)
+
+
+def test_the_separation_from_a_missing_position_is_missing():
+    assert np.isnan(separations(np.array([np.nan]), np.array([0.0]), 1.0, 0.0)).all()
+    assert separations(np.array([0.0]), np.array([0.0]), 180.0, 0.0)[0] == 180 * 3600
 
 
 def test_over_ra_zero():

@@ -79,6 +79,13 @@ def check_selection(path: Path, selection: str) -> None:
     select(selection, columns | {"MAG_AUTO_CALIB": np.zeros(0)}, 0)
 
 
+def source_ids(ref: TileRef) -> NDArray[np.str_]:
+    """The IDs in a tile's catalogue, in its order; none if it has no catalogue."""
+    if ref.catalogue is None:
+        return np.zeros(0, np.str_)
+    return texts(open_table(ref.catalogue, IDENTITY).read(["ID"]), "ID")
+
+
 def read_sources(
     ref: TileRef,
     rule: StampRule,

@@ -78,6 +78,12 @@ def tile_name(ra: str, dec: str) -> str:
     return f"KIDS_{ra}_{dec}"
 
 
+def tile_centre(tile: str) -> tuple[float, float]:
+    """Right ascension and declination (deg) in a tile's name, rounded to 0.1: never geometry."""
+    ra, dec = tile.split("_")[1:]
+    return float(ra), float(dec)
+
+
 def canonical_tile_name(name: str) -> str:
     """Bring a tile name as people type it to ``KIDS_180.0_-0.5``.
 

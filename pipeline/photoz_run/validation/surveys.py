@@ -27,7 +27,7 @@ LIKE_QUALITY = re.compile(r"(?i)(qual|warn|conf|flag|^nq$|^q$|^q_|_q$|zq|^cc$|zf
 
 
 @dataclass(frozen=True)
-class Survey:
+class SpecSurvey:
     """The columns of a survey's table.
 
     ``quality`` is its cut, whose columns must all be there, in capitals or not; each of ``also``
@@ -44,7 +44,7 @@ class Survey:
 
 # A redshift of SDSS with ZWARNING 16 (MANY_OUTLIERS) is good: the bit marks bright objects.
 SURVEYS = (
-    Survey(
+    SpecSurvey(
         "GAMA",
         ("Z",),
         "NQ > 2",
@@ -52,8 +52,8 @@ SURVEYS = (
         "RAcen",
         "Deccen",
     ),
-    Survey("GAMA", ("Z",), "NQ > 2", ("uberclass == 1", "SC > 3", "duplicate == 0")),
-    Survey(
+    SpecSurvey("GAMA", ("Z",), "NQ > 2", ("uberclass == 1", "SC > 3", "duplicate == 0")),
+    SpecSurvey(
         "DESI",
         ("Z_BEST",),
         "ZWARN_BEST == 0",
@@ -64,39 +64,39 @@ SURVEYS = (
             "SPECTYPE != 'STAR'",
         ),
     ),
-    Survey(
+    SpecSurvey(
         "DESI",
         ("Z",),
         "ZWARN == 0",
         ("DELTACHI2 > 40", "ZCAT_PRIMARY != 0", "SPECTYPE != 'STAR'", "OBJTYPE == 'TGT'"),
     ),
-    Survey(
+    SpecSurvey(
         "BOSS",
         ("Z_NOQSO",),
         "(ZWARNING_NOQSO & ~16) == 0",
         ("CLASS_NOQSO != 'STAR'", "SPECPRIMARY != 0"),
     ),
-    Survey(
+    SpecSurvey(
         "SDSS",
         ("Z", "z", "redshift"),
         "(ZWARNING & ~16) == 0",
         ("CLASS != 'STAR'", "SPECPRIMARY != 0", "sciencePrimary != 0"),
     ),
-    Survey("2dFLenS", ("z",), "qual > 2 and qual < 6"),
-    Survey("DEEP2", ("ZHELIO", "ZBEST", "Z", "z"), "ZQUALITY > 2"),
-    Survey(
+    SpecSurvey("2dFLenS", ("z",), "qual > 2 and qual < 6"),
+    SpecSurvey("DEEP2", ("ZHELIO", "ZBEST", "Z", "z"), "ZQUALITY > 2"),
+    SpecSurvey(
         "VIPERS",
         ("zspec",),
         "(zflg >= 2 and zflg < 10) or (zflg >= 12 and zflg < 20)",
     ),
-    Survey(
+    SpecSurvey(
         "zCOSMOS",
         ("zpec", "REDSHIFT", "z_spec", "zspec", "z"),
         "cc == 2.5 or (cc >= 3 and cc < 5) or (cc > 9.2 and cc < 9.6)"
         " or (cc >= 13 and cc < 15) or (cc >= 23 and cc < 25)",
     ),
-    Survey("2dFGRS", ("Z_HELIO", "Z", "z"), "Q_Z > 2 and Q_Z < 6"),
-    Survey("2dFGRS", ("Z_HELIO",), "QUALITY > 2 and QUALITY < 6", (), "RA2000", "DEC2000"),
+    SpecSurvey("2dFGRS", ("Z_HELIO", "Z", "z"), "Q_Z > 2 and Q_Z < 6"),
+    SpecSurvey("2dFGRS", ("Z_HELIO",), "QUALITY > 2 and QUALITY < 6", (), "RA2000", "DEC2000"),
 )
 """Tried in order; the first whose redshift and quality columns are there is taken."""
 
@@ -145,7 +145,7 @@ def recognise(table: Table, settings: SpecSettings) -> SpecColumns:
     return SpecColumns(name, *pair, z, quality, remark)
 
 
-def cut_of(table: Table, survey: Survey) -> str:
+def cut_of(table: Table, survey: SpecSurvey) -> str:
     """The cut of a survey in the columns of a table."""
     present = {name.upper(): name for name in table.names}
     cuts = [survey.quality, *survey.also]
@@ -169,7 +169,7 @@ def is_magnitude(table: Table, name: str) -> bool:
     return name in MAGNITUDES and not table.missing(MAGNITUDES[name])
 
 
-def _fits(table: Table, survey: Survey, settings: SpecSettings) -> bool:
+def _fits(table: Table, survey: SpecSurvey, settings: SpecSettings) -> bool:
     """Whether a survey's columns are there, and agree with those that are named."""
     present = {name.upper() for name in table.names}
     judged = all(name.upper() in present for name in names_in(survey.quality))

@@ -1,0 +1,65 @@
+"""The notebook and the examples of "From Python" work, one after the other, as they stand there."""
+
+import os
+import re
+import runpy
+import sys
+from pathlib import Path
+
+import nbformat
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from nbclient import NotebookClient
+
+DOCS = Path(__file__).parents[2] / "docs"
+NOTEBOOK = DOCS / "one-galaxy.ipynb"
+LONGEST = 40
+"""Lines of code from a survey to one galaxy, a plot and a validation."""
+
+
+@pytest.fixture(scope="module")
+def worked(tmp_path_factory):
+    """The notebook with its outputs, and the folder in which it was executed."""
+    folder = tmp_path_factory.mktemp("notebook")
+    notebook = nbformat.read(NOTEBOOK, as_version=4)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+        patch.setenv("IPYTHONDIR", str(folder / "ipython"))
+        NotebookClient(notebook, timeout=300, resources={"metadata": {"path": folder}}).execute()
+    return notebook, folder
+
+
+def test_it_is_short_and_kept_without_outputs():
+    notebook = nbformat.read(NOTEBOOK, as_version=4)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    lines = [line for cell in code for line in cell.source.splitlines() if line.strip()]
+    assert len(lines) < LONGEST
+    assert not any(cell.outputs or cell.execution_count for cell in code)
+
+
+def test_it_shows_two_figures_and_prints_the_statistics_of_its_pairs(worked):
+    notebook, folder = worked
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    assert sum("image/png" in output.get("data", {}) for output in outputs) == 2
+    text = "".join(output.get("text", "") for output in outputs)
+    assert re.search(r"KiDSDR5 J\S+: z = 0\.\d{3}", text)
+    smad = float(re.search(r"^smad +(\S+)", text, re.MULTILINE)[1])
+    assert 0.005 < smad < 0.03
+    rows = pq.read_table(folder / "tile.parquet")
+    assert f"{rows.num_rows} bright galaxies" in text
+    assert np.isfinite(rows["Z_PHOT"].to_numpy()).all()
+
+
+def test_the_examples_of_the_page_work(worked, monkeypatch, tmp_path, capsys):
+    _, folder = worked
+    monkeypatch.chdir(folder)
+    (folder / "run").mkdir()
+    (folder / "tile.parquet").rename(folder / "run" / "tile.parquet")
+    examples = re.findall(r"```python\n(.*?)```", (DOCS / "python.md").read_text(), re.DOTALL)
+    assert len(examples) >= 4
+    assert len(examples[0].strip().splitlines()) < 15
+    script = tmp_path / "page.py"
+    script.write_text("\n".join(examples))
+    runpy.run_path(str(script))
+    assert len(re.findall(r"^KiDSDR5 J\S+ 0\.\d+", capsys.readouterr().out, re.MULTILINE)) == 10
