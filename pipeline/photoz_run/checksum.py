@@ -10,7 +10,7 @@ import numpy as np
 
 WORD = 0xFFFFFFFF
 
-PIECE = 1 << 24
+PIECE = 1 << 20
 """Bytes that are summed at once, whole words."""
 
 

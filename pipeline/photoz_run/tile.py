@@ -15,6 +15,7 @@ from photoz_models.independence import BATCH
 from photoz_models.session import PhotozModel
 from photoz_models.stamp_rule import StampRule
 from photoz_run import flags
+from photoz_run.allocator import keep_freed_memory
 from photoz_run.catalogue.provenance import InputFile, Provenance, tile_provenance
 from photoz_run.catalogue.table import tile_table
 from photoz_run.catalogue.tile_files import write_tile
@@ -184,6 +185,7 @@ def open_tile(
     BadDataError
         If a file is bad, or most sources lie off the coadds.
     """
+    keep_freed_memory()
     policy = pixel_policy(config, threads)
     with open_coadds(ref, rule, policy, look) as coadds:
         dmag_r = tile_dmag(ref, "r", policy.missing_dmag)

@@ -23,6 +23,10 @@ STRIPS_KEPT = 3
 """Strips kept in memory: stamps of the next batch may begin in the last strips of this one."""
 
 
+NO_DOUBT = np.zeros((1, 1, 1), np.float32)
+"""Of values that were stored as they are."""
+
+
 class Image(ABC):
     """An opened two-dimensional image.
 
@@ -41,6 +45,8 @@ class Image(ABC):
         self.header = header
         self.shape_YX = shape_YX
         self.bytes_read = 0
+        self.floating = header["BITPIX"] < 0
+        """Whether pixels are stored as floating-point numbers."""
         self._scaling = read_scaling(header)
 
     def plan(self, corners: Corners, size: int, storage: Storage) -> ReadingPlan:
@@ -61,9 +67,9 @@ class Image(ABC):
     def rows(self, start: int, stop: int) -> NDArray[Any]:
         """Rows ``start`` to ``stop`` (exclusive), in native byte order."""
 
-    def doubt(self, y0_N: NDArray[np.int64], size: int) -> NDArray[np.float64]:
+    def doubt(self, y0_N: NDArray[np.int64], size: int) -> NDArray[np.float32]:
         """How far values may be off by packing, by stamp and row [N, H, 1]."""
-        return np.zeros((1, 1, 1))
+        return NO_DOUBT
 
     def sample(self, count: int = 16) -> NDArray[Any]:
         """``count`` rows spread evenly over the image, the outermost tenths left out."""

@@ -20,7 +20,7 @@ DTYPES = {8: ">u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4", -64: ">f8"}
 PIECE = 128 * 1024
 """Bytes announced at once: the kernel forgets what is beyond its own read-ahead, without a word."""
 
-LOOKED_AT = 24
+LOOKED_AT = 8
 """Pages of a batch of which the kernel is asked whether it has them: then nothing need be
 announced."""
 
@@ -80,10 +80,7 @@ class MappedImage(Image):
     def stamps(self, corners: Corners, size: int) -> tuple[NDArray[Any], NDArray[np.bool_]]:
         y0_N, x0_N = corners
         values, covered = cut_stamps(self._array_YX, y0_N, x0_N, size)
-        for start, stop in self.layout.row_spans(y0_N, size):
-            # The mapping must not count as memory of the worker.
-            first, last = self._bytes_of(start)[0], self._bytes_of(stop - 1)[1]
-            self._map.madvise(mmap.MADV_DONTNEED, first, last - first)
+        self._give_back(int(y0_N.min(initial=0)), int(y0_N.max(initial=0)) + size)
         return self._scaling.values(values), covered
 
     @override
@@ -92,7 +89,9 @@ class MappedImage(Image):
             first, last = self._bytes_of(start)[0], self._bytes_of(stop - 1)[1]
             self._will_need(first, last - first)
         stored = self._array_YX[start:stop]
-        return self._scaling.values(stored.astype(stored.dtype.newbyteorder("=")))
+        stored = stored.astype(stored.dtype.newbyteorder("="))
+        self._give_back(start, stop)
+        return self._scaling.values(stored)
 
     @override
     def close(self) -> None:
@@ -133,11 +132,18 @@ class MappedImage(Image):
         buffer = bytearray(1)
         try:
             return all(
-                os.preadv(self._file.fileno(), [buffer], int(page) * PAGE, os.RWF_NOWAIT) == 1
-                for page in some
+                os.preadv(self._file.fileno(), [buffer], place, os.RWF_NOWAIT) == 1
+                for place in (some * PAGE).tolist()
             )
         except OSError:  # not in memory, or a file system that cannot say
             return False
+
+    def _give_back(self, start: int, stop: int) -> None:
+        """The mapping of rows must not count as memory of the worker."""
+        start, stop = max(start, 0), min(stop, self.shape_YX[0])
+        if stop > start:
+            first, last = self._bytes_of(start)[0], self._bytes_of(stop - 1)[1]
+            self._map.madvise(mmap.MADV_DONTNEED, first, last - first)
 
     def _bytes_of(self, row: IntOrArray) -> tuple[IntOrArray, IntOrArray]:
         """First byte of the page in which a row begins, and the byte behind the row."""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from typing_extensions import override
 
 from photoz_run.images.header import number
-from photoz_run.images.image import STRIP_ROWS, Corners, StripImage, needed_strips
+from photoz_run.images.image import NO_DOUBT, STRIP_ROWS, Corners, StripImage, needed_strips
 from photoz_run.images.plan import ReadingPlan, Storage
 from photoz_run.images.unpacking import Strip, UnpackerPool
 
@@ -55,11 +55,11 @@ class PackedImage(StripImage):
         return self.way
 
     @override
-    def doubt(self, y0_N: NDArray[np.int64], size: int) -> NDArray[np.float64]:
+    def doubt(self, y0_N: NDArray[np.int64], size: int) -> NDArray[np.float32]:
         if self.packing.dither == KEEPS_ZEROS:
-            return np.zeros((1, 1, 1))
+            return NO_DOUBT
         row_NH = y0_N[:, None] + np.arange(size)
-        return self.packing.steps(row_NH)[:, :, None] / 2
+        return np.float32(self.packing.steps(row_NH)[:, :, None] / 2)
 
     @override
     def rows(self, start: int, stop: int) -> NDArray[Any]:

@@ -39,10 +39,11 @@ def cut_stamps(
     covered_NHW : bool ndarray, True where the stamp lies on the image
     """
     n = len(y0_N)
-    values_NHW = np.zeros((n, size, size), dtype=image_YX.dtype.newbyteorder("="))
+    values_NHW = np.empty((n, size, size), dtype=image_YX.dtype.newbyteorder("="))
     height, width = image_YX.shape
     top_N, bottom_N = np.clip(y0_N, 0, height), np.clip(y0_N + size, 0, height)
     left_N, right_N = np.clip(x0_N, 0, width), np.clip(x0_N + size, 0, width)
+    values_NHW[(bottom_N - top_N < size) | (right_N - left_N < size)] = 0
     bounds = (y0_N, x0_N, top_N, bottom_N, left_N, right_N)
     # One slice copy per source is as fast as indexing sliding windows, and needs no care at edges.
     places = zip(*(bound_N.tolist() for bound_N in bounds), strict=True)

@@ -46,26 +46,28 @@ def mean_magnitude(
     return mean_N
 
 
-def calibrate(
-    flux_NHW: NDArray[np.float32], dmag: float, extinction_N: NDArray[np.floating] | None
+def calibration(
+    dmag: float, extinction_N: NDArray[np.floating] | None = None
 ) -> NDArray[np.float32]:
-    """Stamps with the later zero-point correction and, if given, Galactic extinction taken out.
+    """What pixels are multiplied by to take out a zero-point correction and Galactic extinction.
 
     A calibrated magnitude is ``-2.5 log10(f) + DMAG - A``, so the factor is
     ``10^(-0.4 (DMAG - A))``.
 
     Parameters
     ----------
-    flux_NHW
-        Maggies at zero-point 0.
     dmag
         DMAG of the band (mag).
     extinction_N
         A_x of each source (mag), or ``None`` to leave extinction in.
+
+    Returns
+    -------
+    ndarray
+        One factor for each source, or one for all, shape (), without extinction.
     """
-    exponent_N = np.full(len(flux_NHW), dmag) if extinction_N is None else dmag - extinction_N
-    factor_N = (10.0 ** (-0.4 * exponent_N)).astype(np.float32)
-    return flux_NHW * factor_N[:, None, None]
+    exponent = np.asarray(dmag if extinction_N is None else dmag - extinction_N)
+    return np.asarray(10.0 ** (-0.4 * exponent), np.float32)
 
 
 def aperture_flux(flux_NHW: NDArray[np.float32], radius: float) -> NDArray[np.float64]:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -91,7 +92,7 @@ class TileCoadds:
         """The card that told DMAG, by image."""
         return {name: coadd.dmag.card for name, coadd in self.images.items()}
 
-    @property
+    @cached_property
     def seeing(self) -> dict[str, float]:
         """PSF_FWHM (arcsec; ESO's keyword for spatial resolution) of images that tell it."""
         told = {name: number(coadd.sci.header, "PSF_FWHM") for name, coadd in self.images.items()}

@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from photoz_models.stamp_rule import StampRule
 from photoz_run import flags
-from photoz_run.images.image import Corners
+from photoz_run.images.image import Corners, Image
 from photoz_run.records import Sources, Stamps
-from photoz_run.science.photometry import calibrate
+from photoz_run.science.photometry import calibration
 from photoz_run.survey.coadds import Coadd, Located, PixelPolicy, TileCoadds, stamp_corners
 
 BRIGHTEST_PIXEL = 1e-4
@@ -82,40 +82,48 @@ def _cut_coadd(
     policy: PixelPolicy,
     extinction_N: NDArray[np.float32] | None,
 ) -> Cut:
+    # Cut for this batch alone: it is changed in place, as fresh memory costs more than arithmetic.
     values_NHW, covered_NHW = coadd.sci.stamps(corners, rule.stamp_size)
     flux_NHW = values_NHW.astype(np.float32, copy=False)
-    usable_NHW = np.isfinite(flux_NHW)
-    bright_NHW = usable_NHW & (np.abs(flux_NHW) >= BRIGHTEST_PIXEL)
-    if np.count_nonzero(bright_NHW) < bright_NHW.size / 2:
-        # An image that is bright all over has another scale, which the zero-point check sees.
-        usable_NHW &= ~bright_NHW
-    if coadd.sci.header["BITPIX"] < 0:
-        # No measured pixel of a floating-point coadd is exactly zero: it was never written.
-        usable_NHW &= flux_NHW != 0
+    usable_NHW = _measured(flux_NHW, coadd.sci.floating)
     if coadd.wei is not None:
-        usable_NHW &= _weighted(coadd, corners, rule.stamp_size)
+        usable_NHW &= _weighted(coadd.wei, corners, rule.stamp_size)
     masked_NHW = None
     if coadd.msk is not None:
         bits_NHW, _ = coadd.msk.stamps(corners, rule.stamp_size)
         if bits_NHW.dtype.kind == "f":
             usable_NHW &= np.isfinite(bits_NHW)
-            bits_NHW = np.nan_to_num(bits_NHW)
-        masked_NHW = (bits_NHW.astype(np.int32, copy=False) & policy.bad_bits) != 0
-    flags_N = flags.mark(np.any(covered_NHW & ~usable_NHW, axis=(1, 2)), "BAD_PIXELS")
+            bits_NHW = np.nan_to_num(bits_NHW).astype(np.int32)
+        masked_NHW = (bits_NHW & (policy.bad_bits & np.iinfo(bits_NHW.dtype).max)) != 0
+    flags_N = flags.mark(np.any(covered_NHW > usable_NHW, axis=(1, 2)), "BAD_PIXELS")
     if masked_NHW is not None:
         flags_N |= flags.mark(np.any(masked_NHW, axis=(1, 2)), "MASKED_PIXELS")
         usable_NHW &= ~masked_NHW
-    dmag = coadd.dmag.value if rule.dmag_applied else 0.0
-    flux_NHW = calibrate(flux_NHW, dmag, extinction_N)
+    factor = calibration(coadd.dmag.value if rule.dmag_applied else 0.0, extinction_N)
+    flux_NHW *= factor.reshape(-1, 1, 1)
     flux_NHW[~(usable_NHW & covered_NHW)] = np.nan
     return flux_NHW, covered_NHW, flags_N
 
 
-def _weighted(coadd: Coadd, corners: Corners, size: int) -> NDArray[np.bool_]:
+def _measured(flux_NHW: NDArray[np.float32], floating: bool) -> NDArray[np.bool_]:
+    """Pixels that may be measured: finite, possible, and not zero if stored as floats."""
+    size_NHW = np.abs(flux_NHW)
+    measured_NHW: NDArray[np.bool_] = size_NHW < BRIGHTEST_PIXEL
+    if np.count_nonzero(measured_NHW) < measured_NHW.size / 2:
+        # An image that is bright all over has another scale, which the zero-point check sees.
+        finite_NHW = np.isfinite(flux_NHW)
+        if np.count_nonzero(finite_NHW > measured_NHW) >= flux_NHW.size / 2:
+            measured_NHW = finite_NHW
+    if floating:
+        # No measured pixel of a floating-point coadd is exactly zero: it was never written.
+        measured_NHW &= size_NHW > 0
+    return measured_NHW
+
+
+def _weighted(weights: Image, corners: Corners, size: int) -> NDArray[np.bool_]:
     """Pixels whose weight is positive, and more than packing with loss may make of zero."""
-    assert coadd.wei is not None
-    weights_NHW, _ = coadd.wei.stamps(corners, size)
-    usable_NHW: NDArray[np.bool_] = weights_NHW > coadd.wei.doubt(corners[0], size)
+    weights_NHW, _ = weights.stamps(corners, size)
+    usable_NHW: NDArray[np.bool_] = weights_NHW > weights.doubt(corners[0], size)
     return usable_NHW
 
 

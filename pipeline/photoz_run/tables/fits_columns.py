@@ -155,7 +155,8 @@ def _texts(bytes_NW: NDArray[np.uint8]) -> pa.Array:
         return pa.nulls(rows, pa.large_binary())
     text_NW = np.ascontiguousarray(bytes_NW)
     ended_NW = text_NW == 0
-    if ended_NW.any():
+    # NULs at the end are dropped by themselves.
+    if (ended_NW[:, :-1] > ended_NW[:, 1:]).any():
         ended_NW = np.logical_or.accumulate(ended_NW, axis=1)
         text_NW = np.where(ended_NW, np.uint8(0), text_NW)
     return pa.array(text_NW.view(f"S{width}").reshape(-1), pa.large_binary())
