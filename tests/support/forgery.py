@@ -56,9 +56,12 @@ def forge(
 
 
 def forge_fits(
-    folder: Path, change: Callable[[Any], Any], cards: Mapping[str, Any] | None = None
+    folder: Path,
+    change: Callable[[Any], Any],
+    cards: Mapping[str, Any] | None = None,
+    table: str = "PHOTOZ",
 ) -> None:
-    """Rewrite the FITS file with right sums; ``change`` makes other records of its records."""
+    """Rewrite the FITS file with right sums; ``change`` makes other records of those of a table."""
     path = folder / f"{NAME}.fits"
     content = path.read_bytes()
     with fits.open(path) as hdus, (folder / "forged").open("wb") as file:
@@ -67,7 +70,7 @@ def forge_fits(
             data = content[
                 start : start + hdu.header.get("NAXIS1", 0) * hdu.header.get("NAXIS2", 0)
             ]
-            if hdu.name == "PHOTOZ":
+            if hdu.name == table:
                 rows = change(
                     np.frombuffer(data, np.dtype(hdu.columns.dtype).newbyteorder(">")).copy()
                 )

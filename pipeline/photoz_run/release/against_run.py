@@ -7,7 +7,7 @@ with a random seed: nobody can choose values beforehand whose sums agree.
 
 import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from photoz_run.catalogue.arrow_fields import is_text
-from photoz_run.errors import ConfigError
+from photoz_run.errors import BadDataError, ConfigError
 from photoz_run.progress import StepProgress
 from photoz_run.release.accounting import settle
 from photoz_run.release.coverage import covered_area
@@ -25,14 +25,17 @@ from photoz_run.release.distributions import quantile_matrix
 from photoz_run.release.facts import model_facts, run_facts, tile_facts
 from photoz_run.release.identity import id_numbers
 from photoz_run.release.merge import Scan, scan_tiles
+from photoz_run.release.passthrough import PassThrough, pass_through
 from photoz_run.release.plain import plain_rows
 from photoz_run.release.proof.area import read_area
 from photoz_run.release.proof.check import Check, verdict
 from photoz_run.release.proof.compare import unequal
 from photoz_run.release.proof.opened import Opened
-from photoz_run.release.provenance import TileFacts
+from photoz_run.release.provenance import ReleaseProvenance, TileFacts
 from photoz_run.release.rows import parquet_rows
-from photoz_run.release.tiles import FinishedRun, open_run
+from photoz_run.release.tiles import FinishedRun
+from photoz_run.release.validated import validation_summary
+from photoz_run.science.zero_point import deviant_words
 
 ODD = np.uint64(0xD6E8FEB86659FD93)
 """An odd number whose multiples spread bits well."""
@@ -47,35 +50,50 @@ class RunProof:
     run: FinishedRun
     scan: Scan
     names: Sequence[str]
-    """Columns that the tile files have."""
+    """Columns that are compared."""
+    kept: PassThrough | None
+    """The columns that were taken from the catalogues, if these are at hand."""
+    lacking: str
+    """Why they are not."""
     seed: np.uint64
-    expected: Mapping[str, NDArray[np.uint64]]
-    found: dict[str, NDArray[np.uint64]]
+    expected: dict[str, NDArray[np.uint64]] = field(default_factory=dict)
+    here: dict[str, NDArray[np.uint64]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, path: Path, progress: StepProgress) -> "RunProof":
-        """Read all tiles of the run in ``path``.
+    def of(
+        cls, run: FinishedRun, provenance: ReleaseProvenance, progress: StepProgress
+    ) -> "RunProof":
+        """Read all tiles of a run, and what the release took from their catalogues.
 
         Raises
         ------
         ConfigError
-            If it is no run, or its tile files are not what it recorded.
+            If its tile files are not what it recorded.
         """
-        run = open_run(path, partial=True)
         with (
             TemporaryDirectory() as scratch,
             progress.step("tiles checked", len(run.done)) as tick,
         ):
             scan = scan_tiles(run, Path(scratch), tick)
-        seed = np.uint64(secrets.randbits(64))
-        names = scan.fields.names
-        expected = {}
+        kept, lacking = _kept(run, scan, provenance.options.keep)
+        names = [*scan.fields.names, *(column.name for column in (kept.fields if kept else ()))]
+        proof = cls(run, scan, names, kept, lacking, np.uint64(secrets.randbits(64)))
         with progress.step("tiles summed up", len(run.done)) as tick:
             for tile in run.done:
-                rows = _released_rows(run, scan, tile)
-                expected[tile] = _numbers(rows, names, seed).sum(axis=1, dtype=np.uint64)
+                number_CN = _numbers(proof.rows(tile), names, proof.seed)
+                proof.expected[tile] = number_CN.sum(axis=1, dtype=np.uint64)
                 tick(1)
-        return cls(run, scan, names, seed, expected, {})
+        return proof
+
+    def rows(self, tile: str) -> pa.Table:
+        """The rows of a tile that are not left out, as a release has them."""
+        rows = self.run.read(tile).replace_schema_metadata()
+        left_out = self.scan.duplicates.rows.get(list(self.run.done).index(tile))
+        if left_out is not None:
+            keep_N = np.ones(len(rows), bool)
+            keep_N[left_out] = False
+            rows = rows.filter(pa.array(keep_N))
+        return plain_rows(self.kept.add(tile, rows) if self.kept else rows)
 
     def add(self, batch: pa.Table) -> None:
         """Take the next rows of the release."""
@@ -85,30 +103,32 @@ class RunProof:
         starts = np.searchsorted(place_N[order_N], np.arange(len(tiles)))
         sum_CT = np.add.reduceat(number_CN[:, order_N], starts, axis=1)
         for tile, sum_C in zip(tiles, sum_CT.T, strict=True):
-            known_C = self.found.get(str(tile), np.zeros(len(self.names), np.uint64))
-            self.found[str(tile)] = known_C + sum_C
+            known_C = self.here.get(str(tile), np.zeros(len(self.names), np.uint64))
+            self.here[str(tile)] = known_C + sum_C
 
     def checks(self, opened: Opened, rows: Mapping[str, int]) -> Iterator[Check]:
         """What was learned; ``rows`` are the rows of each tile in the release."""
         problems: list[str] = []
-        for tile in sorted({*self.expected, *self.found}):
+        for tile in sorted({*self.expected, *self.here}):
             problems += self._problems(opened, tile)
         good = f"{sum(rows.values()):,} rows, {len(self.names)} columns as measured"
         yield verdict("release = run", problems, good)
+        if self.lacking:
+            yield Check("kept columns = catalogues", None, f"not compared: {self.lacking}")
         statements = list(self._other_statements(opened, rows))
         yield verdict("provenance = run", statements, f"{len(self.run.manifest.tiles):,} tiles")
+        yield self._check_validation(opened.provenance)
         area = "as its coadds" if opened.provenance.area_deg2 is not None else "not known"
         yield verdict("area = run", list(self._other_area(opened)), area)
 
     def _problems(self, opened: Opened, tile: str) -> Iterator[str]:
-        if tile not in self.expected or tile not in self.found:
-            place = "run" if tile in self.found else "release"
+        if tile not in self.expected or tile not in self.here:
+            place = "run" if tile in self.here else "release"
             yield f"{tile} has no rows in the {place}"
             return
-        differs_C = self.expected[tile] != self.found[tile]
+        differs_C = self.expected[tile] != self.here[tile]
         if differs_C.any():
-            batches = parquet_rows(opened.parts)
-            yield from _differences(_released_rows(self.run, self.scan, tile), batches, tile)
+            yield from _differences(self.rows(tile), parquet_rows(opened.parts), tile)
 
     def _other_statements(self, opened: Opened, rows: Mapping[str, int]) -> Iterator[str]:
         """What provenance.json says otherwise than the run."""
@@ -117,6 +137,15 @@ class RunProof:
             yield "the model is another one"
         if stated.run != run_facts(self.run, self.scan):
             yield "the run is another one: its program, configuration or digests"
+        if {missing.tile: missing.reason for missing in stated.missing} != self.run.missing:
+            yield "other tiles are missing, or for other reasons"
+        if stated.input_releases != self.run.manifest.data_releases:
+            yield "the data releases of its input are others"
+        if stated.duplicates.sources != self.scan.duplicates.sources:
+            yield f"{self.scan.duplicates.sources:,} sources were measured more than once"
+        zero_points = {tile: outcome.zero_points for tile, outcome in self.run.done.items()}
+        if stated.deviant != deviant_words(zero_points):
+            yield "other tiles have an unusual zero-point"
         left_out = self.scan.left_out(list(self.run.done))
         try:
             accounts = settle(self.scan.accounts, left_out, rows)
@@ -131,6 +160,14 @@ class RunProof:
             elif here[name] != (expected := tile_facts(self.run, self.scan, accounts[name])):
                 yield f"{name}: {', '.join(_other_fields(here[name], expected))} differ"
 
+    def _check_validation(self, stated: ReleaseProvenance) -> Check:
+        """Whether the validation is that of the run; it may have been done anew since."""
+        problems = []
+        if stated.validation and list(stated.validation) != validation_summary(self.run):
+            problems.append("it is not the one that lies in the run now")
+        good = "as in the run" if stated.validation else "none is stated"
+        return verdict("validation = run", problems, good)
+
     def _other_area(self, opened: Opened) -> Iterator[str]:
         footprints = self.run.footprints
         if (footprints is None) != (opened.provenance.area_deg2 is None):
@@ -139,15 +176,14 @@ class RunProof:
             yield "the MOC is not that of the coadds"
 
 
-def _released_rows(run: FinishedRun, scan: Scan, tile: str) -> pa.Table:
-    """The rows of a tile file without those that another tile has, as a release writes them."""
-    rows = run.read(tile).replace_schema_metadata()
-    left_out = scan.duplicates.rows.get(list(run.done).index(tile))
-    if left_out is not None:
-        keep_N = np.ones(len(rows), bool)
-        keep_N[left_out] = False
-        rows = rows.filter(pa.array(keep_N))
-    return plain_rows(rows)
+def _kept(run: FinishedRun, scan: Scan, keep: Sequence[str]) -> tuple[PassThrough | None, str]:
+    """What was taken from the catalogues, or why it cannot be read again."""
+    if not keep:
+        return None, ""
+    try:
+        return pass_through(run.manifest, list(run.done), keep, scan.fields.names), ""
+    except (ConfigError, BadDataError) as error:
+        return None, str(error)
 
 
 def _numbers(table: pa.Table, names: Sequence[str], seed: np.uint64) -> NDArray[np.uint64]:

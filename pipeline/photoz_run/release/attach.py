@@ -86,6 +86,7 @@ class Attachment:
             matched=self.counts["matched"],
             unmatched=self.counts["unmatched"],
             ambiguous=self.counts["ambiguous"],
+            key=tuple(self.key),
         )
 
     def check_matched(self) -> None:

@@ -117,6 +117,8 @@ class AttachedFacts(Record):
     matched: int
     unmatched: int
     ambiguous: int
+    key: tuple[str, ...] = ()
+    """Its columns that were compared; releases of 0.1.0 do not say them."""
 
 
 @dataclass(frozen=True)

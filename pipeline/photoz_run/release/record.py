@@ -122,6 +122,19 @@ def release_cards(record: ReleaseRecord) -> list[Card]:
     ]
 
 
+def area_cards(record: ReleaseRecord) -> list[Card]:
+    """What the header of the MOC says of the release."""
+    return [
+        card("OBJECT", record.name, "name of the release"),
+        card("DATE", record.date, "when this file was written (UTC)"),
+        card(
+            "PROCSOFT",
+            f"{record.program} ({record.commit})",
+            "program that wrote this file, commit",
+        ),
+    ]
+
+
 def hats_properties(record: ReleaseRecord) -> dict[str, str]:
     """The properties of a HATS collection: columns to load first, and the provenance."""
     principal = [column.name for column in schema.COLUMNS if column.principal]

@@ -5,8 +5,10 @@ Every value stands in several products and every number in several files, and th
 Memory grows by some ten bytes a row.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -14,6 +16,7 @@ import pyarrow.parquet as pq
 from photoz_run.errors import ConfigError, PhotozError
 from photoz_run.progress import StepProgress
 from photoz_run.release.against_run import RunProof
+from photoz_run.release.against_tables import TableCopy, not_compared, table_copies
 from photoz_run.release.folder import SUMS
 from photoz_run.release.listing import PRODUCTS
 from photoz_run.release.proof.check import Check, counted, in_one_line, proven
@@ -35,9 +38,12 @@ from photoz_run.release.proof.statements import (
 )
 from photoz_run.release.provenance import FILE, read_provenance
 from photoz_run.release.rows import parquet_rows
+from photoz_run.release.tiles import FinishedRun, open_run
 
 
-def verify(folder: Path, progress: StepProgress, run: Path | None = None) -> list[Check]:
+def verify(
+    folder: Path, progress: StepProgress, run: Path | None = None, attached: Sequence[Path] = ()
+) -> list[Check]:
     """Every check of the release in ``folder``, in the order in which they were made.
 
     Parameters
@@ -48,20 +54,31 @@ def verify(folder: Path, progress: StepProgress, run: Path | None = None) -> lis
         Shows how far it is.
     run
         The run whose tiles were merged, to compare every value with; ``None`` without it.
+    attached
+        The tables that were attached, to compare the attached columns with.
 
     Raises
     ------
     ConfigError
-        If there is no release, or no run, or what reads a product is not installed.
+        If there is no release, or no run, or what reads a product is not installed, or a table
+        is none that was attached.
     """
     if not any((folder / name).is_file() for name in (SUMS, FILE)):
         raise ConfigError(f"{folder} is no release: it has neither {SUMS} nor {FILE}")
+    sources = Sources(None if run is None else open_run(run, partial=True), attached)
     with progress.shown():
-        beside = None if run is None else RunProof.of(run, progress)
-        return list(_checks(folder, progress, beside))
+        return list(_checks(folder, progress, sources))
 
 
-def _checks(folder: Path, progress: StepProgress, run: RunProof | None) -> Iterator[Check]:
+@dataclass(frozen=True)
+class Sources:
+    """What the rows of a release came from, as far as it is at hand."""
+
+    run: FinishedRun | None
+    attached: Sequence[Path]
+
+
+def _checks(folder: Path, progress: StepProgress, sources: Sources) -> Iterator[Check]:
     size = sum((folder / name).stat().st_size for name in present_files(folder))
     with progress.step("bytes summed up", size) as tick:
         yield from proven("files", lambda: check_sums(folder, tick))
@@ -74,7 +91,7 @@ def _checks(folder: Path, progress: StepProgress, run: RunProof | None) -> Itera
     for judge in judges:
         judge.require()
     provenance = opened.provenance
-    yield from proven("products", lambda: [check_products(folder, provenance.products)])
+    yield from proven("products", lambda: [check_products(folder, provenance)])
     yield _fits_sums(opened, progress)
     yield from proven("provenance complete", lambda: [check_complete(provenance)])
     yield from proven("accounting", lambda: [check_accounting(provenance)])
@@ -84,7 +101,10 @@ def _checks(folder: Path, progress: StepProgress, run: RunProof | None) -> Itera
         yield from judge.statements()
     for judge in judges:
         yield from judge.columns()
-    yield from proven("rows", lambda: _rows(opened, judges, progress, run))
+    beside = RunProof.of(sources.run, provenance, progress) if sources.run else None
+    tables = _tables(opened, sources.attached)
+    yield from proven("rows", lambda: _rows(opened, judges, progress, beside, tables))
+    yield from not_compared(provenance.attached, tables)
 
 
 def _judges(opened: Opened) -> Iterator[Judge]:
@@ -102,8 +122,19 @@ def _fits_sums(opened: Opened, progress: StepProgress) -> Check:
         return check_fits_sums(opened.folder, names, tick)
 
 
+def _tables(opened: Opened, paths: Sequence[Path]) -> list[TableCopy]:
+    attached = opened.provenance.attached
+    joined = {name for table in attached for name in table.columns.values()}
+    names = [column.name for column in opened.provenance.columns]
+    return list(table_copies(attached, paths, [name for name in names if name not in joined]))
+
+
 def _rows(
-    opened: Opened, judges: list[Judge], progress: StepProgress, run: RunProof | None
+    opened: Opened,
+    judges: list[Judge],
+    progress: StepProgress,
+    run: RunProof | None,
+    tables: list[TableCopy],
 ) -> Iterator[Check]:
     """Read the rows of Parquet once, and with them those of all other products."""
     parts, provenance = opened.parts, opened.provenance
@@ -113,6 +144,7 @@ def _rows(
         copies: list[Beside] = []
         for judge in judges:
             copies += judge.copies(stack)
+        copies += [Beside("attached = table", partial(_itself, table)) for table in tables]
         for batch in parquet_rows(parts):
             index_N = proof.add(batch)
             for copy in copies:
@@ -127,6 +159,10 @@ def _rows(
             yield from copy.checks()
         if run is not None:
             yield from run.checks(opened, proof.tiles)
+
+
+def _itself(table: TableCopy) -> TableCopy:
+    return table
 
 
 def _size(path: Path) -> int:

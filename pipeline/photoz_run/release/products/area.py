@@ -3,9 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from photoz_run.catalogue.fits_cards import card
 from photoz_run.release.draft import Draft, Writer
-from photoz_run.release.record import ReleaseRecord
+from photoz_run.release.record import ReleaseRecord, area_cards
 
 
 def write(draft: Draft, path: Path) -> None:
@@ -22,15 +21,8 @@ WRITER = Writer("_moc.fits", "the area that the coadds cover, a MOC", write, pos
 
 def write_moc(area: Any, path: Path, record: ReleaseRecord) -> None:
     """Write a `mocpy.MOC` as FITS; the same area and record give the same bytes."""
-    program = f"{record.program} ({record.commit})"
     hdus = area.serialize(format="fits")
-    hdus[1].header.extend(
-        [
-            card("OBJECT", record.name, "name of the release"),
-            card("DATE", record.date, "when this file was written (UTC)"),
-            card("PROCSOFT", program, "program that wrote this file, commit"),
-        ]
-    )
+    hdus[1].header.extend(area_cards(record))
     for hdu in hdus:
         hdu.add_checksum(when="of the HDU as written")
     hdus.writeto(path)

@@ -1,23 +1,54 @@
 """The area of a release: the MOC covers as much of the sky as ``provenance.json`` says."""
 
+import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from astropy.io import fits
 from numpy.typing import NDArray
 
 from photoz_run.release.coverage import covered_area, square_degrees
 from photoz_run.release.proof.check import Check, proven, verdict
 from photoz_run.release.proof.judge import Judge
 from photoz_run.release.proof.opened import Opened
+from photoz_run.release.record import area_cards
+
+HDUS = 2
+KNOWN_KEYWORDS = re.compile(
+    "SIMPLE|XTENSION|BITPIX|NAXIS[12]?|EXTEND|PCOUNT|GCOUNT|TFIELDS|TFORM1|TTYPE1"
+    "|MOC(VERS|DIM|TOOL|ORD_S)|ORDERING|COORDSYS|OBJECT|DATE|PROCSOFT|CHECKSUM|DATASUM"
+)
+"""All keywords of a MOC of a release."""
 
 
 class AreaJudge(Judge):
     """Proves the MOC; that every source lies in it is proven with the rows of Parquet."""
 
     def statements(self) -> Iterator[Check]:
-        """The size of the area."""
+        """The size of the area, and the cards of its file."""
+        yield from proven("provenance in the MOC", lambda: [check_area_cards(self.opened)])
         yield from proven("covered area", lambda: [check_area(self.opened)])
+
+
+def check_area_cards(opened: Opened) -> Check:
+    """Compare the cards of the MOC with the provenance."""
+    expected = {card[0]: card for card in area_cards(opened.record)}
+    problems = []
+    with fits.open(_path(opened)) as hdus:
+        if len(hdus) != HDUS:
+            problems.append(f"{len(hdus)} HDUs, not {HDUS}")
+        headers = [hdu.header for hdu in hdus]
+    for header in headers:
+        strange = [keyword for keyword in header if not KNOWN_KEYWORDS.fullmatch(keyword)]
+        problems += [f"{keyword} is no card of a MOC" for keyword in strange]
+    for card in headers[1].cards:
+        stated = expected.pop(card.keyword, tuple(card))
+        if tuple(card) != stated:
+            problems.append(f"{card.keyword} is {card.value!r}, not {stated[1]!r}")
+    problems += [f"{keyword} is missing" for keyword in expected]
+    return verdict("provenance in the MOC", problems, "as in provenance.json")
 
 
 def check_area(opened: Opened) -> Check:
@@ -37,7 +68,11 @@ def read_area(opened: Opened) -> Any:
     """The area of the release, a `mocpy.MOC`."""
     from mocpy import MOC
 
-    return MOC.from_fits(opened.folder / f"{opened.provenance.name}_moc.fits")
+    return MOC.from_fits(_path(opened))
+
+
+def _path(opened: Opened) -> Path:
+    return opened.folder / f"{opened.provenance.name}_moc.fits"
 
 
 def covered_ranges(opened: Opened) -> NDArray[np.uint64] | None:

@@ -31,8 +31,14 @@ class Check:
     """What was looked at, whether it is as it should be, and what was found."""
 
     name: str
-    passed: bool
+    passed: bool | None
+    """``None`` if it could not be made; ``detail`` says why."""
     detail: str
+
+    @property
+    def failed(self) -> bool:
+        """Whether it was made and refutes the release."""
+        return self.passed is False
 
 
 def verdict(name: str, problems: Sequence[str], good: str) -> Check:

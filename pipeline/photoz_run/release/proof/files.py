@@ -15,7 +15,7 @@ from photoz_run.progress import Tick
 from photoz_run.release.companions import COMPANIONS
 from photoz_run.release.folder import SUMS
 from photoz_run.release.proof.check import UNREADABLE, Check, in_one_line, verdict
-from photoz_run.release.provenance import FILE, ProductFacts
+from photoz_run.release.provenance import FILE, ProductFacts, ReleaseProvenance
 
 ALWAYS = (*COMPANIONS, FILE, SUMS)
 SIGNATURE = f"{SUMS}.sig"
@@ -29,6 +29,9 @@ HATS_FILES = re.compile(
     r"|[^/]+/dataset/Norder=\d+/Dir=\d+/Npix=\d+\.parquet"
 )
 """The files of a HATS collection by their path in it."""
+FORMATS = {".parquet": "parquet", ".fits": "fits", "_hats": "hats"}
+"""The name in ``--formats`` of what holds the catalogue, by the end of its name."""
+PDFS = "_pdf.hdf5"
 CHUNK = BLOCK << 12
 """Bytes added up at once: whole FITS blocks."""
 
@@ -40,7 +43,7 @@ def present_files(folder: Path) -> list[str]:
 
 
 def strange_places(folder: Path) -> list[str]:
-    """Links, and folders without a file: a release has neither."""
+    """Links, folders without a file, and what is neither file nor folder: a release has none."""
     problems = []
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
@@ -48,6 +51,8 @@ def strange_places(folder: Path) -> list[str]:
             problems.append(f"{name} is a link")
         elif path.is_dir() and not any(path.iterdir()):
             problems.append(f"{name} is an empty folder")
+        elif not path.is_dir() and not path.is_file():
+            problems.append(f"{name} is neither a file nor a folder")
     return problems
 
 
@@ -105,14 +110,34 @@ def _lies_within(name: str) -> bool:
     return bool(name) and not path.is_absolute() and ".." not in path.parts
 
 
-def check_products(folder: Path, products: Sequence[ProductFacts]) -> Check:
-    """Compare the files with the products: each is there, and each file belongs to one."""
-    paths = [product.path for product in products]
+def check_products(folder: Path, provenance: ReleaseProvenance) -> Check:
+    """Compare the files with the products: each is there, and each file belongs to one.
+
+    The products are those that were asked for, each with the rows of the catalogue.
+    """
+    paths = [product.path for product in provenance.products]
     problems = [f"{path} is missing" for path in paths if not (folder / path).exists()]
     for name in present_files(folder):
         if name not in ALWAYS and not any(_belongs(name, path) for path in paths):
             problems.append(f"{name} belongs to no product")
+    problems += _unasked(provenance)
     return verdict("products", problems, ", ".join(paths))
+
+
+def _unasked(provenance: ReleaseProvenance) -> Iterator[str]:
+    """Products that contradict what was asked for, or say other rows than the catalogue has."""
+    asked = set(provenance.options.formats)
+    named = {product.path.removeprefix(provenance.name): product for product in provenance.products}
+    for ending, name in FORMATS.items():
+        if (ending in named) != (name in asked):
+            yield f"{name} was asked for and is no product, or the reverse"
+    if (PDFS in named) != provenance.options.pdf:
+        yield "PDFs were asked for and are no product, or the reverse"
+    for ending, product in named.items():
+        lost = provenance.flags.get("NO_REDSHIFT", 0) if ending == PDFS else 0
+        expected = provenance.rows - lost if ending in (*FORMATS, PDFS) else None
+        if product.rows != expected:
+            yield f"{product.path} has {product.rows} rows by provenance.json, not {expected}"
 
 
 def _belongs(name: str, product: str) -> bool:
@@ -157,6 +182,9 @@ def _wrong_sums(path: Path, tick: Tick) -> Iterator[str]:
                 yield f"HDU {number}: its data do not add up to DATASUM"
             elif whole not in (0, ALL_ONES):
                 yield f"HDU {number}: its header does not add up to CHECKSUM"
+        beyond = path.stat().st_size - place["datLoc"] - place["datSpan"]
+        if beyond:
+            yield f"has {beyond:,} bytes behind its last HDU"
 
 
 def _sum(file: BinaryIO, start: int, length: int, total: int = 0) -> int:

@@ -1,6 +1,7 @@
 """The FITS file of a release: it has the rows, the columns and the statements that it must have."""
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -12,26 +13,24 @@ import tomli_w
 from astropy.io import fits
 from numpy.typing import NDArray
 
+from photoz_run import __version__
 from photoz_run.catalogue.arrow_fields import is_text
 from photoz_run.catalogue.fits_cards import add_remarks, printable
-from photoz_run.catalogue.fits_columns import FitsColumn, fits_columns
+from photoz_run.catalogue.fits_columns import FitsColumn, fits_columns, text_widths
+from photoz_run.catalogue.fits_stream import primary_header, table_header
+from photoz_run.catalogue.table import dictionary_schema
 from photoz_run.release.proof.check import Check, counted, proven, verdict
 from photoz_run.release.proof.compare import Difference, Values, arrow_values, differing
 from photoz_run.release.proof.judge import Beside, Judge
+from photoz_run.release.proof.opened import Opened
 from photoz_run.release.provenance import ReleaseProvenance, text_lines, without_none
-from photoz_run.release.record import CARDS, ReleaseRecord, release_cards
+from photoz_run.release.record import release_cards
 
 KEYWORDS = ("TTYPE", "TFORM", "TUNIT", "TUCD", "TCOMM", "TNULL", "TDISP", "TSCAL", "TZERO", "TDIM")
 """All that a FITS header may say of a column."""
 HDUS = ["PRIMARY", "PHOTOZ", "PROVENANCE", "TEXTS"]
-KNOWN_KEYWORDS = re.compile(
-    r"|SIMPLE|XTENSION|BITPIX|NAXIS[12]?|EXTEND|PCOUNT|GCOUNT|TFIELDS|EXTNAME|CHECKSUM|DATASUM"
-    r"|COMMENT|HISTORY|OBJECT|RADESYS|PROCSOFT|NTILES|(N?QUAR|N?MISS)\d*"
-    rf"|{'|'.join(CARDS)}|({'|'.join(KEYWORDS)})\d+"
-)
-"""All keywords of a FITS file of a release."""
-TEXTS = ("TILE", "RELEASE", "STATUS", "FILE", "INPUTS_DIGEST", "TILE_FILE_SHA256", "REASON")
-"""Columns of the table of input files that hold texts; BYTES follows."""
+UNCOMPARED = re.compile(rf"CHECKSUM|DATASUM|({'|'.join(KEYWORDS)})\d+")
+"""Cards that are looked at elsewhere: the sums, and what is said of columns."""
 
 
 class FitsJudge(Judge):
@@ -39,10 +38,8 @@ class FitsJudge(Judge):
 
     def statements(self) -> Iterator[Check]:
         """Its cards and its extensions."""
-        record, provenance = self.opened.record, self.opened.provenance
         yield from proven(
-            "provenance in FITS",
-            lambda: [check_fits_statements(self.path, record, provenance, self.opened.fields)],
+            "provenance in FITS", lambda: [check_fits_statements(self.path, self.opened)]
         )
 
     def columns(self) -> Iterator[Check]:
@@ -129,88 +126,120 @@ def stored_values(stored: NDArray[Any], null: int | None) -> Values:
     return stored, np.zeros(stored.shape, bool) if null is None else stored == null
 
 
-def check_fits_statements(
-    path: Path, record: ReleaseRecord, provenance: ReleaseProvenance, arrow: pa.Schema
-) -> Check:
-    """Compare the cards, comments and extensions of FITS with the provenance."""
+def check_fits_statements(path: Path, opened: Opened) -> Check:
+    """Compare the cards, comments and extensions of FITS with the provenance, card by card."""
+    record, provenance, fields = opened.record, opened.provenance, opened.fields
+    cards = release_cards(record)
+    inputs, texts = _expected_inputs(provenance), _expected_texts(provenance)
+    # Another version words its comments otherwise.
+    worded = provenance.program == f"photoz-run {__version__}"
     problems = []
-    remarks = fits.Header()
-    add_remarks(remarks, arrow)
     with fits.open(path) as hdus:
         names = [hdu.name for hdu in hdus]
         if names != HDUS:
             problems.append(f"the HDUs are {', '.join(names)}")
-        for number in (0, 1):
-            header = hdus[number].header
-            for keyword, value, _ in release_cards(record):
-                if header.get(keyword) != value:
-                    problems.append(
-                        f"{keyword} of HDU {number} is {header.get(keyword)!r}, not {value!r}"
-                    )
-        problems += _wrong_remarks(hdus[0].header, fits.Header())
-        problems += _wrong_remarks(hdus["PHOTOZ"].header, remarks)
-        problems += _wrong_inputs(hdus["PROVENANCE"].data, provenance)
-        problems += _wrong_texts(hdus["TEXTS"].data, provenance)
+        rows = hdus["PHOTOZ"].header["NAXIS2"]
+        columns = fits_columns(fields, _text_widths(hdus["PHOTOZ"].header, fields))
+        catalogue = table_header("PHOTOZ", columns, rows)
+        catalogue.extend(cards)
+        add_remarks(catalogue, fields)
+        expected = [primary_header(cards), catalogue, _header(inputs), _header(texts)]
+        for name, header in zip(HDUS, expected, strict=True):
+            problems += _other_cards(name, hdus[name].header, header, worded)
+        problems += _wrong_rows(hdus["PROVENANCE"].data, inputs)
+        problems += _wrong_rows(hdus["TEXTS"].data, texts)
     return verdict("provenance in FITS", problems, "as in provenance.json, with every input file")
 
 
-def _wrong_remarks(header: fits.Header, expected: fits.Header) -> list[str]:
-    """Comments, history and keywords that no release writes."""
+def _header(table: pa.Table) -> fits.Header:
+    """The header of an extension that holds this table."""
+    name = str(table.schema.metadata[b"name"].decode())
+    return table_header(name, fits_columns(table.schema, text_widths([table])), len(table))
+
+
+def _other_cards(name: str, here: fits.Header, there: fits.Header, worded: bool) -> list[str]:
+    """The cards of an HDU that are not those expected; its sums are added up elsewhere."""
+    stored, expected = (
+        _cards(here, worded),
+        _cards(fits.Header.fromstring(there.tostring()), worded),
+    )
     problems = []
-    for keyword in ("COMMENT", "HISTORY", ""):
-        if list(header.get(keyword, [])) != list(expected.get(keyword, [])):
-            problems.append(f"the cards {keyword or 'without a keyword'} of a header are others")
-    strange = [key for key in header if not KNOWN_KEYWORDS.fullmatch(key)]
-    problems += [f"{keyword} is no card of a release" for keyword in strange]
+    for card in (*(stored - expected), *(expected - stored)):
+        words = "stands in" if card in stored else "is missing in"
+        problems.append(f"{card[0] or 'a blank card'} = {card[1]!r} {words} HDU {name}")
+    if not problems and list(stored.elements()) != list(expected.elements()):
+        problems.append(f"the cards of HDU {name} are in another order")
     return problems
 
 
-def _wrong_inputs(rows: Any, provenance: ReleaseProvenance) -> list[str]:
-    """Where the table of input files is not that of provenance.json."""
-    expected = list(_expected_inputs(provenance))
-    stored = list(zip(*(rows[name].tolist() for name in (*TEXTS, "BYTES")), strict=True))
-    if len(stored) != len(expected):
-        return [f"{len(stored):,} input files, not {len(expected):,}"]
+def _cards(header: fits.Header, worded: bool) -> Counter[tuple[Any, ...]]:
+    """The cards of a header, with their comments if these are to be compared."""
+    cards = [tuple(card) if worded else tuple(card)[:2] for card in header.cards]
+    return Counter(card for card in cards if not UNCOMPARED.fullmatch(card[0]))
+
+
+def _wrong_rows(rows: Any, expected: pa.Table) -> list[str]:
+    """Where the rows of an extension are not those expected."""
+    if len(rows) != len(expected):
+        return [f"{len(rows):,} rows in an extension, not {len(expected):,}"]
     problems = []
-    for here, (texts, size) in zip(stored, expected, strict=True):
-        same_texts = here[:-1] == tuple(printable(text).rstrip() for text in texts)
-        # The size of a file that was not there is -1 in provenance.json, and null here.
-        same_size = size < 0 or here[-1] == size
-        if not (same_texts and same_size):
-            problems.append(f"the input file {texts[3]} of {texts[0]} is described otherwise")
+    for column in fits_columns(expected.schema, text_widths([expected])):
+        name = column.field.name
+        values = column.values(expected[name])
+        if column.code == "A":
+            # FITS tells no text from the same with blanks at its end.
+            values = np.char.rstrip(values)
+            stored = np.char.rstrip(np.asarray(rows[name]).astype("S"))
+        else:
+            stored = np.asarray(rows[name])
+        differs_N = stored != values
+        if differs_N.any():
+            first = expected.slice(int(np.argmax(differs_N)), 1).to_pylist()[0]
+            problems.append(f"{name} of {' '.join(map(str, first.values()))[:60]!r} is another")
     return problems
 
 
-def _expected_inputs(provenance: ReleaseProvenance) -> Iterator[tuple[tuple[str, ...], int]]:
-    """What provenance.json says of each input file: the columns `TEXTS`, and its size."""
-    data_releases = ",".join(provenance.input_releases)
+def _expected_inputs(provenance: ReleaseProvenance) -> pa.Table:
+    """The table of input files that provenance.json asks for."""
     reasons = {missing.tile: missing.reason for missing in provenance.missing}
+    rows = []
     for tile in provenance.tiles:
         for file in tile.inputs:
-            texts = (
-                tile.tile,
-                data_releases,
-                tile.status,
-                file.name,
-                tile.inputs_digest,
-                tile.tile_file_sha256,
-                reasons.get(tile.tile, ""),
-            )
-            yield texts, file.bytes
+            row = {
+                "TILE": tile.tile,
+                "RELEASE": ",".join(provenance.input_releases),
+                "STATUS": tile.status,
+                "FILE": file.name,
+                "BYTES": file.bytes if file.bytes >= 0 else None,
+                "INPUTS_DIGEST": tile.inputs_digest,
+                "TILE_FILE_SHA256": tile.tile_file_sha256,
+                "REASON": reasons.get(tile.tile, ""),
+            }
+            rows.append({name: _shown(value) for name, value in row.items()})
+    fields = dictionary_schema("provenance").with_metadata({"name": "PROVENANCE"})
+    return pa.Table.from_pylist(rows, schema=fields)
 
 
-def _wrong_texts(rows: Any, provenance: ReleaseProvenance) -> list[str]:
-    """Where the texts of FITS are not what provenance.json says."""
-    lines: dict[str, list[str]] = {}
-    for name, line in zip(rows["NAME"].tolist(), rows["TEXT"].tolist(), strict=True):
-        lines.setdefault(name, []).append(line)
-    problems = []
-    configuration = tomli_w.dumps(without_none(provenance.run.config)).splitlines()
-    if lines["configuration"] != [printable(line) for line in configuration]:
-        problems.append("the configuration in FITS is another one")
-    if lines["accounting"] != text_lines(provenance.accounting):
-        problems.append("the accounting in FITS is another one")
-    return problems
+def _expected_texts(provenance: ReleaseProvenance) -> pa.Table:
+    """The settings and sums in full that provenance.json asks for."""
+    packages = [line for text in provenance.run.packages for line in text.split(", ")]
+    texts = {
+        "configuration": tomli_w.dumps(without_none(provenance.run.config)).splitlines(),
+        "packages": packages,
+        "duplicates": provenance.duplicates.rule.split("; "),
+        "accounting": text_lines(provenance.accounting),
+    }
+    rows = [
+        {"NAME": name, "LINE": number, "TEXT": printable(line)}
+        for name, lines in texts.items()
+        for number, line in enumerate(lines, start=1)
+    ]
+    fields = dictionary_schema("texts").with_metadata({"name": "TEXTS"})
+    return pa.Table.from_pylist(rows, schema=fields)
+
+
+def _shown(value: str | int | None) -> str | int | None:
+    return printable(value) if isinstance(value, str) else value
 
 
 def check_fits_columns(path: Path, fields: pa.Schema) -> Check:

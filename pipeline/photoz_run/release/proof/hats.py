@@ -1,25 +1,34 @@
 """The HATS collection of a release: partitions, margin cache, columns and properties."""
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from re import search
+from typing import TypeAlias
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from astropy.io import fits
 from numpy.typing import NDArray
 
 from photoz_run.release.identity import id_numbers
 from photoz_run.release.proof.check import Check, counted, proven, verdict
 from photoz_run.release.proof.compare import Difference, column_differences, unequal
 from photoz_run.release.proof.judge import Beside, Judge
+from photoz_run.release.proof.opened import Opened
 from photoz_run.release.provenance import ColumnFacts
-from photoz_run.release.record import ReleaseRecord, hats_properties, margin_name, prefixed
+from photoz_run.release.record import hats_properties, margin_name, prefixed
 from photoz_run.release.rows import INDEX, parquet_rows
 from photoz_run.release.sky import ORDER
+
+Cells: TypeAlias = tuple[NDArray[np.int64], NDArray[np.int64]]
+"""HEALPix cells and how many rows lie in each."""
+MAPS = ("skymap.fits", "point_map.fits")
+OWN = re.compile(r"hats_\w+|moc_sky_fraction|obs_collection|dataproduct_type")
+"""Properties that are the format's own affair."""
 
 
 class HatsJudge(Judge):
@@ -27,10 +36,8 @@ class HatsJudge(Judge):
 
     def statements(self) -> Iterator[Check]:
         """Its properties and its lists of files."""
-        rows = self.opened.provenance.rows
         yield from proven(
-            "provenance in HATS",
-            lambda: [check_hats_statements(self.path, self.opened.record, rows)],
+            "provenance in HATS", lambda: [check_hats_statements(self.path, self.opened)]
         )
 
     def columns(self) -> Iterator[Check]:
@@ -45,6 +52,7 @@ class HatsJudge(Judge):
         catalogue = self.path / provenance.name
         margin = self.path / margin_name(provenance.name)
         yield Beside("HATS = Parquet", lambda: HatsCopy(partitions(catalogue)))
+        yield Beside("maps of HATS", lambda: MapsCopy(catalogue))
         if provenance.options.margin_arcsec:
             yield Beside("margin cache = Parquet", lambda: MarginCopy(margin))
 
@@ -83,7 +91,7 @@ def partitions(catalogue: Path) -> list[Partition]:
     """
     cells = []
     for path in sorted((catalogue / "dataset").rglob("*.parquet")):
-        match = search(r"Norder=(\d+)/Dir=\d+/Npix=(\d+)\.parquet$", path.as_posix())
+        match = re.search(r"Norder=(\d+)/Dir=\d+/Npix=(\d+)\.parquet$", path.as_posix())
         if match is None:
             raise ValueError(f"{path.name} names no HEALPix cell")
         cells.append(Partition(path, int(match[1]), int(match[2])))
@@ -157,6 +165,49 @@ class HatsCopy:
         yield verdict("HATS = Parquet", problems, f"{self._seen:,} rows, value by value")
 
 
+class MapsCopy:
+    """The two maps of the HATS catalogue, which count rows in cells of the sky."""
+
+    def __init__(self, catalogue: Path) -> None:
+        order = int(read_properties(catalogue / "hats.properties")["hats_skymap_order"])
+        self._shift = 2 * (ORDER - order)
+        self._maps = {name: _read_map(catalogue / name) for name in MAPS}
+        self._counts: list[Cells] = []
+
+    def compare(self, batch: pa.Table, index_N: NDArray[np.int64]) -> None:
+        """Count the next rows."""
+        self._counts.append(np.unique(index_N >> self._shift, return_counts=True))
+
+    def checks(self) -> Iterator[Check]:
+        """The maps that count other rows."""
+        expected = _added(self._counts)
+        problems = []
+        for name, stored in self._maps.items():
+            if not all(map(np.array_equal, stored, expected)):
+                problems.append(f"{name} counts other rows than there are")
+        yield verdict("maps of HATS", problems, " and ".join(MAPS))
+
+
+def _added(counts: list[Cells]) -> Cells:
+    """Counts of several batches as one, in the order of the cells."""
+    cells = np.concatenate([np.empty(0, np.int64), *(cell_K for cell_K, _ in counts)])
+    numbers = np.concatenate([np.empty(0, np.int64), *(count_K for _, count_K in counts)])
+    cell_K, place = np.unique(cells, return_inverse=True)
+    return cell_K, np.bincount(place, numbers, len(cell_K)).astype(np.int64)
+
+
+def _read_map(path: Path) -> Cells:
+    """The cells of a map that have rows, and how many."""
+    with fits.open(path) as hdus:
+        rows = hdus[1].data
+        columns = [
+            np.asarray(rows.field(k)).ravel().astype(np.int64) for k in range(len(rows.names))
+        ]
+    # A map lists all cells, or those with rows beside their counts.
+    cell_K, count_K = columns if len(columns) > 1 else (np.arange(len(columns[0])), columns[0])
+    return cell_K[count_K != 0], count_K[count_K != 0]
+
+
 class MarginCopy:
     """The rows of a margin cache, all of them in memory, and those of Parquet with the same IDs.
 
@@ -216,27 +267,50 @@ class MarginCopy:
         return problems
 
 
-def check_hats_statements(folder: Path, record: ReleaseRecord, rows: int) -> Check:
+def check_hats_statements(folder: Path, opened: Opened) -> Check:
     """Compare properties and metadata with the provenance, lists of files with the files."""
+    record, rows = opened.record, opened.provenance.rows
     catalogue = folder / record.name
-    properties = hats_properties(record)
-    stated = {key: text for key, text in properties.items() if key.startswith("photoz_")}
-    with_rows = {**stated, "hats_nrows": str(rows)}
+    present = partitions(catalogue)
     problems = []
     for path in (folder / "collection.properties", *folder.glob("*/*properties")):
-        expected = with_rows if path.parent == catalogue else stated
+        expected = _expected_properties(path, opened, present)
         problems += _wrong_properties(path, expected)
-    present = partitions(catalogue)
-    for partition in present:
-        metadata = _metadata(partition.path)
-        if not metadata.items() >= prefixed(record.texts()).items():
-            problems.append(f"the metadata of {partition.path.name} are others")
+    for path in sorted(folder.glob("*/dataset/**/*")):
+        if path.is_file() and _metadata(path) != prefixed(record.texts()):
+            problems.append(f"the metadata of {path.relative_to(folder)} are others")
     listed = (catalogue / "partition_info.csv").read_text().split()[1:]
     if sorted(listed) != sorted(f"{partition.order},{partition.cell}" for partition in present):
         problems.append("partition_info.csv lists other partitions than there are")
     if pq.read_metadata(catalogue / "dataset" / "_metadata").num_rows != rows:
         problems.append(f"_metadata counts other rows than {rows:,}")
     return verdict("provenance in HATS", problems, "as in provenance.json")
+
+
+def _expected_properties(path: Path, opened: Opened, present: list[Partition]) -> dict[str, str]:
+    """What a file of properties must say, of a collection, its catalogue or its margin cache."""
+    record, margin = opened.record, opened.provenance.options.margin_arcsec
+    expected = hats_properties(record)
+    if path.name == "collection.properties":
+        expected |= {"hats_primary_table_url": record.name}
+        if margin:
+            folders = dict.fromkeys(("all_margins", "default_margin"), margin_name(record.name))
+            expected |= folders
+        return expected
+    expected["hats_cols_default"] = expected["hats_cols_default"].replace(",", " ")
+    expected |= {
+        "hats_col_ra": "RAJ2000",
+        "hats_col_dec": "DECJ2000",
+        "hats_col_healpix": INDEX,
+        "hats_col_healpix_order": str(ORDER),
+        "hats_npix_suffix": ".parquet",
+    }
+    if path.parent.name == record.name:
+        order = max((partition.order for partition in present), default=0)
+        catalogue = {"dataproduct_type": "object", "hats_nrows": str(opened.provenance.rows)}
+        return expected | catalogue | {"hats_order": str(order)}
+    beside = {"dataproduct_type": "margin", "hats_primary_table_url": record.name}
+    return expected | beside | {"hats_margin_threshold": str(margin)}
 
 
 def read_properties(path: Path) -> dict[str, str]:
@@ -247,11 +321,13 @@ def read_properties(path: Path) -> dict[str, str]:
 
 def _wrong_properties(path: Path, expected: Mapping[str, str]) -> list[str]:
     stored = read_properties(path)
-    return [
+    problems = [
         f"{key} of {path.name} is {stored.get(key)!r}"
         for key, text in expected.items()
         if stored.get(key) != text
     ]
+    strange = [key for key in stored if key not in expected and not OWN.fullmatch(key)]
+    return problems + [f"{key} of {path.name} is no property of a release" for key in strange]
 
 
 def _metadata(path: Path) -> dict[str, str]:

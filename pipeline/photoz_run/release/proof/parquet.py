@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from xml.etree import ElementTree
 
 import numpy as np
 import pyarrow as pa
@@ -17,6 +16,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from photoz_run import flags, schema
+from photoz_run.catalogue.arrow_fields import is_text
 from photoz_run.catalogue.table import QUANTILES, dictionary_schema
 from photoz_run.release.distributions import quantile_levels
 from photoz_run.release.proof.area import covered_ranges
@@ -26,6 +26,7 @@ from photoz_run.release.proof.identity import Identities, repeated
 from photoz_run.release.proof.judge import Judge
 from photoz_run.release.proof.opened import Opened
 from photoz_run.release.proof.rules import RowLimits, Rule, flag_rules, null_rules, range_rules
+from photoz_run.release.proof.votable import LENGTH, VOTABLE_KEYS, wrong_fields, wrong_infos
 from photoz_run.release.provenance import ColumnFacts, TileFacts
 from photoz_run.release.record import ReleaseRecord
 from photoz_run.release.sky import healpix_index
@@ -33,12 +34,6 @@ from photoz_run.survey.data_release import find_data_release
 
 OFF_COADD = flags.bit("EDGE") | flags.bit("NO_COVERAGE")
 """Sources with one of these may lie beside the coadds; all others lie on them."""
-VOTABLE = b"IVOA.VOTable-Parquet"
-VOTABLE_KEYS = tuple(f"{VOTABLE.decode()}.{key}" for key in ("version", "content"))
-LENGTH = "table::len::"
-"""The keys under which astropy looks for the lengths of texts."""
-VOTABLE_SAYS = ("unit", "ucd", "description")
-"""What is compared of the fields of the VOTable."""
 
 
 class ParquetJudge(Judge):
@@ -53,9 +48,10 @@ class ParquetJudge(Judge):
 
     def columns(self) -> Iterator[Check]:
         """The fields of all parts."""
-        columns = self.opened.provenance.columns
+        columns, record = self.opened.provenance.columns, self.opened.record
         yield from proven(
-            "columns of Parquet", lambda: check_parquet_columns(self.opened.parts, columns)
+            "columns of Parquet",
+            lambda: check_parquet_columns(self.opened.parts, columns, record),
         )
 
 
@@ -68,13 +64,15 @@ def check_parquet_statements(part: Path, record: ReleaseRecord) -> Check:
         for key, text in record.metadata().items()
         if stored.get(key) != text
     ]
-    known = {*record.metadata(), *VOTABLE_KEYS}
-    strange = [key for key in stored if key not in known and not key.startswith(LENGTH)]
-    problems += [f"{key} is no key of a release" for key in strange]
+    lengths = {f"{LENGTH}{field.name}" for field in pq.read_schema(part) if is_text(field.type)}
+    known = {*record.metadata(), *VOTABLE_KEYS, *lengths}
+    problems += [f"{key} is no key of a release" for key in stored if key not in known]
     return verdict("provenance in Parquet", problems, "as in provenance.json")
 
 
-def check_parquet_columns(parts: Sequence[Path], columns: Sequence[ColumnFacts]) -> Iterator[Check]:
+def check_parquet_columns(
+    parts: Sequence[Path], columns: Sequence[ColumnFacts], record: ReleaseRecord
+) -> Iterator[Check]:
     """Compare the fields with the dictionary, with the provenance, and with one another."""
     fields = pq.read_schema(parts[0])
     yield _check_dictionary(fields)
@@ -88,8 +86,9 @@ def check_parquet_columns(parts: Sequence[Path], columns: Sequence[ColumnFacts])
         if not pq.read_schema(part).equals(fields, check_metadata=True):
             problems.append(f"{part.name} has other columns or metadata than {parts[0].name}")
     good = f"{len(fields)} columns, alike in {len(parts):,} parts"
+    problems += _wrong_names(parts)
     yield verdict("columns of Parquet", problems, good)
-    wrong = list(_wrong_votable(fields))
+    wrong = [*wrong_fields(fields), *wrong_infos(fields, record)]
     yield verdict("VOTable in Parquet", wrong, "VOParquet 1.0, the same columns")
 
 
@@ -106,29 +105,13 @@ def _check_dictionary(fields: pa.Schema) -> Check:
     return verdict("columns of the dictionary", problems, good)
 
 
-def _wrong_votable(fields: pa.Schema) -> Iterator[str]:
-    """What the VOTable in the file's metadata says otherwise than the fields."""
-    metadata = fields.metadata or {}
-    version = metadata.get(VOTABLE + b".version", b"").decode()
-    if version != "1.0":
-        yield f"version of VOParquet is {version!r}, not '1.0'"
-    root = ElementTree.fromstring(metadata[VOTABLE + b".content"])
-    elements = {element.get("name", ""): element for element in root.iterfind(".//{*}FIELD")}
-    if list(elements) != fields.names:
-        yield "the VOTable has other columns"
-    for column in fields:
-        if column.name in elements:
-            yield from _wrong_element(elements[column.name], ColumnFacts.of(column))
-
-
-def _wrong_element(element: ElementTree.Element, column: ColumnFacts) -> Iterator[str]:
-    for key in VOTABLE_SAYS:
-        text = element.get(key, "")
-        if key == "description":
-            text = element.findtext("{*}DESCRIPTION", "")
-        expected = getattr(column, key)
-        if text.strip() != expected:
-            yield f"{column.name}: {key} is {text.strip()!r} in the VOTable, not {expected!r}"
+def _wrong_names(parts: Sequence[Path]) -> Iterator[str]:
+    """Parts that are not numbered from 0 on, or have no rows; a release without rows has one."""
+    for number, part in enumerate(parts):
+        if part.name != f"part-{number:04d}.parquet":
+            yield f"{part.name} is not part {number}"
+        elif len(parts) > 1 and not pq.read_metadata(part).num_rows:
+            yield f"{part.name} has no rows"
 
 
 @dataclass

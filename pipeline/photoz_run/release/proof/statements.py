@@ -83,6 +83,9 @@ def check_accounting(provenance: ReleaseProvenance) -> Check:
         problems.append(f"{provenance.rows:,} rows are stated, {sums.released:,} were released")
     if provenance.duplicates.rows_left_out != sums.duplicates:
         problems.append("the number of duplicates is not that of the tiles")
+    for table in provenance.attached:
+        if table.matched + table.unmatched != provenance.rows:
+            problems.append("the sources with and without an attached row are not all sources")
     good = f"{sums.catalogue:,} rows of catalogues, {sums.released:,} released"
     return verdict("accounting", problems, good)
 
@@ -96,6 +99,8 @@ def check_partial(folder: Path, provenance: ReleaseProvenance) -> Check:
         problems.append(f"{tile} has no result and is not said to be missing")
     for tile in sorted(missing - lacking):
         problems.append(f"{tile} is said to be missing and has a result")
+    if provenance.partial and not provenance.options.partial:
+        problems.append("it is partial, and --partial was not asked for")
     if provenance.partial != bool(lacking):
         problems.append(f"partial is {provenance.partial}, but {len(lacking)} tiles have no result")
     if ("This release is partial" in (folder / "README.md").read_text()) != bool(lacking):
@@ -111,7 +116,7 @@ def check_companions(folder: Path, provenance: ReleaseProvenance) -> Iterator[Ch
     program = provenance.program
     if program != f"photoz-run {__version__}":
         reason = f"not compared: it is by {program}, this is {__version__}"
-        yield Check("README", True, reason)
+        yield Check("README", None, reason)
         return
     for name, text_of in COMPANIONS.items():
         problems = []
