@@ -65,20 +65,20 @@ def verify(
     """
     if not any((folder / name).is_file() for name in (SUMS, FILE)):
         raise ConfigError(f"{folder} is no release: it has neither {SUMS} nor {FILE}")
-    sources = Sources(None if run is None else open_run(run, partial=True), attached)
+    sources = Origins(None if run is None else open_run(run, partial=True), attached)
     with progress.shown():
         return list(_checks(folder, progress, sources))
 
 
 @dataclass(frozen=True)
-class Sources:
+class Origins:
     """What the rows of a release came from, as far as it is at hand."""
 
     run: FinishedRun | None
     attached: Sequence[Path]
 
 
-def _checks(folder: Path, progress: StepProgress, sources: Sources) -> Iterator[Check]:
+def _checks(folder: Path, progress: StepProgress, sources: Origins) -> Iterator[Check]:
     size = sum((folder / name).stat().st_size for name in present_files(folder))
     with progress.step("bytes summed up", size) as tick:
         yield from proven("files", lambda: check_sums(folder, tick))
