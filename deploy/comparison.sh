@@ -23,9 +23,10 @@ for NETWORK in magnitudes4 magnitudes9 images hybrid-z; do
         images) SETTINGS="--epochs 8" ;;
         hybrid-z) SETTINGS="--epochs 4 --learning-rate 1e-3 --mixed-precision" ;;
     esac
+    rm -f "$WORK/$NETWORK.onnx"
     # shellcheck disable=SC2086
     "$BIN/photoz" train --set "$WORK/set" --network "$NETWORK" $SETTINGS --split tile --seed 1 \
-        --checkpoints "$WORK/checkpoints" --out "$WORK/$NETWORK.onnx"
+        --licence BSD-3-Clause --checkpoints "$WORK/checkpoints" --out "$WORK/$NETWORK.onnx"
 done
 "$BIN/python" -m studies.comparison "$WORK/magnitudes4.onnx" "$WORK/magnitudes9.onnx" "$WORK/images.onnx" \
     "$WORK/hybrid-z.onnx" "$WORK/hybrid.onnx" --test "$WORK/test" --training "$WORK/set" \

@@ -11,6 +11,9 @@ if ! [ -e "$WORK/set/truth.parquet" ]; then
     rm -rf "$WORK/set"
     "$BIN/photoz" simulate "$WORK/set" --stamps --tiles 5000 --size 1250 --density 10 --data-release DR4.0 --seed 2026
 fi
+# A bundle that is there is not overwritten.
+rm -f "$OUT"
 "$BIN/photoz" train --set "$WORK/set" --network hybrid --epochs 10 --split tile --seed 1 \
-    --checkpoints "$WORK/checkpoints" --loss-plot "$WORK/hybrid-loss.png" --version 4 --out "$OUT"
+    --checkpoints "$WORK/checkpoints" --loss-plot "$WORK/hybrid-loss.png" --version 4 \
+    --licence BSD-3-Clause --out "$OUT"
 "$BIN/photoz" model verify "$OUT"

@@ -40,8 +40,6 @@ EXPORT_NUMBER = 3
 LARGEST_DIFFERENCE = 1e-5
 """Between torch and ONNX Runtime, in redshift."""
 
-LICENCE = "BSD-3-Clause"
-
 
 class SealedNetwork(nn.Module):
     """Average of an ensemble, calibrated, between the redshift limits: all that the graph does.
@@ -98,6 +96,7 @@ class Label:
     commit: str
     seed: int
     split: SplitName
+    licence: str
 
 
 def seal(networks: Sequence[PhotozNetwork], examples: Examples, split: Split) -> SealedNetwork:
@@ -267,6 +266,6 @@ def _contract(
             split=label.split,
         ),
         test_metrics=test_metrics,
-        licence=LICENCE,
+        licence=label.licence,
         golden=golden,
     )

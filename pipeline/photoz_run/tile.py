@@ -22,6 +22,7 @@ from photoz_run.catalogue.tile_files import write_tile
 from photoz_run.config import RunConfig
 from photoz_run.errors import BadDataError
 from photoz_run.images.plan import ReadingPlan, Storage
+from photoz_run.prediction import blind, infer, join_predictions, judged
 from photoz_run.records import Prediction, Sources, Stamps, TileRef, TileResult
 from photoz_run.survey.belonging import PixelEvidence
 from photoz_run.survey.catalogues import count_rows, magnitude_suffixes, read_sources
@@ -217,38 +218,10 @@ def predict(model: PhotozModel, sources: Sources, stamps: Stamps) -> Prediction:
 
     Sources without a redshift, at a limit of the range or outside the domain are flagged.
     """
-    n = len(sources)
-    contract = model.contract
     table_NT = stamps.beside(sources.magnitudes_NB)
-    z_N, quantiles_NQ, domain_N = (
-        output[:n].copy() for output in model.predict(_padded(stamps.flux_NCHW), _padded(table_NT))
-    )
-    flags_N = sources.flags_N | stamps.flags_N
-    blind_N = ~np.isfinite(z_N)
-    if contract.magnitude_bands:
-        blind_N |= np.isnan(sources.magnitudes_NB).all(axis=1)
-    if contract.image_bands:
-        blind_N |= ~np.isfinite(stamps.flux_NCHW).any(axis=(1, 2, 3))
-    for values in (z_N, quantiles_NQ, domain_N):
-        values[blind_N] = np.nan
-    tolerance = 1e-4 * (contract.z_max - contract.z_min)
-    with np.errstate(invalid="ignore"):
-        at_limit_N = (z_N <= contract.z_min + tolerance) | (z_N >= contract.z_max - tolerance)
-        outside_N = domain_N > 1
-    flags_N = flags_N | flags.mark(blind_N, "NO_REDSHIFT")
-    flags_N |= flags.mark(at_limit_N, "Z_LIMIT")
-    flags_N |= flags.mark(outside_N, "OUT_OF_DOMAIN")
-    return Prediction(z_N, quantiles_NQ, domain_N, flags_N)
-
-
-def join_predictions(parts: list[Prediction]) -> Prediction:
-    """The batches of a tile as one, in order."""
-    return Prediction(
-        np.concatenate([part.z_N for part in parts]),
-        np.concatenate([part.quantiles_NQ for part in parts]),
-        np.concatenate([part.domain_distance_N for part in parts]),
-        np.concatenate([part.flags_N for part in parts]),
-    )
+    outputs = infer(model, stamps.flux_NCHW, table_NT)
+    blind_N = blind(model.contract, stamps.flux_NCHW, table_NT)
+    return judged(model.contract, outputs, blind_N, sources.flags_N | stamps.flags_N)
 
 
 def ahead(batches: Iterator[T]) -> Iterator[T]:
@@ -287,12 +260,3 @@ class Stopwatch:
             if item is None:
                 return
             yield item
-
-
-def _padded(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The rows of one batch, filled up with NaN."""
-    missing = BATCH - len(values)
-    if missing <= 0:
-        return values
-    filler = np.full((missing, *values.shape[1:]), np.nan, values.dtype)
-    return np.concatenate([values, filler])

@@ -11,7 +11,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench import release
+from bench import apply, release
 from bench.cases import LOOPED
 from bench.measured import Measured
 from photoz_models.documents import parse_document
@@ -125,6 +125,7 @@ def main() -> None:
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     release.main()
+    apply.main()
 
 
 def _help() -> float:

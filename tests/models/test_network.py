@@ -20,7 +20,7 @@ from photoz_models.training import evaluate
 from support.galaxies import toy_examples, with_seeing
 
 TINY = Architecture("tiny", stamp_size=12, stem=(8, 6, 2), widths=((16,), (16,)), dense=16)
-LABEL = Label("tiny", "1", "2026-01-01", "none", 0, "galaxy")
+LABEL = Label("tiny", "1", "2026-01-01", "none", 0, "galaxy", "MIT")
 
 
 def untrained(architecture: Architecture, seed: int) -> PhotozNetwork:

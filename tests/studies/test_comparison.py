@@ -37,7 +37,7 @@ class Silent:
 
 
 def bundle_of(examples, network, epochs, out):
-    recipe = Recipe(network, 1, "tile", False, Settings(epochs=epochs), "1")
+    recipe = Recipe(network, 1, "tile", False, Settings(epochs=epochs), "1", "MIT")
     make_bundle(examples, recipe, out, None, Silent())
 
 

@@ -109,6 +109,7 @@ def closed_form_bundle(path: Path, **overrides: Any) -> ModelContract:
 
 
 def _graph(contract: ModelContract) -> onnx.ModelProto:
+    """The graph of `closed_form`; of a contract without image bands it reads no stamps."""
     constants = {
         "zero": np.float32(0),
         "one": np.float32(1),
@@ -125,7 +126,7 @@ def _graph(contract: ModelContract) -> onnx.ModelProto:
         "offsets": (WIDTH * (np.array([contract.quantile_levels]) - 0.5)).astype(np.float32),
     }
     node = helper.make_node
-    nodes = [
+    of_stamps = [
         node("IsNaN", [STAMPS], ["bad"]),
         node("Mul", [STAMPS, "scale"], ["scaled"]),
         node("Where", ["bad", "zero", "scaled"], ["filled"]),
@@ -134,6 +135,9 @@ def _graph(contract: ModelContract) -> onnx.ModelProto:
         node("ReduceSum", ["weight", "pixels"], ["count"], keepdims=0),
         node("Max", ["count", "one"], ["divisor"]),
         node("Div", ["total", "divisor"], ["mean"]),
+    ]
+    nodes = [
+        *(of_stamps if contract.image_bands else [node("Identity", ["zero"], ["mean"])]),
         node("Gather", [MAGNITUDES, "g"], ["mag_g"], axis=1),
         node("Gather", [MAGNITUDES, "r"], ["mag_r"], axis=1),
         node("Sub", ["mag_g", "mag_r"], ["raw_colour"]),
@@ -149,10 +153,7 @@ def _graph(contract: ModelContract) -> onnx.ModelProto:
         node("Sub", ["colour", "half"], ["from_centre"]),
         node("Abs", ["from_centre"], [OUTPUTS[2]]),
     ]
-    inputs = {
-        STAMPS: ["N", *contract.stamp_shape()],
-        MAGNITUDES: ["N", len(contract.magnitude_bands)],
-    }
+    inputs = {name: ["N", *shape] for name, shape in contract.input_shapes().items()}
     outputs = {
         OUTPUTS[0]: ["N"],
         OUTPUTS[1]: ["N", len(contract.quantile_levels)],

@@ -46,21 +46,19 @@ def test_a_table_of_magnitudes_becomes_a_bundle(tmp_path):
     with fitsio.FITS(tmp_path / "table.fits", "rw") as fits:
         fits.write(columns)
     words = ["--table", tmp_path / "table.fits", "--bands", "B=mag_b,V=mag_v", "--z", "zspec"]
-    words += [
-        "--network",
-        "magnitudes",
-        "--epochs",
-        1,
-        "--out",
-        tmp_path / "bv.onnx",
-        "--loss-plot",
-        tmp_path / "l.png",
-    ]
-    said = call(train_app, *words)
+    words += ["--epochs", 1, "--out", tmp_path / "bv.onnx", "--loss-plot", tmp_path / "l.png"]
+    said = call(train_app, *words, "--licence", "CC-BY-4.0")
     contract = PhotozModel.load(tmp_path / "bv.onnx", provider="cpu", threads=1).contract
     assert contract.magnitude_bands == ("B", "V")
+    assert contract.licence == "CC-BY-4.0"
     assert "smad" in said
     assert (tmp_path / "l.png").exists()
+    follows = f"next: photoz apply {tmp_path / 'bv.onnx'} TABLE --out FILE.parquet"
+    assert said.splitlines()[-1] == f"{follows} --bands B=mag_b,V=mag_v"
+    with pytest.raises(ConfigError, match=r"bv\.onnx: it is there already; delete it, or choose"):
+        call(train_app, *words)
+    with pytest.raises(ConfigError, match="network hybrid reads stamps, and the set has none"):
+        call(train_app, *words, "--network", "hybrid", "--out", tmp_path / "h.onnx")
 
 
 def test_tiles_and_specz_become_a_kept_set_and_too_few_pairs_are_refused(tmp_path):
@@ -105,7 +103,10 @@ def test_a_set_can_be_kept_without_training_and_a_table_can_be_called_simulated(
     words = ["--table", tmp_path / "table.fits", "--bands", "g,r", "--z", "z"]
     with pytest.raises(ConfigError, match="nothing to make: give --out"):
         call(train_app, *words)
-    call(train_app, *words, "--keep-set", tmp_path / "set", "--simulated")
+    said = call(train_app, *words, "--keep-set", tmp_path / "set", "--simulated")
+    assert f"next: photoz train --set {tmp_path / 'set'} --out NAME.onnx" in said
+    with pytest.raises(ConfigError, match=r"set: a set is there already; train on it, --set "):
+        call(train_app, *words, "--keep-set", tmp_path / "set")
     with pytest.raises(ConfigError, match="--simulated is for --table"):
         call(train_app, "--set", tmp_path / "set", "--simulated", "--out", tmp_path / "x.onnx")
     assert load_examples(tmp_path / "set").facts.simulated

@@ -44,7 +44,7 @@ def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp("made")
     examples = toy_examples(3000)
     save_examples(examples, folder / "set")
-    recipe = Recipe("magnitudes9", 2, "tile", False, SETTINGS, "7")
+    recipe = Recipe("magnitudes9", 2, "tile", False, SETTINGS, "7", "MIT")
     trained = make_bundle(examples, recipe, folder / "table.onnx", folder / "checkpoints", Silent())
     return folder, examples, trained
 
@@ -163,7 +163,7 @@ def test_a_spike_in_the_redshift_distribution_disappears_and_the_rest_stays():
 
 
 def test_an_unknown_network_is_refused(tmp_path):
-    recipe = Recipe("gru", 1, "tile", False, SETTINGS, "1")
+    recipe = Recipe("gru", 1, "tile", False, SETTINGS, "1", "MIT")
     with pytest.raises(ConfigError, match="network 'gru' is none of hybrid"):
         make_bundle(toy_examples(1200), recipe, tmp_path / "x.onnx", None, Silent())
 

@@ -48,16 +48,36 @@ def tile_table(
     quantiles
         Whether all quantiles follow as the last column.
     """
-    levels_Q = np.asarray(levels)
-    lo68, hi68, lo95, hi95 = (
-        quantile_at(p, levels_Q, prediction.quantiles_NQ) for p in (0.16, 0.84, 0.025, 0.975)
-    )
     values: dict[str, NDArray[Any]] = {
         "ID": sources.id_N,
         "RAJ2000": sources.ra_N,
         "DECJ2000": sources.dec_N,
         "KIDS_TILE": np.full(len(sources), tile),
         "MAG_AUTO_CALIB": sources.columns["MAG_AUTO_CALIB"],
+        **redshift_columns(prediction, levels),
+        "MASK": sources.columns["MASK"],
+    }
+    fields = list(dictionary_schema("photoz"))
+    arrays = [
+        as_array(values[column.name], field.type)
+        for column, field in zip(schema.COLUMNS, fields, strict=True)
+    ]
+    for field in keep:
+        arrays.append(as_array(sources.columns[field.name], field.type))
+        fields.append(field)
+    if quantiles:
+        arrays.append(quantile_array(prediction.quantiles_NQ))
+        fields.append(quantile_field(levels))
+    return pa.Table.from_arrays(arrays, schema=pa.schema(fields))
+
+
+def redshift_columns(prediction: Prediction, levels: Sequence[float]) -> dict[str, NDArray[Any]]:
+    """Columns of the dictionary that a prediction fills, by name; NaN where missing."""
+    levels_Q = np.asarray(levels)
+    lo68, hi68, lo95, hi95 = (
+        quantile_at(p, levels_Q, prediction.quantiles_NQ) for p in (0.16, 0.84, 0.025, 0.975)
+    )
+    return {
         "Z_PHOT": prediction.z_N,
         "Z_PHOT_ERR": (hi68 - lo68) / 2,
         "Z_PHOT_LO68": lo68,
@@ -66,21 +86,13 @@ def tile_table(
         "Z_PHOT_HI95": hi95,
         "Z_DOMAIN": prediction.domain_distance_N,
         "PHOTOZ_FLAG": prediction.flags_N,
-        "MASK": sources.columns["MASK"],
     }
-    fields = list(dictionary_schema("photoz"))
-    arrays = [
-        _array(values[column.name], field.type)
-        for column, field in zip(schema.COLUMNS, fields, strict=True)
-    ]
-    for field in keep:
-        arrays.append(_array(sources.columns[field.name], field.type))
-        fields.append(field)
-    if quantiles:
-        arrays.append(_quantile_array(prediction.quantiles_NQ))
-        about = {**_about(schema.QUANTILES), "levels": ",".join(f"{level:g}" for level in levels)}
-        fields.append(pa.field(QUANTILES, arrays[-1].type, True, about))
-    return pa.Table.from_arrays(arrays, schema=pa.schema(fields))
+
+
+def quantile_field(levels: Sequence[float]) -> pa.Field:
+    """The field of all quantiles; its metadata names their levels."""
+    about = {**_about(schema.QUANTILES), "levels": ",".join(f"{level:g}" for level in levels)}
+    return pa.field(QUANTILES, pa.list_(pa.float32(), len(levels)), True, about)
 
 
 def dictionary_schema(table: str) -> pa.Schema:
@@ -98,7 +110,7 @@ def _about(column: Column) -> dict[str, str]:
     return {key: value for key, value in about.items() if value}
 
 
-def _array(values: NDArray[Any], kind: pa.DataType) -> pa.Array:
+def as_array(values: NDArray[Any], kind: pa.DataType) -> pa.Array:
     """NaN and, in a masked array, what is masked become null; a text without a value is ""."""
     data_N, mask_N = np.ma.getdata(values), np.ma.getmaskarray(values)
     if data_N.dtype.kind == "U":
@@ -108,7 +120,8 @@ def _array(values: NDArray[Any], kind: pa.DataType) -> pa.Array:
     return pa.array(data_N, mask=mask_N).cast(kind)
 
 
-def _quantile_array(quantiles_NQ: NDArray[np.float32]) -> pa.Array:
+def quantile_array(quantiles_NQ: NDArray[np.float32]) -> pa.Array:
+    """All quantiles [N, Q] as lists; a row with a NaN is null."""
     n, q = quantiles_NQ.shape
     if not n:
         return pa.array([], pa.list_(pa.float32(), q))

@@ -4,6 +4,7 @@ import sys
 
 import typer
 
+from photoz_run.cli.apply import apply
 from photoz_run.cli.console import SETTINGS, Command, CommandGroup, Version, call
 from photoz_run.cli.doctor import doctor
 from photoz_run.cli.flags import flags
@@ -35,6 +36,7 @@ COMMANDS = (
     run,
     status,
     retry,
+    apply,
     validate,
     release,
     verify,

@@ -10,6 +10,7 @@ from typing_extensions import Doc
 
 from photoz_run.cli.console import SETTINGS, Command, Version, call
 from photoz_run.cli.options import Shown, from_record
+from photoz_run.cli.tables import flag_lines
 from photoz_run.config import ClusterConfig, RunConfig, load_config
 
 if TYPE_CHECKING:
@@ -218,8 +219,8 @@ def _print_summary(summary: "RunSummary") -> None:
         console.print(f"  ... and {len(document.remarks) - LISTED} more, in summary.json")
     for name, number in document.counts.items():
         console.print(f"  {name.replace('_', ' ')}: {number:,}")
-    for name, number in sorted(document.flags.items(), key=lambda item: -item[1]):
-        console.print(f"  flag {name:<22}{number:>10,}  {number / max(summary.rows, 1):6.1%}")
+    for line in flag_lines(document.flags, summary.rows):
+        console.print(line)
     console.print(f"catalogue: {summary.out / 'tiles'}")
 
 

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from photoz_models.training_settings import Settings
+from photoz_run.cli.bands import HELP
 from photoz_run.cli.options import Shown, from_record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from photoz_models.training import Epoch
+    from photoz_models.contract import ModelContract
 
 
 TRAINING = {
@@ -42,13 +43,9 @@ def train(
     ] = None,
     table: Annotated[
         Path | None,
-        typer.Option(
-            help="Train on a table of magnitudes and redshifts instead (network magnitudes)."
-        ),
+        typer.Option(help="Train on a table of magnitudes and redshifts instead, without stamps."),
     ] = None,
-    bands: Annotated[
-        str, typer.Option(help="Its magnitude columns, NAME=COLUMN,... or COLUMN,...")
-    ] = "",
+    bands: Annotated[str, typer.Option(help=f"{HELP}.", metavar="BANDS")] = "",
     simulated: Annotated[
         bool,
         typer.Option(
@@ -61,9 +58,10 @@ def train(
     network: Annotated[
         str,
         typer.Option(
-            help="hybrid, hybrid-z, images, magnitudes9, magnitudes4; magnitudes: all of the set."
+            help="hybrid, hybrid-z, images, magnitudes9, magnitudes4; magnitudes: all of the set"
+            " (default: hybrid; magnitudes for a set without stamps)."
         ),
-    ] = "hybrid",
+    ] = "",
     ensemble: Annotated[int, typer.Option(min=1, help="Networks to average.")] = 1,
     split: Annotated[
         Literal["galaxy", "tile"],
@@ -96,6 +94,9 @@ def train(
         typer.Option(help="Folder for checkpoints; a training found there is taken up again."),
     ] = None,
     version: Annotated[str, typer.Option(help="Version written into the contract.")] = "1",
+    licence: Annotated[
+        str, typer.Option(help="Licence of the bundle, like CC-BY-4.0; written into the contract.")
+    ] = "not stated",
     loss_plot: Annotated[
         Path | None, typer.Option(help="Draw the loss curves into this PNG.")
     ] = None,
@@ -103,8 +104,12 @@ def train(
 ) -> None:
     """Train a photo-z network on labelled galaxies and seal it into one bundle.
 
-    Example: photoz train --data /data/KiDS-DR5 --specz gkvScienceCatv02.fits --out kids.onnx
+    Examples: photoz train --data /data/KiDS --specz gkvScienceCatv02.fits --out kids.onnx
+
+    photoz train --table mine.csv --bands B=mag_b,V=mag_v --z zspec --out bv.onnx
     """
+    from photoz_run.cli.bands import columns_of_bands
+    from photoz_run.cli.epochs import EpochLines
     from photoz_run.cli.extras import need
 
     need("torch", "onnx", extra="train")
@@ -123,16 +128,21 @@ def train(
         raise ConfigError(
             "nothing to make: give --out for a bundle, --keep-set for the training set, or both"
         )
+    _refuse_to_overwrite(out, keep_set)
     mixed = on_gpu() if mixed_precision is None else mixed_precision
     settings = Settings(mixed_precision=mixed, **chosen)
-    recipe = Recipe(network, ensemble, split, smooth, settings, version)
+    recipe = Recipe(network, ensemble, split, smooth, settings, version, licence)
     match (specz, kept_set, table):
         case (None, Path(), None):
             examples = load_examples(kept_set)
         case (None, None, Path()):
-            examples = from_table(
-                table, _columns_of_bands(bands, z), z, quality, simulated, typer.echo
-            )
+            columns = columns_of_bands(bands)
+            if not columns or not z:
+                raise ConfigError(
+                    "--table needs --bands with its magnitude columns, and --z with its redshift"
+                    " column"
+                )
+            examples = from_table(table, columns, z, quality, simulated, typer.echo)
         case (Path(), None, None):
             if not data:
                 raise ConfigError("no survey: give --data DIR with the tiles that --specz covers")
@@ -150,6 +160,7 @@ def train(
             save_examples(examples, keep_set)
     typer.echo(f"{len(examples):,} galaxies of {examples.facts.name}")
     if out is None:
+        typer.echo(f"next: photoz train --set {keep_set} --out NAME.onnx")
         return
     lines = EpochLines(ensemble, settings.epochs)
     again = "goes on" if checkpoints else "starts anew"
@@ -159,6 +170,38 @@ def train(
         with writing(loss_plot), written_whole(loss_plot) as beside:
             plot_losses(trained.histories, beside)
     _print_test(out, trained.contract.test_metrics)
+    typer.echo(f"next: {_next_step(out, trained.contract, bands)}")
+
+
+def _refuse_to_overwrite(out: Path | None, keep_set: Path | None) -> None:
+    """Hours of work lie in a bundle or a kept set: `ConfigError` says what to do."""
+    from photoz_models.kept_sets import FACTS_FILE
+    from photoz_run.errors import ConfigError
+
+    if out is not None and out.exists():
+        raise ConfigError(f"{out}: it is there already; delete it, or choose another --out")
+    if keep_set is not None and (keep_set / FACTS_FILE).exists():
+        raise ConfigError(
+            f"{keep_set}: a set is there already; train on it, --set {keep_set}, or choose another"
+            " --keep-set"
+        )
+
+
+def _next_step(out: Path, contract: "ModelContract", bands: str) -> str:
+    """The command that uses the bundle."""
+    from photoz_run.cli.bands import columns_of_bands
+
+    if contract.image_bands:
+        return f"photoz-run --model {out} --tiles all --data DIR --out RUN"
+    # Names of KiDS are recognised.
+    others = {
+        band: column
+        for band, column in columns_of_bands(bands).items()
+        if column != f"MAG_GAAP_{band}"
+    }
+    named = ",".join(f"{band}={column}" for band, column in others.items())
+    named = f" --bands {named}" if named else ""
+    return f"photoz apply {out} TABLE --out FILE.parquet{named}"
 
 
 def _print_test(out: Path, metrics: "Mapping[str, float]") -> None:
@@ -168,58 +211,3 @@ def _print_test(out: Path, metrics: "Mapping[str, float]") -> None:
         error = metrics.get(f"{name}_error")
         if error is not None:
             typer.echo(f"  {name:<12}{metrics[name]:9.5f} ± {error:.5f}")
-
-
-class EpochLines:
-    """One line an epoch with the time that is left; on a terminal a bar below them."""
-
-    def __init__(self, networks: int, epochs: int):
-        from rich.console import Console
-        from rich.progress import Progress
-
-        self.networks = networks
-        self.epochs = epochs
-        self.network = 0
-        self.start = 0.0
-        """When the first epoch of this network ended, in seconds of the monotonic clock."""
-        self.done = 0
-        """Epochs since then."""
-        console = Console()
-        self.bar = Progress(console=console, disable=not console.is_terminal, transient=True)
-        self.task = self.bar.add_task("", total=1.0)
-
-    def epoch(self, network: int, epoch: "Epoch") -> None:
-        """Print the line of ``epoch`` of network number ``network``."""
-        from time import monotonic
-
-        if network != self.network:
-            self.network, self.start, self.done = network, monotonic(), 0
-            self.bar.console.print("network  epoch      loss  validation      SMAD   minutes left")
-        left = "-"
-        if self.done:
-            minutes_an_epoch = (monotonic() - self.start) / self.done / 60
-            left = f"{minutes_an_epoch * (self.epochs - epoch.epoch):.1f}"
-        self.done += 1
-        place = f"{network:3d}/{self.networks:<3d}{epoch.epoch:4d}/{self.epochs:<4d}"
-        losses = f"{epoch.train_loss:9.4f}{epoch.validation_loss:12.4f}"
-        line = f"{place}{losses}{epoch.validation_smad:10.5f}{left:>15}"
-        self.bar.console.print(line, highlight=False)
-
-    def batch(self, network: int, share: float) -> None:
-        """Move the bar of the epoch."""
-        self.bar.update(self.task, completed=share, description=f"network {network}, epoch")
-
-
-def _columns_of_bands(bands: str, z: str) -> dict[str, str]:
-    """Column of each band: ``u=MAG_u,g=MAG_g``, or column names that are the bands."""
-    from photoz_run.errors import ConfigError
-
-    if not bands or not z:
-        raise ConfigError(
-            "--table needs --bands with its magnitude columns and --z with its redshift column"
-        )
-    columns = {}
-    for part in bands.split(","):
-        band, _, column = part.partition("=")
-        columns[band] = column or band
-    return columns

@@ -5,6 +5,7 @@ from photoz_models.session import PhotozModel, Provider
 from photoz_run import tile
 from photoz_run.config import BUNDLED_MODEL
 from photoz_run.errors import ConfigError
+from photoz_run.prediction import join_predictions
 from photoz_run.records import Prediction, Sources, Stamps
 from photoz_run.run.plan import model_path
 
@@ -60,6 +61,6 @@ def predict(bundle: PhotozModel, sources: Sources, stamps: Stamps) -> Prediction
         raise ConfigError(f"{len(stamps.flux_NCHW)} stamps of {number} sources: give one of each")
     # In the batches of a run, so that the last bits are the same too.
     batches = [slice(start, start + BATCH) for start in range(0, max(1, number), BATCH)]
-    return tile.join_predictions(
+    return join_predictions(
         [tile.predict(bundle, sources.take(rows), stamps.take(rows)) for rows in batches]
     )

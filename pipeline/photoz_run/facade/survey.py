@@ -18,6 +18,7 @@ from photoz_run.config import RunConfig, load_config
 from photoz_run.errors import ConfigError, context
 from photoz_run.facade.redshifts import predict
 from photoz_run.images.opening import image_header
+from photoz_run.prediction import join_predictions
 from photoz_run.records import Prediction, Sources, Stamps, TileRef
 from photoz_run.science.matching import separations
 from photoz_run.survey.catalogues import source_ids
@@ -101,7 +102,7 @@ class SurveyTile:
         with self._opened() as tile:
             batches = one_tile.ahead(tile.batches())
             parts = [one_tile.predict(self.bundle, *batch) for batch in batches]
-        return one_tile.join_predictions(parts)
+        return join_predictions(parts)
 
     def measure(self) -> pa.Table:
         """Its sources with their redshifts as the table that a run writes of a tile.

@@ -182,10 +182,12 @@ def set_flags(flag_N: NDArray[Any]) -> NDArray[np.integer]:
 
 
 def magnitude_flags(magnitudes_NB: NDArray[np.float32], bands: Sequence[str]) -> NDArray[np.int32]:
-    """The ``MAG_x_MISSING`` bits of each source."""
+    """The ``MAG_x_MISSING`` bits of each source; a band of another survey than KiDS has none."""
     flags_N = np.zeros(len(magnitudes_NB), np.int32)
     for b, band in enumerate(bands):
-        flags_N |= flags.mark(np.isnan(magnitudes_NB[:, b]), f"MAG_{band.upper()}_MISSING")
+        name = f"MAG_{band.upper()}_MISSING"
+        if band in MAGNITUDE_BANDS:
+            flags_N |= flags.mark(np.isnan(magnitudes_NB[:, b]), name)
     return flags_N
 
 

@@ -11,6 +11,7 @@ from photoz_models.stamp_rule import IMAGE_BANDS, MAGNITUDE_BANDS, StampRule
 from photoz_run.config import RunConfig
 from photoz_run.errors import BadDataError, ConfigError, context
 from photoz_run.science.selection import names_in, select
+from photoz_run.survey.band_columns import band_magnitudes, find_band_columns
 from photoz_run.survey.discovery import find_tiles, is_simulated
 from photoz_run.tables.arrays import floats, masked
 from photoz_run.tables.opening import open_table
@@ -20,7 +21,6 @@ from photoz_run.training.training_set import (
     join_examples,
     training_rule,
 )
-from photoz_run.validation.catalogue import without_codes
 from photoz_run.validation.settings import SpecSettings
 from photoz_run.validation.specz import (
     REASONS,
@@ -106,7 +106,7 @@ def from_table(
         If the table lacks a column, or no row has a redshift.
     """
     try:
-        table_NT, z_N = _labelled_rows(table, list(bands.values()), z, quality, report)
+        table_NT, z_N = _labelled_rows(table, bands, z, quality, report)
     except BadDataError as error:
         # No tile is to blame: the table is the user's to mend.
         raise ConfigError(str(error)) from error
@@ -123,16 +123,17 @@ def from_table(
 
 def _labelled_rows(
     path: Path,
-    magnitudes: Sequence[str],
+    bands: Mapping[str, str],
     z: str,
     quality: str | None,
     report: Callable[[str], None],
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Magnitudes and redshifts of the good rows; ``report`` is told of the others."""
-    table = open_table(path, [*magnitudes, z])
+    table = open_table(path, [*bands.values(), z])
+    magnitudes = find_band_columns(table, list(bands), "first", bands)
     cut = usual_cut(table, z) if quality is None else quality
     named = names_in(cut) if cut else []
-    rows = table.read([*magnitudes, z, *named])
+    rows = table.read([*magnitudes.names, z, *named])
     z_N = floats(table.where, rows, z)
     refuse_magnitudes(table.where, z, z_N)
     values = {name: masked(table.where, rows, name) for name in named}
@@ -148,5 +149,5 @@ def _labelled_rows(
         report(f"{path.name}: left out of {len(rows):,} rows: {', '.join(left_out)}")
     if not good_N.any():
         raise BadDataError(f"{table.where}: none of its {len(rows):,} rows has a usable redshift")
-    columns = [without_codes(floats(table.where, rows, name))[good_N] for name in magnitudes]
-    return np.stack(columns, axis=1).astype(np.float32), z_N[good_N].astype(np.float32)
+    magnitudes_NB = band_magnitudes(table.where, rows, magnitudes)
+    return magnitudes_NB[good_N], z_N[good_N].astype(np.float32)

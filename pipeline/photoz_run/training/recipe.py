@@ -37,11 +37,13 @@ class Recipe:
     """Everything that decides a bundle, given the training set."""
 
     network: str
+    """Its name, "" for the one that reads all that the set has."""
     ensemble: int
     split: SplitName
     smooth: bool
     settings: Settings
     version: str
+    licence: str
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,7 @@ def make_bundle(
         program_commit(),
         settings.seed,
         recipe.split,
+        recipe.licence,
     )
     networks, histories = _members(architecture, examples, split, recipe, checkpoints, report)
     sealed = seal(networks, examples, split)
@@ -91,15 +94,17 @@ def make_bundle(
 def choose_architecture(name: str, examples: Examples) -> Architecture:
     """The architecture called ``name``, for the stamps of this set.
 
-    ``magnitudes`` takes all magnitudes of the set. Networks on stamps, but for the published one,
+    Without a name it is ``hybrid``, or ``magnitudes`` for a set without stamps. ``magnitudes``
+    takes all magnitudes of the set. Networks on stamps, but for the published one,
     are told what the set knows of the seeing.
 
     Raises
     ------
     ConfigError
-        If there is no such network.
+        If there is no such network, or it reads stamps that the set has not.
     """
     rule = examples.facts.rule
+    name = name or ("hybrid" if rule.image_bands else "magnitudes")
     if name == "magnitudes":
         return replace(ARCHITECTURES["magnitudes9"], name=name, columns=rule.magnitude_bands)
     if name not in ARCHITECTURES:
@@ -107,6 +112,8 @@ def choose_architecture(name: str, examples: Examples) -> Architecture:
             f"network {name!r} is none of {', '.join((*ARCHITECTURES, 'magnitudes'))}"
         )
     architecture = replace(ARCHITECTURES[name], stamp_size=examples.stamps_NCHW.shape[2])
+    if architecture.image_bands and not rule.image_bands:
+        raise ConfigError(f"network {name} reads stamps, and the set has none: take magnitudes")
     if architecture.published:
         return architecture
     known = tuple(band for band in architecture.image_bands if band in rule.seeing_bands)
@@ -158,7 +165,7 @@ def _members(
         checkpoint = None
         if checkpoints is not None:
             checkpoints.mkdir(parents=True, exist_ok=True)
-            checkpoint = checkpoints / f"{recipe.network}-{settings.seed}.pt"
+            checkpoint = checkpoints / f"{architecture.name}-{settings.seed}.pt"
         reports = partial(report.epoch, member), partial(report.batch, member)
         network, history = train(architecture, examples, split, settings, checkpoint, *reports)
         networks.append(network)

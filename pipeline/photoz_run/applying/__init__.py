@@ -1,0 +1,1 @@
+"""A bundle of magnitudes over a table: its columns, block by block, into one file."""
