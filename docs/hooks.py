@@ -5,7 +5,7 @@ from typing import Any
 
 from photoz_run import schema
 from photoz_run.config import RunConfig
-from photoz_run.flags import FLAGS, USER_BITS
+from photoz_run.flags import FLAGS, NOT_FOR_SCIENCE, NOT_FOR_SCIENCE_WORDS, USER_BITS
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
@@ -22,6 +22,7 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
 
 def _flags() -> str:
     rows = [f"| {flag.bit} | {flag.value} | `{flag.name}` | {flag.description} |" for flag in FLAGS]
+    rows.append(f"| | {NOT_FOR_SCIENCE} | `NOT_FOR_SCIENCE` | {NOT_FOR_SCIENCE_WORDS} |")
     rows.append(f"| {USER_BITS[0]}-{USER_BITS[-1]} | | | never set by photoz-run: yours |")
     return "\n".join(["| bit | value | name | set when |", "|---|---|---|---|", *rows])
 

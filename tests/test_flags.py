@@ -8,7 +8,18 @@ import numpy as np
 import pytest
 
 from photoz_models.stamp_rule import MAGNITUDE_BANDS
-from photoz_run.flags import FLAGS, USER_BITS, bit, count, decode, mark
+from photoz_run.flags import (
+    FLAGS,
+    NOT_FOR_SCIENCE,
+    NOT_FOR_SCIENCE_FLAGS,
+    SCIENCE_CUT,
+    USER_BITS,
+    bit,
+    count,
+    decode,
+    mark,
+)
+from photoz_run.science.selection import select
 
 
 def test_bits_are_counted_through_once_and_leave_the_users_alone():
@@ -44,6 +55,22 @@ def test_photoz_flags_prints_every_bit(arguments):
         assert line.lstrip("| ").startswith(str(flag.bit))
         assert str(flag.value) in line
     assert "24-30" in said
+
+
+def test_one_mask_has_one_name_and_one_value_everywhere():
+    expected = sum(int(bit(name)) for name in NOT_FOR_SCIENCE_FLAGS)
+    assert expected == NOT_FOR_SCIENCE == 458802
+    assert select(SCIENCE_CUT, {"PHOTOZ_FLAG": np.array([0, 1, 4, 2**16])}, 4).tolist() == [
+        True,
+        True,
+        True,
+        False,
+    ]
+    line = next(line for line in photoz("flags").splitlines() if "NOT_FOR_SCIENCE" in line)
+    assert str(expected) in line
+    top = Path(__file__).parents[1]
+    for page in ("README.md", "docs/decisions/science-cut.md"):
+        assert str(expected) in (top / page).read_text()
 
 
 def test_photoz_flags_decodes_a_value():

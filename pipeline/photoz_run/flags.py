@@ -73,6 +73,28 @@ FLAGS = (
 
 BY_NAME = {flag.name: flag for flag in FLAGS}
 
+NOT_FOR_SCIENCE_FLAGS = (
+    "NO_COVERAGE",
+    "CENTRE_BAD",
+    "BAND_MISSING",
+    "OUT_OF_DOMAIN",
+    "Z_LIMIT",
+    "NO_REDSHIFT",
+)
+"""The flags of the mask, in order of bit.
+
+They tell of no redshift, or can cost a quarter of the precision; the others cost less. What each
+costs was measured: see docs/decisions/science-cut.md.
+"""
+
+NOT_FOR_SCIENCE = sum(BY_NAME[name].value for name in NOT_FOR_SCIENCE_FLAGS)
+"""The mask of the recommended cut, which every document and file states by this name."""
+
+SCIENCE_CUT = f"(PHOTOZ_FLAG & {NOT_FOR_SCIENCE}) == 0"
+"""The recommended cut as an expression."""
+
+NOT_FOR_SCIENCE_WORDS = f"the mask of the recommended cut: {', '.join(NOT_FOR_SCIENCE_FLAGS)}"
+
 
 def bit(name: str) -> np.int32:
     """The mask of the flag called ``name``; `KeyError` for an unknown name."""

@@ -391,6 +391,10 @@ PLAIN: dict[str, Forgery] = {
         FITS,
         STATED,
     ),
+    "another mask of the recommended cut": Forgery(
+        change_statement(lambda said: said["science_cut"].update(mask=458752)),
+        {"provenance complete"},
+    ),
     "the publication": Forgery(
         change_statement(lambda said: said.update(reference="another")),
         FITS | PARQUET | {"VOTable in Parquet"},

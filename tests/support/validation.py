@@ -125,6 +125,7 @@ def validated(n, rows, statistics):
         match=document.MatchRecord(n, n, n, 0, 0, 0, n, 0, 1.0),
         n=n,
         statistics=statistics,
+        science=None,
         distribution=None,
         nz=document.RedshiftDistributionRecord(document.SpikeRecord(None, None, None), None, None),
         repeatability=document.RepeatabilityRecord(0, None, None, None),

@@ -14,9 +14,9 @@ from photoz_run.validation.document import (
     metrics_of,
     read_metrics,
     write_metrics,
-    write_parquet,
 )
 from photoz_run.validation.metrics import Estimate, Group
+from photoz_run.validation.metrics_table import write_parquet
 from photoz_run.validation.overlap import Repeatability
 from photoz_run.validation.pairs import PairCounts
 from photoz_run.validation.result import GateOutcome, Result

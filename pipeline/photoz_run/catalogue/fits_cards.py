@@ -8,7 +8,7 @@ import pyarrow as pa
 from astropy.io import fits
 
 from photoz_run.catalogue.arrow_fields import about
-from photoz_run.flags import FLAGS, USER_BITS
+from photoz_run.flags import FLAGS, NOT_FOR_SCIENCE, NOT_FOR_SCIENCE_WORDS, USER_BITS
 
 Card: TypeAlias = tuple[str, Any, str]
 
@@ -53,6 +53,7 @@ def add_remarks(header: fits.Header, arrow: pa.Schema) -> None:
     levels = {field.name: about(field).get("levels") for field in arrow}
     remarks = [f"{name} levels: {text}" for name, text in levels.items() if text]
     remarks += [f"PHOTOZ_FLAG bit {flag.bit} {flag.name}: {flag.description}" for flag in FLAGS]
+    remarks.append(f"PHOTOZ_FLAG & {NOT_FOR_SCIENCE} NOT_FOR_SCIENCE: {NOT_FOR_SCIENCE_WORDS}")
     remarks += [f"PHOTOZ_FLAG bits {USER_BITS[0]}-{USER_BITS[-1]}: never set here, for the user"]
     for remark in remarks:
         for line in wrap(remark, COMMENT, break_on_hyphens=False):

@@ -15,12 +15,19 @@ def flags(
     from rich.console import Console
     from rich.table import Table
 
-    from photoz_run.flags import FLAGS, USER_BITS, decode
+    from photoz_run.flags import (
+        FLAGS,
+        NOT_FOR_SCIENCE,
+        NOT_FOR_SCIENCE_WORDS,
+        USER_BITS,
+        decode,
+    )
 
     if value is not None:
         typer.echo(" ".join(decode(value)) or "no flag is set")
         return
     rows = [(str(flag.bit), str(flag.value), flag.name, flag.description) for flag in FLAGS]
+    rows.append(("", str(NOT_FOR_SCIENCE), "NOT_FOR_SCIENCE", NOT_FOR_SCIENCE_WORDS))
     rows.append((f"{USER_BITS[0]}-{USER_BITS[-1]}", "", "", "never set by photoz-run: yours"))
     if markdown:
         typer.echo("| bit | value | name | set when |\n|---|---|---|---|")

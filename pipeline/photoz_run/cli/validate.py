@@ -33,6 +33,13 @@ def validate(
     quality: Annotated[
         str | None, typer.Option(help="Rows to trust, like 'NQ > 2' (default: the survey's cut).")
     ] = None,
+    select: Annotated[
+        str,
+        typer.Option(
+            metavar="EXPR",
+            help="Rows of CATALOGUE to validate, like 'MASK == 0 and MAG_AUTO_CALIB < 19'.",
+        ),
+    ] = "",
     id: Annotated[
         str, typer.Option(help="Column of CATALOGUE whose rows are one galaxy (default: ID).")
     ] = "",
@@ -50,8 +57,9 @@ def validate(
     """
     from photoz_run.errors import BadDataError, ConfigError, ExitCode, writing
     from photoz_run.run.interruption import interruptible
-    from photoz_run.validation.document import metrics_of, write_metrics, write_parquet
+    from photoz_run.validation.document import metrics_of, write_metrics
     from photoz_run.validation.gates import evaluate
+    from photoz_run.validation.metrics_table import write_parquet
     from photoz_run.validation.settings import SpecSettings, load_settings
     from photoz_run.validation.summary import print_summary
     from photoz_run.validation.validate import validate as run
@@ -63,7 +71,8 @@ def validate(
     named = {"ra": ra, "dec": dec, "z": z, "quality": quality}
     named = {key: value for key, value in named.items() if value not in ("", None)}
     spectra = tuple(one.model_copy(update=named) for one in spectra)
-    settings = settings.model_copy(update={"specz": spectra, "id": id or settings.id})
+    chosen = {"specz": spectra, "id": id or settings.id, "select": select or settings.select}
+    settings = settings.model_copy(update=chosen)
     out = out or _default_directory(catalogue)
     try:
         result, pairs = run(catalogue, settings, tile_notes(catalogue), selection_of(catalogue))

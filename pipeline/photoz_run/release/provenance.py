@@ -1,7 +1,7 @@
 """The records of ``provenance.json``: all that a release says of its making, for programs."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from photoz_models.documents import Record, read_document
 from photoz_run.catalogue.arrow_fields import about
+from photoz_run.flags import NOT_FOR_SCIENCE, NOT_FOR_SCIENCE_FLAGS
 from photoz_run.release.accounting import TileAccount, Totals
 
 FILE = "provenance.json"
@@ -83,13 +84,13 @@ class ColumnFacts(Record):
     description: str
 
     @classmethod
-    def of(cls, field: pa.Field) -> "ColumnFacts":
+    def of(cls, column: pa.Field) -> "ColumnFacts":
         """What a field says of its column."""
-        metadata = about(field)
+        metadata = about(column)
         return cls(
-            name=field.name,
-            type=str(field.type),
-            null=field.nullable,
+            name=column.name,
+            type=str(column.type),
+            null=column.nullable,
             unit=metadata.get("unit", ""),
             ucd=metadata.get("ucd", ""),
             description=metadata.get("description", ""),
@@ -119,6 +120,15 @@ class AttachedFacts(Record):
     ambiguous: int
     key: tuple[str, ...] = ()
     """Its columns that were compared; releases of 0.1.0 do not say them."""
+
+
+@dataclass(frozen=True)
+class ScienceCut(Record):
+    """The recommended cut: rows that have none of the bits of ``mask`` in PHOTOZ_FLAG."""
+
+    name: str = "NOT_FOR_SCIENCE"
+    mask: int = NOT_FOR_SCIENCE
+    flags: tuple[str, ...] = NOT_FOR_SCIENCE_FLAGS
 
 
 @dataclass(frozen=True)
@@ -152,7 +162,7 @@ class TileFacts(TileAccount):
     @property
     def account(self) -> TileAccount:
         """Where its rows went."""
-        return TileAccount(*(getattr(self, field.name) for field in fields(TileAccount)))
+        return TileAccount(*(getattr(self, part.name) for part in fields(TileAccount)))
 
 
 @dataclass(frozen=True)
@@ -192,6 +202,7 @@ class ReleaseProvenance(Record):
     """Names, as they were given."""
     deviant: tuple[str, ...] = ()
     """Tiles whose zero-point lies off those of the others, by band, with the sigma."""
+    science_cut: ScienceCut = field(default_factory=ScienceCut)
 
     def has_product(self, path: str) -> bool:
         """Whether a product lies at this path in the folder."""

@@ -3,13 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from photoz_run.flags import BY_NAME, FLAGS, USER_BITS
+from photoz_run.flags import FLAGS, USER_BITS
 from photoz_run.records import Status
 from photoz_run.release.provenance import AttachedFacts, ReleaseProvenance
 
 SHOWN = 200
 """Missing tiles listed in the README; provenance.json has all."""
-UNUSABLE = sum(BY_NAME[name].value for name in ("NO_REDSHIFT", "Z_LIMIT", "OUT_OF_DOMAIN"))
 ACCOUNT_WORDS = {
     "catalogue": "rows of the input catalogues",
     "excluded": "excluded by the selection",
@@ -111,8 +110,8 @@ def _reading(provenance: ReleaseProvenance) -> list[str]:
         "import pandas as pd",
         "",
         f'galaxies = pd.read_parquet("{name}.parquet", dtype_backend="pyarrow")',
-        f"good = galaxies[(galaxies.PHOTOZ_FLAG & {UNUSABLE}) == 0]"
-        "  # with a redshift that is no extrapolation",
+        f"NOT_FOR_SCIENCE = {provenance.science_cut.mask}",
+        "good = galaxies[(galaxies.PHOTOZ_FLAG & NOT_FOR_SCIENCE) == 0]",
         'print(good[["ID", "RAJ2000", "DECJ2000", "Z_PHOT", "Z_PHOT_ERR"]])',
         "```",
         "",
@@ -168,8 +167,13 @@ def _flags(provenance: ReleaseProvenance) -> list[str]:
         number = f"{provenance.flags.get(flag.name, 0):,}"
         rows.append([str(flag.bit), str(flag.value), f"`{flag.name}`", number, flag.description])
     rows.append([f"{USER_BITS[0]}-{USER_BITS[-1]}", "", "", "", "never set here: yours"])
-    cut = f"A first cut for science: `(PHOTOZ_FLAG & {UNUSABLE}) == 0`."
-    return [*_table(["bit of `PHOTOZ_FLAG`", "value", "name", "rows", "set when"], rows), "", cut]
+    cut = provenance.science_cut
+    sentence = (
+        f"The recommended cut for science is `(PHOTOZ_FLAG & {cut.mask}) == 0`. The mask is called"
+        f" `{cut.name}` and holds {', '.join(cut.flags)}."
+    )
+    head = ["bit of `PHOTOZ_FLAG`", "value", "name", "rows", "set when"]
+    return [*_table(head, rows), "", sentence]
 
 
 def _accounting(provenance: ReleaseProvenance) -> list[str]:

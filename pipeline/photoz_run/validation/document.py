@@ -1,6 +1,6 @@
-"""The files for other programs: metrics.json, whose records stand here, and metrics.parquet.
+"""The file for other programs: metrics.json, whose records stand here.
 
-A number that could not be measured is None in a record and null in the files.
+A number that could not be measured is None in a record and null in the file.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,11 +9,9 @@ from math import isfinite
 from pathlib import Path
 from typing import ClassVar
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from photoz_models.documents import Record, document_text, read_document
 from photoz_models.whole_files import written_whole
+from photoz_run.flags import SCIENCE_CUT
 from photoz_run.validation.findings import Finding
 from photoz_run.validation.metrics import Distribution, Estimate, Group
 from photoz_run.validation.pairs import PairCounts
@@ -164,6 +162,16 @@ class ComparisonRecord(Record):
 
 
 @dataclass(frozen=True)
+class ScienceRecord(Record):
+    """The galaxies of the recommended cut."""
+
+    cut: str
+    """The expression."""
+    n: int
+    statistics: dict[str, EstimateRecord]
+
+
+@dataclass(frozen=True)
 class BinRecord(Record):
     """The galaxies of one bin of a breakdown; a category has no edges."""
 
@@ -187,6 +195,7 @@ class Metrics(Record):
     match: MatchRecord
     n: int
     statistics: dict[str, EstimateRecord]
+    science: ScienceRecord | None
     distribution: DistributionRecord | None
     nz: RedshiftDistributionRecord
     repeatability: RepeatabilityRecord
@@ -225,6 +234,7 @@ def metrics_of(result: Result, outcomes: Sequence[GateOutcome] = ()) -> Metrics:
         match=_match(result.counts),
         n=result.overall.n,
         statistics=_estimates(result.overall.estimates),
+        science=_science(result),
         distribution=_distribution(result.distribution),
         nz=_redshift_distribution(result),
         repeatability=_repeatability(result),
@@ -241,16 +251,23 @@ def metrics_of(result: Result, outcomes: Sequence[GateOutcome] = ()) -> Metrics:
     )
 
 
-def _measured(value: float) -> float | None:
+def _science(result: Result) -> ScienceRecord | None:
+    group = result.science
+    if group is None:
+        return None
+    return ScienceRecord(SCIENCE_CUT, group.n, _estimates(group.estimates))
+
+
+def measured(value: float) -> float | None:
     """The number, or None where it could not be measured."""
     return value if isfinite(value) else None
 
 
 def _estimate(estimate: Estimate) -> EstimateRecord:
     return EstimateRecord(
-        value=_measured(estimate.value),
-        low=_measured(estimate.low),
-        high=_measured(estimate.high),
+        value=measured(estimate.value),
+        low=measured(estimate.low),
+        high=measured(estimate.high),
     )
 
 
@@ -268,7 +285,7 @@ def _match(counts: PairCounts) -> MatchRecord:
         conflicting=counts.conflicting,
         pairs=counts.pairs,
         without_photoz=counts.without_photoz,
-        completeness=_measured(counts.completeness),
+        completeness=measured(counts.completeness),
     )
 
 
@@ -281,10 +298,10 @@ def _distribution(distribution: Distribution | None) -> DistributionRecord | Non
         n=distribution.n,
         cde_loss=_estimate(distribution.cde_loss),
         pinball_loss=_estimate(distribution.pinball_loss),
-        ks=_measured(uniformity.ks),
-        ks_p=_measured(uniformity.ks_p),
-        cvm=_measured(uniformity.cvm),
-        cvm_p=_measured(uniformity.cvm_p),
+        ks=measured(uniformity.ks),
+        ks_p=measured(uniformity.ks_p),
+        cvm=measured(uniformity.cvm),
+        cvm_p=measured(uniformity.cvm_p),
     )
 
 
@@ -292,9 +309,9 @@ def _redshift_distribution(result: Result) -> RedshiftDistributionRecord:
     z, excess, significance = result.spikes.worst
     correlation, error = result.imprint
     return RedshiftDistributionRecord(
-        worst_spike=SpikeRecord(_measured(z), _measured(excess), _measured(significance)),
-        training_correlation=_measured(correlation),
-        training_correlation_error=_measured(error),
+        worst_spike=SpikeRecord(measured(z), measured(excess), measured(significance)),
+        training_correlation=measured(correlation),
+        training_correlation_error=measured(error),
     )
 
 
@@ -302,9 +319,9 @@ def _repeatability(result: Result) -> RepeatabilityRecord:
     repeatability = result.repeatability
     return RepeatabilityRecord(
         n=repeatability.n,
-        median=_measured(repeatability.median),
-        scatter=_measured(repeatability.scatter),
-        pull=_measured(repeatability.pull),
+        median=measured(repeatability.median),
+        scatter=measured(repeatability.scatter),
+        pull=measured(repeatability.pull),
     )
 
 
@@ -314,9 +331,9 @@ def _finding(finding: Finding) -> FindingRecord:
         label=finding.label,
         n=finding.n,
         kind=finding.kind,
-        value=_measured(finding.value),
-        usual=_measured(finding.usual),
-        significance=_measured(finding.significance),
+        value=measured(finding.value),
+        usual=measured(finding.usual),
+        significance=measured(finding.significance),
         sentence=finding.sentence(),
     )
 
@@ -325,7 +342,7 @@ def _gate(outcome: GateOutcome) -> GateRecord:
     return GateRecord(
         gate=outcome.gate,
         where=outcome.where,
-        value=_measured(outcome.value),
+        value=measured(outcome.value),
         limit=outcome.limit,
         passed=outcome.passed,
     )
@@ -342,51 +359,11 @@ def _comparison(comparison: ComparedColumn) -> ComparisonRecord:
 def _bin(group: Group) -> BinRecord:
     return BinRecord(
         bin=group.label,
-        low_edge=_measured(group.low_edge),
-        high_edge=_measured(group.high_edge),
+        low_edge=measured(group.low_edge),
+        high_edge=measured(group.high_edge),
         n=group.n,
         statistics=_estimates(group.estimates),
     )
-
-
-TABLE_SCHEMA = pa.schema(
-    [
-        ("breakdown", pa.string()),
-        ("bin", pa.string()),
-        ("low_edge", pa.float64()),
-        ("high_edge", pa.float64()),
-        ("method", pa.string()),
-        ("n", pa.int64()),
-        ("statistic", pa.string()),
-        ("value", pa.float64()),
-        ("low_68", pa.float64()),
-        ("high_68", pa.float64()),
-    ]
-)
-"""The columns of metrics.parquet."""
-
-
-def write_parquet(result: Result, path: Path) -> None:
-    """Write metrics.parquet: one row per set of pairs and statistic."""
-    rows = []
-    for group in result.groups():
-        for name, estimate in group.estimates.items():
-            rows.append(
-                {
-                    "breakdown": group.breakdown,
-                    "bin": group.label,
-                    "low_edge": _measured(group.low_edge),
-                    "high_edge": _measured(group.high_edge),
-                    "method": group.method,
-                    "n": group.n,
-                    "statistic": name,
-                    "value": _measured(estimate.value),
-                    "low_68": _measured(estimate.low),
-                    "high_68": _measured(estimate.high),
-                }
-            )
-    with written_whole(path) as beside:
-        pq.write_table(pa.Table.from_pylist(rows, schema=TABLE_SCHEMA), beside)
 
 
 def _spec_table(table: SpecTable) -> SpecTableRecord:

@@ -48,6 +48,8 @@ class Result:
     """
     repeatability: Repeatability
     subject: Subject = field(default_factory=Subject)
+    science: Group | None = None
+    """The galaxies of the recommended cut; None if the catalogue has no flags."""
     distribution: Distribution | None = None
     comparisons: tuple[ComparedColumn, ...] = ()
     breakdowns: dict[str, tuple[Group, ...]] = field(default_factory=dict)
@@ -58,4 +60,10 @@ class Result:
     def groups(self) -> list[Group]:
         """Every set of pairs that was measured: all, the comparisons, the bins."""
         bins = [group for groups in self.breakdowns.values() for group in groups]
-        return [self.overall, *(comparison.group for comparison in self.comparisons), *bins]
+        science = [self.science] if self.science else []
+        return [
+            self.overall,
+            *science,
+            *(comparison.group for comparison in self.comparisons),
+            *bins,
+        ]

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 
+from photoz_run.flags import SCIENCE_CUT
 from photoz_run.validation.metrics import STATISTICS, Estimate, Group
 from photoz_run.validation.result import GateOutcome, Result
 from photoz_run.validation.specz import REASONS
@@ -56,13 +57,24 @@ def subject_rows(result: Result) -> Rows:
         "digest of the run": s.run_digest,
         "measured by the run": s.run_selection,
         "validated": s.validated_selection or "all rows",
+        "science cut": SCIENCE_CUT if result.science else "",
     }
     return [*rows, *([words, text] for words, text in facts.items() if text)]
 
 
+def columns_of_statistics(result: Result) -> list[tuple[str, Group]]:
+    """The sets of galaxies that stand side by side in the table of statistics."""
+    columns = [("Z_PHOT", result.overall)]
+    if result.science is not None:
+        columns.append(("science cut", result.science))
+    for comparison in result.comparisons:
+        columns.append((comparison.group.label, comparison.group))
+    return columns
+
+
 def statistics_rows(result: Result) -> list[list[str]]:
     """One row per statistic: its words, our value, the values of the other methods."""
-    groups = [result.overall, *(comparison.group for comparison in result.comparisons)]
+    groups = [group for _, group in columns_of_statistics(result)]
     rows = []
     for name, words in STATISTICS.items():
         if name in result.overall.estimates:
@@ -82,8 +94,9 @@ def format_estimate(estimate: Estimate | None, sign: str = "", digits: int = 4) 
 
 def statistics_table(result: Result) -> Rows:
     """Every statistic of this catalogue and of the other redshift columns."""
-    header = ["statistic", "Z_PHOT", *(comparison.group.label for comparison in result.comparisons)]
-    return [header, *statistics_rows(result)]
+    columns = columns_of_statistics(result)
+    numbers = ["galaxies", *(f"{group.n:,}" for _, group in columns)]
+    return [["statistic", *(name for name, _ in columns)], numbers, *statistics_rows(result)]
 
 
 def match_rows(result: Result) -> Rows:

@@ -9,10 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from photoz_run.errors import BadDataError
+from photoz_run.flags import SCIENCE_CUT
 from photoz_run.science.redshift_distribution import Spikes, find_spikes, imprint
+from photoz_run.science.selection import select
 from photoz_run.tables.arrays import floats
 from photoz_run.validation.breakdowns import break_down
-from photoz_run.validation.catalogue import Catalogue, read_catalogue
+from photoz_run.validation.catalogue import Catalogue, read_catalogue, take
 from photoz_run.validation.findings import find
 from photoz_run.validation.metrics import Group, compare, distribution, measure
 from photoz_run.validation.overlap import repeatability
@@ -41,7 +43,9 @@ def validate(
     """
     specz = read_specz(settings.specz)
     catalogue, repeats = read_catalogue(path, settings)
-    pairs = pair(catalogue, specz, settings.radius, settings.match_fraction_min)
+    # Of selected sources any share may match.
+    fewest = 0.0 if settings.select else settings.match_fraction_min
+    pairs = pair(catalogue, specz, settings.radius, fewest)
     if settings.weight:
         _check_weights(path, settings.weight, pairs.columns[settings.weight])
     result = examine(catalogue, repeats, specz, pairs, settings)
@@ -60,6 +64,7 @@ def examine(
     n, estimates = measure(pairs.columns, settings.weight, seed=settings.seed)
     overall = Group("all", "all", n, estimates)
     breakdowns, notes = break_down(pairs.columns, specz, settings)
+    science = _of_science_cut(pairs.columns, settings)
     comparisons = []
     for other in catalogue.compare:
         group, paired = compare(pairs.columns, other, settings.weight, settings.seed)
@@ -75,6 +80,7 @@ def examine(
         specz=specz.tables,
         counts=pairs.counts,
         overall=overall,
+        science=science,
         spikes=spikes,
         imprint=_imprint(spikes, settings.training_nz),
         repeatability=repeatability(repeats),
@@ -86,6 +92,15 @@ def examine(
         findings=tuple(find(overall, breakdowns, spikes)),
         notes=(*specz.remarks, *notes),
     )
+
+
+def _of_science_cut(columns: Columns, settings: ValidationSettings) -> Group | None:
+    """The statistics of the recommended cut; None without the flags that it needs."""
+    if "PHOTOZ_FLAG" not in columns:
+        return None
+    rows = select(SCIENCE_CUT, columns, len(columns["Z_SPEC"]))
+    n, estimates = measure(take(columns, rows), settings.weight, seed=settings.seed)
+    return Group("cut", "science cut", n, estimates)
 
 
 def _check_weights(path: Path, name: str, weight_K: NDArray[np.float64]) -> None:

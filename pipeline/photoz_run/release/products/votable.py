@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from photoz_run import schema
 from photoz_run.catalogue.arrow_fields import about, code_and_size, is_text
-from photoz_run.flags import FLAGS
+from photoz_run.flags import FLAGS, NOT_FOR_SCIENCE, NOT_FOR_SCIENCE_WORDS
 from photoz_run.release.record import ReleaseRecord
 
 if TYPE_CHECKING:
@@ -79,6 +79,7 @@ def _infos(arrow: pa.Schema, record: ReleaseRecord) -> "list[Info]":
             texts[f"{field.name}.levels"] = levels
     for flag in FLAGS:
         texts[f"PHOTOZ_FLAG.{flag.name}"] = f"bit {flag.bit}: {flag.description}"
+    texts["PHOTOZ_FLAG.NOT_FOR_SCIENCE"] = f"{NOT_FOR_SCIENCE}: {NOT_FOR_SCIENCE_WORDS}"
     return [Info(name=name, value=text) for name, text in texts.items()]
 
 

@@ -15,7 +15,7 @@ from photoz_run.records import Status
 from photoz_run.release.accounting import totals
 from photoz_run.release.companions import COMPANIONS
 from photoz_run.release.proof.check import Check, verdict
-from photoz_run.release.provenance import ReleaseProvenance, TileFacts
+from photoz_run.release.provenance import ReleaseProvenance, ScienceCut, TileFacts
 
 SHA256 = re.compile("[0-9a-f]{64}")
 FINISHED = (Status.DONE, Status.NO_WORK)
@@ -53,6 +53,8 @@ def check_complete(provenance: ReleaseProvenance) -> Check:
         and _config_digest(run.config) not in (None, run.config_digest)
     ):
         problems.append("the configuration is not the one of its digest")
+    if same_version and provenance.science_cut != ScienceCut():
+        problems.append("the mask NOT_FOR_SCIENCE is another one")
     for tile in provenance.tiles:
         problems += _lacking(tile)
     files = sum(len(tile.inputs) for tile in provenance.tiles)

@@ -1,0 +1,49 @@
+"""metrics.parquet: every statistic of every set of galaxies, one a row."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from photoz_models.whole_files import written_whole
+from photoz_run.validation.document import measured
+from photoz_run.validation.result import Result
+
+TABLE_SCHEMA = pa.schema(
+    [
+        ("breakdown", pa.string()),
+        ("bin", pa.string()),
+        ("low_edge", pa.float64()),
+        ("high_edge", pa.float64()),
+        ("method", pa.string()),
+        ("n", pa.int64()),
+        ("statistic", pa.string()),
+        ("value", pa.float64()),
+        ("low_68", pa.float64()),
+        ("high_68", pa.float64()),
+    ]
+)
+"""The columns of metrics.parquet."""
+
+
+def write_parquet(result: Result, path: Path) -> None:
+    """Write metrics.parquet: one row per set of pairs and statistic."""
+    rows = []
+    for group in result.groups():
+        for name, estimate in group.estimates.items():
+            rows.append(
+                {
+                    "breakdown": group.breakdown,
+                    "bin": group.label,
+                    "low_edge": measured(group.low_edge),
+                    "high_edge": measured(group.high_edge),
+                    "method": group.method,
+                    "n": group.n,
+                    "statistic": name,
+                    "value": measured(estimate.value),
+                    "low_68": measured(estimate.low),
+                    "high_68": measured(estimate.high),
+                }
+            )
+    with written_whole(path) as beside:
+        pq.write_table(pa.Table.from_pylist(rows, schema=TABLE_SCHEMA), beside)
