@@ -76,6 +76,9 @@ def wrong_infos(fields: pa.Schema, record: ReleaseRecord) -> Iterator[str]:
             expected[f"{column.name}.levels"] = levels
     for flag in flags.FLAGS:
         expected[f"PHOTOZ_FLAG.{flag.name}"] = f"bit {flag.bit}: {flag.description}"
+    expected["PHOTOZ_FLAG.NOT_FOR_SCIENCE"] = (
+        f"{flags.NOT_FOR_SCIENCE}: {flags.NOT_FOR_SCIENCE_WORDS}"
+    )
     stated = {info.get("name", ""): info.get("value", "") for info in root.iterfind(".//{*}INFO")}
     for name in sorted({*expected, *stated}):
         if stated.get(name) != expected.get(name):
