@@ -40,10 +40,10 @@ def mean(x_N: ArrayLike, weight_N: ArrayLike | None = None) -> Floats:
         x = np.asarray(x_N, np.float64)
         missing = np.isnan(x)
         total = np.sum(np.where(missing, 0, x), axis=-1)
-        return _ratio(total, np.sum(~missing, axis=-1, dtype=np.float64))
+        return ratio(total, np.sum(~missing, axis=-1, dtype=np.float64))
     x, weight = _usable(x_N, weight_N)
     total = np.sum(weight * np.where(weight > 0, x, 0), axis=-1)
-    return _ratio(total, weight.sum(axis=-1))
+    return ratio(total, weight.sum(axis=-1))
 
 
 def sd(x_N: ArrayLike, weight_N: ArrayLike | None = None) -> Floats:
@@ -75,8 +75,8 @@ def quantile(x_N: ArrayLike, levels_Q: ArrayLike, weight_N: ArrayLike | None = N
 def _weighted_quantile(x_N: Floats, weight_N: Floats, levels_Q: Floats) -> Floats:
     """Quantiles of sorted values, those that do not count last and with weight 0."""
     total = weight_N.sum(axis=-1, keepdims=True)
-    share = _ratio(weight_N, total)
-    effective = _ratio(np.ones_like(total), np.sum(share**2, axis=-1, keepdims=True))
+    share = ratio(weight_N, total)
+    effective = ratio(np.ones_like(total), np.sum(share**2, axis=-1, keepdims=True))
     probability = np.cumsum(share, axis=-1)
     integral = np.cumsum(share * x_N, axis=-1)
     start = (effective - 1) * levels_Q / effective
@@ -283,7 +283,7 @@ def _usable(x_N: ArrayLike, weight_N: ArrayLike | None) -> tuple[Floats, Floats]
     return np.where(missing, np.nan, x), np.where(missing, 0.0, weight)
 
 
-def _ratio(numerator: Floats, denominator: Floats) -> Floats:
+def ratio(numerator: Floats, denominator: Floats) -> Floats:
     """Division that gives NaN, without a warning, where the denominator is 0."""
     ok = denominator > 0
     return np.asarray(np.where(ok, numerator, np.nan) / np.where(ok, denominator, 1))

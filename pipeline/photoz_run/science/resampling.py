@@ -1,0 +1,245 @@
+"""Errors of galaxies that share them: whole groups (tiles, regions of the sky) are drawn.
+
+The bootstrap over groups is that of Davison & Hinkley (1997, section 3.8). A statistic here is a
+function of sums over galaxies. The sums of each group are taken once, and a replicate adds them
+with the number of times that the group was drawn. So its time does not depend on the number of
+galaxies. Errors by galaxy come from the same bootstrap over `LOTS` random lots of galaxies.
+
+Deviations of the replicates are stretched by ``sqrt(G / (G - 1))`` and by the quantile of Student's
+distribution with G - 1 degrees of freedom over that of a Gaussian. Without them eight groups hold
+the truth in 62% of all cases, not in 68%. G is the effective number of groups,
+``(sum w)^2 / sum w^2`` of their weights.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+
+from photoz_run.science.statistics import Floats, ratio
+
+REPLICATES = 200
+LOTS = 256
+LEVELS = (0.16, 0.84)
+
+Sums = tuple[Floats, ...]
+"""Sums over the galaxies of each group, groups along the first axis; the first are the weights."""
+Statistics = Callable[..., Mapping[str, Floats]]
+"""Called with `Sums` of replicates along the first axis; gives values of the replicates by name."""
+
+
+@dataclass(frozen=True)
+class Spread:
+    """The 68% interval of an estimate as distances from it, over groups and over galaxies.
+
+    NaN where there are fewer than two effective groups, or galaxies.
+    """
+
+    below: float
+    above: float
+    by_galaxy: float
+    """Half the width of the interval, if every galaxy were independent of all others."""
+    groups: int
+    """Groups that hold a galaxy."""
+
+    @property
+    def error(self) -> float:
+        """Half the width of the interval."""
+        return (self.below + self.above) / 2
+
+
+@dataclass(frozen=True)
+class Errors:
+    """A value, its 68% interval over groups, its error by galaxy and the number of groups."""
+
+    value: float
+    low: float
+    high: float
+    by_galaxy: float
+    groups: int
+
+    @property
+    def error(self) -> float:
+        """Half the width of the interval."""
+        return (self.high - self.low) / 2
+
+
+@dataclass(frozen=True)
+class Resampling:
+    """Which galaxies share errors, and how often each group is drawn in each replicate.
+
+    Made by `resample`. `of` gives that of some galaxies: the same groups are drawn for them, so
+    that differences of two sets are paired.
+    """
+
+    group_N: NDArray[np.integer] = field(repr=False)
+    times_RG: Floats = field(repr=False)
+    lot_N: NDArray[np.integer] = field(repr=False)
+    times_RL: Floats = field(repr=False)
+
+    def __len__(self) -> int:
+        return len(self.group_N)
+
+    def of(self, rows: NDArray[np.integer | np.bool_]) -> "Resampling":
+        """The resampling of some of the galaxies."""
+        return replace(self, group_N=self.group_N[rows], lot_N=self.lot_N[rows])
+
+    def spreads(
+        self, statistics: Statistics, sums: Callable[[NDArray[np.integer], int], Sums]
+    ) -> dict[str, Spread]:
+        """The spread of every statistic.
+
+        Parameters
+        ----------
+        sums
+            Called with the group of each galaxy and the number of groups; gives their sums.
+        """
+        of_groups = sums(self.group_N, self.times_RG.shape[1])
+        by_group = spans(statistics, of_groups, self.times_RG)
+        by_galaxy = spans(statistics, sums(self.lot_N, self.times_RL.shape[1]), self.times_RL)
+        groups = int(np.count_nonzero(of_groups[0]))
+        spreads = {}
+        for name, galaxy in by_galaxy.items():
+            # What lies in one group only has no other error than that by galaxy.
+            below, above = by_group[name] if groups > 1 else galaxy
+            spreads[name] = Spread(below, above, (galaxy[0] + galaxy[1]) / 2, groups)
+        return spreads
+
+
+def resample(group_N: ArrayLike, *, replicates: int = REPLICATES, seed: int = 0) -> Resampling:
+    """Draw the groups of galaxies and, beside them, lots of galaxies.
+
+    Parameters
+    ----------
+    group_N
+        The group of each galaxy: codes from 0, or any values that can be sorted.
+    """
+    codes_N = np.asarray(group_N)
+    if codes_N.dtype.kind not in "iu" or (len(codes_N) and codes_N.min() < 0):
+        codes_N = np.unique(codes_N, return_inverse=True)[1]
+    groups = int(codes_N.max()) + 1 if len(codes_N) else 0
+    dice = np.random.default_rng(seed)
+    n = len(codes_N)
+    lots = min(n, LOTS)
+    # Rows may be sorted by anything: only lots at random are alike.
+    lot_N = np.arange(n) if n <= LOTS else dice.integers(0, LOTS, n, dtype=np.uint8)
+    return Resampling(
+        codes_N, _draws(dice, replicates, groups), lot_N, _draws(dice, replicates, lots)
+    )
+
+
+def _draws(dice: np.random.Generator, replicates: int, groups: int) -> Floats:
+    """How often each group is drawn, shape (replicates, groups)."""
+    if not groups:
+        return np.zeros((replicates, 0))
+    return dice.multinomial(groups, np.full(groups, 1 / groups), replicates).astype(np.float64)
+
+
+def group_sums(
+    group_N: NDArray[np.integer], groups: int, term_N: ArrayLike | None = None
+) -> Floats:
+    """The sum of a term over the galaxies of each group; without a term their number."""
+    if term_N is None:
+        return np.bincount(group_N, minlength=groups).astype(np.float64)
+    sums_G: Floats = np.bincount(group_N, np.asarray(term_N, np.float64), groups).astype(np.float64)
+    return sums_G
+
+
+def spans(statistics: Statistics, sums: Sums, times_RG: Floats) -> dict[str, tuple[float, float]]:
+    """How far the 68% interval of each statistic reaches below and above its value.
+
+    Parameters
+    ----------
+    sums
+        Arrays (groups, ...); the first holds the weight of each group.
+    """
+    values = statistics(*(part.sum(axis=0, keepdims=True) for part in sums))
+    replicas = statistics(*(np.tensordot(times_RG, part, 1) for part in sums))
+    stretch = small_sample_stretch(sums[0])
+    widths = {}
+    for name, value in values.items():
+        finite = replicas[name][np.isfinite(replicas[name])]
+        if not len(finite) or not np.isfinite(stretch):
+            widths[name] = (np.nan, np.nan)
+            continue
+        low, high = (np.quantile(finite, LEVELS) - value[0]) * stretch
+        widths[name] = (float(-low), float(high))
+    return widths
+
+
+def small_sample_stretch(weight_G: ArrayLike) -> float:
+    """By how much deviations of a bootstrap over few groups fall short; NaN below two groups."""
+    weight = np.asarray(weight_G, np.float64)
+    square = float(np.sum(weight**2))
+    effective = float(weight.sum()) ** 2 / square if square > 0 else 0.0
+    if effective < 2 - 1e-9:
+        # Two groups of which one is nearly empty tell nothing of the scatter of groups.
+        return float("nan")
+    student = stats.t.ppf(LEVELS[1], effective - 1) / stats.norm.ppf(LEVELS[1])
+    return float(student * np.sqrt(effective / (effective - 1)))
+
+
+def errors_by_group(
+    terms: Sequence[ArrayLike],
+    group_N: ArrayLike,
+    statistic: Callable[..., Floats] | None = None,
+    *,
+    weight_N: ArrayLike | None = None,
+    replicates: int = REPLICATES,
+    seed: int = 0,
+) -> Errors:
+    """A function of means over galaxies, with its errors by group and by galaxy.
+
+    Parameters
+    ----------
+    terms
+        Arrays of length N whose means enter; NaN takes a galaxy out of the mean of its term.
+    group_N
+        Tile or region of each galaxy.
+    statistic
+        Called with the means of ``terms``, arrays of one shape; gives an array of that shape.
+        Without it, the mean of the first term.
+
+    Examples
+    --------
+    Coverage of an interval: ``errors_by_group([inside_N], tile_N)``. A standard deviation:
+    ``errors_by_group([x, x**2], tile_N, lambda mean, square: np.sqrt(square - mean**2))``.
+    """
+    return errors_in(
+        resample(group_N, replicates=replicates, seed=seed), terms, statistic, weight_N
+    )
+
+
+def errors_in(
+    resampling: Resampling,
+    terms: Sequence[ArrayLike],
+    statistic: Callable[..., Floats] | None = None,
+    weight_N: ArrayLike | None = None,
+) -> Errors:
+    """`errors_by_group` with groups that are drawn already, as for the other statistics."""
+    arrays = [np.asarray(term, np.float64) for term in terms]
+    weight = np.ones(len(resampling)) if weight_N is None else np.asarray(weight_N, np.float64)
+    weight = np.where(weight > 0, weight, 0.0)
+
+    def sums(group_N: NDArray[np.integer], groups: int) -> Sums:
+        total = group_sums(group_N, groups, np.where(np.isfinite(arrays[0]), weight, 0))
+        parts = [total]
+        for term in arrays:
+            counts_N = np.where(np.isfinite(term), weight, 0)
+            parts.append(group_sums(group_N, groups, counts_N * np.nan_to_num(term)))
+            parts.append(group_sums(group_N, groups, counts_N))
+        return tuple(parts)
+
+    def statistics(total: Floats, *parts: Floats) -> dict[str, Floats]:
+        pairs = zip(parts[::2], parts[1::2], strict=True)
+        means = [ratio(numerator, denominator) for numerator, denominator in pairs]
+        return {"value": means[0] if statistic is None else statistic(*means)}
+
+    spread = resampling.spreads(statistics, sums)["value"]
+    whole = sums(np.zeros(len(resampling), np.intp), 1)
+    value = float(statistics(*whole)["value"][0])
+    return Errors(
+        value, value - spread.below, value + spread.above, spread.by_galaxy, spread.groups
+    )
