@@ -1,27 +1,43 @@
 """Ctrl-C at any command: one line, soon, and the same command begins again or goes on."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from photoz_models.kept_sets import save_examples
+from photoz_run.errors import OutputError
+from photoz_run.release.folder import built_aside
 from photoz_run.run.interruption import AFTER_INTERRUPT, interruptible
+from support.galaxies import toy_examples
+from support.made_up_runs import MadeUpRun, tile_rows
 from support.runs import COMMAND, options
+from support.validation import gama, survey, write_fits, write_parquet
 
 PHOTOZ = str(Path(COMMAND).with_name("photoz"))
-SOON = 5.0
+SOON, AT_ONCE = 5.0, 2.0
 PATIENCE = 90.0
 SMALL = ("--size", "700", "--tiles", "40")
 """A simulation that takes much longer than these tests."""
+SQUARE = ((179.5, -1.0), (180.5, -1.0), (180.5, 0.0), (179.5, 0.0))
+"""Corners of a tile, in degrees."""
 
 
-def interrupt(command: list[str], begun: Callable[[], object]) -> tuple[int, str, float]:
-    """Send SIGINT to the group, as a terminal does, once the command has begun its work."""
+def interrupt(
+    command: list[str], begun: Callable[[], object], signals: int = 1
+) -> tuple[int, str, float]:
+    """Send SIGINT to the group, as a terminal does, once the command has begun its work.
+
+    Its exit status, what it said, and how long it took after the last signal.
+    """
     process = subprocess.Popen(
         command,
         stdout=subprocess.DEVNULL,
@@ -34,18 +50,21 @@ def interrupt(command: list[str], begun: Callable[[], object]) -> tuple[int, str
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < end
         time.sleep(0.02)
-    start = time.monotonic()
-    os.killpg(process.pid, signal.SIGINT)
+    for _ in range(signals):
+        start = time.monotonic()
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGINT)
+        time.sleep(0.2)
     _, said = process.communicate(timeout=PATIENCE)
     return process.returncode, said, time.monotonic() - start
 
 
-def check(ended: tuple[int, str, float], last: str) -> None:
+def check(ended: tuple[int, str, float], last: str, at_once: bool = False) -> None:
     status, said, seconds = ended
     assert status == 75, said
     assert said.splitlines()[-1] == last
     assert "Traceback" not in said
-    assert seconds < SOON
+    assert seconds < (AT_ONCE if at_once else SOON)
 
 
 @pytest.mark.parametrize("kind", ["tiles", "stamps"])
@@ -77,6 +96,86 @@ def test_a_run_ends_within_seconds_and_resumes(dr4_tile, bundle, tmp_path):
         check(ended, f"photoz-run: {last}")
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_training_leaves_no_half_bundle(tmp_path):
+    save_examples(toy_examples(1500), tmp_path / "set")
+    checkpoints, out = tmp_path / "checkpoints", tmp_path / "model.onnx"
+    words = ["--network", "magnitudes", "--epochs", "5000", "--checkpoints", str(checkpoints)]
+    command = [PHOTOZ, "train", "--set", str(tmp_path / "set"), "--out", str(out), *words]
+    ended = interrupt(command, lambda: checkpoints.is_dir() and any(checkpoints.iterdir()))
+    last = "stopped by SIGINT; no bundle was written, the same command goes on"
+    check(ended, f"photoz: {last}")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoints", "set"]
+
+
+def test_a_validation_can_be_written_again(tmp_path):
+    columns, z = survey()
+    catalogue = write_parquet(tmp_path / "photoz.parquet", columns)
+    specz, out = write_fits(tmp_path / "gama.fits", gama(columns, z)), tmp_path / "validation"
+    command = [PHOTOZ, "validate", str(catalogue), "--specz", str(specz), "--out", str(out)]
+    ended = interrupt(command, (out / "plots").exists)
+    last = "stopped by SIGINT; the report is not complete, the same command writes it"
+    check(ended, f"photoz: {last}")
+    assert not list(out.rglob(".part-*"))
+    done = subprocess.run([*command, "--no-plots"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_release_with_workers_leaves_nothing(tmp_path):
+    """Those of HATS are processes, which a terminal's Ctrl-C reaches as well."""
+    made_up = MadeUpRun(tmp_path / "run", ["KIDS_180.0_-0.5"])
+    ids = np.array([f"KiDS J{k:05d}" for k in range(2000)])
+    ra_N, dec_N = np.linspace(179.6, 180.4, 2000), np.linspace(-0.9, -0.1, 2000)
+    made_up.add("KIDS_180.0_-0.5", tile_rows("KIDS_180.0_-0.5", ids, ra_N, dec_N), SQUARE)
+    out = tmp_path / "releases" / "dr5"
+    formats = ["--formats", "parquet,hats", "--quiet"]
+    command = [PHOTOZ, "release", str(made_up.path), "--out", str(out), *formats]
+    ended = interrupt(command, lambda: list(out.parent.glob(".dr5.*/release/*_hats/*/*")))
+    check(ended, "photoz: stopped by SIGINT; nothing was written, start the same command again")
+    assert ended[1].count("\n") == 1, ended[1]
+    assert not out.exists()
+
+
+def test_a_release_removes_what_a_killed_one_has_left(tmp_path):
+    with built_aside(tmp_path / "first") as (folder, _):
+        lives = folder.parent
+        left = lives.with_name(f"{lives.name}-left")
+        (left / "scratch").mkdir(parents=True)
+        with suppress(OutputError), built_aside(tmp_path / "first") as (other, _):
+            assert lives.exists()
+            assert not left.exists()
+            shutil.rmtree(other)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["first"]
+
+
+@pytest.mark.parametrize("signals", [1, 2])
+@pytest.mark.parametrize("name", ["model", "run"])
+def test_commands_that_only_look_end_though_storage_hangs(
+    tmp_path, dr4_tile, bundle, name, signals
+):
+    if name == "model":
+        pipe = tmp_path / "set.json"
+        command = [PHOTOZ, "model", "check", str(bundle), "--set", str(tmp_path)]
+    else:
+        shutil.copytree(dr4_tile.folder, tmp_path / "data")
+        pipe = tmp_path / "data" / dr4_tile.image("g").name
+        pipe.unlink()
+        out = tmp_path / "out"
+        command = [PHOTOZ, "run", "--dry-run", *options(tmp_path / "data", bundle, out)]
+    os.mkfifo(pipe)
+    ended = interrupt(command, lambda: is_read(pipe), signals)
+    check(ended, "photoz: stopped by SIGINT; nothing was written", at_once=signals == 2)
+    assert ended[1].count("\n") == 1, ended[1]
+    assert not (tmp_path / "out").exists()
+
+
+def is_read(pipe: Path) -> bool:
+    """Whether somebody has opened a pipe; from then on they wait for what never comes."""
+    with suppress(OSError):
+        os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
+        return True
+    return False
 
 
 HANGING = """

@@ -1,6 +1,7 @@
 """A signal ends a run whenever it comes: it is an interruption, no failure, and never ignored."""
 
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -125,3 +126,16 @@ def test_a_signal_while_the_program_starts_ends_it_in_one_line_or_at_once(
     assert "Traceback" not in said
     if process.returncode == 75:
         assert said.splitlines()[-1].startswith("photoz-run: stopped by SIGTERM")
+
+
+KEPT = """
+import signal
+before = signal.getsignal(signal.SIGINT)
+import photoz_run.run.cluster
+assert signal.getsignal(signal.SIGINT) is before
+"""
+
+
+def test_no_import_takes_ctrl_c_over():
+    done = subprocess.run([sys.executable, "-c", KEPT], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

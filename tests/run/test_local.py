@@ -1,9 +1,11 @@
 """Workers of this machine that die while they start, are lost, or cannot be had."""
 
+import signal
 import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import psutil
 import pytest
@@ -97,3 +99,21 @@ def test_a_run_without_any_worker_ends(bundle, tmp_path):
         with pytest.raises(InterruptedRunError, match=words):
             list(dispatcher.outcomes(client, lambda: beats.append(dispatcher.workers)))
     assert set(beats) <= {0}
+
+
+def blocks_ctrl_c() -> list[bool]:
+    """Of each thread of Python in this process, whether SIGINT is blocked."""
+    masks = []
+    for thread in Path("/proc/self/task").iterdir():
+        lines = (thread / "status").read_text().splitlines()
+        (mask,) = (int(line.split()[1], 16) for line in lines if line.startswith("SigBlk"))
+        masks.append(bool(mask >> (signal.SIGINT - 1) & 1))
+    return masks
+
+
+def test_no_thread_of_a_worker_hears_ctrl_c():
+    """Python's resource tracker unblocks it where it starts: it must have started before."""
+    with local_client(1) as client:
+        ((_, blocked),) = client.run(blocks_ctrl_c).items()
+    assert all(blocked)
+    assert not blocks_ctrl_c()[0]

@@ -70,7 +70,8 @@ def release(
         finished = make_release(
             run, out, options, StepProgress(quiet, "photoz release"), local_client
         )
-    print_release(finished)
+    with interruptible(f"the release is complete: {out}"):
+        print_release(finished)
 
 
 def print_release(release: "FinishedRelease") -> None:

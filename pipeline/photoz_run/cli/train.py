@@ -166,11 +166,12 @@ def train(
     again = "goes on" if checkpoints else "starts anew"
     with interruptible(f"no bundle was written, the same command {again}"), lines.bar, writing(out):
         trained = make_bundle(examples, recipe, out, checkpoints, lines)
-    if loss_plot is not None:
-        with writing(loss_plot), written_whole(loss_plot) as beside:
-            plot_losses(trained.histories, beside)
-    _print_test(out, trained.contract.test_metrics)
-    typer.echo(f"next: {_next_step(out, trained.contract, bands)}")
+    with interruptible(f"the bundle is complete: {out}"):
+        if loss_plot is not None:
+            with writing(loss_plot), written_whole(loss_plot) as beside:
+                plot_losses(trained.histories, beside)
+        _print_test(out, trained.contract.test_metrics)
+        typer.echo(f"next: {_next_step(out, trained.contract, bands)}")
 
 
 def _refuse_to_overwrite(out: Path | None, keep_set: Path | None) -> None:

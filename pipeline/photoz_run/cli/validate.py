@@ -91,7 +91,8 @@ def validate(
             drawn = draw(result, pairs, lambda: gallery(pairs.columns, catalogue), out / "plots")
             write_html(result, outcomes, drawn, out / "report.html")
             write_markdown(result, outcomes, drawn, out / "report.md")
-    print_summary(result, outcomes, out)
+    with interruptible(f"the report is complete: {out}"):
+        print_summary(result, outcomes, out)
     if not all(outcome.passed for outcome in outcomes):
         raise typer.Exit(ExitCode.GATE_FAILED)
 

@@ -1,10 +1,11 @@
 """The folder of a release: built under a hidden name, summed up, and renamed when it is whole."""
 
+import fcntl
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from photoz_run.catalogue.tile_files import sync_and_digest, sync_folder
@@ -31,13 +32,15 @@ def built_aside(out: Path) -> Iterator[tuple[Path, Path]]:
     aside = None
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        aside = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
-        folder, scratch = aside / "release", aside / "scratch"
-        folder.mkdir()
-        scratch.mkdir()
-        yield folder, scratch
-        os.rename(folder, out)
-        sync_folder(out.parent)
+        _remove_leftovers(out)
+        aside = Path(tempfile.mkdtemp(prefix=_prefix(out), dir=out.parent))
+        with _locked(aside):
+            folder, scratch = aside / "release", aside / "scratch"
+            folder.mkdir()
+            scratch.mkdir()
+            yield folder, scratch
+            os.rename(folder, out)
+            sync_folder(out.parent)
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else str(error).splitlines()[0]
         raise OutputError(
@@ -47,6 +50,37 @@ def built_aside(out: Path) -> Iterator[tuple[Path, Path]]:
     finally:
         if aside is not None:
             shutil.rmtree(aside, ignore_errors=True)
+
+
+def _prefix(out: Path) -> str:
+    """How the hidden folders begin in which ``out`` is built on this host."""
+    return f".{out.name}.part-{os.uname().nodename}-"
+
+
+def _remove_leftovers(out: Path) -> None:
+    """Delete what killed releases of this name have left; one that lives holds a lock."""
+    for old in out.parent.glob(f"{_prefix(out)}*"):
+        with suppress(OSError), _locked(old) as free:
+            if free:
+                shutil.rmtree(old, ignore_errors=True)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[bool]:
+    """Hold a folder's lock, which ends with this process.
+
+    False if another process holds it, or the file system has no locks.
+    """
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        free = True
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            free = False
+        yield free
+    finally:
+        os.close(descriptor)
 
 
 def write_sums(folder: Path) -> dict[str, str]:

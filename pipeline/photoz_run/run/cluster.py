@@ -22,8 +22,9 @@ from photoz_models.session import available_threads
 from photoz_run.config import ClusterConfig, RunConfig
 from photoz_run.errors import ConfigError, HostError, OutputError
 from photoz_run.interrupts import children_undisturbed
+from photoz_run.run.batch_systems import SYSTEMS
 from photoz_run.run.demand import Demand
-from photoz_run.run.jobs import SYSTEMS, job_settings, processes, start_jobs
+from photoz_run.run.jobs import job_settings, processes, start_jobs
 from photoz_run.run.local import LocalWorkers, reason
 from photoz_run.run.replacing import refusable
 from photoz_run.run.tile_log import node_name

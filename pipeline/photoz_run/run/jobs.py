@@ -12,27 +12,12 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import dask
-from dask_jobqueue.core import Job, JobQueueCluster
-from dask_jobqueue.htcondor import HTCondorCluster, HTCondorJob
-from dask_jobqueue.lsf import LSFCluster, LSFJob
-from dask_jobqueue.oar import OARCluster, OARJob
-from dask_jobqueue.pbs import PBSCluster, PBSJob
-from dask_jobqueue.sge import SGECluster, SGEJob
-from dask_jobqueue.slurm import SLURMCluster, SLURMJob
 
 from photoz_run.config import ClusterConfig
 from photoz_run.errors import ConfigError
+from photoz_run.run.batch_systems import SYSTEMS, Job, JobQueueCluster
 from photoz_run.run.demand import Demand
 from photoz_run.run.replacing import Replacing, what_was_said
-
-SYSTEMS: Mapping[str, tuple[type[JobQueueCluster], type[Job]]] = {
-    "slurm": (SLURMCluster, SLURMJob),
-    "pbs": (PBSCluster, PBSJob),
-    "sge": (SGECluster, SGEJob),
-    "lsf": (LSFCluster, LSFJob),
-    "oar": (OARCluster, OARJob),
-    "htcondor": (HTCondorCluster, HTCondorJob),
-}
 
 DEFAULTS: Mapping[str, Any] = {"cores": 2, "processes": 1, "memory": "8GB"}
 """A tile takes two threads, one cuts while the other infers, and half a gigabyte of memory."""

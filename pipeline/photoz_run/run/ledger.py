@@ -231,16 +231,16 @@ class RunDirectory:
             try:
                 outcome = read_document(TileOutcome, path)
             except DocumentError as error:
-                if path.exists():  # other shards come and go
+                if os.path.exists(path):  # other shards come and go
                     problems.append(str(error))
                 continue
             outcomes[outcome.tile] = outcome
         return Outcomes(outcomes, tuple(problems))
 
-    def _records(self) -> list[Path]:
+    def _records(self) -> list[str]:
         """Files of all outcomes; the mark of a good tile comes after its quarantine record."""
         return [
-            Path(folder, name)
+            os.path.join(folder, name)
             for top in (self.quarantine, self.tiles)
             for folder in _own_folders(top)
             for name in _own_files(folder, ".json")

@@ -13,11 +13,11 @@ from typing import Any
 
 import dask
 from dask.utils import parse_timedelta
-from dask_jobqueue.core import Job, JobQueueCluster
 from distributed.core import Status
 from distributed.deploy.adaptive import Adaptive
 
 from photoz_run.errors import ConfigError
+from photoz_run.run.batch_systems import Job, JobQueueCluster
 from photoz_run.run.demand import Demand
 
 LISTINGS = {"slurm": ("squeue", "--me", "--noheader", "--format=%i")}

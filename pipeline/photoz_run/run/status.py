@@ -117,10 +117,11 @@ def read_status(path: Path) -> RunStatus:
     directory = RunDirectory(path)
     manifest = directory.read_manifest()
     recorded = directory.usable_outcomes()
+    run_digest = manifest.run_digest
     outcomes = {
         tile: outcome
         for tile, outcome in recorded.by_tile.items()
-        if tile in manifest.inputs and outcome.run_digest == manifest.run_digest
+        if tile in manifest.inputs and outcome.run_digest == run_digest
     }
     bad = [o for o in outcomes.values() if o.status is Status.QUARANTINED]
     working = [holder for holder in holders(directory.locks) if holder.alive]
