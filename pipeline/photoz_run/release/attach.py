@@ -18,7 +18,7 @@ from photoz_run.errors import BadDataError, ConfigError, context
 from photoz_run.release.lookup import IdLookup, SkyLookup
 from photoz_run.release.passthrough import refuse_taken
 from photoz_run.release.provenance import AttachedFacts, AttachedFile
-from photoz_run.survey.columns import described, sayable
+from photoz_run.survey.columns import described
 from photoz_run.tables.canonical import TEXT
 from photoz_run.tables.keys import (
     RECOGNISED,
@@ -70,7 +70,7 @@ class Attachment:
         self.counts.update(matches.counts())
         rows = pa.array(matches.row_N, mask=matches.row_N < 0)
         for column, values in zip(self.fields, self.columns, strict=True):
-            table = table.append_column(column, sayable(values.take(rows), column.type))
+            table = table.append_column(column, values.take(rows).cast(column.type))
         return table
 
     def facts(self) -> AttachedFacts:

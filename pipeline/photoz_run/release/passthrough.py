@@ -12,7 +12,7 @@ from photoz_run.catalogue.provenance import InputFile, input_files
 from photoz_run.errors import ConfigError
 from photoz_run.run.manifest import RunManifest
 from photoz_run.survey.catalogues import IDENTITY, column_names
-from photoz_run.survey.columns import kept_fields, sayable, sayable_type
+from photoz_run.survey.columns import kept_fields, sayable_type
 from photoz_run.survey.discovery import find_tiles
 from photoz_run.tables.canonical import TEXT
 from photoz_run.tables.opening import open_table
@@ -54,7 +54,7 @@ class PassThrough:
                     f"{path}: column {field.name} is {values.type} here and {field.type} in other"
                     " catalogues"
                 )
-            table = table.append_column(field, sayable(values.take(place), field.type))
+            table = table.append_column(field, values.take(place).cast(field.type))
         return table
 
 

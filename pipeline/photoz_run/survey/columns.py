@@ -10,6 +10,8 @@ from photoz_run.tables.canonical import is_text
 from photoz_run.tables.opening import open_table
 
 SAID = ("unit", "ucd", "description")
+LOGICAL = " (1 true, 0 false)"
+"""What the description of a truth value says."""
 
 
 def kept_fields(path: Path, names: Sequence[str]) -> list[pa.Field]:
@@ -29,6 +31,8 @@ def described(field: pa.Field, table: str) -> pa.Field:
     said = {key.decode(): value.decode() for key, value in (field.metadata or {}).items()}
     about = {key: said[key] for key in SAID if said.get(key)}
     about.setdefault("description", f"{field.name} of {table}")
+    if pa.types.is_boolean(field.type):
+        about["description"] += LOGICAL
     return pa.field(field.name, sayable_type(field.type), True, about)
 
 
@@ -40,9 +44,3 @@ def sayable_type(kind: pa.DataType) -> pa.DataType:
     if is_text(kind):
         return pa.string()
     return pa.int8() if pa.types.is_boolean(kind) else kind
-
-
-def sayable(values: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
-    """Values in their sayable type; a missing text is "", which astropy would read as 'None'."""
-    cast = values.cast(kind)
-    return cast.fill_null("") if is_text(kind) else cast
