@@ -29,6 +29,7 @@ RELEASE = {
     "dec": Shown("COLUMN"),
     "id": Shown("COLUMN"),
     "reference": Shown("TEXT"),
+    "cards": Shown("FILE"),
     "authors": Shown("NAME..."),
 }
 

@@ -11,6 +11,7 @@ from photoz_run import __version__
 from photoz_run.catalogue.table import dictionary_schema
 from photoz_run.release.accounting import TileAccount, totals
 from photoz_run.release.duplicates import RULE, SAME_SOURCE
+from photoz_run.release.eso_cards import read_cards
 from photoz_run.release.merge import Scan
 from photoz_run.release.options import ReleaseOptions
 from photoz_run.release.provenance import (
@@ -49,6 +50,7 @@ def make_record(run: FinishedRun, scan: Scan, options: ReleaseOptions) -> Releas
         missing=run.pending,
         quarantined=tuple(run.quarantined),
         reference=options.reference,
+        cards=read_cards(options.cards) if options.cards else {},
     )
 
 
@@ -86,7 +88,7 @@ def make_provenance(
         missing=tuple(MissingTile(tile, reason) for tile, reason in run.missing.items()),
         model=model_facts(run, scan),
         run=run_facts(run, scan),
-        options=_options(options),
+        options=_options(options, record),
         duplicates=DuplicateFacts(
             RULE, SAME_SOURCE, scan.duplicates.sources, rows_left_out=sums.duplicates
         ),
@@ -169,13 +171,14 @@ def run_facts(run: FinishedRun, scan: Scan) -> RunFacts:
     )
 
 
-def _options(options: ReleaseOptions) -> OptionFacts:
+def _options(options: ReleaseOptions, record: ReleaseRecord) -> OptionFacts:
     return OptionFacts(
         formats=options.formats,
         margin_arcsec=options.margin,
         pdf=options.pdf,
         keep=options.keep,
         partial=options.partial,
+        cards=record.cards,
     )
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from typing_extensions import Doc
 
 from photoz_run.errors import ConfigError
+from photoz_run.release.eso_cards import read_cards
 
 WIDEST_MARGIN = 600.0
 """arcsec; a wider margin cache repeats more of the catalogue than it saves."""
@@ -40,6 +41,9 @@ class ReleaseOptions:
     dec: Annotated[str, Doc("its column of declination; if absent, recognised")] = ""
     id: Annotated[str, Doc("its column of the ID; if absent, ID")] = ""
     reference: Annotated[str, Doc("bibcode or DOI of the publication")] = ""
+    cards: Annotated[
+        Path | None, Doc("TOML file with keywords of ESO's archive for the FITS file")
+    ] = None
     authors: Annotated[tuple[str, ...], Doc("names of the authors, for CITATION.cff")] = ()
 
     def check(self) -> None:
@@ -50,6 +54,10 @@ class ReleaseOptions:
                 "--formats must include parquet: the other files are made from it and compared"
                 " with it"
             )
+        if self.cards is not None and "fits" not in self.formats:
+            raise ConfigError("--cards belongs to the FITS file: give --formats with fits in it")
+        if self.cards is not None:
+            read_cards(self.cards)
         if self.margin is not None:
             self._check_margin(self.margin)
         if self.attach_columns and self.attach is None:

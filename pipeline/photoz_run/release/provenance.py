@@ -11,6 +11,7 @@ from photoz_models.documents import Record, read_document
 from photoz_run.catalogue.arrow_fields import about
 from photoz_run.flags import NOT_FOR_SCIENCE, NOT_FOR_SCIENCE_FLAGS
 from photoz_run.release.accounting import TileAccount, Totals
+from photoz_run.release.eso_cards import CardValue
 
 FILE = "provenance.json"
 
@@ -60,6 +61,8 @@ class OptionFacts(Record):
     pdf: bool
     keep: tuple[str, ...]
     partial: bool
+    cards: Mapping[str, CardValue] = field(default_factory=dict)
+    """Keywords of ESO's archive."""
 
 
 @dataclass(frozen=True)

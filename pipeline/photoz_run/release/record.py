@@ -1,7 +1,7 @@
 """What the files of a release say of themselves, in the forms that the formats have for it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 import pyarrow as pa
 
@@ -10,6 +10,7 @@ from photoz_run.catalogue.fits_cards import Card, card, provenance_cards
 from photoz_run.catalogue.provenance import Provenance
 from photoz_run.catalogue.table import dictionary_schema
 from photoz_run.catalogue.tile_files import PROVENANCE_KEY
+from photoz_run.release.eso_cards import CardValue, fits_cards
 
 NAMED = 20
 """Absent tiles that are named in cards; the table of provenance names all of them."""
@@ -55,8 +56,8 @@ class ReleaseRecord:
         Tiles of the run that are not in it: without a result, or in quarantine.
     reference
         Bibcode or DOI of the publication; empty before there is one, as ESO's archive asks.
-    origin
-        Who answers for it.
+    cards
+        Keywords of ESO's archive and their values.
     """
 
     name: str
@@ -69,7 +70,12 @@ class ReleaseRecord:
     missing: tuple[str, ...] = ()
     quarantined: tuple[str, ...] = ()
     reference: str = ""
-    origin: str = "photoz-run"
+    cards: Mapping[str, CardValue] = field(default_factory=dict)
+
+    @property
+    def origin(self) -> str:
+        """Who answers for it."""
+        return str(self.cards.get("ORIGIN", "photoz-run"))
 
     @property
     def partial(self) -> bool:
@@ -119,6 +125,7 @@ def release_cards(record: ReleaseRecord) -> list[Card]:
         card("NTILES", record.tiles, "tiles in the catalogue"),
         *_absent("QUAR", record.quarantined, "in quarantine"),
         *_absent("MISS", record.missing, "without a result"),
+        *fits_cards({name: value for name, value in record.cards.items() if name != "ORIGIN"}),
     ]
 
 

@@ -73,6 +73,7 @@ def record_of(provenance: ReleaseProvenance) -> ReleaseRecord:
         missing=_tiles(provenance, PENDING),
         quarantined=_tiles(provenance, Status.QUARANTINED),
         reference=provenance.reference,
+        cards=provenance.options.cards,
     )
 
 

@@ -14,6 +14,7 @@ from photoz_run.errors import ConfigError
 from photoz_run.records import Status
 from photoz_run.release.accounting import totals
 from photoz_run.release.companions import COMPANIONS
+from photoz_run.release.eso_cards import wrong_cards
 from photoz_run.release.proof.check import Check, verdict
 from photoz_run.release.provenance import ReleaseProvenance, ScienceCut, TileFacts
 
@@ -57,6 +58,7 @@ def check_complete(provenance: ReleaseProvenance) -> Check:
         problems.append("the mask NOT_FOR_SCIENCE is another one")
     for tile in provenance.tiles:
         problems += _lacking(tile)
+    problems += wrong_cards(provenance.options.cards)
     files = sum(len(tile.inputs) for tile in provenance.tiles)
     good = (
         f"model, configuration, version, commit, {files:,} input files of"
