@@ -7,7 +7,6 @@ from typing import Annotated, Literal
 from typing_extensions import Doc
 
 from photoz_run.errors import ConfigError
-from photoz_run.release.eso_cards import read_cards
 
 WIDEST_MARGIN = 600.0
 """arcsec; a wider margin cache repeats more of the catalogue than it saves."""
@@ -57,6 +56,9 @@ class ReleaseOptions:
         if self.cards is not None and "fits" not in self.formats:
             raise ConfigError("--cards belongs to the FITS file: give --formats with fits in it")
         if self.cards is not None:
+            # Here, so that help does not wait for it.
+            from photoz_run.release.eso_cards import read_cards
+
             read_cards(self.cards)
         if self.margin is not None:
             self._check_margin(self.margin)
