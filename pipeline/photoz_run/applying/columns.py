@@ -20,7 +20,7 @@ from photoz_run.catalogue.table import (
 from photoz_run.errors import BadDataError, ConfigError
 from photoz_run.records import Prediction
 from photoz_run.survey.band_columns import BandColumns, find_band_columns
-from photoz_run.survey.columns import described, sayable
+from photoz_run.survey.columns import described
 from photoz_run.tables.keys import Names, id_column, position_columns, position_pair
 from photoz_run.tables.opening import open_table
 from photoz_run.tables.table import Table
@@ -110,7 +110,7 @@ def output_rows(
         if one.name in values:
             arrays.append(as_array(values[one.name], one.type))
         elif one.name in rows.column_names:
-            arrays.append(sayable(rows[one.name], one.type))
+            arrays.append(rows[one.name].cast(one.type))
         else:
             arrays.append(quantile_array(prediction.quantiles_NQ))
     return pa.Table.from_arrays(arrays, schema=arrow)
