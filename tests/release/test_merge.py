@@ -33,7 +33,6 @@ def released(run: MadeUpRun, out, **options):
         out,
         ReleaseOptions(**{"name": "made-up", **options}),
         StepProgress(quiet=True),
-        pytest.fail,
     )
     provenance = json.loads((out / "provenance.json").read_text())
     return provenance, pq.read_table(out / f"{provenance['name']}.parquet")

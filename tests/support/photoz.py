@@ -12,8 +12,7 @@ import numpy as np
 import pytest
 
 from photoz_run.cli.photoz import main
-from photoz_run.run import cluster
-from support.runs import in_process, options, thread_client
+from support.runs import in_process, options
 from support.tiles import Tile, change_rows, make_tile, set_pixels
 
 FIELD, AGAIN, OTHER, EMPTY = "KIDS_180.0_-0.5", "KIDS_180.0_-0.6", "KIDS_0.0_-31.2", "KIDS_50.0_0.5"
@@ -45,10 +44,9 @@ def measure(data: Path, bundle: Path, out: Path, *more: str) -> int:
 
 
 def photoz(*arguments: object) -> int:
-    """Run ``photoz`` here, hats-import in threads of this process; its exit code."""
+    """Run ``photoz`` in this process; its exit code."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", ["photoz", *map(str, arguments)])
-        patch.setattr(cluster, "local_client", lambda _: thread_client(None, None))
         with pytest.raises(SystemExit) as ended:
             main()
     return int(ended.value.code or 0)

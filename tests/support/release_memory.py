@@ -28,7 +28,7 @@ def main() -> None:
     write_release_parquet.__defaults__ = (PIECE,)
     options = ReleaseOptions("memory", formats=("parquet", "fits"))
     tracemalloc.start()
-    make_release(Path(sys.argv[1]), Path(sys.argv[2]), options, StepProgress(quiet=True), sys.exit)
+    make_release(Path(sys.argv[1]), Path(sys.argv[2]), options, StepProgress(quiet=True))
     print(tracemalloc.get_traced_memory()[1] + pa.default_memory_pool().max_memory())
 
 

@@ -59,18 +59,15 @@ def release(
     from photoz_run.cli.extras import need
     from photoz_run.progress import StepProgress
     from photoz_run.release.assemble import make_release
-    from photoz_run.run.cluster import local_client
     from photoz_run.run.interruption import interruptible
 
     options = ReleaseOptions(**{"name": run.resolve().name} | chosen)
     if "hats" in options.formats:
-        need("hats", "hats_import", extra="hats")
+        need("hats", extra="hats")
     if options.pdf:
         need("h5py", extra="pdf")
     with interruptible("nothing was written, start the same command again"):
-        finished = make_release(
-            run, out, options, StepProgress(quiet, "photoz release"), local_client
-        )
+        finished = make_release(run, out, options, StepProgress(quiet, "photoz release"))
     with interruptible(f"the release is complete: {out}"):
         print_release(finished)
 

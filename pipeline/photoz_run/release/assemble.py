@@ -10,7 +10,7 @@ from photoz_run.release.attach import Attachment, attach
 from photoz_run.release.companions import COMPANIONS
 from photoz_run.release.coverage import square_degrees
 from photoz_run.release.distributions import quantile_levels
-from photoz_run.release.draft import Clients, Draft
+from photoz_run.release.draft import Draft
 from photoz_run.release.facts import Results, make_provenance, make_record
 from photoz_run.release.folder import built_aside, write_sums
 from photoz_run.release.listing import chosen
@@ -32,7 +32,7 @@ class FinishedRelease:
 
 
 def make_release(
-    path: Path, out: Path, options: ReleaseOptions, progress: StepProgress, clients: Clients
+    path: Path, out: Path, options: ReleaseOptions, progress: StepProgress
 ) -> FinishedRelease:
     """Merge the tiles of the run in ``path`` into a release in ``out``.
 
@@ -48,7 +48,7 @@ def make_release(
     run = open_run(path, options.partial)
     try:
         with built_aside(out) as (folder, scratch), progress.shown():
-            draft, further = _merge(run, options, folder, scratch, progress, clients)
+            draft, further = _merge(run, options, folder, scratch, progress)
             provenance = _write(draft, further)
             with progress.step("files summed up", 1):
                 write_sums(folder)
@@ -64,7 +64,6 @@ def _merge(
     folder: Path,
     scratch: Path,
     progress: StepProgress,
-    clients: Clients,
 ) -> tuple[Draft, list[FurtherColumns]]:
     """The rows of all tiles without their duplicates, dealt out by place, with further columns."""
     with progress.step("tiles checked", len(run.done)) as tick:
@@ -76,7 +75,7 @@ def _merge(
         if isinstance(columns, Attachment):
             columns.check_matched()
     record = make_record(run, scan, options)
-    draft = Draft(run, scan, options, record, buckets, folder, scratch, progress, clients)
+    draft = Draft(run, scan, options, record, buckets, folder, scratch, progress)
     return draft, further
 
 

@@ -24,7 +24,7 @@ class Buckets:
         order_N = np.argsort(bucket_N, kind="stable")
         numbers, starts = np.unique(bucket_N[order_N], return_index=True)
         ordered = table.take(pa.array(order_N)) if len(numbers) > 1 else table
-        stops = [*starts[1:], len(table)]
+        stops = [*starts, len(table)][1:]
         for number, start, stop in zip(numbers, starts, stops, strict=True):
             writer = self._writer(int(number), table.schema)
             writer.write_table(ordered.slice(start, stop - start))

@@ -1,11 +1,10 @@
 """A release in the making: what every writer of a product is given, and what a writer is."""
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -18,9 +17,6 @@ from photoz_run.release.options import ReleaseOptions
 from photoz_run.release.record import ReleaseRecord
 from photoz_run.release.rows import parquet_rows
 from photoz_run.release.tiles import FinishedRun
-
-Clients: TypeAlias = Callable[[int], AbstractContextManager[Any]]
-"""Opens a Dask client of so many workers; hats-import needs one."""
 
 
 @dataclass
@@ -38,7 +34,6 @@ class Draft:
     folder: Path
     scratch: Path
     progress: StepProgress
-    clients: Clients
     tally: Tally = field(default_factory=Tally)
     parts: list[Path] = field(default_factory=list)
     """The Parquet files."""

@@ -24,3 +24,21 @@ def in_batches(table: pa.Table) -> Iterator[pa.Table]:
     """The rows of a table in its order."""
     for start in range(0, len(table), BATCH):
         yield table.slice(start, BATCH)
+
+
+def regrouped(tables: Iterable[pa.Table], rows: int) -> Iterator[pa.Table]:
+    """The rows of ``tables`` in tables of ``rows`` rows; the last one has the rest.
+
+    Tables without rows give one table without rows; ``tables`` must not be empty.
+    """
+    held: list[pa.Table] = []
+    whole = False
+    for table in tables:
+        held.append(table)
+        while sum(map(len, held)) >= rows:
+            joined = pa.concat_tables(held)
+            yield joined.slice(0, rows)
+            held, whole = [joined.slice(rows)], True
+    rest = pa.concat_tables(held)
+    if len(rest) or not whole:
+        yield rest

@@ -4,7 +4,7 @@ It is the first product: every other catalogue is made from its files and compar
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,7 @@ from photoz_run.release.draft import Draft, Writer
 from photoz_run.release.merge import in_order
 from photoz_run.release.products.votable import votable_without_data
 from photoz_run.release.record import ReleaseRecord
+from photoz_run.release.rows import regrouped
 
 GROUP = 1 << 20
 """Rows of a row group, which is held in memory."""
@@ -114,17 +115,14 @@ def _metadata(arrow: pa.Schema, record: ReleaseRecord, widths: Mapping[str, int]
 
 def _row_groups(batches: Iterable[pa.Table], arrow: pa.Schema, group: int) -> Iterator[pa.Table]:
     """The same rows in tables of ``group`` rows, the last one with the rest; at least one table."""
-    held = arrow.empty_table()
-    first = True
+    return regrouped(chain([arrow.empty_table()], _as_released(batches, arrow)), group)
+
+
+def _as_released(batches: Iterable[pa.Table], arrow: pa.Schema) -> Iterator[pa.Table]:
     for batch in batches:
         for field in arrow:
             check_complete(field, batch[field.name])
-        held = pa.concat_tables([held, _with_lists_of_nulls(batch.cast(arrow))])
-        while len(held) >= group:
-            yield held.slice(0, group)
-            held, first = held.slice(group), False
-    if len(held) or first:
-        yield held
+        yield _with_lists_of_nulls(batch.cast(arrow))
 
 
 def _with_lists_of_nulls(table: pa.Table) -> pa.Table:
