@@ -272,3 +272,30 @@ def test_a_host_convicted_by_a_retry_that_went_well_before_its_trial():
     assert hosts.avoided({"flaky"}) == {}
     hosts.succeeded("flaky", "KIDS_9.0_0.5")
     assert hosts.avoided({"flaky", "sound"}) == {}
+
+
+def test_what_may_pass_on_one_host_does_not_excuse_another_that_fails_everything():
+    hosts = Hosts()
+    tiles = names(STREAK)
+    hosts.succeeded("sound", "KIDS_9.0_0.5")
+    for tile in tiles:
+        hosts.stumbled("shaky", tile)
+        hosts.failed("black", tile)
+    assert hosts.suspects("black") == tiles
+    assert hosts.suspects("shaky") == []
+    assert hosts.judge({"black", "shaky", "sound"}) == tiles
+    hosts.stumbled("shaky", tiles[0])
+    assert set(hosts.avoided({"black", "sound"})) == {"black"}
+    hosts.succeeded("sound", tiles[0])
+    assert set(hosts.avoided({"black", "sound"})) == {"black"}
+
+
+def test_storage_that_fails_for_a_moment_everywhere_accuses_nobody():
+    hosts = Hosts()
+    for host in ("one", "other", "third"):
+        hosts.succeeded(host, "KIDS_9.0_0.5")
+    for tile in names(STREAK):
+        hosts.stumbled("one", tile)
+        hosts.stumbled("other", tile)
+    assert hosts.judge({"one", "other", "third"}) == []
+    assert hosts.avoided({"one", "other", "third"}) == {}

@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from support.runs import files
-from support.slurm import wait
+from support.slurm import NODES, wait
 
 pytestmark = pytest.mark.slurm
 SCRIPTS = Path(__file__).parents[2] / "deploy" / "slurm"
@@ -128,7 +128,7 @@ def test_the_jobs_of_an_array_share_a_run_directory_and_one_of_them_is_run_again
 
 
 def test_an_interrupted_task_of_an_array_asks_for_another_turn_for_itself_alone(
-    simulated_run, simulated_tiles, tiles, tmp_path
+    simulated_run, simulated_tiles, undisturbed_simulated, tiles, tmp_path
 ):
     run = simulated_run
     mine = tiles[2::3]
@@ -152,9 +152,19 @@ def test_an_interrupted_task_of_an_array_asks_for_another_turn_for_itself_alone(
     assert [run.slurm.state(job) for job in others] == ["COMPLETED"] * 2
     wait(lambda: len(run.slurm.jobs()) == 1, "nothing else waits or runs", run.explain)
 
-    # Its turn comes after two minutes; that a resumed share ends right is tested without SLURM.
+    # Its turn would come after two minutes. It must not come before the last one has ended: SLURM
+    # would take that one's exit status for its own.
+    wait(
+        lambda: {run.slurm.node_state(node) for node in NODES} == {"idle"},
+        "the first turn has ended",
+        run.explain,
+    )
     run.hold.let_go(*mine)
-    run.slurm.ask("scancel", array)
+    run.slurm.ask("scontrol", "update", f"JobId={last}", "StartTime=now")
+    wait(lambda: run.slurm.state(last) == "COMPLETED", "its second turn is done", run.explain)
+    assert [run.slurm.state(job) for job in others] == ["COMPLETED"] * 2
+    assert "resuming: 0 of" in (tmp_path / f"photoz-array-{array}_3.log").read_text()
+    check(run, undisturbed_simulated, tiles)
 
 
 def test_the_doctor_finds_a_job_in_which_a_run_can_work(simulated_run, tmp_path):

@@ -27,7 +27,7 @@ from photoz_run.records import Failure, Status, TileOutcome
 from photoz_run.run.acquaintance import Acquaintance
 from photoz_run.run.handing import Pace, Rests, Running, Workers
 from photoz_run.run.hosts import Hosts
-from photoz_run.run.task import LOST_WORKER, OUT_OF_MEMORY, TileTask, Try, time_limit
+from photoz_run.run.task import LOST_WORKER, OUT_OF_MEMORY, PASSING, TileTask, Try, time_limit
 from photoz_run.run.worker import Refusal, run_tiles
 
 LOOK_SECONDS = 1.0
@@ -337,7 +337,10 @@ class Dispatcher:
             self._strikes.pop(host, None)
             self._stumbles.pop(address, None)
             return answer
-        self._hosts.failed(host, answer.tile)
+        if answer.error in PASSING:
+            self._hosts.stumbled(host, answer.tile)
+        else:
+            self._hosts.failed(host, answer.tile)
         next_try = task.after(Failure(host, answer.error, answer.reason))
         if answer.status is Status.FAILED:
             self._stumbles[address] += 1
@@ -358,7 +361,7 @@ class Dispatcher:
             self._waiting.extendleft(reversed(running.tasks))
             return []
         (task,) = running.tasks
-        self._hosts.failed(host, task.ref.tile)
+        self._hosts.stumbled(host, task.ref.tile)
         this_try = Try.start(task)
         overdue = running.seconds >= task.limit
         outcome = this_try.overdue(host) if overdue else this_try.lost(host)

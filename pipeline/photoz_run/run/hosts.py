@@ -4,6 +4,9 @@ Bookkeeping only: no Dask, no clock. A host with a streak of failures is put on 
 tiles while those it failed are measured again elsewhere. The first of these tiles decides. If it
 fails there too, the tiles are bad and the host is acquitted. If not, the host is convicted.
 One host is on trial at a time, so that a row of bad tiles does not take one host after the other.
+
+A failure that may pass, a stumble, is weighed against other stumbles alone: that storage failed for
+a moment on one host does not excuse another that finds no file.
 """
 
 from collections import defaultdict
@@ -22,6 +25,7 @@ class Hosts:
         self._good: defaultdict[str, int] = defaultdict(int)
         self._streak: defaultdict[str, dict[str, None]] = defaultdict(dict)
         self._failed_on: defaultdict[str, set[str]] = defaultdict(set)
+        self._stumbled_on: defaultdict[str, set[str]] = defaultdict(set)
         self._well: set[str] = set()
         self._refusals: dict[str, Exception] = {}
         self._trial: dict[str, set[str]] = {}
@@ -33,15 +37,21 @@ class Hosts:
         self._streak[host].clear()
         self._trial.pop(host, None)
         self._convicted.discard(host)
-        if tile in self._failed_on:
+        if tile in self._failed_on or tile in self._stumbled_on:
             self._well.add(tile)
             self._convicted.update(self._end_trials(host, tile))
 
     def failed(self, host: str, tile: str) -> None:
-        """``tile`` failed on ``host``, for whatever reason."""
+        """``tile`` failed on ``host``, and would do so again."""
         self._failed_on[tile].add(host)
         self._streak[host][tile] = None
         self._end_trials(host, tile)
+
+    def stumbled(self, host: str, tile: str) -> None:
+        """``tile`` failed on ``host`` in a way that may pass."""
+        self._stumbled_on[tile].add(host)
+        self._streak[host][tile] = None
+        self._end_trials(host, tile, stumbled=True)
 
     def refused(self, host: str, error: Exception) -> None:
         """``host`` cannot measure any tile: no model, no GPU, no way to write."""
@@ -49,7 +59,7 @@ class Hosts:
 
     def suspects(self, host: str) -> list[str]:
         """The tiles that failed on ``host`` since it last did well, and nowhere else."""
-        return [tile for tile in self._streak[host] if self._failed_on[tile] == {host}]
+        return [tile for tile in self._streak[host] if self._failed_with(host, tile) == {host}]
 
     def trusted(self, hosts: Collection[str]) -> set[str]:
         """Those of ``hosts`` that did well, and against which nothing is held."""
@@ -127,10 +137,19 @@ class Hosts:
         self._streak[host].clear()
         return tiles
 
-    def _end_trials(self, host: str, tile: str) -> list[str]:
+    def _failed_with(self, host: str, tile: str) -> set[str]:
+        """The hosts on which ``tile`` failed as it did on ``host``."""
+        failed = self._failed_on.get(tile, set())
+        return failed if host in failed else failed | self._stumbled_on.get(tile, set())
+
+    def _end_trials(self, host: str, tile: str, stumbled: bool = False) -> list[str]:
         """The hosts on trial for which ``tile`` on another host decides."""
         ended = [
-            accused for accused, tiles in self._trial.items() if accused != host and tile in tiles
+            accused
+            for accused, tiles in self._trial.items()
+            if accused != host
+            and tile in tiles
+            and not (stumbled and accused in self._failed_on.get(tile, set()))
         ]
         for accused in ended:
             del self._trial[accused]

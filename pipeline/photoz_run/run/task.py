@@ -37,6 +37,9 @@ LOST_WORKER = "LostWorker"
 OUT_OF_MEMORY = "MemoryError"
 """Class of a failure in which an allocation failed, by the tile or by those before it."""
 
+PASSING = (LOST_WORKER, OUT_OF_MEMORY, TransientError.__name__)
+"""Classes of failures after which another try may do well."""
+
 TOLD_TO_END = (
     *(signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2),
     signal.SIGKILL,
