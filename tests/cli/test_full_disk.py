@@ -7,8 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from photoz_models.kept_sets import save_examples
 from photoz_models.whole_files import written_whole
+from support.galaxies import toy_examples
 from support.runs import COMMAND
+from support.tiles import make_tile
 from support.validation import gama, survey, write_fits, write_parquet
 
 PHOTOZ = str(Path(COMMAND).with_name("photoz"))
@@ -49,6 +52,27 @@ def test_a_validation_needs_room(tmp_path):
     left = [path for path in out.rglob("*") if path.is_file()]
     assert all(path.stat().st_size < LARGEST for path in left)
     assert not [path for path in left if path.name.startswith(".part")]
+
+
+def test_a_training_needs_room(tmp_path):
+    save_examples(toy_examples(1500), tmp_path / "set")
+    out = tmp_path / "model.onnx"
+    words = ["--set", tmp_path / "set", "--network", "magnitudes", "--epochs", 1, "--out", out]
+    status, line = with_little_room("train", *words)
+    assert status == 75
+    assert f"{out}: cannot be written (File too large)" in line
+    assert [path.name for path in tmp_path.iterdir()] == ["set"]
+
+
+def test_a_training_set_needs_room(tmp_path):
+    tile = make_tile(tmp_path / "data", products=("sci",))
+    columns = {"RA": tile.ra_N, "DEC": tile.dec_N, "Z": np.linspace(0.1, 0.4, 40)}
+    specz, kept = write_fits(tmp_path / "specz.fits", columns), tmp_path / "kept"
+    words = ["--data", tile.folder, "--specz", specz, "--select", "all", "--keep-set", kept]
+    status, line = with_little_room("train", *words)
+    assert status == 75
+    assert f"{kept}: cannot be written (" in line
+    assert not list(kept.iterdir())
 
 
 def test_a_file_is_whole_or_what_it_was(tmp_path):

@@ -252,3 +252,18 @@ def test_a_tile_whose_worker_retires_is_measured_by_another_and_nobody_is_blamed
         [],
         3,
     )
+
+
+@pytest.mark.parametrize(("kind", "private"), [("slurm", True), ("local", False)])
+def test_files_of_a_run_with_keys_are_the_users_alone(
+    dr4_tile, bundle, tmp_path, monkeypatch, kind, private
+):
+    before = os.umask(0o022)
+    try:
+        arguments = options(dr4_tile.folder, bundle, tmp_path / "out", "--cluster", kind)
+        assert in_process(monkeypatch, [*arguments, "--workers", "1"]) == 0
+    finally:
+        os.umask(before)
+    files = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
+    modes = {path.stat().st_mode & 0o777 for path in files}
+    assert modes == ({0o600} if private else {0o644})

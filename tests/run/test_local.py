@@ -1,10 +1,12 @@
 """Workers of this machine that die while they start, are lost, or cannot be had."""
 
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -117,3 +119,33 @@ def test_no_thread_of_a_worker_hears_ctrl_c():
         ((_, blocked),) = client.run(blocks_ctrl_c).items()
     assert all(blocked)
     assert not blocks_ctrl_c()[0]
+
+
+PAGES = ("/", "/health", "/metrics", "/status", "/info/main/workers.html", "/json/counts.json")
+
+
+def has_a_page(port: int) -> bool:
+    """Whether a browser would be told anything there but that there is nothing."""
+    for page in PAGES:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=2) as talk:
+            talk.sendall(f"GET {page} HTTP/1.0\r\n\r\n".encode())
+            said = talk.recv(1000)
+            if said.startswith(b"HTTP") and b" 404 " not in said.splitlines()[0]:
+                return True
+    return False
+
+
+def listening() -> set[int]:
+    """Ports of this process and of its workers."""
+    processes = [psutil.Process(), *workers()]
+    connections = [one for process in processes for one in process.net_connections("tcp")]
+    return {one.laddr.port for one in connections if one.status == psutil.CONN_LISTEN}
+
+
+@pytest.mark.parametrize("asked", [False, True])
+def test_pages_answer_a_local_user_only_if_they_are_asked_for(asked):
+    before = listening()
+    with local_client(1, dashboard=asked):
+        ports = listening() - before
+        assert len(ports) >= 2
+        assert any(map(has_a_page, ports)) == asked

@@ -94,3 +94,14 @@ def test_only_a_bug_leaves_a_traceback(tmp_path):
 def test_rows_that_got_lost_are_a_bug(tmp_path):
     with pytest.raises(AssertionError, match="3 sources in, 2 rows out"):
         Try.start(task_of(tmp_path)).measured(TileResult(rows_in=3, rows_out=2))
+
+
+def test_a_quarantined_tile_has_no_file_under_its_final_name(tmp_path):
+    directory, task = RunDirectory(tmp_path), task_of(tmp_path)
+    folder = directory.tile_folder(TILE)
+    folder.mkdir(parents=True)
+    record(Try.start(task).measured(TileResult(rows_in=2, rows_out=2)), directory)
+    for suffix in (".parquet", ".fits"):
+        (folder / f"{TILE}{suffix}").touch()
+    record(Try.start(task).failed(BadDataError("cut off")), directory)
+    assert not list(folder.glob(f"{TILE}*"))

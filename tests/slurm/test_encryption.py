@@ -61,6 +61,7 @@ def test_keys_are_private_while_a_run_lasts_and_strangers_reach_nothing_but_clos
     code, said = working.finish()
     assert code == 0, said
     assert not list(working.out.glob(".tls-*"))
+    assert not [path for path in working.out.rglob("*") if path.stat().st_mode & 0o077]
 
 
 def listening(run):

@@ -151,6 +151,8 @@ def test_names_are_escaped(page):
 
 def test_the_markdown_report_has_the_same_figures_and_tables(report):
     text = (report / "report.md").read_text()
+    assert "run &lt;b&gt; &amp; co" in text
+    assert "<b>" not in text
     links = re.findall(r"\]\((plots/[^)]+)\)", text)
     assert len(links) == 9
     assert all((report / link).is_file() for link in links)
