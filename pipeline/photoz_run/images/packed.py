@@ -59,7 +59,7 @@ class PackedImage(StripImage):
         if self.packing.dither == KEEPS_ZEROS:
             return NO_DOUBT
         row_NH = y0_N[:, None] + np.arange(size)
-        return np.float32(self.packing.steps(row_NH)[:, :, None] / 2)
+        return (self.packing.steps(row_NH)[:, :, None] / 2).astype(np.float32)
 
     @override
     def rows(self, start: int, stop: int) -> NDArray[Any]:
