@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from photoz_models import BUNDLED
 from photoz_run.errors import ConfigError
 
 BUNDLED_MODEL = "hybrid-sim"
@@ -265,6 +266,19 @@ class RunConfig(BaseModel):
         settings = self.model_dump(mode="json")
         chosen = {name: settings[name] for name in RESULT_FIELDS}
         return hashlib.sha256(json.dumps(chosen, sort_keys=True).encode()).hexdigest()
+
+
+def model_path(model: str) -> Path:
+    """The file of a shipped bundle's name or of a path; `ConfigError` if there is none."""
+    bundled = BUNDLED / f"{model}.onnx"
+    if bundled.is_file():
+        return bundled
+    if Path(model).is_file():
+        return Path(model).resolve()
+    shipped = ", ".join(sorted(path.stem for path in BUNDLED.glob("*.onnx")))
+    raise ConfigError(
+        f"model {model}: no such file, and no shipped model of this name (shipped: {shipped})"
+    )
 
 
 def memory_bytes(text: str) -> int:

@@ -19,9 +19,8 @@ from bench.measured import Measured
 from photoz_models.documents import document_text
 from photoz_models.session import PhotozModel
 from photoz_run.catalogue.provenance import Provenance, input_files
-from photoz_run.config import RunConfig, load_config
+from photoz_run.config import RunConfig, load_config, model_path
 from photoz_run.records import Stamps, TileRef
-from photoz_run.run.plan import model_path
 from photoz_run.science.cutouts import stamp_start
 from photoz_run.survey.discovery import find_tiles
 from photoz_run.tile import BATCH, open_tile, predict, process_tile

@@ -1,4 +1,4 @@
-"""PIT, CDE loss and pinball loss agree with numerical integration and with closed forms."""
+"""PIT, CRPS, CDE loss and pinball loss agree with numerical integration and with closed forms."""
 
 from itertools import pairwise
 
@@ -9,7 +9,14 @@ from hypothesis import strategies as st
 from scipy import integrate, stats
 
 from photoz_run.errors import BadDataError
-from photoz_run.science.calibration import cde_loss, pinball_loss, pit, uniformity
+from photoz_run.science.calibration import (
+    calibration_error,
+    cde_loss,
+    crps_terms,
+    pinball_loss,
+    pit,
+    uniformity,
+)
 
 LEVELS = np.array([0.025, 0.16, 0.5, 0.84, 0.975])
 CI = settings(derandomize=True, deadline=None, max_examples=30)
@@ -121,3 +128,39 @@ def test_missing_values_and_ties():
 def test_levels_that_make_no_sense_are_refused(levels):
     with pytest.raises(BadDataError, match="quantile levels"):
         pit([0.2], [[0.1, 0.3]] if len(levels) != 1 else [[0.1]], levels)
+
+
+def test_the_crps_of_gaussians_is_the_closed_form():
+    z, quantiles, centre, sigma = gaussians()
+    score = (z - centre) / sigma
+    density, below = stats.norm.pdf(score), stats.norm.cdf(score)
+    expected = sigma * (score * (2 * below - 1) + 2 * density - 1 / np.sqrt(np.pi))
+    np.testing.assert_allclose(crps_terms(z, quantiles, LEVELS), expected, rtol=1e-9)
+
+
+@CI
+@given(st.lists(st.floats(0.002, 0.2), min_size=4, max_size=4), st.floats(-0.1, 0.9))
+def test_the_crps_of_any_distribution_is_the_integral(steps, z):
+    quantiles = 0.1 + np.cumsum([0.0, *steps])[None]
+    grid = np.linspace(-3, 4, 200_001)
+    cumulative = pit(grid, np.repeat(quantiles, len(grid), axis=0), LEVELS)
+    expected = np.sum((cumulative - (grid >= z)) ** 2) * (grid[1] - grid[0])
+    assert crps_terms([z], quantiles, LEVELS)[0] == pytest.approx(expected, rel=2e-3, abs=2e-5)
+
+
+def test_the_right_width_has_the_least_crps_and_no_calibration_error():
+    losses, errors = {}, {}
+    for width in (0.5, 0.8, 1.0, 1.25, 2.0):
+        z, quantiles, _, _ = gaussians(20_000, width=width)
+        losses[width] = crps_terms(z, quantiles, LEVELS).mean()
+        errors[width] = calibration_error(pit(z, quantiles, LEVELS))
+    assert min(losses, key=losses.get) == min(errors, key=errors.get) == 1.0
+    assert errors[1.0] < 0.006 < 0.02 < errors[0.8]
+
+
+def test_the_calibration_error_is_the_mean_distance_from_the_diagonal():
+    assert calibration_error(np.full(10, 0.5)) == pytest.approx(
+        np.mean([abs((level >= 0.5) - level) for level in np.arange(1, 20) / 20])
+    )
+    assert np.isnan(calibration_error([np.nan]))
+    assert np.isnan(crps_terms([np.nan], [[0.1, 0.2, 0.3, 0.4, 0.5]], LEVELS)).all()

@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 
-from photoz_run.science.calibration import cde_loss_terms, pinball_loss_terms
 from photoz_run.science.statistics import normalised_residual, smad
-from photoz_run.validation.metrics import compare, distribution, measure
+from photoz_run.validation.metrics import compare, measure
 
 
 @pytest.fixture
@@ -50,37 +49,3 @@ def test_nothing_in_common(columns):
     group, paired = compare(columns | {"Z_B": np.full(3000, np.nan)}, "Z_B")
     assert group.n == 0
     assert np.isnan(paired["smad"].value)
-
-
-def test_distribution_prefers_the_quantile_column(columns):
-    z, sigma = columns["Z_PHOT"], 0.015 * (1 + columns["Z_PHOT"])
-    levels = np.array([0.1, 0.3, 0.5, 0.7, 0.9])
-    scores = np.array([-1.2816, -0.5244, 0, 0.5244, 1.2816])
-    ends = {"LO95": -1.96, "LO68": -0.9945, "HI68": 0.9945, "HI95": 1.96}
-    five = columns | {f"Z_PHOT_{name}": z + k * sigma for name, k in ends.items()}
-    many = five | {"Z_QUANTILES": z[:, None] + scores * sigma[:, None]}
-    from_many, from_five = distribution(many, levels), distribution(five, np.empty(0))
-    assert from_many.source == "from 5 quantiles of Z_QUANTILES"
-    assert from_five.source.startswith("approximated from five points")
-    np.testing.assert_allclose(from_many.pit_N, from_five.pit_N, atol=1e-3)
-    assert from_many.uniformity.ks_p > 0.001
-    assert distribution(columns, levels) is None
-
-
-def test_losses_have_weights_and_intervals_as_wide_as_their_error(columns):
-    rng = np.random.default_rng(3)
-    sigma = 0.015 * (1 + columns["Z_PHOT"])
-    half = np.arange(len(sigma)) % 2
-    many = columns | {
-        "Z_QUANTILES": columns["Z_PHOT"][:, None]
-        + np.array([-1.2816, 0, 1.2816]) * (sigma * (1 + half))[:, None],
-        "W": half * rng.uniform(1, 2, len(half)),
-    }
-    levels = np.array([0.1, 0.5, 0.9])
-    every, weighted = distribution(many, levels), distribution(many, levels, "W")
-    assert weighted.cde_loss.value > every.cde_loss.value
-    terms = cde_loss_terms(many["Z_SPEC"], many["Z_QUANTILES"], levels)
-    assert weighted.cde_loss.value == pytest.approx(np.average(terms, weights=many["W"]))
-    terms = pinball_loss_terms(many["Z_SPEC"], many["Z_QUANTILES"], levels)
-    assert every.pinball_loss.value == pytest.approx(terms.mean())
-    assert every.pinball_loss.error == pytest.approx(terms.std() / np.sqrt(len(terms)), rel=0.25)

@@ -6,7 +6,8 @@ import pytest
 from photoz_run.simulation.settings import SimulationSettings
 from photoz_run.simulation.tile import simulate_tile
 from photoz_run.validation.catalogue import take
-from photoz_run.validation.gallery import colour_image, gallery, read_stamps, survey_tiles, worst
+from photoz_run.validation.gallery import colour_image, gallery, read_stamps, worst
+from photoz_run.validation.inputs import tiles_of_run
 from support.validation import survey
 
 
@@ -48,7 +49,7 @@ def test_the_worst_come_first():
 def test_stamps_show_the_source_in_the_middle(tile, tmp_path):
     data, simulated = tile
     rows = rows_of(simulated)
-    for stamp in read_stamps(rows, survey_tiles(run_of(tmp_path, data))):
+    for stamp in read_stamps(rows, tiles_of_run(run_of(tmp_path, data))):
         light = stamp.astype(float).sum(axis=2)
         centre = light[26:34, 26:34].mean()
         assert stamp.shape == (60, 60, 3)
@@ -82,9 +83,9 @@ def test_a_tile_that_cannot_be_read_leaves_its_place_empty(tile, tmp_path):
         (broken / file.name).write_bytes(
             file.read_bytes()[:2880] if "_r_sci" in file.name else file.read_bytes()
         )
-    assert read_stamps(rows, survey_tiles(run_of(tmp_path, broken))) == [None] * 5
+    assert read_stamps(rows, tiles_of_run(run_of(tmp_path, broken))) == [None] * 5
     elsewhere = rows | {"KIDS_TILE": np.full(5, "KIDS_99.0_1.0", dtype=object)}
-    assert read_stamps(elsewhere, survey_tiles(run_of(tmp_path, data))) == [None] * 5
+    assert read_stamps(elsewhere, tiles_of_run(run_of(tmp_path, data))) == [None] * 5
 
 
 def test_missing_pixels_are_black():

@@ -59,10 +59,10 @@ def apply(
     from photoz_run.applying.apply import apply_bundle
     from photoz_run.applying.columns import Wanted
     from photoz_run.cli.bands import columns_of_bands
+    from photoz_run.config import model_path
     from photoz_run.errors import BadDataError, ConfigError
     from photoz_run.progress import StepProgress
     from photoz_run.run.interruption import interruptible
-    from photoz_run.run.plan import model_path
     from photoz_run.tables.keys import Names
 
     wanted = Wanted(columns_of_bands(bands), Names(ra, dec, id), tuple(keep or ()))

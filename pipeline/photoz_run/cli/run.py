@@ -11,7 +11,7 @@ from typing_extensions import Doc
 from photoz_run.cli.console import SETTINGS, Command, Version, call
 from photoz_run.cli.options import Shown, from_record
 from photoz_run.cli.tables import flag_lines
-from photoz_run.config import ClusterConfig, RunConfig, load_config
+from photoz_run.config import ClusterConfig, RunConfig, load_config, model_path
 
 if TYPE_CHECKING:
     from photoz_run.run.plan import TilePlan
@@ -143,7 +143,6 @@ def _dry_run(settings: RunConfig, as_json: bool) -> None:
         check_tiles,
         dry_run,
         find_run_tiles,
-        model_path,
     )
 
     tiles = find_run_tiles(settings, lambda words: typer.echo(words, err=True))

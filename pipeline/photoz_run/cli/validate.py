@@ -75,7 +75,9 @@ def validate(
     settings = settings.model_copy(update=chosen)
     out = out or _default_directory(catalogue)
     try:
-        result, pairs = run(catalogue, settings, tile_notes(catalogue), selection_of(catalogue))
+        result, pairs = run(
+            catalogue, settings, tile_notes(catalogue), selection_of(catalogue), _say
+        )
     except BadDataError as error:
         # Here no tile is put into quarantine: a table that cannot be used is the user's to replace.
         raise ConfigError(str(error)) from error
@@ -95,6 +97,10 @@ def validate(
         print_summary(result, outcomes, out)
     if not all(outcome.passed for outcome in outcomes):
         raise typer.Exit(ExitCode.GATE_FAILED)
+
+
+def _say(words: str) -> None:
+    typer.echo(words, err=True)
 
 
 def tile_notes(catalogue: Path) -> list[str]:

@@ -3,11 +3,10 @@
 from photoz_models.independence import BATCH
 from photoz_models.session import PhotozModel, Provider
 from photoz_run import tile
-from photoz_run.config import BUNDLED_MODEL
+from photoz_run.config import BUNDLED_MODEL, model_path
 from photoz_run.errors import ConfigError
 from photoz_run.prediction import join_predictions
 from photoz_run.records import Prediction, Sources, Stamps
-from photoz_run.run.plan import model_path
 
 
 def load_bundle(

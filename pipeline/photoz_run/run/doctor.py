@@ -12,12 +12,11 @@ from photoz_models.documents import Record
 from photoz_models.errors import BundleError
 from photoz_models.session import PhotozModel, Provider, available_threads, check_runtime
 from photoz_run import __version__
-from photoz_run.config import BUNDLED_MODEL
+from photoz_run.config import BUNDLED_MODEL, model_path
 from photoz_run.errors import PhotozError
 from photoz_run.images.storage import measure_storage
 from photoz_run.run import machine, trials
 from photoz_run.run.offline import keep_caches_local
-from photoz_run.run.plan import model_path
 from photoz_run.version import package_versions, program_commit
 
 SHOWN = (

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from photoz_models.session import PhotozModel
-from photoz_run.config import RunConfig
+from photoz_run.config import RunConfig, model_path
 from photoz_run.records import TileOutcome
 from photoz_run.run.cluster import longest_wait, most_workers, open_client, patience, sharing
 from photoz_run.run.dispatch import Dispatcher
@@ -19,7 +19,6 @@ from photoz_run.run.plan import (
     check_magnitudes,
     check_tiles,
     find_run_tiles,
-    model_path,
     simulated_model_warning,
 )
 from photoz_run.run.progress import Progress

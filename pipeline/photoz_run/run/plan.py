@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 
-from photoz_models import BUNDLED
 from photoz_models.contract import ModelContract
 from photoz_models.documents import Record
 from photoz_models.stamp_rule import StampRule
@@ -74,19 +73,6 @@ def find_run_tiles(
     """
     known = find_tiles(config.data, config.data_release, say)
     return {tile: known[tile] for tile in expand_tiles(config.tiles, known)}
-
-
-def model_path(model: str) -> Path:
-    """The file of a shipped bundle's name or of a path; `ConfigError` if there is none."""
-    bundled = BUNDLED / f"{model}.onnx"
-    if bundled.is_file():
-        return bundled
-    if Path(model).is_file():
-        return Path(model).resolve()
-    shipped = ", ".join(sorted(path.stem for path in BUNDLED.glob("*.onnx")))
-    raise ConfigError(
-        f"model {model}: no such file, and no shipped model of this name (shipped: {shipped})"
-    )
 
 
 def simulated_model_warning(tiles: Mapping[str, TileRef], contract: ModelContract) -> str:

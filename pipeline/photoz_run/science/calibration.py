@@ -19,6 +19,10 @@ MIN_WIDTH = 1e-5
 """Quantiles closer than this in redshift count as this far apart: a density must stay finite."""
 
 
+CALIBRATION_LEVELS = np.linspace(0.05, 0.95, 19)
+"""Levels at which observed and predicted shares are compared."""
+
+
 @dataclass(frozen=True)
 class Uniformity:
     """Distance of PIT values from uniform: Kolmogorov-Smirnov and Cramer-von Mises."""
@@ -90,6 +94,52 @@ def pinball_loss_terms(z_spec_N: ArrayLike, quantiles_NQ: ArrayLike, levels_Q: A
     error_NQ = z_N1 - np.asarray(quantiles_NQ, np.float64)
     loss_NQ = np.maximum(level_Q * error_NQ, (level_Q - 1) * error_NQ)
     return np.asarray(loss_NQ.mean(axis=1))
+
+
+def crps_terms(z_spec_N: ArrayLike, quantiles_NQ: ArrayLike, levels_Q: ArrayLike) -> Floats:
+    """What each object adds to the mean of the CRPS, ``integral of (F(z) - [z >= z_spec])^2 dz``.
+
+    Matheson & Winkler (1976). The integral is exact, in redshift: the primitive of the squared
+    normal distribution is known, and the score is linear between quantiles.
+
+    Returns
+    -------
+    Shape (N,); NaN if missing.
+    """
+    q_NQ, score_Q, slope_NK = _prepare(quantiles_NQ, levels_Q)
+    score_N, cell_N = _score(z_spec_N, q_NQ, score_Q, slope_NK)
+    low_K = np.concatenate([[-np.inf], score_Q[1:-1]])
+    high_K = np.concatenate([score_Q[1:-1], [np.inf]])
+    segment_K = np.arange(len(low_K))
+    # Where each segment is divided by the true redshift: at an end, or within.
+    divide_NK = np.where(segment_K < cell_N[:, None], high_K, low_K)
+    divide_NK = np.where(segment_K == cell_N[:, None], score_N[:, None], divide_NK)
+    below_NK = _squared_integral(divide_NK) - _squared_integral(low_K)
+    above_NK = _squared_integral(-divide_NK) - _squared_integral(-high_K)
+    return np.asarray(((below_NK + above_NK) / slope_NK).sum(axis=1))
+
+
+def _squared_integral(score: Floats) -> Floats:
+    """The integral of the squared normal distribution function up to a score; 0 at -inf."""
+    finite = np.where(np.isneginf(score), 0, score)
+    below = special.ndtr(finite)
+    density = np.exp(-(finite**2) / 2) / np.sqrt(2 * np.pi)
+    integral = finite * below**2 + 2 * density * below
+    integral -= special.ndtr(np.sqrt(2) * finite) / np.sqrt(np.pi)
+    return np.asarray(np.where(np.isneginf(score), 0, integral))
+
+
+def calibration_error(pit_N: ArrayLike) -> float:
+    """Mean of |observed - predicted| share below the levels 0.05, 0.1 ... 0.95; NaN for none.
+
+    The expected calibration error of a regression (Kuleshov, Fenner & Ermon 2018).
+    """
+    values = np.asarray(pit_N, np.float64)
+    values = np.sort(values[np.isfinite(values)])
+    if not len(values):
+        return float("nan")
+    observed = np.searchsorted(values, CALIBRATION_LEVELS, side="right") / len(values)
+    return float(np.mean(np.abs(observed - CALIBRATION_LEVELS)))
 
 
 def uniformity(pit_N: ArrayLike) -> Uniformity:

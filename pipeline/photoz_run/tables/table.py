@@ -197,6 +197,20 @@ class StackedTable(Table):
                 raise no_column(table.where, lost, table.names)
             yield from table.stored_parts(names, rows, within)
 
+    def take(
+        self, names: Sequence[str], row_K: NDArray[np.int64], lists: Collection[str] = ()
+    ) -> pa.Table:
+        """As `Table.take`; a table without any of the rows is not read."""
+        start, parts = 0, []
+        for table in self.tables:
+            first, last = np.searchsorted(row_K, [start, start + len(table)])
+            if first < last:
+                parts.append(table.take(names, row_K[first:last] - start, lists))
+            start += len(table)
+        if not parts:
+            return super().take(names, row_K, lists)
+        return pa.concat_tables(parts, promote_options="permissive")
+
     def files(self) -> list[Path]:
         """Those of all tables."""
         return [file for table in self.tables for file in table.files()]

@@ -123,14 +123,14 @@ def _breakdowns(
     if isinstance(red, str):
         yield "colour", red
     else:
-        yield "colour", _categories({"red": red, "blue": ~red})
+        yield "colour", categories({"red": red, "blue": ~red})
         yield "colour_r", _colour_and_magnitude(columns, red, settings.bins)
     yield "flag", _flag_bins(columns)
     yield "mask", _mask_bins(columns)
     north = columns["DEC"] > NORTH_OF
-    yield "hemisphere", _categories({"KiDS-N": north, "KiDS-S": ~north})
+    yield "hemisphere", categories({"KiDS-N": north, "KiDS-S": ~north})
     surveys = {name: columns["SPEC_SOURCE"] == k for k, name in enumerate(specz.sources)}
-    yield "source", _categories(surveys)
+    yield "source", categories(surveys)
     if "KIDS_TILE" in columns:
         yield "tile", value_bins(columns["KIDS_TILE"])
     else:
@@ -192,7 +192,7 @@ def colour_class(columns: Columns, expression: str) -> NDArray[np.bool_] | str:
     return select(expression, columns, len(columns["Z_SPEC"]))
 
 
-def _categories(masks: Mapping[str, NDArray[np.bool_]]) -> list[Bin]:
+def categories(masks: Mapping[str, NDArray[np.bool_]]) -> list[Bin]:
     """One bin per label that any galaxy has."""
     return [Bin(label, np.flatnonzero(mask)) for label, mask in masks.items() if mask.any()]
 
@@ -219,11 +219,11 @@ def _flag_bins(columns: Columns) -> list[Bin] | str:
     masks = {"none": value == 0}
     for flag in flags.FLAGS:
         masks[flag.name] = (value & flag.value) != 0
-    return _categories(masks)
+    return categories(masks)
 
 
 def _mask_bins(columns: Columns) -> list[Bin] | str:
     if "MASK" not in columns:
         return "the catalogue lacks MASK"
     masked = np.nan_to_num(columns["MASK"].astype(np.float64)) != 0
-    return _categories({"MASK = 0": ~masked, "MASK > 0": masked})
+    return categories({"MASK = 0": ~masked, "MASK > 0": masked})

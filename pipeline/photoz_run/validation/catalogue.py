@@ -21,13 +21,22 @@ from photoz_run.tables.canonical import is_list, is_text
 from photoz_run.tables.keys import Names, id_columns, position_columns, positions
 from photoz_run.tables.table import Table
 from photoz_run.tables.text_hash import text_hashes
+from photoz_run.validation.inputs import tiles_of_run, with_inputs
 from photoz_run.validation.settings import DEFAULT_RED, ValidationSettings
 from photoz_run.validation.specz import HIGHEST, refuse_magnitudes
 from photoz_run.validation.tables import Columns, matrix, open_catalogue
 
 INTERVALS = ("Z_PHOT_LO95", "Z_PHOT_LO68", "Z_PHOT_HI68", "Z_PHOT_HI95")
 QUANTILES = "Z_QUANTILES"
-OPTIONAL = ("KIDS_TILE", "MAG_AUTO_CALIB", "PHOTOZ_FLAG", "MASK", *INTERVALS, QUANTILES)
+OPTIONAL = (
+    "KIDS_TILE",
+    "MAG_AUTO_CALIB",
+    "PHOTOZ_FLAG",
+    "MASK",
+    "Z_PHOT_ERR",
+    *INTERVALS,
+    QUANTILES,
+)
 COMPARISONS = ("Z_B", "zphot_ANNz2")
 """Redshifts of other methods in KiDS tables: compared whenever the catalogue has them."""
 MAGNITUDES = tuple(
@@ -69,6 +78,10 @@ class Catalogue:
     further: tuple[str, ...] = ()
     """Columns that a validation uses, and the table has."""
     settings: ValidationSettings = field(repr=False, default_factory=ValidationSettings)
+    lacks_inputs: str = ""
+    """Why columns that a run did not carry cannot be read from its inputs; "" if they can."""
+    fetched: tuple[str, ...] = ()
+    """Columns that a run did not carry, and its inputs have."""
 
     def __len__(self) -> int:
         return len(self.z_N)
@@ -106,7 +119,9 @@ def read_catalogue(path: Path, settings: ValidationSettings) -> tuple[Catalogue,
     BadDataError
         If no row has a redshift.
     """
-    table = open_catalogue(path, [settings.z_phot])
+    own = open_catalogue(path, [settings.z_phot])
+    own_names = set(own.names)
+    table, lacks_inputs = with_inputs(path, own, tiles_of_run(path))
     try:
         pair = position_columns(table, Names(settings.ra, settings.dec))
         further = _further(table, settings)
@@ -133,6 +148,8 @@ def read_catalogue(path: Path, settings: ValidationSettings) -> tuple[Catalogue,
         key=tuple(key),
         further=tuple(dict.fromkeys([*key, *further])),
         settings=settings,
+        lacks_inputs=lacks_inputs,
+        fetched=tuple(name for name in further if name not in own_names),
     )
     return catalogue, _repeats(table, key, further, repeated_N, z_N, settings)
 

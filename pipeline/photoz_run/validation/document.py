@@ -13,10 +13,11 @@ from photoz_models.documents import Record, document_text, read_document
 from photoz_models.whole_files import written_whole
 from photoz_run.flags import SCIENCE_CUT
 from photoz_run.validation.findings import Finding
-from photoz_run.validation.metrics import Distribution, Estimate, Group
+from photoz_run.validation.metrics import Estimate, Group
 from photoz_run.validation.pairs import PairCounts
 from photoz_run.validation.result import ComparedColumn, GateOutcome, Result
 from photoz_run.validation.specz import SpecTable
+from photoz_run.validation.uncertainty import Distribution, Quality
 
 
 @dataclass(frozen=True)
@@ -86,17 +87,27 @@ class MatchRecord(Record):
 
 
 @dataclass(frozen=True)
-class DistributionRecord(Record):
-    """Quality of the predicted distributions, and which quantiles it was computed from."""
+class QualityRecord(Record):
+    """Errors and distributions of one set of galaxies; a category has no edges."""
 
-    source: str
+    bin: str
+    low_edge: float | None
+    high_edge: float | None
     n: int
-    cde_loss: EstimateRecord
-    pinball_loss: EstimateRecord
+    statistics: dict[str, EstimateRecord]
     ks: float | None
     ks_p: float | None
     cvm: float | None
     cvm_p: float | None
+
+
+@dataclass(frozen=True)
+class DistributionRecord(Record):
+    """Quality of the predicted distributions, and which quantiles it was computed from."""
+
+    source: str
+    overall: QualityRecord
+    bins: dict[str, list[QualityRecord]]
 
 
 @dataclass(frozen=True)
@@ -292,16 +303,22 @@ def _match(counts: PairCounts) -> MatchRecord:
 def _distribution(distribution: Distribution | None) -> DistributionRecord | None:
     if distribution is None:
         return None
-    uniformity = distribution.uniformity
     return DistributionRecord(
         source=distribution.source,
-        n=distribution.n,
-        cde_loss=_estimate(distribution.cde_loss),
-        pinball_loss=_estimate(distribution.pinball_loss),
-        ks=measured(uniformity.ks),
-        ks_p=measured(uniformity.ks_p),
-        cvm=measured(uniformity.cvm),
-        cvm_p=measured(uniformity.cvm_p),
+        overall=_quality(distribution.overall),
+        bins={name: [*map(_quality, groups)] for name, groups in distribution.bins.items()},
+    )
+
+
+def _quality(quality: Quality) -> QualityRecord:
+    tests = {name: measured(value) for name, value in asdict(quality.uniformity).items()}
+    return QualityRecord(
+        bin=quality.label,
+        low_edge=measured(quality.low_edge),
+        high_edge=measured(quality.high_edge),
+        n=quality.n,
+        statistics=_estimates(quality.estimates),
+        **tests,
     )
 
 

@@ -13,16 +13,15 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from photoz_models.stamp_rule import StampRule
-from photoz_run.config import load_config
 from photoz_run.errors import PhotozError
 from photoz_run.records import Sources, TileRef
 from photoz_run.science.photometry import MISSING_MAGNITUDE
 from photoz_run.science.statistics import Floats, normalised_residual
 from photoz_run.survey.coadds import PixelPolicy, open_coadds
-from photoz_run.survey.discovery import find_tiles
 from photoz_run.survey.stamps import cut_batch
 from photoz_run.validation.catalogue import take
 from photoz_run.validation.figures.style import BLUE, GREY, PALE, new_figure
+from photoz_run.validation.inputs import tiles_of_run
 from photoz_run.validation.tables import Columns
 
 COUNT = 12
@@ -72,23 +71,11 @@ def worst(columns: Columns) -> dict[str, NDArray[np.generic]]:
 def gallery(columns: Columns, run: Path) -> Figure | None:
     """Draw the worst outliers; None if there are neither images nor magnitudes to show."""
     rows = worst(columns)
-    stamps = read_stamps(rows, survey_tiles(run))
+    stamps = read_stamps(rows, tiles_of_run(run))
     outliers = [_outlier(rows, k, stamp) for k, stamp in enumerate(stamps)]
     if not any(outlier.magnitudes or outlier.rgb_HW3 is not None for outlier in outliers):
         return None
     return draw(outliers)
-
-
-def survey_tiles(run: Path) -> dict[str, TileRef]:
-    """The tiles that a run was made from, by its run.toml; none if they are not at hand."""
-    if not (run / "run.toml").is_file():
-        return {}
-    try:
-        config = load_config(run / "run.toml", {})
-        return find_tiles(config.data, config.data_release)
-    except PhotozError:
-        # The report is complete without the gallery: the images may have gone since the run.
-        return {}
 
 
 def read_stamps(rows: Columns, tiles: Mapping[str, TileRef]) -> list[NDArray[np.uint8] | None]:

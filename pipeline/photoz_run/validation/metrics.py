@@ -1,21 +1,18 @@
 """The statistics of a set of pairs with their intervals, and of other redshift columns."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from photoz_run.science import calibration
 from photoz_run.science.statistics import (
     Floats,
     bootstrap_intervals,
     coverage,
-    mean,
     point_statistics,
 )
-from photoz_run.validation.catalogue import QUANTILES
 from photoz_run.validation.tables import Columns
 
 METHOD = "Z_PHOT"
@@ -23,17 +20,8 @@ INTERVAL_LEVELS = {
     "coverage_68": ("Z_PHOT_LO68", "Z_PHOT_HI68"),
     "coverage_95": ("Z_PHOT_LO95", "Z_PHOT_HI95"),
 }
-FIVE_POINTS = ("Z_PHOT_LO95", "Z_PHOT_LO68", "Z_PHOT", "Z_PHOT_HI68", "Z_PHOT_HI95")
-FIVE_LEVELS = (0.025, 0.16, 0.5, 0.84, 0.975)
-FIVE_POINTS_SOURCE = (
-    "approximated from five points: ends of the 68% and 95% intervals, Z_PHOT as the median"
-)
-
 PAIRED = ("bias", "smad", "outliers_015")
 """Statistics whose difference between two methods is measured on the same galaxies."""
-
-DISTRIBUTION_SAMPLE = 200_000
-"""Pairs that suffice to judge the distributions: the error of a KS distance is 0.001 then."""
 
 STATISTICS = {
     "bias": "mean of dz",
@@ -84,18 +72,6 @@ class Group:
 
     def __getitem__(self, statistic: str) -> Estimate:
         return self.estimates[statistic]
-
-
-@dataclass(frozen=True)
-class Distribution:
-    """Quality of the predicted distributions; ``source`` says from which quantiles."""
-
-    source: str
-    n: int
-    pit_N: Floats = field(repr=False)
-    uniformity: calibration.Uniformity
-    cde_loss: Estimate
-    pinball_loss: Estimate
 
 
 def measured_columns(columns: Columns, weight: str = "", method: str = METHOD) -> list[str]:
@@ -156,10 +132,10 @@ def measure(
     if not replicates:
         return n, {name: Estimate(float(value)) for name, value in statistics(*arrays).items()}
     spans = bootstrap_intervals(statistics, arrays, replicates=replicates, draw=draw, seed=seed)
-    return n, _estimates(statistics(*arrays), spans)
+    return n, estimates_of(statistics(*arrays), spans)
 
 
-def _estimates(
+def estimates_of(
     values: Mapping[str, Floats], spans: Mapping[str, tuple[float, float]]
 ) -> dict[str, Estimate]:
     """Each value with its interval."""
@@ -195,63 +171,5 @@ def compare(
 
     arrays = list(shared.values())
     spans = bootstrap_intervals(differences, arrays, seed=seed)
-    paired = _estimates(differences(*arrays), spans)
+    paired = estimates_of(differences(*arrays), spans)
     return Group("comparison", other, n, estimates, method=other), paired
-
-
-def distribution(
-    columns: Columns, levels_Q: NDArray[np.float64], weight: str = "", seed: int = 1
-) -> Distribution | None:
-    """Judge the predicted distributions, from the quantile column or else from five points.
-
-    The five points are the ends of the 68% and 95% intervals, and Z_PHOT for the median. They are
-    an approximation, and named as such. Of very many pairs only every k-th is used. The losses are
-    weighted and have bootstrap intervals. The tests of PIT count every pair alike, and have
-    p-values instead.
-
-    Returns
-    -------
-    None if the catalogue has neither quantiles nor intervals.
-    """
-    step = max(1, len(columns["Z_SPEC"]) // DISTRIBUTION_SAMPLE)
-    wanted = ("Z_SPEC", QUANTILES, *FIVE_POINTS, weight)
-    columns = {name: columns[name][::step] for name in wanted if name in columns}
-    z_N = columns["Z_SPEC"]
-    if QUANTILES in columns and len(levels_Q) == columns[QUANTILES].shape[-1] >= 2:
-        quantiles_NQ = columns[QUANTILES].astype(np.float64)
-        source = f"from {len(levels_Q)} quantiles of {QUANTILES}"
-    elif all(name in columns for name in FIVE_POINTS):
-        points_NQ = np.column_stack([columns[name] for name in FIVE_POINTS])
-        quantiles_NQ = np.sort(points_NQ.astype(np.float64), axis=1)
-        levels_Q = np.array(FIVE_LEVELS)
-        source = FIVE_POINTS_SOURCE
-    else:
-        return None
-    pit_N = calibration.pit(z_N, quantiles_NQ, levels_Q)
-    weights = [columns[weight].astype(np.float64)] if weight else []
-    losses = _losses(z_N, quantiles_NQ, levels_Q, weights, seed)
-    return Distribution(
-        source=source,
-        n=int(np.isfinite(pit_N).sum()),
-        pit_N=pit_N,
-        uniformity=calibration.uniformity(pit_N),
-        cde_loss=losses["cde_loss"],
-        pinball_loss=losses["pinball_loss"],
-    )
-
-
-def _losses(
-    z_N: ArrayLike, quantiles_NQ: Floats, levels_Q: Floats, weights: Sequence[Floats], seed: int
-) -> dict[str, Estimate]:
-    """CDE loss and pinball loss with their intervals; ``weights`` holds one array or none."""
-    terms = (
-        calibration.cde_loss_terms(z_N, quantiles_NQ, levels_Q),
-        calibration.pinball_loss_terms(z_N, quantiles_NQ, levels_Q),
-    )
-
-    def means(cde: Floats, pinball: Floats, *weight: Floats) -> dict[str, Floats]:
-        return {"cde_loss": mean(cde, *weight), "pinball_loss": mean(pinball, *weight)}
-
-    arrays = [*terms, *weights]
-    spans = bootstrap_intervals(means, arrays, seed=seed)
-    return _estimates(means(*arrays), spans)

@@ -4,11 +4,12 @@ from dataclasses import dataclass, field
 
 from photoz_run.science.redshift_distribution import Spikes
 from photoz_run.validation.findings import Finding
-from photoz_run.validation.metrics import Distribution, Estimate, Group
+from photoz_run.validation.metrics import Estimate, Group
 from photoz_run.validation.overlap import Repeatability
 from photoz_run.validation.pairs import PairCounts
 from photoz_run.validation.specz import SpecTable
 from photoz_run.validation.subject import Subject
+from photoz_run.validation.uncertainty import Distribution
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 
 from photoz_run.flags import SCIENCE_CUT
+from photoz_run.validation import uncertainty
 from photoz_run.validation.metrics import STATISTICS, Estimate, Group
 from photoz_run.validation.result import GateOutcome, Result
 from photoz_run.validation.specz import REASONS
@@ -19,6 +20,17 @@ BREAKDOWN_STATISTICS = (
     "sigma_68",
     "outliers_015",
     "coverage_68",
+)
+
+
+QUALITY_STATISTICS = (
+    "coverage_68",
+    "coverage_95",
+    "calibration_error",
+    "crps",
+    "cde_loss",
+    "pull_median",
+    "pull_smad",
 )
 
 
@@ -150,9 +162,27 @@ def distribution_rows(result: Result) -> Rows:
             "Cramer-von Mises distance of PIT",
             f"{d.uniformity.cvm:.4f} (p = {d.uniformity.cvm_p:.2g})",
         ],
-        ["CDE loss", format_estimate(d.cde_loss, digits=3)],
-        ["pinball loss", format_estimate(d.pinball_loss, digits=5)],
+        *([words, _figure(d.overall, name)] for name, words in uncertainty.STATISTICS.items()),
     ]
+
+
+def _figure(quality: uncertainty.Quality, name: str) -> str:
+    digits = {"cde_loss": 3, "crps": 5, "pinball_loss": 5}.get(name, 4)
+    return format_estimate(quality.estimates.get(name), digits=digits)
+
+
+def quality_rows(groups: Sequence[uncertainty.Quality]) -> Rows:
+    """One row per bin: whether errors and distributions describe the scatter."""
+    names = [name for name in QUALITY_STATISTICS if name in groups[0].estimates]
+    rows = [["bin", "galaxies", *(uncertainty.STATISTICS[name] for name in names), "KS of PIT"]]
+    for group in groups:
+        if group.n < uncertainty.FEWEST:
+            rows.append([group.label, f"{group.n:,}", *(["too few"] * (len(names) + 1))])
+            continue
+        values = [_figure(group, name) for name in names]
+        ks = f"{group.uniformity.ks:.3f} (p = {group.uniformity.ks_p:.2g})"
+        rows.append([group.label, f"{group.n:,}", *values, ks])
+    return rows
 
 
 def structure_rows(result: Result) -> Rows:

@@ -1,6 +1,6 @@
 """Validating a catalogue against spectroscopic redshifts, from files to a result."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from math import nan
 from pathlib import Path
@@ -14,25 +14,32 @@ from photoz_run.science.redshift_distribution import Spikes, find_spikes, imprin
 from photoz_run.science.selection import select
 from photoz_run.tables.arrays import floats
 from photoz_run.validation.breakdowns import break_down
-from photoz_run.validation.catalogue import Catalogue, read_catalogue, take
+from photoz_run.validation.catalogue import QUANTILES, Catalogue, read_catalogue, take
 from photoz_run.validation.findings import find
-from photoz_run.validation.metrics import Group, compare, distribution, measure
+from photoz_run.validation.inputs import tiles_of_run
+from photoz_run.validation.metrics import Group, compare, measure
 from photoz_run.validation.overlap import repeatability
 from photoz_run.validation.pairs import Pairs, pair
+from photoz_run.validation.remeasured import Remeasured, measure_again
 from photoz_run.validation.result import ComparedColumn, Result
 from photoz_run.validation.settings import ValidationSettings
 from photoz_run.validation.specz import SpecSample, read_specz
-from photoz_run.validation.subject import read_subject
+from photoz_run.validation.subject import Subject, read_subject
 from photoz_run.validation.tables import Columns, open_catalogue
+from photoz_run.validation.uncertainty import distribution
 
 
 def validate(
-    path: Path, settings: ValidationSettings, notes: Sequence[str] = (), run_selection: str = ""
+    path: Path,
+    settings: ValidationSettings,
+    notes: Sequence[str] = (),
+    run_selection: str = "",
+    say: Callable[[str], None] = lambda _: None,
 ) -> tuple[Result, Pairs]:
     """Validate the catalogue at ``path`` against the spec-z tables of ``settings``.
 
     ``notes`` are what is known of the catalogue beforehand, ``run_selection`` which sources its run
-    measured; the result has both.
+    measured; the result has both. ``say`` is told what takes time.
 
     Raises
     ------
@@ -48,8 +55,9 @@ def validate(
     pairs = pair(catalogue, specz, settings.radius, fewest)
     if settings.weight:
         _check_weights(path, settings.weight, pairs.columns[settings.weight])
-    result = examine(catalogue, repeats, specz, pairs, settings)
     subject = read_subject(catalogue.table, run_selection, settings.select)
+    again = _quantiles_again(catalogue, subject, pairs, say)
+    result = examine(catalogue, repeats, specz, pairs, settings, again)
     return replace(result, subject=subject, notes=(*result.notes, *notes)), pairs
 
 
@@ -59,8 +67,12 @@ def examine(
     specz: SpecSample,
     pairs: Pairs,
     settings: ValidationSettings,
+    again: Remeasured | str | None = None,
 ) -> Result:
-    """Compute every statistic of the pairs."""
+    """Compute every statistic of the pairs.
+
+    ``again`` are quantiles that were measured again, or the reason why there are none.
+    """
     n, estimates = measure(pairs.columns, settings.weight, seed=settings.seed)
     overall = Group("all", "all", n, estimates)
     breakdowns, notes = break_down(pairs.columns, specz, settings)
@@ -70,8 +82,11 @@ def examine(
         group, paired = compare(pairs.columns, other, settings.weight, settings.seed)
         if group.n:
             comparisons.append(ComparedColumn(group, paired))
-        else:
+        elif other not in catalogue.fetched:
             notes.append(f"{other}: no galaxy has this redshift")
+    if isinstance(again, str):
+        notes.append(f"no quantiles beyond the two intervals: {again}")
+    notes += _about_inputs(catalogue)
     spikes = find_spikes(catalogue.z_N, overall["smad"].value)
     return Result(
         catalogue=str(catalogue.path),
@@ -85,13 +100,38 @@ def examine(
         imprint=_imprint(spikes, settings.training_nz),
         repeatability=repeatability(repeats),
         distribution=distribution(
-            pairs.columns, catalogue.levels_Q, settings.weight, settings.seed
+            pairs.columns,
+            catalogue.levels_Q,
+            settings,
+            again if isinstance(again, Remeasured) else None,
         ),
         comparisons=tuple(comparisons),
         breakdowns=breakdowns,
         findings=tuple(find(overall, breakdowns, spikes)),
         notes=(*specz.remarks, *notes),
     )
+
+
+def _quantiles_again(
+    catalogue: Catalogue, subject: Subject, pairs: Pairs, say: Callable[[str], None]
+) -> Remeasured | str | None:
+    """Quantiles that a run did not keep; None where they are not needed, or it is no run."""
+    if QUANTILES in pairs.columns or not subject.model_digest:
+        return None
+    if not (catalogue.path / "run.toml").is_file():
+        return None
+    tiles = tiles_of_run(catalogue.path)
+    return measure_again(catalogue.path, subject.model_digest, pairs.columns, tiles, say)
+
+
+def _about_inputs(catalogue: Catalogue) -> list[str]:
+    """Which columns came from the inputs of a run, or why none could."""
+    if catalogue.lacks_inputs:
+        return [f"columns that the run did not keep are not known: {catalogue.lacks_inputs}"]
+    if not catalogue.fetched:
+        return []
+    names = ", ".join(catalogue.fetched)
+    return [f"read from the catalogues that the run measured: {names}"]
 
 
 def _of_science_cut(columns: Columns, settings: ValidationSettings) -> Group | None:

@@ -22,8 +22,9 @@ from photoz_run.validation.figures.style import (
     number,
     zero_line,
 )
-from photoz_run.validation.metrics import Distribution, Group
+from photoz_run.validation.metrics import Group
 from photoz_run.validation.tables import Columns
+from photoz_run.validation.uncertainty import Distribution
 
 PER_BIN = 100
 """Galaxies in a bin of the running quantiles."""
