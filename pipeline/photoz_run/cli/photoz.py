@@ -12,6 +12,7 @@ from photoz_run.cli.ledger import retry, status
 from photoz_run.cli.model import app as model_app
 from photoz_run.cli.release import release
 from photoz_run.cli.run import run
+from photoz_run.cli.show import show
 from photoz_run.cli.simulate import simulate
 from photoz_run.cli.train import train
 from photoz_run.cli.validate import validate
@@ -37,6 +38,7 @@ COMMANDS = (
     status,
     retry,
     apply,
+    show,
     validate,
     release,
     verify,

@@ -74,7 +74,8 @@ def _parts(words: Sequence[str], grammar: Grammar) -> tuple[list[str | _Values],
         elif current is not None:
             current.values.append(word)
         else:
-            parts.append(word)
+            # click takes a dash at the start of an argument for an option, also in -31.2.
+            parts.append(f" {word}" if word.startswith("-") and word != "-" else word)
             arguments += 1
     return parts, arguments
 

@@ -10,6 +10,13 @@ That holds after a small correction, too.
 """
 
 
+EFFECTIVE_MICRONS = {
+    "u": 0.356, "g": 0.470, "r": 0.618, "i": 0.749, "i1": 0.749, "i2": 0.749,
+    "Z": 0.878, "Y": 1.021, "J": 1.254, "H": 1.646, "Ks": 2.149,
+}  # fmt: skip
+"""Effective wavelength of each band, and of each epoch of i."""
+
+
 def valid_magnitudes(
     mag_NB: NDArray[np.floating], flag_NB: NDArray[np.integer]
 ) -> NDArray[np.float32]:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from astropy.visualization import make_lupton_rgb
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
@@ -15,7 +14,8 @@ from numpy.typing import NDArray
 from photoz_models.stamp_rule import StampRule
 from photoz_run.errors import PhotozError
 from photoz_run.records import Sources, TileRef
-from photoz_run.science.photometry import MISSING_MAGNITUDE
+from photoz_run.science.colour import colour_image
+from photoz_run.science.photometry import EFFECTIVE_MICRONS, MISSING_MAGNITUDE
 from photoz_run.science.statistics import Floats, normalised_residual
 from photoz_run.survey.coadds import PixelPolicy, open_coadds
 from photoz_run.survey.stamps import cut_batch
@@ -36,17 +36,6 @@ STAMP = StampRule(
     extinction_corrected=False,
 )
 """Twelve arcsec on a side, as red, green and blue."""
-
-STRETCH, SOFTENING = 4e-11, 8.0
-"""Lupton's stretch (maggies per pixel) and softening.
-
-With these the outskirts of a galaxy of r = 20 stay visible.
-"""
-
-EFFECTIVE_MICRONS = {
-    "u": 0.356, "g": 0.470, "r": 0.618, "i": 0.749, "i1": 0.749, "i2": 0.749,
-    "Z": 0.878, "Y": 1.021, "J": 1.254, "H": 1.646, "Ks": 2.149,
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -113,14 +102,6 @@ def _cut(ref: TileRef, rows: Columns) -> Sequence[NDArray[np.uint8] | None]:
     except PhotozError:
         return [None] * n
     return [colour_image(flux_CHW) for flux_CHW in flux_NCHW]
-
-
-def colour_image(flux_CHW: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Red, green and blue of i, r and g (Lupton et al. 2004); north is up and east left."""
-    i, r, g = np.nan_to_num(flux_CHW)
-    # A galaxy is brighter in i: without weights all of them would be red.
-    with np.errstate(invalid="ignore"):
-        return np.asarray(make_lupton_rgb(0.8 * i, r, 1.8 * g, stretch=STRETCH, Q=SOFTENING))
 
 
 def _outlier(rows: Columns, k: int, stamp: NDArray[np.uint8] | None) -> Outlier:

@@ -1,0 +1,162 @@
+"""Sources of one tile as the network sees them, with all that can be measured of them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from photoz_models.stamp_rule import MAGNITUDE_BANDS
+from photoz_run.facade.survey import SurveyTile
+from photoz_run.records import Sources, TileRef
+from photoz_run.science.matching import separations
+from photoz_run.science.photometry import valid_magnitudes
+from photoz_run.show.holdings import Holdings
+from photoz_run.show.pictures import Picture, cut_pictures
+from photoz_run.show.targets import Target
+from photoz_run.show.without import Without, bands_and_seeing, leave_out, oddest, single_inputs
+from photoz_run.survey.catalogues import column_names, magnitude_suffixes
+from photoz_run.tile import pixel_policy
+
+
+@dataclass(frozen=True)
+class Magnitude:
+    """A magnitude (AB) and its error; NaN where the catalogue has none."""
+
+    value: float
+    error: float = np.nan
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """A source as the network sees it in one tile."""
+
+    tile: str
+    separation: float
+    row: Mapping[str, Any]
+    """As a run writes it, with quantiles."""
+    selected: bool
+    magnitudes: Mapping[str, Magnitude]
+    seeing: Mapping[str, float]
+    without: tuple[Without, ...]
+    odd: Without | None
+    picture: Picture | None
+    notes: tuple[str, ...] = ()
+
+
+def measure(
+    holdings: Holdings, tile: str, targets: Sequence[Target], radius: float
+) -> list[Measurement | None]:
+    """The source of each target in one tile, measured; None where there is none."""
+    assert holdings.survey is not None
+    ref = holdings.survey.tiles[tile]
+    if holdings.bundle is None:
+        return [None] * len(targets)
+    suffixes = _suffixes(ref)
+    columns = _magnitude_columns(ref, suffixes)
+    opened = holdings.survey.tile(
+        tile, holdings.bundle, "all", **holdings.settings, keep=columns, quantiles=True
+    )
+    places = [_nearest(opened.sources, target, radius) for target in targets]
+    rows = [row for row, _ in places if row is not None]
+    view = opened.take(rows)
+    if not rows:
+        return [None] * len(targets)
+    chosen = holdings.survey.tile(
+        tile, holdings.bundle, holdings.config.select, **holdings.settings
+    )
+    selected = set(chosen.sources.id_N.tolist())
+    found = iter(_measure_all(view, ref, suffixes, selected))
+    return [
+        None if row is None else replace(next(found), separation=apart) for row, apart in places
+    ]
+
+
+def _measure_all(
+    view: SurveyTile, ref: TileRef, suffixes: Mapping[str, str], selected: set[str]
+) -> list[Measurement]:
+    """Every source of a tile that was opened with all its columns of magnitudes."""
+    rule, sources = view.bundle.contract, view.sources
+    stamps = view.stamps()
+    table_NT = stamps.beside(sources.magnitudes_NB)
+    pictures = cut_pictures(ref, sources.ra_N, sources.dec_N, pixel_policy(view.config))
+    notes = (f"no picture: {pictures}",) if isinstance(pictures, str) else ()
+    seeing = dict(zip(rule.seeing_bands, stamps.seeing_S.tolist(), strict=True))
+    measured = []
+    for n, row in enumerate(view.measure().to_pylist()):
+        inputs = view.bundle, stamps.flux_NCHW[n], table_NT[n]
+        without = leave_out(*inputs, bands_and_seeing(rule))
+        domain = np.nan if row["Z_DOMAIN"] is None else row["Z_DOMAIN"]
+        magnitudes = _magnitudes(sources, n, suffixes)
+        told = zip(rule.magnitude_bands, sources.magnitudes_NB[n].tolist(), strict=True)
+        for band, value in told:
+            magnitudes[band] = replace(magnitudes.get(band, Magnitude(value)), value=value)
+        measured.append(
+            Measurement(
+                ref.tile,
+                np.nan,
+                row,
+                row["ID"] in selected,
+                {band: one for band, one in magnitudes.items() if np.isfinite(one.value)},
+                seeing,
+                tuple(without),
+                oddest(domain, leave_out(*inputs, single_inputs(rule))),
+                None if isinstance(pictures, str) else pictures[n],
+                notes,
+            )
+        )
+    return measured
+
+
+def _nearest(sources: Sources, target: Target, radius: float) -> tuple[int | None, float]:
+    """The row of a target among sources, and its distance from the position asked for."""
+    if target.id:
+        rows = np.flatnonzero(sources.id_N == target.id)
+        if not len(rows):
+            return None, np.nan
+        row = int(rows[0])
+        here = sources.ra_N[rows[:1]], sources.dec_N[rows[:1]]
+        return row, float(separations(*here, target.ra, target.dec)[0])
+    if not len(sources):
+        return None, np.nan
+    apart_N = separations(sources.ra_N, sources.dec_N, target.ra, target.dec)
+    row = int(np.argmin(apart_N))
+    return (row, float(apart_N[row])) if apart_N[row] <= radius else (None, np.nan)
+
+
+def _suffixes(ref: TileRef) -> dict[str, str]:
+    """The suffix of each band's columns; of two epochs of i the first whose image there is."""
+    images = [name for name in ("i", "i2") if name in ref.images] or ["i"]
+    suffixes = magnitude_suffixes(ref.data_release, MAGNITUDE_BANDS, images[:1])
+    return {band: names[0] for band, names in suffixes.items()}
+
+
+def _magnitude_columns(ref: TileRef, suffixes: Mapping[str, str]) -> tuple[str, ...]:
+    """The columns of magnitudes, errors and flags that a catalogue has."""
+    present = set(column_names(ref.catalogue)) if ref.catalogue is not None else set()
+    kinds = ("MAG_GAAP", "MAGERR_GAAP", "FLAG_GAAP")
+    names = (f"{kind}_{suffix}" for suffix in suffixes.values() for kind in kinds)
+    return tuple(name for name in names if name in present)
+
+
+def _magnitudes(sources: Sources, n: int, suffixes: Mapping[str, str]) -> dict[str, Magnitude]:
+    """The catalogue's magnitudes of one source, with their errors."""
+    magnitudes = {}
+    for band, suffix in suffixes.items():
+        value, error, flag = (
+            _one(sources.columns.get(f"{kind}_GAAP_{suffix}"), n)
+            for kind in ("MAG", "MAGERR", "FLAG")
+        )
+        pair = np.array([value]), np.array([0 if np.isnan(flag) else int(flag)])
+        valid = float(valid_magnitudes(*pair)[0])
+        magnitudes[band] = Magnitude(valid, error if 0 < error < 10 else np.nan)
+    return magnitudes
+
+
+def _one(values_N: NDArray[Any] | None, n: int) -> float:
+    """A value as a float, NaN where it is missing."""
+    if values_N is None:
+        return np.nan
+    value = values_N[n]
+    return np.nan if value is np.ma.masked else float(value)
