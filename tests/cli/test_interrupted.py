@@ -122,8 +122,7 @@ def test_a_validation_can_be_written_again(tmp_path):
     assert done.returncode == 0, done.stderr
 
 
-def test_a_release_with_workers_leaves_nothing(tmp_path):
-    """Those of HATS are processes, which a terminal's Ctrl-C reaches as well."""
+def test_a_release_leaves_nothing(tmp_path):
     made_up = MadeUpRun(tmp_path / "run", ["KIDS_180.0_-0.5"])
     ids = np.array([f"KiDS J{k:05d}" for k in range(2000)])
     ra_N, dec_N = np.linspace(179.6, 180.4, 2000), np.linspace(-0.9, -0.1, 2000)

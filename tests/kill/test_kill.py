@@ -11,7 +11,8 @@ import signal
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,6 +30,10 @@ DASK = {"DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL": "15s"}
 """A stopped worker is lost after so long, in place of five minutes."""
 SETTINGS = "attempts = 100\nworker_wait = 2\n"
 """Whoever kills at random may kill the same tile often."""
+EARLY = 0.2
+"""Share of episodes that are hit before there is a worker."""
+WEIGHTS = {"driver": 1, "worker": 4, "lone": 4, "tracker": 1, "other": 1}
+"""How often each kind is hit, as long as it lives; without a driver an episode is over."""
 ENDED = (0, 75, -signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT)
 
 
@@ -74,10 +79,14 @@ class Disturber:
         )
         self.stopped.clear()
         end = time.monotonic() + PATIENCE
-        next_hit = time.monotonic() + self.random.uniform(0.3, 4.0)
+        next_hit = time.monotonic() + self.random.uniform(0.3, 3.0)
+        wait_for_workers = self.random.random() > EARLY
         try:
             while driver.poll() is None:
                 assert time.monotonic() < end, f"the run does not end, {dict(self.hits)}"
+                if wait_for_workers:
+                    next_hit = time.monotonic() + self.random.expovariate(1.0)
+                    wait_for_workers = not any(self.targets(driver.pid, "worker"))
                 if hits and time.monotonic() > next_hit:
                     hits -= self.hit(driver.pid)
                     next_hit = time.monotonic() + self.random.expovariate(1.0)
@@ -95,13 +104,14 @@ class Disturber:
 
     def hit(self, driver: int) -> int:
         """Kill, end or stop one process; 1 if it was still there."""
-        processes = session(driver)
-        if not processes:
+        targets = {kind: list(self.targets(driver, kind)) for kind in WEIGHTS}
+        kinds = [kind for kind in WEIGHTS if targets[kind]]
+        if not kinds:
             return 0
-        process = self.random.choice(processes)
+        (kind,) = self.random.choices(kinds, [WEIGHTS[kind] for kind in kinds])
+        process = self.random.choice(targets[kind])
         number = self.random.choice([signal.SIGKILL] * 3 + [signal.SIGSTOP, signal.SIGTERM])
         try:
-            kind = kind_of(process, driver)
             process.send_signal(number)
         except psutil.Error:
             return 0
@@ -109,6 +119,13 @@ class Disturber:
             self.stopped[process] = time.monotonic() + self.random.uniform(0.5, 5.0)
         self.hits[f"{kind} {number.name}"] += 1
         return 1
+
+    def targets(self, driver: int, kind: str) -> Iterator[psutil.Process]:
+        """The living processes of a kind."""
+        for process in session(driver):
+            with suppress(psutil.Error):
+                if kind_of(process, driver) == kind:
+                    yield process
 
     def wake(self, driver: int) -> None:
         """Let a stopped driver go on after a while, and half of the others."""
