@@ -138,7 +138,8 @@ class Disturber:
     def check(self, status: int, said: str) -> None:
         """One line, the right exit status, and the right bytes if the run is done."""
         assert status in ENDED, said
-        assert "Traceback" not in said, said
+        if status != -signal.SIGKILL:  # else a child that was just starting may say what it misses
+            assert "Traceback" not in said, said
         if status == 0:
             assert contents(self.out) == self.undisturbed
             assert not list((self.out / "locks").glob("*.json"))

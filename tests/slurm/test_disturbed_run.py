@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from support.runs import files
-from support.slurm import NODES, wait
+from support.slurm import wait
 
 pytestmark = pytest.mark.slurm
 SCRIPTS = Path(__file__).parents[2] / "deploy" / "slurm"
@@ -147,15 +147,20 @@ def test_an_interrupted_task_of_an_array_asks_for_another_turn_for_itself_alone(
     # What makes this dangerous: the number of the last task is that of the array.
     assert f"JobId={array} " in run.slurm.ask("scontrol", "show", "job", last)
 
+    theirs = run.slurm.processes(SLURM_ARRAY_JOB_ID=array, SLURM_ARRAY_TASK_ID="3")
+    tellers = [
+        parent for one in theirs if (parent := one.parent()) and parent.name() == "slurmstepd"
+    ]
+    assert tellers
     run.slurm.ask("scancel", "--batch", "--signal=USR1", last)
     wait(lambda: run.slurm.state(last) == "PENDING", "it waits for its next turn", run.explain)
     assert [run.slurm.state(job) for job in others] == ["COMPLETED"] * 2
     wait(lambda: len(run.slurm.jobs()) == 1, "nothing else waits or runs", run.explain)
 
-    # Its turn would come after two minutes. It must not come before the last one has ended: SLURM
-    # would take that one's exit status for its own.
+    # Its turn would come after two minutes. It must not come before the last one has told its exit
+    # status: SLURM would take that for the next one's.
     wait(
-        lambda: {run.slurm.node_state(node) for node in NODES} == {"idle"},
+        lambda: not any(teller.is_running() for teller in tellers),
         "the first turn has ended",
         run.explain,
     )
