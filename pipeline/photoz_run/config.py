@@ -6,6 +6,7 @@ Settings of a run are fields here, under the names that options have. An unknown
 import hashlib
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -93,7 +94,8 @@ class ClusterConfig(BaseModel):
 class RunConfig(BaseModel):
     """All settings of one run.
 
-    Paths in a TOML file are relative to the folder in which the command runs.
+    Paths in a TOML file are relative to the folder in which the command runs. Those in the
+    ``run.toml`` of a run are absolute.
     """
 
     # The help of the command line reads the fields and validates nothing: it shall not wait.
@@ -261,11 +263,43 @@ class RunConfig(BaseModel):
 
         return tomli_w.dumps(self.model_dump(mode="json", exclude_none=True))
 
+    def absolute(self) -> Self:
+        """The same settings with absolute paths: they mean the same in any folder."""
+        paths: dict[str, Any] = {
+            "data": tuple(folder.absolute() for folder in self.data),
+            "out": self.out.absolute(),
+            # The name of a shipped bundle stays.
+            "model": str(Path(self.model).absolute()) if Path(self.model).exists() else self.model,
+        }
+        for name in ("magnitudes", "scratch"):
+            if (path := getattr(self, name)) is not None:
+                paths[name] = path.absolute()
+        if (file := self.cluster.scheduler_file) is not None:
+            named = {"scheduler_file": file.absolute()}
+            paths["cluster"] = self.cluster.model_copy(update=named)
+        return self.model_copy(update=paths)
+
     def digest(self) -> str:
         """sha256 over the settings that can change a result."""
-        settings = self.model_dump(mode="json")
-        chosen = {name: settings[name] for name in RESULT_FIELDS}
-        return hashlib.sha256(json.dumps(chosen, sort_keys=True).encode()).hexdigest()
+        return settings_digest(self.model_dump(mode="json"))
+
+
+def result_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of all settings that can change a result; a file by its name, whatever its folder.
+
+    What a file holds has a digest of its own in a manifest.
+    """
+    chosen = {name: settings[name] for name in RESULT_FIELDS}
+    if chosen["magnitudes"] is not None:
+        chosen["magnitudes"] = Path(chosen["magnitudes"]).name
+    return chosen
+
+
+def settings_digest(settings: Mapping[str, Any]) -> str:
+    """sha256 over the `result_settings`."""
+    return hashlib.sha256(
+        json.dumps(result_settings(settings), sort_keys=True).encode()
+    ).hexdigest()
 
 
 def model_path(model: str) -> Path:

@@ -128,7 +128,7 @@ class RunDirectory:
             if self.manifest.exists() or not self._write_manifest(manifest):
                 self._compare(manifest)
             if not (self.path / "run.toml").exists():
-                write_text(self.path / "run.toml", manifest.config.resolved_toml())
+                write_text(self.path / "run.toml", manifest.config.absolute().resolved_toml())
             for folder in (self.tiles, self.quarantine):
                 folder.mkdir(exist_ok=True)
             self._remove_leftovers()

@@ -17,7 +17,7 @@ from photoz_run.catalogue.provenance import (
     inputs_digest,
     look_at_inputs,
 )
-from photoz_run.config import RESULT_FIELDS, RunConfig
+from photoz_run.config import RunConfig, result_settings
 from photoz_run.records import TileRef
 from photoz_run.tables.opening import split_name
 from photoz_run.version import package_versions, program_commit
@@ -140,11 +140,9 @@ def make_manifest(
 
 
 def _changed_settings(before: RunConfig, after: RunConfig) -> list[str]:
-    old, new = before.model_dump(mode="json"), after.model_dump(mode="json")
+    old, new = (result_settings(config.model_dump(mode="json")) for config in (before, after))
     return [
-        f"{name} was {old[name]!r}, now {new[name]!r}"
-        for name in RESULT_FIELDS
-        if old[name] != new[name]
+        f"{name} was {old[name]!r}, now {new[name]!r}" for name in old if old[name] != new[name]
     ]
 
 

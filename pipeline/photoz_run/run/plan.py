@@ -172,7 +172,9 @@ def _check_catalogue(path: Path, config: RunConfig) -> None:
         for name in names:
             if name in present or name in DERIVED:
                 continue
-            close = get_close_matches(name, present, n=3)
+            # What is computed here can be selected by; the output has it without being kept.
+            known = present + list(DERIVED) if setting == "select" else present
+            close = get_close_matches(name, known, n=3)
             hint = f"; did you mean {' or '.join(close)}?" if close else ""
             raise ConfigError(f"{setting}: {path.name} has no column {name!r}{hint}")
     check_selection(path, config.select)

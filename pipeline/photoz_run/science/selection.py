@@ -13,6 +13,7 @@ import ast
 import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import reduce
 from typing import Any, TypeAlias
 
@@ -173,7 +174,9 @@ def _constant(value: Any) -> _Term:
 
 def _column(name: str, columns: Columns) -> _Term:
     if name not in columns:
-        raise ConfigError(f"expression: the catalogue has no column {name!r}")
+        close = get_close_matches(name, columns, n=3)
+        hint = f"; did you mean {' or '.join(close)}?" if close else ""
+        raise ConfigError(f"expression: the catalogue has no column {name!r}{hint}")
     values = np.ma.getdata(columns[name])
     if values.dtype.kind in "iu" and values.dtype.itemsize < 8:
         # A number of an expression may be larger than a small column holds.

@@ -1,7 +1,5 @@
 """What ``provenance.json`` and the README say: complete, in agreement, with sums that close."""
 
-import hashlib
-import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
@@ -9,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from photoz_run import __version__
-from photoz_run.config import RESULT_FIELDS
+from photoz_run.config import RESULT_FIELDS, settings_digest
 from photoz_run.errors import ConfigError
 from photoz_run.records import Status
 from photoz_run.release.accounting import totals
@@ -146,5 +144,4 @@ def _config_digest(config: Mapping[str, Any]) -> str | None:
     """The digest of a configuration, ``None`` if another version with other settings wrote it."""
     if not set(RESULT_FIELDS) <= set(config):
         return None
-    settings = json.dumps({name: config[name] for name in RESULT_FIELDS}, sort_keys=True)
-    return hashlib.sha256(settings.encode()).hexdigest()
+    return settings_digest(config)
