@@ -1,10 +1,18 @@
 """What a person at a terminal of 80 columns sees of the commands."""
 
+import os
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import rich.console
+from typer.testing import CliRunner
 
+from photoz_run.cli import photoz as photoz_module
+from photoz_run.cli.run import command_line
+from photoz_run.cli.tables import print_aligned
+from photoz_run.wording import counted
 from support.photoz import measure, photoz
 from support.tiles import make_tile
 
@@ -39,3 +47,75 @@ def test_near_names_know_what_is_computed(bundle, survey, tmp_path, capsys):
     assert "did you mean MAG_AUTO_CALIB" in capsys.readouterr().err
     assert photoz(*words, "--keep", "MAG_AUT_CALIB") == 2
     assert "did you mean MAG_AUTO?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_words_are_completed(shell, tmp_path):
+    """The installed command answers the script that --show-completion prints."""
+    words = {"COMP_WORDS": "photoz rel", "COMP_CWORD": "1", "_TYPER_COMPLETE_ARGS": "photoz rel"}
+    fish = {"_TYPER_COMPLETE_FISH_ACTION": "get-args"}
+    environment = {**os.environ, **words, **fish, "_PHOTOZ_COMPLETE": f"complete_{shell}"}
+    done = subprocess.run([PHOTOZ], env=environment, capture_output=True, text=True, timeout=60)
+    assert "release" in done.stdout
+    assert "retry" not in done.stdout
+
+
+def test_help_is_80_columns_wide_and_offers_completion(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    for app in (photoz_module.app, command_line()):
+        shown = CliRunner().invoke(app, ["-h"]).output
+        assert "--install-completion" in shown
+        assert max(map(len, shown.splitlines())) <= 80
+    names = [command.__name__ for command in photoz_module.COMMANDS]
+    for words in (*([name] for name in names), ["model"], ["model", "show"], ["model", "wrap"]):
+        outcome = CliRunner().invoke(photoz_module.app, [*words, "-h"])
+        assert outcome.exit_code == 0
+        assert max(map(len, outcome.output.splitlines())) <= 80
+
+
+def test_shipped_models_go_by_their_names(capsys):
+    assert photoz("model", "show", "hybrid-sim") == 0
+    assert "hybrid-sim, version" in capsys.readouterr().out
+    assert photoz("model", "verify", "hybrid-sim", "--provider", "cpu") == 0
+    assert photoz("model", "show", "hybrid") == 2
+    assert "no shipped model of this name (shipped: hybrid-sim)" in capsys.readouterr().err
+
+
+def test_long_texts_are_wrapped_on_a_terminal_and_lines_elsewhere(monkeypatch, capsys):
+    rows = [("PASS", "one", "word " * 30), ("FAIL", "longer name", "a" * 90)]
+    print_aligned(rows)
+    assert capsys.readouterr().out == (
+        f"PASS  one          {('word ' * 30).strip()}\nFAIL  longer name  {'a' * 90}\n"
+    )
+    monkeypatch.setattr(rich.console.Console, "is_terminal", True)
+    monkeypatch.setenv("COLUMNS", "80")
+    print_aligned(rows)
+    lines = capsys.readouterr().out.splitlines()
+    assert [len(line) <= 80 for line in lines] == [True, True, True, False]
+    assert lines[1].startswith(" " * 19 + "word")
+    # What has no place to break stays whole, so that it can be copied.
+    assert lines[3].endswith("a" * 90)
+
+
+def test_what_is_done_is_said_to_be_done(bundle, survey, tmp_path, capsys):
+    assert measure(survey, bundle, tmp_path / "run") == 0
+    capsys.readouterr()
+    assert photoz("status", tmp_path / "run") == 0
+    first, second = capsys.readouterr().out.splitlines()
+    assert ": 1 tile (1 DONE), " in first
+    assert second.strip() == "every tile has ended"
+    assert photoz("retry", tmp_path / "run") == 0
+    assert "there is nothing to readmit" in capsys.readouterr().out
+    assert photoz("release", tmp_path / "run", "--out", tmp_path / "release", "--quiet") == 0
+    said = capsys.readouterr().out
+    assert " in 1 tile, " in said
+    table = said.partition(" in 1 tile, ")[0]
+    assert max(map(len, table.splitlines())) <= 80
+    assert photoz("status", tmp_path / "nowhere") == 2
+    assert "Errno" not in capsys.readouterr().err
+
+
+def test_one_of_a_thing_is_said_in_the_singular():
+    assert counted(1, "tile") == "1 tile"
+    assert counted(0, "tile") == "0 tiles"
+    assert counted(2000, "galaxy", "galaxies") == "2,000 galaxies"

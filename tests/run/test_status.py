@@ -44,7 +44,7 @@ def test_a_finished_run_is_accounted_for_to_the_last_tile(arguments, tmp_path, m
     photoz(monkeypatch, "status", tmp_path / "out")
     said = capsys.readouterr().out
     assert "out: 4 tiles (2 DONE, 2 QUARANTINED), 80 rows, model closed-form" in said
-    assert "nobody works on it" in said
+    assert "every tile has ended" in said
     assert "2 quarantined, BadDataError: " in said
     assert ", ".join(BAD) in said
     photoz(monkeypatch, "status", tmp_path / "out", "--json")

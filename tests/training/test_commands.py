@@ -147,7 +147,8 @@ def test_compare_prints_the_table_and_writes_it(tmp_path):
     comparison = read_document(Comparison, tmp_path / "t.json")
     assert [row.name for row in comparison.rows] == ["four"]
     assert comparison.training_digest == load_examples(tmp_path / "set").digest()
-    assert f"| four | {comparison.rows[0].figures['bias']:.5f} ±" in printed
+    assert f"bias {comparison.rows[0].figures['bias']:>12.5f} ± ".split() == printed.split()[1:4]
+    assert max(map(len, printed.splitlines())) <= 80
 
 
 def test_a_specification_that_does_not_fit_is_named(tmp_path):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from photoz_run.cli.bands import HELP
+from photoz_run.wording import counted
 
 if TYPE_CHECKING:
     from photoz_models.contract import ModelContract
@@ -14,7 +15,10 @@ if TYPE_CHECKING:
 
 def apply(
     bundle: Annotated[
-        str, typer.Argument(help="A bundle of magnitudes, FILE.onnx.", metavar="BUNDLE")
+        str,
+        typer.Argument(
+            help="A bundle of magnitudes: FILE.onnx, or a shipped name.", metavar="BUNDLE"
+        ),
     ],
     table: Annotated[Path, typer.Argument(help="A table of any kind.", metavar="TABLE")],
     out: Annotated[
@@ -84,7 +88,7 @@ def _print(applied: "Applied", contract: "ModelContract", out: Path, seconds: fl
 
     from photoz_run.cli.tables import flag_lines
 
-    Console(highlight=False).print(f"{applied.rows:,} rows in {seconds:.1f} s")
+    Console(highlight=False).print(f"{counted(applied.rows, 'row')} in {seconds:.1f} s")
     Console(highlight=False).print(f"magnitudes: {applied.columns}", soft_wrap=False)
     for line in flag_lines(applied.flags, applied.rows):
         typer.echo(line)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from photoz_run.errors import ExitCode
+from photoz_run.wording import counted
 
 if TYPE_CHECKING:
     from photoz_run.run.doctor import Diagnosis
@@ -43,7 +44,9 @@ def doctor(
     else:
         _print(findings)
         typer.echo(
-            f"{bad} findings are bad: a run would fail here" if bad else "a run can work here"
+            f"{counted(bad, 'bad finding')}: a run would fail here"
+            if bad
+            else "a run can work here"
         )
     raise typer.Exit(int(ExitCode.USAGE if bad else ExitCode.DONE))
 

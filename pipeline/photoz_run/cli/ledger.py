@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from photoz_run.wording import counted
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -35,7 +37,8 @@ def status(
     console = Console(highlight=False, soft_wrap=True)
     counts = ", ".join(f"{number:,} {name}" for name, number in state.tiles.items() if number)
     console.print(
-        f"{state.run}: {state.total:,} tiles ({counts}), {state.rows:,} rows, model {state.model}"
+        f"{state.run}: {counted(state.total, 'tile')} ({counts}), {counted(state.rows, 'row')},"
+        f" model {state.model}"
     )
     for problem in state.problems:
         console.print(f"  {problem}", style="red")
@@ -67,11 +70,14 @@ def retry(
     bad = [
         tile for tile, outcome in recorded.by_tile.items() if outcome.status is Status.QUARANTINED
     ]
-    readmitted = expand_tiles(tiles, bad) if tiles and bad else bad
+    if not bad:
+        typer.echo("no tile is quarantined; there is nothing to readmit")
+        return
+    readmitted = expand_tiles(tiles, bad) if tiles else bad
     for tile in readmitted:
         directory.readmit(tile)
     typer.echo(
-        f"{len(readmitted)} of {len(bad)} quarantined tiles readmitted;"
+        f"{len(readmitted)} of {counted(len(bad), 'quarantined tile')} readmitted;"
         " start the run again to measure them"
     )
 
@@ -80,12 +86,12 @@ def _print_work(console: "Console", state: "RunStatus") -> None:
     for process in state.working:
         console.print(f"  {process.lock}: {process}")
     if not state.working:
-        missing = state.tiles["PENDING"]
-        console.print(
-            "  nobody works on it" + ("; start the same command again to go on" if missing else "")
-        )
+        pending = state.tiles["PENDING"]
+        words = "nobody works on it; start the same command again to go on"
+        console.print(f"  {words if pending else 'every tile has ended'}")
         return
-    console.print(f"  {state.workers} workers, {state.tiles['RUNNING']} tiles with them")
+    workers, tiles = counted(state.workers, "worker"), counted(state.tiles["RUNNING"], "tile")
+    console.print(f"  {workers}, {tiles} with them")
     if state.tiles_per_hour is not None and state.seconds_left is not None:
         console.print(
             f"  {state.tiles_per_hour:,.1f} tiles/h, {state.galaxies_per_second:,.0f} galaxies/s,"

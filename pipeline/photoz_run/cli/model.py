@@ -8,6 +8,8 @@ import typer
 if TYPE_CHECKING:
     from photoz_models.session import PhotozModel
 
+BUNDLE = "A bundle: FILE.onnx, or the name of a shipped one."
+
 app = typer.Typer(
     no_args_is_help=True, help="Model bundles: show, verify, check, compare, equivalence, wrap."
 )
@@ -15,24 +17,23 @@ app = typer.Typer(
 
 @app.command()
 def show(
-    bundle: Annotated[Path, typer.Argument(help="A bundle, FILE.onnx.", metavar="BUNDLE")],
+    bundle: Annotated[str, typer.Argument(help=BUNDLE, metavar="BUNDLE")],
     as_json: Annotated[bool, typer.Option("--json", help="The whole contract as JSON.")] = False,
 ) -> None:
     """Print the contract of a bundle: what it takes, what it gives, where it comes from."""
     from photoz_models.description import describe
+    from photoz_run.cli.tables import print_aligned
 
     model = _load(bundle, "cpu")
     if as_json:
         typer.echo(model.contract.model_dump_json(indent=1))
         return
-    for name, value in describe(model.contract):
-        typer.echo(f"{name:<20}{value}")
-    typer.echo(f"{'sha256':<20}{model.digest}")
+    print_aligned([*describe(model.contract), ("sha256", model.digest)])
 
 
 @app.command()
 def verify(
-    bundles: Annotated[list[Path], typer.Argument(help="Bundles, FILE.onnx.", metavar="BUNDLE...")],
+    bundles: Annotated[list[str], typer.Argument(help=BUNDLE, metavar="BUNDLE...")],
     provider: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
 ) -> None:
     """Check that bundles give their golden values here; exit status 2 if one does not."""
@@ -51,7 +52,7 @@ def verify(
 
 @app.command()
 def check(
-    bundle: Annotated[Path, typer.Argument(help="A bundle, FILE.onnx.", metavar="BUNDLE")],
+    bundle: Annotated[str, typer.Argument(help=BUNDLE, metavar="BUNDLE")],
     kept_set: Annotated[Path, typer.Option("--set", help="A kept set of labelled galaxies.")],
     provider: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
 ) -> None:
@@ -75,7 +76,7 @@ def check(
 
 @app.command()
 def compare(
-    bundles: Annotated[list[Path], typer.Argument(help="Bundles, FILE.onnx.", metavar="BUNDLE...")],
+    bundles: Annotated[list[str], typer.Argument(help=BUNDLE, metavar="BUNDLE...")],
     kept_set: Annotated[Path, typer.Option("--set", help="A kept set of labelled galaxies.")],
     json_out: Annotated[
         Path | None, typer.Option("--json", help="Write the table as JSON.")
@@ -84,18 +85,21 @@ def compare(
     """Set bundles side by side on galaxies that none of them was trained on."""
     from photoz_models.documents import document_text
     from photoz_models.kept_sets import load_examples
-    from photoz_run.training.comparison import as_markdown, compare_bundles
+    from photoz_run.run.plan import model_path
+    from photoz_run.training.comparison import as_table, compare_bundles
 
-    comparison = compare_bundles(bundles, load_examples(kept_set))
+    comparison = compare_bundles(
+        [model_path(bundle) for bundle in bundles], load_examples(kept_set)
+    )
     if json_out is not None:
         json_out.write_text(document_text(comparison.rounded()), encoding="utf-8")
-    typer.echo(as_markdown(comparison.rows))
+    typer.echo(as_table(comparison.rows))
 
 
 @app.command()
 def equivalence(
-    first: Annotated[Path, typer.Argument(help="The bundle that is known.", metavar="A")],
-    second: Annotated[Path, typer.Argument(help="The one to take its place.", metavar="B")],
+    first: Annotated[str, typer.Argument(help="The bundle that is known.", metavar="A")],
+    second: Annotated[str, typer.Argument(help="The one to take its place.", metavar="B")],
     kept_set: Annotated[Path, typer.Option("--set", help="A kept set of labelled galaxies.")],
     provider: Annotated[str, typer.Option("--provider-a", help="Of A: auto, cpu or cuda.")] = "cpu",
     provider_of_second: Annotated[
@@ -116,8 +120,8 @@ def equivalence(
     from photoz_run.training.equivalence import equivalence as side_by_side
 
     sides = (
-        (first.name, _load(first, provider)),
-        (second.name, _load(second, provider_of_second)),
+        (Path(first).name, _load(first, provider)),
+        (Path(second).name, _load(second, provider_of_second)),
     )
     result = side_by_side(*sides, load_examples(kept_set))
     if json_out is not None:
@@ -158,12 +162,13 @@ def wrap(
     typer.echo(f"{out}: {contract.network}, verified")
 
 
-def _load(bundle: Path, provider: str) -> "PhotozModel":
+def _load(bundle: str, provider: str) -> "PhotozModel":
     from typing import cast
 
     from photoz_models.session import PhotozModel, Provider
     from photoz_run.errors import ConfigError
+    from photoz_run.run.plan import model_path
 
     if provider not in ("auto", "cpu", "cuda"):
         raise ConfigError(f"--provider {provider!r} is none of auto, cpu, cuda")
-    return PhotozModel.load(bundle, cast("Provider", provider))
+    return PhotozModel.load(model_path(bundle), cast("Provider", provider))

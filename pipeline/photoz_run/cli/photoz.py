@@ -21,10 +21,9 @@ from photoz_run.cli.verify import verify
 app = typer.Typer(
     cls=CommandGroup,
     context_settings=SETTINGS,
-    add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    help="Photometric redshifts for survey tiles: simulate, train, run, validate.",
+    help="Photometric redshifts for survey tiles: run, validate, release, verify.",
 )
 
 

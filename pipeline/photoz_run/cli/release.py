@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 LISTED = 40
 """Tiles printed one by one; provenance.json has all."""
+SHOWN = ("catalogue", "measured", "duplicates", "released")
+"""Their counts that are printed: as many as fit beside a name."""
 
 
 RELEASE = {
@@ -74,30 +76,33 @@ def release(
 
 def print_release(release: "FinishedRelease") -> None:
     """Print where every row went, in all and tile by tile, and what lies in the folder."""
+    from photoz_run.cli.tables import print_aligned
     from photoz_run.release.accounting import COUNTS
     from photoz_run.release.readme import area_words
     from photoz_run.validation.summary import plain_table
+    from photoz_run.wording import counted
 
     provenance = release.provenance
     tiles = provenance.tiles
-    rows = [["rows", *COUNTS]]
-    accounts = [("all", provenance.accounting), *((tile.tile, tile) for tile in tiles[:LISTED])]
-    for name, account in accounts:
-        counts = [getattr(account, key) for key in COUNTS]
-        rows.append([name, *("?" if count is None else f"{count:,}" for count in counts)])
+    for name in COUNTS:
+        typer.echo(f"{name:<12}{getattr(provenance.accounting, name):>13,} rows")
+    rows = [["tile", *SHOWN]]
+    for tile in tiles[:LISTED]:
+        counts = [getattr(tile, name) for name in SHOWN]
+        rows.append([tile.tile, *("?" if count is None else f"{count:,}" for count in counts)])
     typer.echo(plain_table(rows))
     if len(tiles) > LISTED:
-        typer.echo(f"... and {len(tiles) - LISTED:,} more tiles, in provenance.json")
-    area = area_words(provenance)
-    typer.echo(f"{provenance.rows:,} sources in {len(tiles):,} tiles, {area}")
+        more = counted(len(tiles) - LISTED, "more tile")
+        typer.echo(f"... and {more}; provenance.json has all counts of all tiles")
+    sources, where = counted(provenance.rows, "source"), counted(len(tiles), "tile")
+    typer.echo(f"{sources} in {where}, {area_words(provenance)}")
     for one in provenance.attached:
         found = f"{one.matched:,} matched, {one.unmatched:,} unmatched, {one.ambiguous:,} ambiguous"
         typer.echo(f"attached by {one.by}: {found}")
     if provenance.partial:
-        missing = len(provenance.missing)
-        typer.secho(f"partial: {missing} tiles are missing, see README.md", fg="red")
+        missing = counted(len(provenance.missing), "tile")
+        typer.secho(f"partial: {missing} missing, see README.md", fg="red")
     if provenance.model.simulated_training:
         typer.echo("the model was trained on simulations: not for science")
-    for product in provenance.products:
-        typer.echo(f"{release.out / product.path}  {product.what}")
-    typer.echo(f"{release.out / 'README.md'}")
+    products = [(str(release.out / one.path), one.what) for one in provenance.products]
+    print_aligned([*products, (str(release.out / "README.md"), "what the folder holds")])

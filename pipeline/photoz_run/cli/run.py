@@ -12,6 +12,7 @@ from photoz_run.cli.console import SETTINGS, Command, Version, call
 from photoz_run.cli.options import Shown, from_record
 from photoz_run.cli.tables import flag_lines
 from photoz_run.config import ClusterConfig, RunConfig, load_config, model_path
+from photoz_run.wording import counted
 
 if TYPE_CHECKING:
     from photoz_run.run.plan import TilePlan
@@ -124,7 +125,7 @@ def run(
 
 def command_line() -> typer.Typer:
     """``photoz-run`` as a command of its own."""
-    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    app = typer.Typer(pretty_exceptions_enable=False)
     app.command(cls=Command, no_args_is_help=True, context_settings=SETTINGS)(run)
     return app
 
@@ -192,10 +193,11 @@ def _print_plans(plans: "list[TilePlan]") -> None:
         console.print(f"... and {len(plans) - LISTED} more (--json lists all)")
     rows, size = sum(plan.rows or 0 for plan in plans), sum(plan.bytes for plan in plans)
     problems = sum(bool(plan.problem) for plan in plans)
-    troubled = f", {problems} tiles with a problem" if problems else ""
+    troubled = f", {counted(problems, 'tile')} with a problem" if problems else ""
     for name, number in total(plan.counts for plan in plans).items():
         console.print(f"  {name.replace('_', ' ')}: {number:,}")
-    console.print(f"{len(plans)} tiles, {rows:,} rows expected, {_size(size)} to read{troubled}")
+    tiles, expected = counted(len(plans), "tile"), counted(rows, "row")
+    console.print(f"{tiles}, {expected} expected, {_size(size)} to read{troubled}")
 
 
 def _print_summary(summary: "RunSummary") -> None:
@@ -207,7 +209,8 @@ def _print_summary(summary: "RunSummary") -> None:
     counts = {status.value: summary.count(status) for status in Status}
     parts = ", ".join(f"{number} {name}" for name, number in counts.items() if number)
     console.print(
-        f"{len(summary.outcomes)} tiles ({parts}), {summary.rows:,} rows in {summary.seconds:.1f} s"
+        f"{counted(len(summary.outcomes), 'tile')} ({parts}),"
+        f" {counted(summary.rows, 'row')} in {summary.seconds:.1f} s"
     )
     document = summary.document
     for failure in document.quarantined.values():

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from photoz_run.wording import counted
+
 AGAIN = "the survey is not complete, the same command begins it anew"
 
 
@@ -70,7 +72,8 @@ def simulate(
             with interruptible(AGAIN):
                 number = simulate_set(settings, tiles, out, jobs, report)
             kept = (
-                f"{number:,} labelled galaxies of {tiles} tiles in {out} and what is true of them"
+                f"{counted(number, 'labelled galaxy', 'labelled galaxies')} of"
+                f" {counted(tiles, 'tile')} in {out} and what is true of them"
             )
         else:
             with interruptible(AGAIN):
@@ -80,9 +83,9 @@ def simulate(
                     out,
                     jobs,
                     lambda tile: report(
-                        f"{tile.tile}: {len(tile.truth)} sources, {len(tile.spectroscopy)} spec-z"
+                        f"{tile.tile}: {counted(len(tile.truth), 'source')},"
+                        f" {len(tile.spectroscopy)} spec-z"
                     ),
                 )
-            plural = "s" if tiles > 1 else ""
-            kept = f"{tiles} tile{plural} in {out}, with truth.parquet and specz.fits"
+            kept = f"{counted(tiles, 'tile')} in {out}, with truth.parquet and specz.fits"
     typer.echo(kept)

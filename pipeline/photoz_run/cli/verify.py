@@ -35,6 +35,7 @@ def verify(
     Prints PASS, FAIL or SKIP (a check that could not be made) with what was found.
     Exit code 4 if a check fails.
     """
+    from photoz_run.cli.tables import print_aligned
     from photoz_run.errors import ExitCode
     from photoz_run.progress import StepProgress
     from photoz_run.release.verify import verify as prove
@@ -51,8 +52,7 @@ def verify(
             )
         )
     else:
-        for check in checks:
-            typer.echo(f"{WORDS[check.passed]}  {check.name:<26}  {check.detail}")
+        print_aligned([(WORDS[check.passed], check.name, check.detail) for check in checks])
         typer.echo(f"{release}: {_verdict(checks)}")
     if failed:
         raise typer.Exit(ExitCode.GATE_FAILED)

@@ -40,6 +40,11 @@ INTERVALS = {"coverage_68": (0.16, 0.84), "coverage_95": (0.025, 0.975)}
 
 COLUMNS = ("bias", "sd", "median", "smad", "outliers", "coverage_68", "coverage_95")
 
+HEAD = (*COLUMNS, "SMAD red half", "SMAD blue half", "multiply-adds", "galaxies/s")
+
+BESIDE, WIDTH = 3, 21
+"""Bundles in a row of the table for terminals, and the characters of each."""
+
 FINE_DIGITS = ("bias", "smad", "median")
 """Columns that are written with five decimals; the others have four."""
 
@@ -233,14 +238,33 @@ def colour_halves(examples: Examples, rows_N: NDArray[np.int64]) -> NDArray[np.b
 
 def as_markdown(rows: Sequence[Row]) -> str:
     """Give the table as Markdown, values with their bootstrap errors."""
-    head = ["network", *COLUMNS, "SMAD red half", "SMAD blue half", "multiply-adds", "galaxies/s"]
+    head = ["network", *HEAD]
     lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
-    for row in rows:
-        cells = [_with_error(row, name) for name in COLUMNS]
-        cells += [_cell(row, name, "{:.4f}") for name in ("smad_red", "smad_blue")]
-        cells += [_cell(row, name, "{:,.0f}") for name in ("multiply_adds", "galaxies_per_second")]
-        lines.append(f"| {row.name} | " + " | ".join(cells) + " |")
+    lines += [f"| {row.name} | " + " | ".join(_cells(row)) + " |" for row in rows]
     return "\n".join(lines) + "\n"
+
+
+def as_table(rows: Sequence[Row]) -> str:
+    """The same within 80 columns: a line a figure, `BESIDE` bundles beside each other."""
+    lines: list[str] = []
+    for start in range(0, len(rows), BESIDE):
+        part = rows[start : start + BESIDE]
+        columns = [[row.name, *_cells(row)] for row in part]
+        lines += ["", *(_line(*cells) for cells in zip(("", *HEAD), *columns, strict=True))]
+    return "\n".join(lines[1:])
+
+
+def _cells(row: Row) -> list[str]:
+    return [
+        *(_with_error(row, name) for name in COLUMNS),
+        *(_cell(row, name, "{:.4f}") for name in ("smad_red", "smad_blue")),
+        *(_cell(row, name, "{:,.0f}") for name in ("multiply_adds", "galaxies_per_second")),
+    ]
+
+
+def _line(name: str, *cells: str) -> str:
+    shown = (cell if len(cell) < WIDTH else f"{cell[: WIDTH - 5]}..." for cell in cells)
+    return f"{name:<15}" + "".join(f"{cell:>{WIDTH}}" for cell in shown)
 
 
 def _inputs_of(model: PhotozModel, examples: Examples) -> Examples:

@@ -31,6 +31,7 @@ from photoz_run.release.provenance import ColumnFacts, TileFacts
 from photoz_run.release.record import ReleaseRecord
 from photoz_run.release.sky import healpix_index
 from photoz_run.survey.data_release import find_data_release
+from photoz_run.wording import counted
 
 OFF_COADD = flags.bit("EDGE") | flags.bit("NO_COVERAGE")
 """Sources with one of these may lie beside the coadds; all others lie on them."""
@@ -85,7 +86,7 @@ def check_parquet_columns(
     for part in parts:
         if not pq.read_schema(part).equals(fields, check_metadata=True):
             problems.append(f"{part.name} has other columns or metadata than {parts[0].name}")
-    good = f"{len(fields)} columns, alike in {len(parts):,} parts"
+    good = f"{len(fields)} columns, alike in {counted(len(parts), 'part')}"
     problems += _wrong_names(parts)
     yield verdict("columns of Parquet", problems, good)
     wrong = [*wrong_fields(fields), *wrong_infos(fields, record)]
@@ -288,5 +289,5 @@ def check_tiles(rows: Mapping[str, int], tiles: Sequence[TileFacts]) -> Check:
         if rows.get(tile, 0) != number:
             problems.append(f"{tile} has {rows.get(tile, 0):,} rows, not {number:,}")
     present = sum(number > 0 for number in rows.values())
-    good = f"{present:,} tiles, as many rows as were released"
+    good = f"{counted(present, 'tile')}, as many rows as were released"
     return verdict("rows of each tile", problems, good)
