@@ -307,7 +307,7 @@ def model_path(model: str) -> Path:
     bundled = BUNDLED / f"{model}.onnx"
     if bundled.is_file():
         return bundled
-    if Path(model).is_file():
+    if Path(model).exists():
         return Path(model).resolve()
     shipped = ", ".join(sorted(path.stem for path in BUNDLED.glob("*.onnx")))
     raise ConfigError(

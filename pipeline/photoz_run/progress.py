@@ -18,6 +18,8 @@ from rich.progress import (
 )
 
 HEARTBEAT_SECONDS = 60.0
+WORTH_A_LINE = 1.0
+"""Seconds from which on a step without parts has a line in a log."""
 
 Tick: TypeAlias = Callable[[int], None]
 """Told how many more parts of a step are done."""
@@ -55,8 +57,11 @@ class StepProgress:
         self._bars = None
 
     @contextmanager
-    def step(self, what: str, total: int) -> Iterator[Tick]:
-        """One step of ``total`` parts; the block is given a function that counts parts done."""
+    def step(self, what: str, total: int | None = None) -> Iterator[Tick]:
+        """One step of ``total`` parts; the block is given a function that counts parts done.
+
+        Without ``total`` the step has no parts that could be counted.
+        """
         if self._bars is not None:
             with _bar(self._bars, what, total) as tick:
                 yield tick
@@ -67,16 +72,20 @@ class StepProgress:
                 yield tick
 
 
+SILENT = StepProgress(quiet=True)
+"""Shows nothing."""
+
+
 @contextmanager
-def _bar(bars: Progress, what: str, total: int) -> Iterator[Tick]:
+def _bar(bars: Progress, what: str, total: int | None) -> Iterator[Tick]:
     """A bar for one step; it is full at the end, even if not every part was counted."""
     task = bars.add_task(what, total=total)
     yield lambda more: bars.advance(task, more)
-    bars.update(task, completed=total)
+    bars.update(task, total=total or 1, completed=total or 1)
 
 
 @contextmanager
-def _lines(what: str, total: int) -> Iterator[Tick]:
+def _lines(what: str, total: int | None) -> Iterator[Tick]:
     """A line for one step every minute, and one at its end unless it failed."""
     done = 0
     start = time.monotonic()
@@ -89,8 +98,10 @@ def _lines(what: str, total: int) -> Iterator[Tick]:
     def say() -> None:
         stamp = time.strftime("%Y-%m-%d %H:%M:%S")
         seconds = time.monotonic() - start
-        parts = f"{done:,}/{total:,}" if done < total else f"{total:,}"
-        print(f"{stamp}  {what}: {parts}, {seconds:.0f} s", file=sys.stderr, flush=True)
+        parts = ""
+        if total is not None:
+            parts = f"{done:,}/{total:,}, " if done < total else f"{total:,}, "
+        print(f"{stamp}  {what}: {parts}{seconds:.0f} s", file=sys.stderr, flush=True)
 
     def beat() -> None:
         while not ended.wait(HEARTBEAT_SECONDS):
@@ -103,5 +114,6 @@ def _lines(what: str, total: int) -> Iterator[Tick]:
     finally:
         ended.set()
         thread.join()
-    done = total
-    say()
+    done = total or 0
+    if total is not None or time.monotonic() - start > WORTH_A_LINE:
+        say()

@@ -62,12 +62,15 @@ def check(
     """
     from photoz_models.kept_sets import load_examples
     from photoz_run.errors import ExitCode
+    from photoz_run.progress import StepProgress
     from photoz_run.training.readings import as_table, check_bundle, differences, in_words
 
     model, examples = _load(bundle, provider), load_examples(kept_set)
     for line in differences(model.contract, examples.facts.rule):
         typer.echo(f"{bundle}: {line}", err=True)
-    verdict = check_bundle(model, examples)
+    progress = StepProgress(command="photoz model check")
+    with progress.shown():
+        verdict = check_bundle(model, examples, progress)
     typer.echo(as_table(verdict.tried))
     typer.echo(f"{bundle}: {in_words(verdict)}")
     if verdict.best is not None:
@@ -85,12 +88,14 @@ def compare(
     """Set bundles side by side on galaxies that none of them was trained on."""
     from photoz_models.documents import document_text
     from photoz_models.kept_sets import load_examples
-    from photoz_run.run.plan import model_path
+    from photoz_run.config import model_path
+    from photoz_run.progress import StepProgress
     from photoz_run.training.comparison import as_table, compare_bundles
 
-    comparison = compare_bundles(
-        [model_path(bundle) for bundle in bundles], load_examples(kept_set)
-    )
+    progress = StepProgress(command="photoz model compare")
+    paths = [model_path(bundle) for bundle in bundles]
+    with progress.shown():
+        comparison = compare_bundles(paths, load_examples(kept_set), progress)
     if json_out is not None:
         json_out.write_text(document_text(comparison.rounded()), encoding="utf-8")
     typer.echo(as_table(comparison.rows))
@@ -166,8 +171,8 @@ def _load(bundle: str, provider: str) -> "PhotozModel":
     from typing import cast
 
     from photoz_models.session import PhotozModel, Provider
+    from photoz_run.config import model_path
     from photoz_run.errors import ConfigError
-    from photoz_run.run.plan import model_path
 
     if provider not in ("auto", "cpu", "cuda"):
         raise ConfigError(f"--provider {provider!r} is none of auto, cpu, cuda")

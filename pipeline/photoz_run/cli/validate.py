@@ -55,7 +55,10 @@ def validate(
     Writes metrics.json, metrics.parquet, report.md and report.html into the output directory and
     prints the table of statistics. Exit code 4 if a gate of the configuration fails.
     """
+    from functools import partial
+
     from photoz_run.errors import BadDataError, ConfigError, ExitCode, writing
+    from photoz_run.progress import StepProgress
     from photoz_run.run.interruption import interruptible
     from photoz_run.validation.document import metrics_of, write_metrics
     from photoz_run.validation.gates import evaluate
@@ -74,10 +77,11 @@ def validate(
     chosen = {"specz": spectra, "id": id or settings.id, "select": select or settings.select}
     settings = settings.model_copy(update=chosen)
     out = out or _default_directory(catalogue)
+    progress = StepProgress(command="photoz validate")
     try:
-        result, pairs = run(
-            catalogue, settings, tile_notes(catalogue), selection_of(catalogue), _say
-        )
+        known = tile_notes(catalogue), selection_of(catalogue)
+        with progress.shown():
+            result, pairs = run(catalogue, settings, *known, _say, progress)
     except BadDataError as error:
         # Here no tile is put into quarantine: a table that cannot be used is the user's to replace.
         raise ConfigError(str(error)) from error
@@ -90,9 +94,11 @@ def validate(
             from photoz_run.validation.gallery import gallery
             from photoz_run.validation.report import draw, write_html, write_markdown
 
-            drawn = draw(result, pairs, lambda: gallery(pairs.columns, catalogue), out / "plots")
-            write_html(result, outcomes, drawn, out / "report.html")
-            write_markdown(result, outcomes, drawn, out / "report.md")
+            with progress.shown(), progress.step("figures and report"):
+                outliers = partial(gallery, pairs.columns, catalogue)
+                drawn = draw(result, pairs, outliers, out / "plots")
+                write_html(result, outcomes, drawn, out / "report.html")
+                write_markdown(result, outcomes, drawn, out / "report.md")
     with interruptible(f"the report is complete: {out}"):
         print_summary(result, outcomes, out)
     if not all(outcome.passed for outcome in outcomes):

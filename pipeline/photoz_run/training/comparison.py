@@ -15,6 +15,7 @@ from photoz_models.golden import Outputs
 from photoz_models.independence import BATCH
 from photoz_models.session import PhotozModel
 from photoz_run.errors import ConfigError
+from photoz_run.progress import SILENT, StepProgress
 from photoz_run.science.statistics import (
     Floats,
     coverage,
@@ -143,7 +144,9 @@ def load_bundles(bundles: Sequence[Path]) -> list[PhotozModel]:
     return [PhotozModel.load(path, provider="cpu", threads=1) for path in bundles]
 
 
-def compare_bundles(bundles: Sequence[Path], examples: Examples) -> Comparison:
+def compare_bundles(
+    bundles: Sequence[Path], examples: Examples, progress: StepProgress = SILENT
+) -> Comparison:
     """Every bundle on the same galaxies, which none of them was trained on.
 
     Raises
@@ -155,8 +158,10 @@ def compare_bundles(bundles: Sequence[Path], examples: Examples) -> Comparison:
     """
     models = load_bundles(bundles)
     rows_N = unseen(models, examples)
-    named = zip(bundles, models, strict=True)
-    rows = [Row(path.stem, _figures(model, examples, rows_N)) for path, model in named]
+    rows = []
+    for path, model in zip(bundles, models, strict=True):
+        with progress.step(f"{path.stem} over {len(rows_N):,} galaxies"):
+            rows.append(Row(path.stem, _figures(model, examples, rows_N)))
     training = models[-1].contract.training
     return Comparison(
         set=examples.facts.name,

@@ -19,6 +19,7 @@ from photoz_models.independence import BATCH
 from photoz_models.session import PhotozModel
 from photoz_models.stamp_rule import StampRule
 from photoz_run.errors import ConfigError
+from photoz_run.progress import SILENT, StepProgress
 from photoz_run.science.statistics import normalised_residual, smad
 from photoz_run.simulation.conditions import EXTINCTION_PER_EBV
 from photoz_run.training.comparison import unseen
@@ -112,7 +113,9 @@ def readings(contract: ModelContract, table_NT: Floats) -> Iterator[Reading]:
         yield from _of_scaler(contract.wrapped, table_NT)
 
 
-def check_bundle(model: PhotozModel, examples: Examples) -> CheckResult:
+def check_bundle(
+    model: PhotozModel, examples: Examples, progress: StepProgress = SILENT
+) -> CheckResult:
     """Try all readings on labelled galaxies.
 
     Raises
@@ -133,8 +136,12 @@ def check_bundle(model: PhotozModel, examples: Examples) -> CheckResult:
     number = min(SCREENED, len(rows_N) // 2)
     first = _rows(examples, contract, rows_N[:number])
     second = _rows(examples, contract, rows_N[number : number + JUDGED])
-    own, *others = readings(contract, first.table_NT)
-    tried = [_try(model, reading, first) for reading in (own, *others)]
+    every = list(readings(contract, first.table_NT))
+    own, tried = every[0], []
+    with progress.step("readings tried", len(every)) as tick:
+        for reading in every:
+            tried.append(_try(model, reading, first))
+            tick(1)
     tried.sort(key=lambda one: one.spread)
     best = tried[0].reading
     own_N, best_N = _errors(model, own, second), _errors(model, best, second)

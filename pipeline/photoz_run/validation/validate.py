@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from photoz_run.errors import BadDataError
 from photoz_run.flags import SCIENCE_CUT
+from photoz_run.progress import SILENT, StepProgress
 from photoz_run.science.redshift_distribution import Spikes, find_spikes, imprint
 from photoz_run.science.selection import select
 from photoz_run.tables.arrays import floats
@@ -35,6 +36,7 @@ def validate(
     notes: Sequence[str] = (),
     run_selection: str = "",
     say: Callable[[str], None] = lambda _: None,
+    progress: StepProgress = SILENT,
 ) -> tuple[Result, Pairs]:
     """Validate the catalogue at ``path`` against the spec-z tables of ``settings``.
 
@@ -48,16 +50,20 @@ def validate(
     BadDataError
         If a table cannot be read, holds no redshift, or the positions do not match.
     """
-    specz = read_specz(settings.specz)
-    catalogue, repeats = read_catalogue(path, settings)
+    with progress.step("spec-z read"):
+        specz = read_specz(settings.specz)
+    with progress.step("catalogue read"):
+        catalogue, repeats = read_catalogue(path, settings)
     # Of selected sources any share may match.
     fewest = 0.0 if settings.select else settings.match_fraction_min
-    pairs = pair(catalogue, specz, settings.radius, fewest)
+    with progress.step("sources and spec-z matched"):
+        pairs = pair(catalogue, specz, settings.radius, fewest)
     if settings.weight:
         _check_weights(path, settings.weight, pairs.columns[settings.weight])
     subject = read_subject(catalogue.table, run_selection, settings.select)
     again = _quantiles_again(catalogue, subject, pairs, say)
-    result = examine(catalogue, repeats, specz, pairs, settings, again)
+    with progress.step("statistics"):
+        result = examine(catalogue, repeats, specz, pairs, settings, again)
     return replace(result, subject=subject, notes=(*result.notes, *notes)), pairs
 
 
