@@ -140,6 +140,9 @@ def test_a_run_without_rows(dr5_tile, bundle, tmp_path, capsys):
             "--formats csv: not known; the formats are parquet, fits, hats",
         ),
         (("--margin", "10"), "--margin belongs to the HATS catalogue"),
+        (("--extend", "/kids"), "--extend belongs to the HATS catalogue"),
+        (("--extend-id", "SOURCE"), "--extend-id belongs to --extend"),
+        (("--formats", "parquet,hats", "--extend", "kids"), "--extend kids: give a URL"),
         (
             ("--formats", "parquet,hats", "--margin", "0"),
             "--margin 0: give a width in arcsec, up to 600",

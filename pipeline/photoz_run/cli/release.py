@@ -22,6 +22,8 @@ RELEASE = {
     "partial": Shown(),
     "formats": Shown("FORMATS", comma=True),
     "margin": Shown("ARCSEC"),
+    "extend": Shown("HATS"),
+    "extend_id": Shown("COLUMN"),
     "pdf": Shown(),
     "keep": Shown("COLUMN..."),
     "attach": Shown("FILE"),

@@ -179,6 +179,8 @@ def _options(options: ReleaseOptions, record: ReleaseRecord) -> OptionFacts:
         keep=options.keep,
         partial=options.partial,
         cards=record.cards,
+        extends=options.extend,
+        extends_id=options.extend_column,
     )
 
 

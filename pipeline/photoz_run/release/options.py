@@ -25,6 +25,10 @@ class ReleaseOptions:
     margin: Annotated[
         float | None, Doc("width of a margin cache beside the HATS catalogue, arcsec")
     ] = None
+    extend: Annotated[
+        str, Doc("HATS catalogue of others that the HATS catalogue extends, its path or URL")
+    ] = ""
+    extend_id: Annotated[str, Doc("its column of the ID; if absent, ID")] = ""
     pdf: Annotated[
         bool, Doc("write the redshift distributions for qp; needs --quantiles in the run")
     ] = False
@@ -45,6 +49,11 @@ class ReleaseOptions:
     ] = None
     authors: Annotated[tuple[str, ...], Doc("names of the authors, for CITATION.cff")] = ()
 
+    @property
+    def extend_column(self) -> str:
+        """The column of the ID in the HATS catalogue that is extended; empty without one."""
+        return (self.extend_id or "ID") if self.extend else ""
+
     def check(self) -> None:
         """Refuse what does not go together; `ConfigError` says what."""
         self._check_name()
@@ -62,6 +71,7 @@ class ReleaseOptions:
             read_cards(self.cards)
         if self.margin is not None:
             self._check_margin(self.margin)
+        self._check_extend()
         if self.attach_columns and self.attach is None:
             raise ConfigError("--attach-columns belongs to --attach: say which file")
         for option in ("ra", "dec", "id"):
@@ -75,6 +85,19 @@ class ReleaseOptions:
         if not self.name or not all(allowed):
             raise ConfigError(
                 f"--name {self.name!r}: file names are made of it; use letters, digits and . _ -"
+            )
+
+    def _check_extend(self) -> None:
+        if self.extend_id and not self.extend:
+            raise ConfigError("--extend-id belongs to --extend: say which HATS catalogue")
+        if self.extend and "hats" not in self.formats:
+            raise ConfigError(
+                "--extend belongs to the HATS catalogue: give --formats with hats in it"
+            )
+        if self.extend and "://" not in self.extend and not Path(self.extend).is_absolute():
+            raise ConfigError(
+                f"--extend {self.extend}: give a URL, or a path that begins with /: it is written"
+                " into the release"
             )
 
     def _check_margin(self, margin: float) -> None:

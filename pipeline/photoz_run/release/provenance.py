@@ -63,6 +63,9 @@ class OptionFacts(Record):
     partial: bool
     cards: Mapping[str, CardValue] = field(default_factory=dict)
     """Keywords of ESO's archive."""
+    extends: str = ""
+    """The HATS catalogue of others that the HATS catalogue extends, and its column of the ID."""
+    extends_id: str = ""
 
 
 @dataclass(frozen=True)

@@ -158,6 +158,11 @@ def margin_name(name: str) -> str:
     return f"{name}_margin"
 
 
+def extension_name(name: str) -> str:
+    """What LSDB calls the HATS catalogue ``name`` where it extends one of others."""
+    return f"{name}_photoz"
+
+
 def text_rows(texts: Sequence[tuple[str, str]]) -> pa.Table:
     """The table ``texts`` of the dictionary: each (name, text) line by line."""
     rows = [

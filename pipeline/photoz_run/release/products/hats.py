@@ -48,6 +48,8 @@ def write(draft: Draft, path: Path) -> int:
         beside = margin.write(PartitionWriter(path / margin_name(draft.record.name), fields))
         described.margin(cells, beside, margin.width)
     described.collection()
+    if draft.options.extend:
+        described.extension(draft.options.extend, draft.options.extend_column)
     return draft.rows
 
 

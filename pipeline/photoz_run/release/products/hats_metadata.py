@@ -11,7 +11,13 @@ from numpy.typing import NDArray
 
 from photoz_run import schema
 from photoz_run.release.cells import MAP_ORDER, Cells
-from photoz_run.release.record import ReleaseRecord, hats_properties, margin_name, prefixed
+from photoz_run.release.record import (
+    ReleaseRecord,
+    extension_name,
+    hats_properties,
+    margin_name,
+    prefixed,
+)
 from photoz_run.release.rows import INDEX
 from photoz_run.release.sky import ORDER
 
@@ -94,6 +100,30 @@ class Description:
             hats_primary_table_url=self._record.name,
             all_margins=self._margins or None,
             default_margin=self._margins[0] if self._margins else None,
+            **self._provenance(self._folder),
+        )
+        properties.to_properties_file(self._folder)
+
+    def extension(self, primary: str, column: str) -> None:
+        """Say of which catalogue of others this collection holds further columns.
+
+        Parameters
+        ----------
+        primary
+            URL or path of a HATS catalogue.
+        column
+            Its column of the ID.
+        """
+        from hats.catalog import ExtensionProperties
+
+        properties = ExtensionProperties(
+            name=extension_name(self._record.name),
+            primary_catalog=primary,
+            primary_column=column,
+            join_catalog=".",
+            join_column=schema.with_ucd("meta.id;meta.main").name,
+            extension_join_style="left",
+            shares_primary_coordinates=True,
             **self._provenance(self._folder),
         )
         properties.to_properties_file(self._folder)

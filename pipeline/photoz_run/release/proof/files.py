@@ -23,7 +23,7 @@ SIGNATURE = f"{SUMS}.sig"
 NAMESPACE = "file"
 """What the signature is for, in the words of ssh-keygen."""
 HATS_FILES = re.compile(
-    r"collection\.properties"
+    r"collection\.properties|[^/]+_photoz\.properties"
     r"|[^/]+/(properties|hats\.properties|partition_info\.csv|skymap\.fits|point_map\.fits)"
     r"|[^/]+/dataset/(_metadata|_common_metadata)"
     r"|[^/]+/dataset/Norder=\d+/Dir=\d+/Npix=\d+\.parquet"

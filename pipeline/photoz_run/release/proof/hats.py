@@ -20,7 +20,12 @@ from photoz_run.release.proof.compare import Difference, column_differences, une
 from photoz_run.release.proof.judge import Beside, Judge
 from photoz_run.release.proof.opened import Opened
 from photoz_run.release.provenance import ColumnFacts
-from photoz_run.release.record import hats_properties, margin_name, prefixed
+from photoz_run.release.record import (
+    extension_name,
+    hats_properties,
+    margin_name,
+    prefixed,
+)
 from photoz_run.release.rows import INDEX, parquet_rows
 from photoz_run.release.sky import ORDER
 
@@ -273,7 +278,10 @@ def check_hats_statements(folder: Path, opened: Opened) -> Check:
     catalogue = folder / record.name
     present = partitions(catalogue)
     problems = []
-    for path in (folder / "collection.properties", *folder.glob("*/*properties")):
+    asked = {"collection.properties", *_extension(opened)}
+    for name in sorted(asked ^ {path.name for path in folder.glob("*.properties")}):
+        problems.append(f"{name} is there unasked, or missing")
+    for path in (*folder.glob("*.properties"), *folder.glob("*/*properties")):
         expected = _expected_properties(path, opened, present)
         problems += _wrong_properties(path, expected)
     for path in sorted(folder.glob("*/dataset/**/*")):
@@ -291,6 +299,8 @@ def _expected_properties(path: Path, opened: Opened, present: list[Partition]) -
     """What a file of properties must say, of a collection, its catalogue or its margin cache."""
     record, margin = opened.record, opened.provenance.options.margin_arcsec
     expected = hats_properties(record)
+    if path.name in _extension(opened):
+        return expected | _extension(opened)[path.name]
     if path.name == "collection.properties":
         expected |= {"hats_primary_table_url": record.name}
         if margin:
@@ -311,6 +321,23 @@ def _expected_properties(path: Path, opened: Opened, present: list[Partition]) -
         return expected | catalogue | {"hats_order": str(order)}
     beside = {"dataproduct_type": "margin", "hats_primary_table_url": record.name}
     return expected | beside | {"hats_margin_threshold": str(margin)}
+
+
+def _extension(opened: Opened) -> dict[str, dict[str, str]]:
+    """The file that makes the catalogue an extension, if one was asked for, and what it says."""
+    options = opened.provenance.options
+    if not options.extends:
+        return {}
+    stated = {
+        "dataproduct_type": "extension",
+        "hats_primary_table_url": options.extends,
+        "hats_col_assn_primary": options.extends_id,
+        "hats_assn_join_table_url": ".",
+        "hats_col_assn_join": "ID",
+        "hats_ext_join_style": "left",
+        "hats_ext_shares_primary_coords": "True",
+    }
+    return {f"{extension_name(opened.record.name)}.properties": stated}
 
 
 def read_properties(path: Path) -> dict[str, str]:
