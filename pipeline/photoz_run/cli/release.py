@@ -33,6 +33,7 @@ RELEASE = {
     "dec": Shown("COLUMN"),
     "id": Shown("COLUMN"),
     "reference": Shown("TEXT"),
+    "update": Shown("OLD"),
     "cards": Shown("FILE"),
     "authors": Shown("NAME..."),
 }
@@ -80,7 +81,7 @@ def print_release(release: "FinishedRelease") -> None:
     """Print where every row went, in all and tile by tile, and what lies in the folder."""
     from photoz_run.cli.tables import print_aligned
     from photoz_run.release.accounting import COUNTS
-    from photoz_run.release.readme import area_words
+    from photoz_run.release.readme import area_words, update_lines
     from photoz_run.validation.summary import plain_table
     from photoz_run.wording import counted
 
@@ -101,6 +102,9 @@ def print_release(release: "FinishedRelease") -> None:
     for one in provenance.attached:
         found = f"{one.matched:,} matched, {one.unmatched:,} unmatched, {one.ambiguous:,} ambiguous"
         typer.echo(f"attached by {one.by}: {found}")
+    if provenance.update:
+        for line in update_lines(provenance.update):
+            typer.echo(line)
     if provenance.partial:
         missing = counted(len(provenance.missing), "tile")
         typer.secho(f"partial: {missing} missing, see README.md", fg="red")

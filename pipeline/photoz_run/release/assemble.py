@@ -1,12 +1,14 @@
 """A run becomes a release: its tiles are merged, every product written, every row accounted for."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from photoz_models.documents import document_text
+from photoz_run.catalogue.tile_files import file_digest
 from photoz_run.errors import BadDataError, ConfigError
 from photoz_run.progress import StepProgress
 from photoz_run.release.attach import Attachment, attach
+from photoz_run.release.changes import OlderRelease, update_facts
 from photoz_run.release.companions import COMPANIONS
 from photoz_run.release.coverage import square_degrees
 from photoz_run.release.distributions import quantile_levels
@@ -45,6 +47,8 @@ def make_release(
     """
     chosen(options)
     options.check()
+    if options.update is not None:
+        OlderRelease.of(options.update)
     run = open_run(path, options.partial)
     try:
         with built_aside(out) as (folder, scratch), progress.shown():
@@ -120,6 +124,10 @@ def _write(draft: Draft, further: list[FurtherColumns]) -> ReleaseProvenance:
         validation=validation_summary(draft.run),
     )
     provenance = make_provenance(draft.run, draft.scan, draft.record, draft.options, results)
+    if draft.options.update is not None:
+        digest = file_digest(draft.older.folder / FILE)
+        update = update_facts(draft.older, digest, provenance, draft.changes)
+        provenance = replace(provenance, update=update)
     (draft.folder / FILE).write_text(document_text(provenance))
     for name, text_of in COMPANIONS.items():
         (draft.folder / name).write_text(text_of(provenance))

@@ -9,8 +9,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from photoz_run.errors import ConfigError
 from photoz_run.progress import StepProgress, Tick
 from photoz_run.release.accounting import TileAccount, settle
+from photoz_run.release.changes import ChangeCounts, OlderRelease
 from photoz_run.release.coverage import covered_area
 from photoz_run.release.merge import Scan, SkyBuckets, Tally
 from photoz_run.release.options import ReleaseOptions
@@ -37,11 +39,20 @@ class Draft:
     tally: Tally = field(default_factory=Tally)
     parts: list[Path] = field(default_factory=list)
     """The Parquet files."""
+    changes: ChangeCounts = field(default_factory=ChangeCounts)
+    """What differs from the older release."""
 
     @cached_property
     def rows(self) -> int:
         """Rows of the Parquet files."""
         return sum(pq.read_metadata(part).num_rows for part in self.parts)
+
+    @cached_property
+    def older(self) -> OlderRelease:
+        """The release that this one updates."""
+        if self.options.update is None:
+            raise ConfigError("no older release was named")
+        return OlderRelease.of(self.options.update)
 
     @cached_property
     def accounts(self) -> Mapping[str, TileAccount]:

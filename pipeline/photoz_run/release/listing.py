@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from photoz_run.errors import ConfigError
 from photoz_run.release.draft import Writer
 from photoz_run.release.options import ReleaseOptions
-from photoz_run.release.products import area, fits, hats, parquet, pdf
+from photoz_run.release.products import area, changes, fits, hats, parquet, pdf
 from photoz_run.release.proof.area import AreaJudge
+from photoz_run.release.proof.changes import ChangesJudge
 from photoz_run.release.proof.fits import FitsJudge
 from photoz_run.release.proof.hats import HatsJudge
 from photoz_run.release.proof.judge import Judge
@@ -32,6 +33,7 @@ PRODUCTS = (
     Product(hats.WRITER, HatsJudge),
     Product(pdf.WRITER, PdfJudge),
     Product(area.WRITER, AreaJudge),
+    Product(changes.WRITER, ChangesJudge),
 )
 """In the order in which they are written: the others are made from Parquet."""
 FORMATS = tuple(product.writer.format for product in PRODUCTS if product.writer.format)

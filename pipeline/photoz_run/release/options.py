@@ -44,6 +44,9 @@ class ReleaseOptions:
     dec: Annotated[str, Doc("its column of declination; if absent, recognised")] = ""
     id: Annotated[str, Doc("its column of the ID; if absent, ID")] = ""
     reference: Annotated[str, Doc("bibcode or DOI of the publication")] = ""
+    update: Annotated[
+        Path | None, Doc("older release; says what was added, changed and removed since")
+    ] = None
     cards: Annotated[
         Path | None, Doc("TOML file with keywords of ESO's archive for the FITS file")
     ] = None

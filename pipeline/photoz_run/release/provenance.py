@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, TypeAlias
 
 import pyarrow as pa
 
@@ -14,6 +14,8 @@ from photoz_run.release.accounting import TileAccount, Totals
 from photoz_run.release.eso_cards import CardValue
 
 FILE = "provenance.json"
+ChangeStatus: TypeAlias = Literal["added", "changed", "removed", "unchanged"]
+"""What an update did to a tile."""
 
 
 @dataclass(frozen=True)
@@ -172,6 +174,36 @@ class TileFacts(TileAccount):
 
 
 @dataclass(frozen=True)
+class TileChange(Record):
+    """How many sources of a tile an update added, changed and removed."""
+
+    tile: str
+    status: ChangeStatus
+    added: int
+    changed: int
+    removed: int
+    """Sources that the older release has in this tile, and this one has nowhere."""
+
+
+@dataclass(frozen=True)
+class UpdateFacts(Record):
+    """The older release that this one updates, and what differs."""
+
+    name: str
+    date: str
+    provenance_sha256: str
+    model: str
+    model_digest: str
+    columns_added: tuple[str, ...]
+    columns_removed: tuple[str, ...]
+    added: int
+    changed: int
+    removed: int
+    unchanged: int
+    tiles: tuple[TileChange, ...]
+
+
+@dataclass(frozen=True)
 class ReleaseProvenance(Record):
     """All of ``provenance.json``, in its order."""
 
@@ -209,6 +241,9 @@ class ReleaseProvenance(Record):
     deviant: tuple[str, ...] = ()
     """Tiles whose zero-point lies off those of the others, by band, with the sigma."""
     science_cut: ScienceCut = field(default_factory=ScienceCut)
+
+    update: UpdateFacts | None = None
+    """What differs from an older release, if one was named."""
 
     def has_product(self, path: str) -> bool:
         """Whether a product lies at this path in the folder."""

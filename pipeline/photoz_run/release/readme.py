@@ -5,8 +5,10 @@ from dataclasses import asdict
 
 from photoz_run.flags import FLAGS, USER_BITS
 from photoz_run.records import Status
-from photoz_run.release.provenance import AttachedFacts, ReleaseProvenance
+from photoz_run.release.provenance import AttachedFacts, ReleaseProvenance, UpdateFacts
 
+NAMED = 5
+"""Tiles named in a line."""
 SHOWN = 200
 """Missing tiles listed in the README; provenance.json has all."""
 ACCOUNT_WORDS = {
@@ -37,6 +39,7 @@ def readme(provenance: ReleaseProvenance) -> str:
         _warnings(provenance),
         ["## Files", "", *_files(provenance)],
         ["## How to read it", "", *_reading(provenance)],
+        _update(provenance),
         ["## Columns", "", *_columns(provenance)],
         _attached(provenance),
         ["## Quality flags", "", *_flags(provenance)],
@@ -232,6 +235,42 @@ def _citing(provenance: ReleaseProvenance) -> list[str]:
             paper = SURVEY_PAPERS[name]
             lines.append(f"Cite the survey's data release too ({name}: {paper}).")
     return lines
+
+
+def update_lines(update: UpdateFacts) -> list[str]:
+    """What differs from the older release, in lines for a terminal."""
+    lines = [
+        f"since {update.name} ({update.date}): {update.added:,} sources added,"
+        f" {update.changed:,} changed, {update.removed:,} removed, {update.unchanged:,} as before"
+    ]
+    for status in ("added", "changed", "removed"):
+        tiles = [tile.tile for tile in update.tiles if tile.status == status]
+        if tiles:
+            more = f" and {len(tiles) - NAMED:,} more" if len(tiles) > NAMED else ""
+            lines.append(f"tiles {status}: {', '.join(tiles[:NAMED])}{more}")
+    return lines
+
+
+def _update(provenance: ReleaseProvenance) -> list[str]:
+    update = provenance.update
+    if update is None:
+        return []
+    lines = [f"- {line}" for line in update_lines(update)]
+    if update.model_digest != provenance.model.digest:
+        lines.append(f"- the model was {update.model}, sha256 {update.model_digest}")
+    for what in ("added", "removed"):
+        names = getattr(update, f"columns_{what}")
+        if names:
+            lines.append(f"- columns {what}: {', '.join(f'`{name}`' for name in names)}")
+    return [
+        "## What is new",
+        "",
+        *lines,
+        "",
+        f"`{provenance.name}_changes.parquet` has a row for each source that was added, changed or"
+        " removed, with the columns that changed; `provenance.json` counts them by tile. Sources"
+        " that did not change stand in the same order as before.",
+    ]
 
 
 def _deviant(provenance: ReleaseProvenance) -> list[str]:

@@ -12,6 +12,14 @@ INDEX = "_healpix_29"
 """The column of HATS that holds the HEALPix index; rows have it while they are sorted."""
 
 
+def parquet_parts(product: Path) -> list[Path]:
+    """The Parquet files of a catalogue, in order; `FileNotFoundError` if there is none."""
+    parts = sorted(product.glob("*.parquet"))
+    if not parts:
+        raise FileNotFoundError(f"{product.name} holds no Parquet file")
+    return parts
+
+
 def parquet_rows(parts: Iterable[Path], columns: list[str] | None = None) -> Iterator[pa.Table]:
     """The rows of Parquet files, one file after the other; checksums of pages are checked."""
     for part in parts:

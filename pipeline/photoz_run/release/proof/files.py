@@ -32,6 +32,7 @@ HATS_FILES = re.compile(
 FORMATS = {".parquet": "parquet", ".fits": "fits", "_hats": "hats"}
 """The name in ``--formats`` of what holds the catalogue, by the end of its name."""
 PDFS = "_pdf.hdf5"
+CHANGES = "_changes.parquet"
 CHUNK = BLOCK << 12
 """Bytes added up at once: whole FITS blocks."""
 
@@ -133,7 +134,11 @@ def _unasked(provenance: ReleaseProvenance) -> Iterator[str]:
             yield f"{name} was asked for and is no product, or the reverse"
     if (PDFS in named) != provenance.options.pdf:
         yield "PDFs were asked for and are no product, or the reverse"
+    if (CHANGES in named) != (provenance.update is not None):
+        yield "an update was made and there is no list of changes, or the reverse"
     for ending, product in named.items():
+        if ending == CHANGES:
+            continue
         lost = provenance.flags.get("NO_REDSHIFT", 0) if ending == PDFS else 0
         expected = provenance.rows - lost if ending in (*FORMATS, PDFS) else None
         if product.rows != expected:

@@ -12,6 +12,7 @@ from photoz_run.records import Status
 from photoz_run.release.accounting import PENDING
 from photoz_run.release.provenance import ReleaseProvenance
 from photoz_run.release.record import ReleaseRecord
+from photoz_run.release.rows import parquet_parts
 
 
 @dataclass(frozen=True)
@@ -29,11 +30,7 @@ class Opened:
     @property
     def parts(self) -> list[Path]:
         """The Parquet files in order; `FileNotFoundError` if there is none."""
-        folder = self.folder / f"{self.provenance.name}.parquet"
-        parts = sorted(folder.glob("*.parquet"))
-        if not parts:
-            raise FileNotFoundError(f"{folder.name} holds no Parquet file")
-        return parts
+        return parquet_parts(self.folder / f"{self.provenance.name}.parquet")
 
     @property
     def fields(self) -> pa.Schema:
