@@ -10,7 +10,7 @@ from photoz_run.release import products, proof
 from photoz_run.release.listing import PRODUCTS, chosen
 from photoz_run.release.options import ReleaseOptions
 
-NAMES = ["parquet", "fits", "hats", "pdf", "area"]
+NAMES = ["parquet", "fits", "hats", "pdf", "area", "changes"]
 PRODUCTS_FOLDER, PROOF_FOLDER = (Path(package.__path__[0]) for package in (products, proof))
 
 
@@ -35,6 +35,7 @@ def test_no_two_products_have_one_place():
     [
         ({}, ["parquet", "fits", "area"]),
         ({"formats": ("parquet",)}, ["parquet", "area"]),
+        ({"update": Path("old")}, ["parquet", "fits", "area", "changes"]),
         ({"formats": ("hats", "parquet"), "pdf": True}, ["parquet", "hats", "pdf", "area"]),
     ],
 )
