@@ -85,7 +85,7 @@ def simulated_model_warning(tiles: Mapping[str, TileRef], contract: ModelContrac
     try:
         if is_simulated(next(iter(tiles.values()))):
             return ""
-    except BadDataError:
+    except PhotozError:
         pass
     return (
         f"the model {contract.name} {contract.version} was trained on simulations: the redshifts of"

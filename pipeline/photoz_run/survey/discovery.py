@@ -223,6 +223,11 @@ def _listed(folders: Sequence[Path]) -> str:
 
 
 def is_simulated(ref: TileRef) -> bool:
-    """Whether the header of one of the tile's coadds says that it is no observation (SIMULATD)."""
+    """Whether a header of the tile says that it is no observation (SIMULATD).
+
+    That of its catalogue, which a driver reads anyway; coadds may lie on storage that hangs.
+    """
+    if ref.catalogue is not None:
+        return bool(first_header(ref.catalogue).get("SIMULATD", False))
     coadds = [files.sci for files in ref.images.values()]
     return bool(coadds) and bool(image_header(coadds[0]).get("SIMULATD", False))
