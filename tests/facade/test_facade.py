@@ -84,6 +84,16 @@ def test_sources_are_taken_by_row_position_and_id(opened, tile):
     assert (len(nobody), len(nobody.predict().z_N), len(nobody.stamps().flags_N)) == (0, 0, 0)
 
 
+def test_what_a_selection_derives_can_be_kept_and_selects_the_same(opened, tile):
+    survey, bundle = pz.open_survey(tile.folder), opened.bundle
+    kept = survey.tile(NAME, bundle, "all", keep=("bright", "masked", "CLASS_STAR"))
+    bright = survey.tile(NAME, bundle, "bright and not masked").sources.id_N
+    columns = kept.sources.columns
+    assert kept.sources.id_N[columns["bright"] & ~columns["masked"]].tolist() == bright.tolist()
+    assert 0 < len(bright) < len(kept)
+    assert "CLASS_STAR" in kept.take(slice(2)).measure().column_names
+
+
 def test_tiles_are_known_by_position_and_by_id(tmp_path, bundle):
     first = make_tile(tmp_path / "data", NAME)
     make_tile(tmp_path / "data", "KIDS_181.0_-0.5", seed=2)

@@ -21,7 +21,7 @@ from photoz_run.images.opening import image_header
 from photoz_run.prediction import join_predictions
 from photoz_run.records import Prediction, Sources, Stamps, TileRef
 from photoz_run.science.matching import separations
-from photoz_run.survey.catalogues import source_ids
+from photoz_run.survey.catalogues import DERIVED, source_ids
 from photoz_run.survey.coadds import open_coadds
 from photoz_run.survey.columns import kept_fields
 from photoz_run.survey.discovery import expand_tiles, find_tiles
@@ -110,7 +110,7 @@ class SurveyTile:
         Names, types, units and descriptions are those of the documentation; what is missing is
         null. With the setting ``quantiles=True`` of `Survey.tile` it has all quantiles.
         """
-        kept = self.config.keep
+        kept = [name for name in self.config.keep if name not in DERIVED]
         fields = kept_fields(self.ref.catalogue, kept) if self.ref.catalogue and kept else []
         levels = self.bundle.contract.quantile_levels
         return tile_table(

@@ -12,6 +12,7 @@ from photoz_run.facade.survey import SurveyTile
 from photoz_run.records import Sources, TileRef
 from photoz_run.science.matching import separations
 from photoz_run.science.photometry import valid_magnitudes
+from photoz_run.science.selection import names_in, select
 from photoz_run.show.holdings import Holdings
 from photoz_run.show.pictures import Picture, cut_pictures
 from photoz_run.show.targets import Target
@@ -54,7 +55,8 @@ def measure(
     if holdings.bundle is None:
         return [None] * len(targets)
     suffixes = _suffixes(ref)
-    columns = _magnitude_columns(ref, suffixes)
+    named = names_in(holdings.config.select)
+    columns = tuple(dict.fromkeys((*_magnitude_columns(ref, suffixes), *named)))
     opened = holdings.survey.tile(
         tile, holdings.bundle, "all", **holdings.settings, keep=columns, quantiles=True
     )
@@ -63,21 +65,19 @@ def measure(
     view = opened.take(rows)
     if not rows:
         return [None] * len(targets)
-    chosen = holdings.survey.tile(
-        tile, holdings.bundle, holdings.config.select, **holdings.settings
-    )
-    selected = set(chosen.sources.id_N.tolist())
-    found = iter(_measure_all(view, ref, suffixes, selected))
+    selected_N = select(holdings.config.select, view.sources.columns, len(rows))
+    sources = iter(_measure_all(view, ref, suffixes, selected_N))
     return [
-        None if row is None else replace(next(found), separation=apart) for row, apart in places
+        None if row is None else replace(next(sources), separation=apart) for row, apart in places
     ]
 
 
 def _measure_all(
-    view: SurveyTile, ref: TileRef, suffixes: Mapping[str, str], selected: set[str]
+    view: SurveyTile, ref: TileRef, suffixes: Mapping[str, str], selected_N: NDArray[np.bool_]
 ) -> list[Measurement]:
     """Every source of a tile that was opened with all its columns of magnitudes."""
     rule, sources = view.bundle.contract, view.sources
+    bands, single = bands_and_seeing(rule), single_inputs(rule)
     stamps = view.stamps()
     table_NT = stamps.beside(sources.magnitudes_NB)
     pictures = cut_pictures(ref, sources.ra_N, sources.dec_N, pixel_policy(view.config))
@@ -85,8 +85,7 @@ def _measure_all(
     seeing = dict(zip(rule.seeing_bands, stamps.seeing_S.tolist(), strict=True))
     measured = []
     for n, row in enumerate(view.measure().to_pylist()):
-        inputs = view.bundle, stamps.flux_NCHW[n], table_NT[n]
-        without = leave_out(*inputs, bands_and_seeing(rule))
+        without = leave_out(view.bundle, stamps.flux_NCHW[n], table_NT[n], single | bands)
         domain = np.nan if row["Z_DOMAIN"] is None else row["Z_DOMAIN"]
         magnitudes = _magnitudes(sources, n, suffixes)
         told = zip(rule.magnitude_bands, sources.magnitudes_NB[n].tolist(), strict=True)
@@ -97,11 +96,11 @@ def _measure_all(
                 ref.tile,
                 np.nan,
                 row,
-                row["ID"] in selected,
+                bool(selected_N[n]),
                 {band: one for band, one in magnitudes.items() if np.isfinite(one.value)},
                 seeing,
-                tuple(without),
-                oddest(domain, leave_out(*inputs, single_inputs(rule))),
+                tuple(one for one in without if one.name in bands),
+                oddest(domain, [one for one in without if one.name in single]),
                 None if isinstance(pictures, str) else pictures[n],
                 notes,
             )

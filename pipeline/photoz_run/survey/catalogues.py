@@ -108,7 +108,7 @@ def read_sources(
     selection
         ``all``, ``bright`` or an expression (`photoz_run.science.selection`).
     keep
-        Catalogue columns to carry to the output.
+        Catalogue columns to carry to the output; names of `DERIVED` will do, too.
     with_magnitudes
         False if an external table supplies the magnitudes: they are NaN here, and need not be in
         the catalogue.
@@ -134,7 +134,7 @@ def read_sources(
     n = len(table["ID"])
     table["all"] = np.ones(n, bool)
     table["masked"] = (table["MASK"] & facts.mask_value()) != 0
-    if "bright" in names_in(selection):
+    if "bright" in (*names_in(selection), *keep):
         bright_suffixes = magnitude_suffixes(ref.data_release, MAGNITUDE_BANDS, i_images)
         table["bright"] = _is_bright(table, gaap_magnitudes(table, bright_suffixes))
     try:
@@ -200,7 +200,7 @@ def _wanted_columns(
     keep: Sequence[str],
 ) -> tuple[list[str], list[str]]:
     """Columns that must be there, and columns that are read where they exist."""
-    used = names_in(selection)
+    used = (*names_in(selection), *keep)
     gaap = dict(suffixes)
     optional = []
     needed = [
@@ -217,7 +217,7 @@ def _wanted_columns(
     for band_suffixes in gaap.values():
         needed += [f"{kind}_GAAP_{s}" for s in band_suffixes for kind in ("MAG", "FLAG")]
     needed += [name for name in used if name not in DERIVED]
-    return list(dict.fromkeys([*needed, *keep])), optional
+    return list(dict.fromkeys(needed)), optional
 
 
 def _read_columns(
