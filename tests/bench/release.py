@@ -21,7 +21,7 @@ from support.made_up_runs import strip
 TILES, ROWS = 200, 100_000
 MILLION = 1e6
 EVERY = 0.2
-MOST_MIB = 4096
+MOST_MIB = 2150
 PRODUCTS = {
     "FITS and Parquet": ("--formats", "fits,parquet"),
     "with HATS and a margin cache": ("--formats", "fits,parquet,hats", "--margin", "10"),
