@@ -15,7 +15,8 @@ from photoz_run.show.holdings import open_holdings
 from photoz_run.show.sights import look
 from photoz_run.show.targets import parse_targets
 from photoz_run.show.terminal import print_sights
-from support.photoz import AGAIN, FIELD, OTHER
+from support.bundles import closed_form_bundle
+from support.photoz import AGAIN, FIELD, OTHER, measure
 from support.runs import COMMAND
 from support.tiles import make_tile
 
@@ -87,7 +88,7 @@ def test_an_unselected_source_is_shown_and_said_to_be_none_of_the_sample(
         model = ["--model", bundle] if holdings[0] == "--data" else []
         code, out, _ = shown(*words, *holdings, *model)
         assert code == 0
-        assert "not selected: it is not MAG_AUTO_CALIB < 19.5" in flat(out)
+        assert "not selected: 'MAG_AUTO_CALIB < 19.5' leaves it out" in flat(out)
         assert re.search(r"z = 0\.\d{3}", out)
 
 
@@ -162,9 +163,6 @@ def test_without_the_files_of_the_survey_a_run_still_shows_its_row(
 
 def test_another_bundle_of_the_same_name_measures_nothing(survey, rows, shown, bundle, tmp_path):
     """A run whose bundle was replaced: nothing of the new one is shown as the run's."""
-    from support.bundles import closed_form_bundle
-    from support.photoz import measure
-
     own = tmp_path / "own.onnx"
     shutil.copy(bundle, own)
     make_tile(tmp_path / "data", "KIDS_20.0_0.5")
@@ -193,10 +191,25 @@ def test_a_spec_z_is_shown_with_its_survey(run, rows, shown, tmp_path):
     )
 
 
-def test_flags_are_told_in_words(run, rows, shown):
-    row = next(row for row in rows[OTHER] if row["Z_PHOT"] is None or row["PHOTOZ_FLAG"])
-    _, out, _ = shown(row["ID"], "--run", run)
-    assert re.search(r"flags +[A-Z_]+: [a-z]", out)
+def test_a_source_without_a_redshift_says_why_and_nothing_hangs_on_anything(run, rows, shown):
+    row = next(row for row in rows[OTHER] if row["Z_PHOT"] is None)
+    code, out, _ = shown(row["ID"], "--run", run)
+    assert code == 0
+    assert "no redshift" in out
+    missing = ", ".join(f"MAG_{band}_MISSING" for band in ("U", "G", "R", "I", "Z", "Y", "J", "H"))
+    assert f"{missing}, MAG_KS_MISSING: no valid GAaP magnitude (99, -99" in flat(out)
+    assert "NO_REDSHIFT: no redshift: no usable pixel" in flat(out)
+    assert not re.search(r"^ *(without|mag|domain)|68%|nan", out, re.MULTILINE)
+
+
+def test_a_bundle_of_magnitudes_alone_is_shown_with_stamps_all_the_same(
+    survey, rows, shown, tmp_path
+):
+    closed_form_bundle(tmp_path / "ugi.onnx", image_bands=(), magnitude_bands=("u", "g", "i"))
+    code, out, _ = shown(rows[OTHER][3]["ID"], "--data", survey, "--model", tmp_path / "ugi.onnx")
+    assert code == 0
+    assert re.search(r"^ *mag( +\d\d\.\d\d){9} *$", out, re.MULTILINE)
+    assert re.findall(r"\b(u|g|i|r|Z|seeing) +0\.\d{3} +[+-]0", out) == ["u", "i", "g"]
 
 
 def test_a_list_has_a_line_for_each_target_and_says_what_is_not_there(run, rows, shown, tmp_path):

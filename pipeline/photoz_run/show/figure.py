@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from textwrap import wrap
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -22,12 +23,14 @@ from photoz_run.show.words import (
     domain_words,
     flag_words,
     heading,
-    interval,
+    intervals,
     redshift,
     spec_words,
 )
 from photoz_run.validation.figures.style import BLUE, GREY, INK, ORANGE, RED, new_figure, style
 
+LINE = 150
+"""Characters that fit beside each other below the redshift."""
 STAMP = 36
 """Pixels of the stamps shown: 7.2 arcsec."""
 
@@ -85,8 +88,7 @@ def _write_head(figure: Figure, galaxy: Galaxy, lines: Sequence[tuple[str, str]]
     figure.text(0.02, 1 - 0.28 * inch, heading(galaxy), fontsize=11, color=INK, weight="bold")
     z = redshift(galaxy.number("Z_PHOT"))
     figure.text(0.02, 1 - 0.62 * inch, z, fontsize=15, color=BLUE, weight="bold")
-    intervals = f"68%: {interval(galaxy, 68)}     95%: {interval(galaxy, 95)}"
-    figure.text(0.17, 1 - 0.61 * inch, intervals, fontsize=10)
+    figure.text(0.17, 1 - 0.61 * inch, intervals(galaxy, "     "), fontsize=10)
     for k, (words, colour) in enumerate(lines):
         figure.text(0.02, 1 - (0.88 + 0.2 * k) * inch, words, fontsize=8.5, color=colour)
 
@@ -95,7 +97,8 @@ def _lines(galaxy: Galaxy) -> list[tuple[str, str]]:
     """What stands below the redshift, with its colour."""
     facts = {"spec-z": spec_words(galaxy), "domain distance": domain_words(galaxy)}
     lines = [(f"{name} {words}", INK) for name, words in facts.items() if words]
-    return lines + [(words, RED) for words in (*flag_words(galaxy), *galaxy.notes)]
+    lines += [(words, RED) for words in (*flag_words(galaxy), *galaxy.notes)]
+    return [(part, colour) for words, colour in lines for part in wrap(words, LINE)]
 
 
 def _stamp(axes: Axes, galaxy: Galaxy, k: int) -> None:
@@ -122,7 +125,7 @@ def _stamp(axes: Axes, galaxy: Galaxy, k: int) -> None:
 def _magnitudes(axes: Axes, galaxy: Galaxy) -> None:
     axes.set_title("magnitudes (AB)")
     if not galaxy.magnitudes:
-        axes.text(0.5, 0.5, "not at hand", color=GREY, ha="center", transform=axes.transAxes)
+        _nothing(axes, "none at hand")
         return
     bands = list(galaxy.magnitudes)
     micron = [EFFECTIVE_MICRONS[band] for band in bands]
@@ -139,11 +142,11 @@ def _magnitudes(axes: Axes, galaxy: Galaxy) -> None:
 
 def _distribution(axes: Axes, galaxy: Galaxy) -> None:
     axes.set_title("redshift distribution")
+    if not galaxy.quantiles_Q or np.isnan(galaxy.number("Z_PHOT")):
+        _nothing(axes, "none at hand")
+        return
     axes.set(xlabel="redshift", yticks=[])
     axes.spines["left"].set_visible(False)
-    if not galaxy.quantiles_Q:
-        axes.text(0.5, 0.5, "not kept", color=GREY, ha="center", transform=axes.transAxes)
-        return
     z_K, density_K = density_polygon(np.array(galaxy.levels_Q), np.array(galaxy.quantiles_Q))
     low, high = galaxy.number("Z_PHOT_LO68"), galaxy.number("Z_PHOT_HI68")
     fine = np.union1d(z_K, [low, high])
@@ -159,14 +162,20 @@ def _distribution(axes: Axes, galaxy: Galaxy) -> None:
     axes.set_ylim(0, 1.15 * density_K.max())
 
 
+def _nothing(axes: Axes, words: str) -> None:
+    """A panel of which only the title and some words are left."""
+    axes.set(xticks=[], yticks=[])
+    axes.spines[:].set_visible(False)
+    axes.text(0.0, 0.9, words, color=GREY, transform=axes.transAxes)
+
+
 def _without(axes: Axes, galaxy: Galaxy) -> None:
     """The redshift without each input, beside the 68% interval with all of them."""
     axes.set_title("redshift without")
-    axes.set(xlabel="redshift")
     if not galaxy.without:
-        axes.text(0.5, 0.5, "not measured", color=GREY, ha="center", transform=axes.transAxes)
-        axes.set(xticks=[], yticks=[])
+        _nothing(axes, "not measured")
         return
+    axes.set(xlabel="redshift")
     low, high = galaxy.number("Z_PHOT_LO68"), galaxy.number("Z_PHOT_HI68")
     axes.axvspan(low, high, color=BLUE, alpha=0.13, lw=0)
     axes.axvline(galaxy.number("Z_PHOT"), color=BLUE, lw=1)

@@ -85,7 +85,9 @@ def _measure_all(
     seeing = dict(zip(rule.seeing_bands, stamps.seeing_S.tolist(), strict=True))
     measured = []
     for n, row in enumerate(view.measure().to_pylist()):
-        without = leave_out(view.bundle, stamps.flux_NCHW[n], table_NT[n], single | bands)
+        # Without a redshift there is none that could change.
+        groups = {} if row["Z_PHOT"] is None else single | bands
+        without = leave_out(view.bundle, stamps.flux_NCHW[n], table_NT[n], groups)
         domain = np.nan if row["Z_DOMAIN"] is None else row["Z_DOMAIN"]
         magnitudes = _magnitudes(sources, n, suffixes)
         told = zip(rule.magnitude_bands, sources.magnitudes_NB[n].tolist(), strict=True)

@@ -56,7 +56,7 @@ class Picture:
         # Each band has its own grid: without this one side of a galaxy would be red.
         moved = [_moved(self.flux_CHW[c], *self.offset_C2[c]) for c in rows]
         rgb_HW3 = colour_image(np.stack(moved))
-        rgb_HW3[~self.covered_CHW[rows].any(axis=0)] = OFF
+        rgb_HW3[~self.covered_CHW[rows].all(axis=0)] = OFF
         return np.ascontiguousarray(rgb_HW3[::-1])
 
 

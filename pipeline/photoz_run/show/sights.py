@@ -208,7 +208,7 @@ def _notes_of_tiles(measured: Sequence[Measurement], holdings: Holdings) -> list
     """What is to be said of a source that was measured here alone."""
     notes = [f"also in {other.tile}: {_redshift(other.row)}" for other in measured[1:]]
     if not measured[0].selected:
-        notes.append(f"not selected: it is not {holdings.config.select}")
+        notes.append(f"not selected: {holdings.config.select!r} leaves it out")
     elif holdings.catalogue is not None:
         notes.append(f"not in {holdings.words}: its tile is not there")
     return notes

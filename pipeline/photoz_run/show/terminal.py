@@ -19,14 +19,17 @@ from photoz_run.show.words import (
     banner,
     change,
     domain_words,
+    flag_names,
     flag_words,
     heading,
-    interval,
+    intervals,
     redshift,
     spec_words,
 )
 
 BLOCKS = " ▁▂▃▄▅▆▇█"
+FLAGS = 3
+"""Flags of each galaxy of a list."""
 CURVE = 56
 """Columns of the curve."""
 MARGIN = (0, 0, 0, 2)
@@ -53,7 +56,7 @@ def _galaxy(galaxy: Galaxy, console: Console) -> RenderableType:
         Text(),
         Text.assemble(
             (redshift(galaxy.number("Z_PHOT")), "bold cyan"),
-            f"   68%: {interval(galaxy, 68)}   95%: {interval(galaxy, 95)}",
+            f"   {intervals(galaxy, '   ')}",
         ),
     ]
     facts = _lines()
@@ -177,7 +180,7 @@ def _list(sights: Sequence[Sight]) -> RenderableType:
             continue
         columns = ("Z_PHOT", "Z_PHOT_ERR", "Z_DOMAIN")
         numbers = [*(galaxy.number(name) for name in columns), galaxy.z_spec]
-        flags = "\n".join(name for name, _ in galaxy.flags)
+        flags = "\n".join(flag_names(galaxy, FLAGS))
         name = str(galaxy.row["ID"])
         table.add_row(name, *(_plain(number) for number in numbers), flags)
         for note in galaxy.notes:

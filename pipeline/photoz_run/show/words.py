@@ -1,11 +1,15 @@
 """The words and numbers by which a galaxy is shown, the same on terminal, figure and page."""
 
+import re
+
 import numpy as np
 
 from photoz_run.show.holdings import Holdings
 from photoz_run.show.sights import Galaxy
 from photoz_run.show.without import Without
 
+MISSING = re.compile(r"MAG_(\w+)_MISSING")
+"""A flag of one band's magnitude."""
 LARGE = 1.0
 """A change of the redshift by more than its 68% half-width is told apart."""
 
@@ -25,9 +29,15 @@ def redshift(z: float) -> str:
 
 
 def interval(galaxy: Galaxy, percent: int) -> str:
-    """The central 68 or 95% interval."""
+    """The central 68 or 95% interval; empty without one."""
     low, high = (galaxy.number(f"Z_PHOT_{end}{percent}") for end in ("LO", "HI"))
-    return "-" if np.isnan(low + high) else f"{low:.3f} to {high:.3f}"
+    return "" if np.isnan(low + high) else f"{low:.3f} to {high:.3f}"
+
+
+def intervals(galaxy: Galaxy, between: str) -> str:
+    """Both intervals with their names."""
+    words = ((percent, interval(galaxy, percent)) for percent in (68, 95))
+    return between.join(f"{percent}%: {ends}" for percent, ends in words if ends)
 
 
 def spec_words(galaxy: Galaxy) -> str:
@@ -51,8 +61,19 @@ def domain_words(galaxy: Galaxy) -> str:
 
 
 def flag_words(galaxy: Galaxy) -> list[str]:
-    """Each flag that is set, by name and in words."""
-    return [f"{name}: {words}" for name, words in galaxy.flags]
+    """Each flag that is set, by name and in words; those of missing magnitudes together."""
+    lines: dict[str, list[str]] = {}
+    for name, words in galaxy.flags:
+        text = re.sub(r" in \w+(?= \()", "", words) if MISSING.fullmatch(name) else words
+        lines.setdefault(text, []).append(name)
+    return [f"{', '.join(names)}: {words}" for words, names in lines.items()]
+
+
+def flag_names(galaxy: Galaxy, most: int) -> list[str]:
+    """The names of some of the flags that are set, and how many more there are."""
+    names = [name for name, _ in galaxy.flags]
+    more = len(names) - most
+    return names if more < 2 else [*names[:most], f"and {more} more"]
 
 
 def change(galaxy: Galaxy, one: Without) -> tuple[str, bool]:
