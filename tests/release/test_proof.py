@@ -71,7 +71,7 @@ def prove(table: pa.Table, covered_R2=EVERYWHERE, batch: int = 16) -> dict[str, 
     proof = RowProof(LIMITS, covered_R2, Identities(len(table)))
     batches = [table.slice(start, batch) for start in range(0, len(table), batch)]
     for batch_rows in batches:
-        proof.add(batch_rows)
+        proof.add(batch_rows, indices(batch_rows))
     checks = proof.checks(dict(proof.flags), batches)
     return {check.name: check.detail for check in checks if not check.passed}
 

@@ -34,7 +34,6 @@ from photoz_run.release.proof.opened import Opened
 from photoz_run.release.provenance import ReleaseProvenance, TileFacts
 from photoz_run.release.rows import parquet_rows
 from photoz_run.release.tiles import FinishedRun
-from photoz_run.release.validated import validation_summary
 from photoz_run.science.zero_point import deviant_words
 
 ODD = np.uint64(0xD6E8FEB86659FD93)
@@ -162,6 +161,9 @@ class RunProof:
 
     def _check_validation(self, stated: ReleaseProvenance) -> Check:
         """Whether the validation is that of the run; it may have been done anew since."""
+        # Here, because it imports the statistics of the validation.
+        from photoz_run.release.validated import validation_summary
+
         problems = []
         if stated.validation and list(stated.validation) != validation_summary(self.run):
             problems.append("it is not the one that lies in the run now")

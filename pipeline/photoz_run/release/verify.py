@@ -6,6 +6,7 @@ Memory grows by some ten bytes a row.
 """
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -19,7 +20,7 @@ from photoz_run.release.against_run import RunProof
 from photoz_run.release.against_tables import TableCopy, not_compared, table_copies
 from photoz_run.release.folder import SUMS
 from photoz_run.release.listing import PRODUCTS
-from photoz_run.release.proof.check import Check, counted, in_one_line, proven
+from photoz_run.release.proof.check import Check, counted, in_one_line, proven, unwarned
 from photoz_run.release.proof.files import (
     check_fits_sums,
     check_products,
@@ -29,7 +30,7 @@ from photoz_run.release.proof.files import (
 )
 from photoz_run.release.proof.judge import Beside, Judge
 from photoz_run.release.proof.opened import Opened
-from photoz_run.release.proof.parquet import RowProof, check_tiles
+from photoz_run.release.proof.parquet import RowProof, check_tiles, indices
 from photoz_run.release.proof.statements import (
     check_accounting,
     check_companions,
@@ -38,6 +39,7 @@ from photoz_run.release.proof.statements import (
 )
 from photoz_run.release.provenance import FILE, read_provenance
 from photoz_run.release.rows import parquet_rows
+from photoz_run.release.side_by_side import THREADS, in_background, one_ahead
 from photoz_run.release.tiles import FinishedRun, open_run
 
 
@@ -65,9 +67,9 @@ def verify(
     """
     if not any((folder / name).is_file() for name in (SUMS, FILE)):
         raise ConfigError(f"{folder} is no release: it has neither {SUMS} nor {FILE}")
-    sources = Origins(None if run is None else open_run(run, partial=True), attached)
-    with progress.shown():
-        return list(_checks(folder, progress, sources))
+    origins = Origins(None if run is None else open_run(run, partial=True), attached)
+    with progress.shown(), unwarned():
+        return list(_checks(folder, progress, origins))
 
 
 @dataclass(frozen=True)
@@ -78,21 +80,34 @@ class Origins:
     attached: Sequence[Path]
 
 
-def _checks(folder: Path, progress: StepProgress, sources: Origins) -> Iterator[Check]:
-    size = sum((folder / name).stat().st_size for name in present_files(folder))
-    with progress.step("bytes summed up", size) as tick:
-        yield from proven("files", lambda: check_sums(folder, tick))
+def _checks(folder: Path, progress: StepProgress, origins: Origins) -> Iterator[Check]:
     try:
         opened = Opened(folder, read_provenance(folder))
     except PhotozError as error:
+        yield from _sums(folder, progress)
         yield Check(FILE, False, in_one_line(error))
         return
     judges = list(_judges(opened))
     for judge in judges:
         judge.require()
-    provenance = opened.provenance
+    sums = in_background(lambda: [*_sums(folder, progress), *_fits_sums(opened, progress)])
+    rest = list(_contents(opened, judges, progress, origins))
+    yield from sums.result()
+    yield from rest
+
+
+def _sums(folder: Path, progress: StepProgress) -> Iterator[Check]:
+    size = sum((folder / name).stat().st_size for name in present_files(folder))
+    with progress.step("bytes summed up", size) as tick:
+        yield from proven("files", lambda: check_sums(folder, tick))
+
+
+def _contents(
+    opened: Opened, judges: list[Judge], progress: StepProgress, origins: Origins
+) -> Iterator[Check]:
+    """What the files say, while their bytes are summed up."""
+    folder, provenance = opened.folder, opened.provenance
     yield from proven("products", lambda: [check_products(folder, provenance)])
-    yield _fits_sums(opened, progress)
     yield from proven("provenance complete", lambda: [check_complete(provenance)])
     yield from proven("accounting", lambda: [check_accounting(provenance)])
     yield from proven("completeness", lambda: [check_partial(folder, provenance)])
@@ -101,8 +116,8 @@ def _checks(folder: Path, progress: StepProgress, sources: Origins) -> Iterator[
         yield from judge.statements()
     for judge in judges:
         yield from judge.columns()
-    beside = RunProof.of(sources.run, provenance, progress) if sources.run else None
-    tables = _tables(opened, sources.attached)
+    beside = RunProof.of(origins.run, provenance, progress) if origins.run else None
+    tables = _tables(opened, origins.attached)
     yield from proven("rows", lambda: _rows(opened, judges, progress, beside, tables))
     yield from not_compared(provenance.attached, tables)
 
@@ -115,11 +130,11 @@ def _judges(opened: Opened) -> Iterator[Judge]:
             yield product.judge(opened, path)
 
 
-def _fits_sums(opened: Opened, progress: StepProgress) -> Check:
+def _fits_sums(opened: Opened, progress: StepProgress) -> Iterator[Check]:
     names = fits_files(opened.provenance.products)
     size = sum(_size(opened.folder / name) for name in names)
     with progress.step("bytes of FITS added up", size) as tick:
-        return check_fits_sums(opened.folder, names, tick)
+        yield check_fits_sums(opened.folder, names, tick)
 
 
 def _tables(opened: Opened, paths: Sequence[Path]) -> list[TableCopy]:
@@ -140,17 +155,23 @@ def _rows(
     parts, provenance = opened.parts, opened.provenance
     total = sum(pq.read_metadata(part).num_rows for part in parts)
     proof = RowProof.of(opened, total)
-    with ExitStack() as stack, progress.step("rows compared", total) as tick:
+    with (
+        ExitStack() as stack,
+        ThreadPoolExecutor(THREADS) as threads,
+        progress.step("rows compared", total) as tick,
+    ):
         copies: list[Beside] = []
         for judge in judges:
             copies += judge.copies(stack)
         copies += [Beside("attached = table", partial(_itself, table)) for table in tables]
-        for batch in parquet_rows(parts):
-            index_N = proof.add(batch)
-            for copy in copies:
-                copy.compare(batch, index_N)
+        for batch in one_ahead(parquet_rows(parts), threads):
+            index_N = indices(batch)
+            work = [threads.submit(copy.compare, batch, index_N) for copy in copies]
+            proof.add(batch, index_N)
             if run is not None:
                 run.add(batch)
+            for done in work:
+                done.result()
             tick(len(batch))
         yield counted("rows of Parquet", proof.rows, provenance.rows)
         yield check_tiles(proof.tiles, provenance.tiles)

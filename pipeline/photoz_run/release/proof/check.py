@@ -63,8 +63,7 @@ def unreadable(name: str, reason: str) -> Check:
 def proven(name: str, prove: Callable[[], Iterable[Check]]) -> Iterator[Check]:
     """The checks that ``prove`` makes; a failed one called ``name`` if a file cannot be read."""
     try:
-        with unwarned():
-            checks = list(prove())
+        checks = list(prove())
     except UNREADABLE as error:
         checks = [unreadable(name, in_one_line(error))]
     yield from checks

@@ -163,8 +163,8 @@ class RowProof:
         """For a release of at most ``rows`` rows."""
         return cls(row_limits(opened), covered_ranges(opened), Identities(rows))
 
-    def add(self, batch: pa.Table) -> NDArray[np.int64]:
-        """Look at the next rows; their HEALPix indices."""
+    def add(self, batch: pa.Table, index_N: NDArray[np.int64]) -> None:
+        """Look at the next rows; ``index_N`` are their HEALPix indices."""
         self.rows += len(batch)
         self.nulls.note(batch, null_rules(batch))
         self.ranges.note(batch, range_rules(batch, self.limits))
@@ -173,11 +173,9 @@ class RowProof:
         for pair in batch["KIDS_TILE"].value_counts().to_pylist():
             self.tiles[str(pair["values"])] += pair["counts"]
         self.flags.update(flags.count(batch["PHOTOZ_FLAG"].fill_null(0).to_numpy()))
-        index_N = indices(batch)
         disordered_N = self._disordered(batch["ID"], index_N)
         self.order.note(batch, [("out of order by HEALPix index and ID", disordered_N)])
         self._note_outside(batch, index_N)
-        return index_N
 
     def checks(self, stated: Mapping[str, int], again: Iterable[pa.Table]) -> Iterator[Check]:
         """What follows from all rows.
