@@ -9,6 +9,7 @@ from typing import Any
 __version__ = "0.1.0"
 
 PLACES = {
+    "NOT_FOR_SCIENCE": "photoz_run.flags.NOT_FOR_SCIENCE",
     "PhotozError": "photoz_run.errors.PhotozError",
     "PhotozModel": "photoz_models.session.PhotozModel",
     "Prediction": "photoz_run.records.Prediction",

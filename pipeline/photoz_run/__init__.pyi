@@ -11,6 +11,7 @@ from photoz_run.facade.tables import read_arrow as read_arrow
 from photoz_run.facade.tables import read_astropy as read_astropy
 from photoz_run.facade.tables import read_pandas as read_pandas
 from photoz_run.facade.tables import validate as validate
+from photoz_run.flags import NOT_FOR_SCIENCE as NOT_FOR_SCIENCE
 from photoz_run.records import Prediction as Prediction
 from photoz_run.records import Sources as Sources
 from photoz_run.records import Stamps as Stamps

@@ -8,6 +8,7 @@ from html import unescape
 import numpy as np
 import pytest
 
+from photoz_run.flags import NOT_FOR_SCIENCE
 from support.photoz import AGAIN, FIELD, OTHER, photoz
 from support.programs import needs
 
@@ -24,6 +25,7 @@ choose("sort", "z"); told.rising = order();
 choose("down", true); told.falling = order();
 choose("sort", "order"); choose("down", false); told.back = order();
 choose("kind", "flagged"); told.flagged = order();
+choose("kind", "science"); told.science = order();
 choose("kind", "nothing"); told.nothing = order(); choose("kind", "");
 choose("from", "0.2"); choose("to", "0.3"); told.between = order();
 told.count = document.getElementById("count").textContent;
@@ -75,6 +77,9 @@ def test_a_browser_sorts_and_filters_the_page(page, targets, tmp_path):
     assert told["rising"][-2:] == told["falling"][-2:] == nothing
     assert told["flagged"] == [row["ID"] for row in targets if row["PHOTOZ_FLAG"]]
     assert 0 < len(told["flagged"]) < len(targets)
+    good = [row["ID"] for row in targets if not row["PHOTOZ_FLAG"] & NOT_FOR_SCIENCE]
+    assert told["science"] == good
+    assert 0 < len(good) < len(targets)
     assert told["nothing"] == nothing
     between = [name for name in ids if 0.2 <= z_of[name] <= 0.3]
     assert told["between"] == between

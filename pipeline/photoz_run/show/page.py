@@ -80,6 +80,7 @@ def _attributes(order: int, sight: Sight, galaxy: Galaxy) -> str:
         "off": off,
     }
     kinds = ["flagged" if galaxy.flags else "clean"]
+    kinds += ["science"] if galaxy.for_science else []
     kinds += ["outside"] if galaxy.number("Z_DOMAIN") > 1 else []
     kinds += ["noted"] if galaxy.notes else []
     kinds += ["spec"] if np.isfinite(galaxy.z_spec) else []

@@ -49,6 +49,11 @@ class Galaxy:
         return np.nan if value is None else float(value)
 
     @property
+    def for_science(self) -> bool:
+        """Whether the recommended cut leaves it in."""
+        return not int(self.row.get("PHOTOZ_FLAG") or 0) & flags.NOT_FOR_SCIENCE
+
+    @property
     def flags(self) -> list[tuple[str, str]]:
         """Name and meaning of each flag that is set."""
         value = int(self.row.get("PHOTOZ_FLAG") or 0)

@@ -61,12 +61,16 @@ def domain_words(galaxy: Galaxy) -> str:
 
 
 def flag_words(galaxy: Galaxy) -> list[str]:
-    """Each flag that is set, by name and in words; those of missing magnitudes together."""
+    """Each flag that is set, by name and in words, and whether the recommended cut takes it out.
+
+    Flags of missing magnitudes stand together.
+    """
     lines: dict[str, list[str]] = {}
     for name, words in galaxy.flags:
         text = re.sub(r" in \w+(?= \()", "", words) if MISSING.fullmatch(name) else words
         lines.setdefault(text, []).append(name)
-    return [f"{', '.join(names)}: {words}" for words, names in lines.items()]
+    told = [f"{', '.join(names)}: {words}" for words, names in lines.items()]
+    return told if galaxy.for_science else [*told, "outside the recommended cut, NOT_FOR_SCIENCE"]
 
 
 def flag_names(galaxy: Galaxy, most: int) -> list[str]:
