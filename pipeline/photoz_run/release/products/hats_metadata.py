@@ -170,5 +170,5 @@ class Description:
 
 
 def _finest(cells: Cells) -> int:
-    """The order of the smallest cell, 0 without cells."""
-    return int(cells.order_C.max(initial=0))
+    """The order of the smallest cell."""
+    return int(cells.order_C.max())
