@@ -56,7 +56,7 @@ def released(folder: Path, tile: Tile, bundle: Path, capsys) -> Path:
 def test_a_model_without_images_has_no_area_and_says_so(tile, magnitudes_only, tmp_path, capsys):
     out = released(tmp_path, tile, magnitudes_only, capsys)
     told = capsys.readouterr().out
-    assert "sources in 1 tiles, the area not known (no coadds were read)" in told
+    assert "sources in 1 tile, the area not known (no coadds were read)" in told
     assert not list(out.glob("*moc*"))
     assert json.loads((out / "provenance.json").read_text())["area_deg2"] is None
     assert "the area not known (no coadds were read)" in (out / "README.md").read_text()
