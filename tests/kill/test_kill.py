@@ -30,6 +30,8 @@ DASK = {"DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL": "15s"}
 """A stopped worker is lost after so long, in place of five minutes."""
 SETTINGS = "attempts = 100\nworker_wait = 2\n"
 """Whoever kills at random may kill the same tile often."""
+RATE = 4.0
+"""Hits a second while there are workers: the tiles take a second or two."""
 EARLY = 0.2
 """Share of episodes that are hit before there is a worker."""
 WEIGHTS = {"driver": 1, "worker": 4, "lone": 4, "other": 1}
@@ -89,11 +91,11 @@ class Disturber:
             while driver.poll() is None:
                 assert time.monotonic() < end, f"the run does not end, {dict(self.hits)}"
                 if wait_for_workers:
-                    next_hit = time.monotonic() + self.random.expovariate(1.0)
                     wait_for_workers = not any(self.targets(driver.pid, "worker"))
-                if hits and time.monotonic() > next_hit:
+                    next_hit = time.monotonic() + self.random.expovariate(RATE)
+                elif hits and time.monotonic() > next_hit:
                     hits -= self.hit(driver.pid)
-                    next_hit = time.monotonic() + self.random.expovariate(1.0)
+                    next_hit = time.monotonic() + self.random.expovariate(RATE)
                 self.wake(driver.pid)
                 time.sleep(0.02)
             for process in self.stopped:
