@@ -286,7 +286,7 @@ def test_a_complete_release_says_on_the_terminal_what_it_holds(run, tmp_path, ca
     assert {line[0] for line in lines[8:12]} == set(TILES)
     assert "72 sources in 4 tiles, 0.000" in said.out
     fits = str(tmp_path / "out" / "sim-dr5.fits")
-    assert [fits, *"the catalogue as one table".split()] in lines
+    assert [fits, *["the", "catalogue", "as", "one", "table"]] in lines
     assert "the model was trained on simulations: not for science" in said.out
     assert "rows sorted: " in said.err
 
