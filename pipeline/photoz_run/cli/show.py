@@ -92,7 +92,6 @@ def show(
 
 def _writer(out: Path | None, number: int) -> "Writer | None":
     """What writes a file of this kind; refused before anything is measured."""
-    from photoz_run.cli.extras import need
     from photoz_run.errors import ConfigError
 
     if out is None:
@@ -103,7 +102,6 @@ def _writer(out: Path | None, number: int) -> "Writer | None":
         raise ConfigError(f"--out {out}: {number} targets make no picture; give .html or .pdf")
     if not out.absolute().parent.is_dir():
         raise ConfigError(f"--out {out}: the folder does not exist")
-    need("matplotlib", extra="plots")
     if out.suffix == ".html":
         from photoz_run.show.page import write_page
 
