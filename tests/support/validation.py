@@ -124,6 +124,7 @@ def validated(n, rows, statistics):
         specz={},
         match=document.MatchRecord(n, n, n, 0, 0, 0, n, 0, 1.0),
         n=n,
+        errors_over="",
         statistics=statistics,
         science=None,
         distribution=None,

@@ -5,9 +5,13 @@ import pytest
 
 from photoz_run import flags
 from photoz_run.errors import ConfigError
+from photoz_run.science.resampling import resample
 from photoz_run.science.statistics import normalised_residual, smad
 from photoz_run.validation.breakdowns import break_down, number_bins
 from photoz_run.validation.catalogue import read_catalogue
+from photoz_run.validation.grouping import group_pairs
+from photoz_run.validation.metrics import Group, measure
+from photoz_run.validation.metrics import sample as sample_of
 from photoz_run.validation.overlap import repeatability
 from photoz_run.validation.pairs import pair
 from photoz_run.validation.settings import SpecSettings, ValidationSettings
@@ -37,12 +41,18 @@ def _halves(table):
     ]
 
 
+def broken_down(columns, specz, settings=None):
+    pairs = sample_of(columns, resample(group_pairs(columns).group_N))
+    overall = Group("all", "all", *measure(pairs))
+    return break_down(columns, pairs, overall, specz, settings or ValidationSettings())
+
+
 def groups(sample, **settings):
-    return break_down(*sample, ValidationSettings(**settings))[0]
+    return broken_down(*sample, ValidationSettings(**settings))[0]
 
 
 def test_every_breakdown_is_there(sample):
-    groups, notes = break_down(*sample, ValidationSettings())
+    groups, notes = broken_down(*sample)
     expected = {
         "r",
         "z_phot",
@@ -109,7 +119,7 @@ def test_a_bin_is_measured_on_its_galaxies(sample, name, label, mask):
 
 def test_missing_columns_leave_breakdowns_out_with_a_note(sample):
     poor = {name: sample[0][name] for name in ("RA", "DEC", "Z_PHOT", "Z_SPEC", "SPEC_SOURCE")}
-    groups, notes = break_down(poor, sample[1], ValidationSettings())
+    groups, notes = broken_down(poor, sample[1])
     assert set(groups) == {"z_phot", "z_spec", "hemisphere", "source"}
     assert "no breakdown by colour class: the catalogue lacks MAG_GAAP_g, MAG_GAAP_r" in notes
     assert "no breakdown by r magnitude: the catalogue lacks MAG_AUTO_CALIB" in notes
@@ -123,11 +133,24 @@ def test_missing_values_are_in_no_bin():
     assert number_bins({"r": np.ones(5)}, "r", 3, None) == "r has one value only"
 
 
-def test_many_tiles_come_without_intervals(sample):
-    columns = sample[0] | {"KIDS_TILE": np.array([f"T{k % 70}" for k in range(2000)])}
-    bins = break_down(columns, sample[1], ValidationSettings())[0]["tile"]
-    assert len(bins) == 70
-    assert all(np.isnan(group["smad"].low) and group["smad"].value > 0 for group in bins)
+def test_tiles_have_the_errors_of_their_number_of_galaxies(sample):
+    pairs = sample_of(sample[0], resample(group_pairs(sample[0]).group_N, replicates=1000))
+    overall = Group("all", "all", *measure(pairs))
+    bins = break_down(sample[0], pairs, overall, sample[1], ValidationSettings())[0]["tile"]
+    for tile in bins:
+        bias = tile["mean_normdz"]
+        assert bias.groups == 1
+        expected = tile["sd_normdz"].value / np.sqrt(tile.n)
+        assert bias.error == pytest.approx(expected, rel=0.15)
+
+
+def test_categories_are_compared_with_all_others(sample):
+    red, blue = groups(sample)["colour"]
+    for name, difference in red.contrasts.items():
+        assert difference.value == pytest.approx(-blue.contrasts[name].value, abs=1e-9)
+    shift = red["median_normdz"].value - blue["median_normdz"].value
+    assert red.contrasts["median_normdz"].value == pytest.approx(shift, abs=2e-4)
+    assert groups(sample)["r"][0].contrasts == {}
 
 
 def test_repeatability():

@@ -63,7 +63,8 @@ def test_what_is_written_is_read_back(result, tmp_path):
     assert content["schema_version"] == Metrics.SCHEMA
     assert content["passed"] is False
     assert [gate["value"] for gate in content["gates"]] == [1, None]
-    assert content["statistics"]["bias"] == {"value": 0.1, "low": None, "high": None}
+    nothing = {"low": None, "high": None, "by_galaxy": None, "groups": 0}
+    assert content["statistics"]["bias"] == {"value": 0.1, **nothing}
     assert content["nz"]["worst_spike"] == {"z": None, "excess": None, "significance": None}
 
 

@@ -13,6 +13,7 @@ the truth in 62% of all cases, not in 68%. G is the effective number of groups,
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -24,6 +25,8 @@ REPLICATES = 200
 LOTS = 256
 LEVELS = (0.16, 0.84)
 
+Codes = NDArray[np.integer]
+Rows = NDArray[Any] | slice
 Sums = tuple[Floats, ...]
 """Sums over the galaxies of each group, groups along the first axis; the first are the weights."""
 Statistics = Callable[..., Mapping[str, Floats]]
@@ -74,22 +77,20 @@ class Resampling:
     that differences of two sets are paired.
     """
 
-    group_N: NDArray[np.integer] = field(repr=False)
+    group_N: Codes = field(repr=False)
     times_RG: Floats = field(repr=False)
-    lot_N: NDArray[np.integer] = field(repr=False)
+    lot_N: Codes = field(repr=False)
     times_RL: Floats = field(repr=False)
 
     def __len__(self) -> int:
         return len(self.group_N)
 
-    def of(self, rows: NDArray[np.integer | np.bool_]) -> "Resampling":
+    def of(self, rows: Rows) -> "Resampling":
         """The resampling of some of the galaxies."""
         return replace(self, group_N=self.group_N[rows], lot_N=self.lot_N[rows])
 
-    def spreads(
-        self, statistics: Statistics, sums: Callable[[NDArray[np.integer], int], Sums]
-    ) -> dict[str, Spread]:
-        """The spread of every statistic.
+    def sums(self, sums: Callable[[Codes, int], Sums]) -> "GroupedSums":
+        """The sums of each group and of each lot.
 
         Parameters
         ----------
@@ -97,15 +98,32 @@ class Resampling:
             Called with the group of each galaxy and the number of groups; gives their sums.
         """
         of_groups = sums(self.group_N, self.times_RG.shape[1])
-        by_group = spans(statistics, of_groups, self.times_RG)
-        by_galaxy = spans(statistics, sums(self.lot_N, self.times_RL.shape[1]), self.times_RL)
-        groups = int(np.count_nonzero(of_groups[0]))
+        return GroupedSums(of_groups, sums(self.lot_N, self.times_RL.shape[1]))
+
+    def spreads(self, statistics: Statistics, sums: "GroupedSums") -> dict[str, Spread]:
+        """The spread of every statistic."""
+        by_group = spans(statistics, sums.of_groups, self.times_RG)
+        by_galaxy = spans(statistics, sums.of_lots, self.times_RL)
+        groups = int(np.count_nonzero(sums.of_groups[0]))
         spreads = {}
         for name, galaxy in by_galaxy.items():
             # What lies in one group only has no other error than that by galaxy.
             below, above = by_group[name] if groups > 1 else galaxy
             spreads[name] = Spread(below, above, (galaxy[0] + galaxy[1]) / 2, groups)
         return spreads
+
+
+@dataclass(frozen=True)
+class GroupedSums:
+    """Sums over the galaxies of each group and of each lot."""
+
+    of_groups: Sums = field(repr=False)
+    of_lots: Sums = field(repr=False)
+
+    def beside(self, other: "GroupedSums") -> "GroupedSums":
+        """These sums and then those of another set of galaxies, in the same groups."""
+        groups = (*self.of_groups, *other.of_groups)
+        return GroupedSums(groups, (*self.of_lots, *other.of_lots))
 
 
 def resample(group_N: ArrayLike, *, replicates: int = REPLICATES, seed: int = 0) -> Resampling:
@@ -137,9 +155,7 @@ def _draws(dice: np.random.Generator, replicates: int, groups: int) -> Floats:
     return dice.multinomial(groups, np.full(groups, 1 / groups), replicates).astype(np.float64)
 
 
-def group_sums(
-    group_N: NDArray[np.integer], groups: int, term_N: ArrayLike | None = None
-) -> Floats:
+def group_sums(group_N: Codes, groups: int, term_N: ArrayLike | None = None) -> Floats:
     """The sum of a term over the galaxies of each group; without a term their number."""
     if term_N is None:
         return np.bincount(group_N, minlength=groups).astype(np.float64)
@@ -223,7 +239,7 @@ def errors_in(
     weight = np.ones(len(resampling)) if weight_N is None else np.asarray(weight_N, np.float64)
     weight = np.where(weight > 0, weight, 0.0)
 
-    def sums(group_N: NDArray[np.integer], groups: int) -> Sums:
+    def sums(group_N: Codes, groups: int) -> Sums:
         total = group_sums(group_N, groups, np.where(np.isfinite(arrays[0]), weight, 0))
         parts = [total]
         for term in arrays:
@@ -237,7 +253,7 @@ def errors_in(
         means = [ratio(numerator, denominator) for numerator, denominator in pairs]
         return {"value": means[0] if statistic is None else statistic(*means)}
 
-    spread = resampling.spreads(statistics, sums)["value"]
+    spread = resampling.spreads(statistics, resampling.sums(sums))["value"]
     whole = sums(np.zeros(len(resampling), np.intp), 1)
     value = float(statistics(*whole)["value"][0])
     return Errors(

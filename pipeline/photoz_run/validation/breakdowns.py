@@ -11,20 +11,27 @@ from numpy.typing import NDArray
 from photoz_run import flags
 from photoz_run.errors import ConfigError
 from photoz_run.science.selection import names_in, select
-from photoz_run.validation.catalogue import SEEING, take
-from photoz_run.validation.metrics import Group, measure, measured_columns
+from photoz_run.validation.catalogue import SEEING
+from photoz_run.validation.grouping import text_codes
+from photoz_run.validation.metrics import (
+    FRACTIONS,
+    METHOD,
+    Estimate,
+    Group,
+    Sample,
+    contrast,
+    measure,
+    values_of,
+)
 from photoz_run.validation.settings import ValidationSettings
 from photoz_run.validation.specz import SpecSample
 from photoz_run.validation.tables import Columns
 
-REPLICATES, DRAW = 100, 500
-"""Bootstrap of one bin; the number of objects drawn is scaled back, see `bootstrap_intervals`."""
-
-INTERVAL_BINS = 60
-"""A breakdown with more bins (tiles) has no intervals: they would take most of the time."""
-
 NORTH_OF = -15.0
 """KiDS-N and KiDS-S lie on either side of this declination (deg)."""
+
+CATEGORIES = ("colour", "flag", "mask", "hemisphere", "source")
+"""Breakdowns whose bins are compared with all other pairs."""
 
 CONTINUOUS = {
     "r": "MAG_AUTO_CALIB",
@@ -63,24 +70,32 @@ class Bin:
 
 
 def break_down(
-    columns: Columns, specz: SpecSample, settings: ValidationSettings
+    columns: Columns,
+    pairs: Sample,
+    overall: Group,
+    specz: SpecSample,
+    settings: ValidationSettings,
 ) -> tuple[dict[str, tuple[Group, ...]], list[str]]:
     """Statistics in the bins of every breakdown the columns allow.
+
+    Parameters
+    ----------
+    columns, pairs, overall
+        The columns of the pairs, what they add to the statistics, and the statistics of all.
 
     Returns
     -------
     The groups by breakdown, and a note for each breakdown that is left out, which says why.
     """
     groups, notes = {}, []
-    measured = {name: columns[name] for name in measured_columns(columns, settings.weight)}
     for name, bins in _breakdowns(columns, specz, settings):
         if isinstance(bins, str):
             notes.append(f"no breakdown by {TITLES[name]}: {bins}")
         elif bins:
-            replicates = REPLICATES if len(bins) <= INTERVAL_BINS else 0
-            groups[name] = tuple(
-                _measure(name, part, measured, settings, replicates) for part in bins
-            )
+            if name == "tile":
+                groups[name] = tuple(_tile(part, pairs, overall) for part in bins)
+            else:
+                groups[name] = tuple(_bin(name, part, pairs) for part in bins)
     unknown = set(settings.edges) - {*CONTINUOUS, "psf"}
     if unknown:
         raise ConfigError(
@@ -89,26 +104,31 @@ def break_down(
     return groups, notes
 
 
-def _measure(
-    name: str, part: Bin, columns: Columns, settings: ValidationSettings, replicates: int
-) -> Group:
-    """The statistics of one bin of the breakdown ``name``."""
-    n, estimates = measure(
-        take(columns, part.rows),
-        settings.weight,
-        replicates=replicates,
-        draw=DRAW,
-        seed=settings.seed,
-    )
-    return Group(
-        name,
-        part.label,
-        n,
-        estimates,
-        centre=part.centre,
-        low_edge=part.low_edge,
-        high_edge=part.high_edge,
-    )
+def _bin(name: str, part: Bin, pairs: Sample) -> Group:
+    """The statistics of one bin of the breakdown ``name``; of a category beside all others."""
+    here = pairs.of(part.rows)
+    n, estimates = measure(here)
+    edges = (part.centre, part.low_edge, part.high_edge)
+    contrasts = contrast(here, pairs) if name in CATEGORIES else {}
+    return Group(name, part.label, n, estimates, METHOD, *edges, contrasts)
+
+
+def _tile(part: Bin, pairs: Sample, overall: Group) -> Group:
+    """The statistics of one tile.
+
+    Its errors are those of all pairs by galaxy, for its number of galaxies and its scatter.
+    """
+    terms = pairs.terms.of(part.rows)
+    values = values_of(terms)
+    n = int(np.isfinite(terms.z_phot_N).sum())
+    wider = max(1.0, values["smad"] / overall["smad"].value) if overall["smad"].value > 0 else 1.0
+    estimates = {}
+    for name, value in values.items():
+        error = overall[name].by_galaxy * np.sqrt(overall.n / n) if n > 1 else np.nan
+        if name not in FRACTIONS:
+            error *= wider
+        estimates[name] = Estimate(value, value - error, value + error, error, 1)
+    return Group("tile", part.label, n, estimates)
 
 
 def _breakdowns(
@@ -174,7 +194,7 @@ def _equal_numbers(x_N: NDArray[np.float64], bins: int) -> NDArray[np.float64]:
 
 def value_bins(values_N: NDArray[Any]) -> list[Bin]:
     """One bin per value of a column of text."""
-    names, code = np.unique(values_N.astype(str), return_inverse=True)
+    names, code = text_codes(values_N)
     order = np.argsort(code, kind="stable")
     starts = np.searchsorted(code[order], np.arange(1, len(names)))
     rows_of_names = np.split(order, starts)

@@ -22,11 +22,15 @@ from photoz_run.validation.uncertainty import Distribution, Quality
 
 @dataclass(frozen=True)
 class EstimateRecord(Record):
-    """A statistic and its 68% bootstrap interval."""
+    """A statistic and its 68% bootstrap interval over groups of galaxies."""
 
     value: float | None
     low: float | None
     high: float | None
+    by_galaxy: float | None = None
+    """Its error if every galaxy were independent of all others."""
+    groups: int = 0
+    """Tiles or regions of the sky; 0 where there is no interval."""
 
 
 @dataclass(frozen=True)
@@ -205,6 +209,8 @@ class Metrics(Record):
     specz: dict[str, SpecTableRecord]
     match: MatchRecord
     n: int
+    errors_over: str
+    """The groups over which errors are taken, in words."""
     statistics: dict[str, EstimateRecord]
     science: ScienceRecord | None
     distribution: DistributionRecord | None
@@ -244,6 +250,7 @@ def metrics_of(result: Result, outcomes: Sequence[GateOutcome] = ()) -> Metrics:
         specz={name: _spec_table(table) for name, table in result.specz.items()},
         match=_match(result.counts),
         n=result.overall.n,
+        errors_over=result.grouping,
         statistics=_estimates(result.overall.estimates),
         science=_science(result),
         distribution=_distribution(result.distribution),
@@ -279,6 +286,8 @@ def _estimate(estimate: Estimate) -> EstimateRecord:
         value=measured(estimate.value),
         low=measured(estimate.low),
         high=measured(estimate.high),
+        by_galaxy=measured(estimate.by_galaxy),
+        groups=estimate.groups,
     )
 
 

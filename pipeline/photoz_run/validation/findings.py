@@ -1,17 +1,24 @@
 """Where the photo-z fail: the bins that differ from all other objects by more than chance."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage
+from scipy import ndimage, stats
 
+from photoz_run.science.many_looks import (
+    beyond_chance,
+    binomial_p,
+    excess_scatter,
+    sigmas,
+    student_p,
+)
 from photoz_run.science.redshift_distribution import SPIKE_WINDOW, Spikes
-from photoz_run.validation.breakdowns import CONTINUOUS, TITLES
+from photoz_run.validation.breakdowns import CATEGORIES, TITLES
 from photoz_run.validation.metrics import Group
 
-SIGNIFICANCE = 5.0
-"""Standard errors; a thousand tiles give no false alarm."""
+FALSE_ALARMS = 0.05
+"""The chance that a catalogue without faults has any finding: Holm's correction over all looks."""
 
 BIAS_SHARE = 0.15
 """A shift of the median by less than this times the overall SMAD is of no interest."""
@@ -25,8 +32,12 @@ FEWEST_OUTLIERS = 5
 MIN_PAIRS = 20
 """Smaller bins are not tested."""
 
-# Standard errors of the median and of the SMAD of n Gaussian values, in sigma / sqrt(n).
-MEDIAN_ERROR, SMAD_ERROR = 1.2533, 1.1664
+KINDS = (
+    ("bias", "median_normdz", 2),
+    ("scatter", "smad", 1),
+    ("outliers", "outliers_015", 1),
+)
+"""What is looked at in a bin: the statistic, and whether both signs are a fault."""
 
 
 @dataclass(frozen=True)
@@ -56,76 +67,97 @@ class Finding:
         return f"{where}: {what} ({self.n} galaxies, {self.significance:.0f} sigma)"
 
 
+@dataclass(frozen=True)
+class _Look:
+    """One comparison: what was seen, its chance, and whether it is large enough to matter."""
+
+    finding: Finding
+    chance: float
+    matters: bool
+
+
 def find(
-    overall: Group, breakdowns: Mapping[str, Iterable[Group]], spikes: Spikes
+    overall: Group, breakdowns: Mapping[str, Sequence[Group]], spikes: Spikes
 ) -> list[Finding]:
     """The bins whose median, SMAD or outlier fraction stands out, and spikes of n(z_phot).
 
-    The most significant come first. Bins of numbers are left out: the scatter is expected to
-    change with magnitude, redshift, colour and seeing, and the report plots it.
+    Of a catalogue without faults at most `FALSE_ALARMS` have any finding, however many bins are
+    looked at. The most significant come first. Bins of numbers are left out: the scatter is
+    expected to change with magnitude, redshift, colour and seeing, and the report plots it.
     """
-    skipped = {*CONTINUOUS, "psf", "colour_r"}
-    findings = []
-    for name, groups in breakdowns.items():
-        if name in skipped:
-            continue
-        for group in groups:
-            if MIN_PAIRS <= group.n < overall.n:
-                findings += _compare(group, overall)
-    findings += _spikes(spikes)
+    looks = [*_spikes(spikes), *_tiles(breakdowns.get("tile", ()), overall)]
+    for name in CATEGORIES:
+        for group in breakdowns.get(name, ()):
+            if MIN_PAIRS <= group.n <= overall.n - MIN_PAIRS:
+                looks += _category(group, overall)
+    beyond = beyond_chance([look.chance for look in looks], FALSE_ALARMS)
+    findings = [
+        look.finding for look, real in zip(looks, beyond, strict=True) if real and look.matters
+    ]
     return sorted(findings, key=lambda finding: -finding.significance)
 
 
-def _compare(group: Group, overall: Group) -> list[Finding]:
-    """What sets a bin apart: its median, its SMAD, its fraction of outliers.
+def _category(group: Group, overall: Group) -> Iterator[_Look]:
+    """A category beside all other pairs: its errors are those of the difference, by group."""
+    for kind, statistic, tails in KINDS:
+        difference = group.contrasts[statistic]
+        error = np.fmax(difference.error, difference.by_galaxy)
+        chance = student_p(difference.value, error, difference.groups, tails)
+        yield _look(group, overall, kind, statistic, chance)
 
-    The errors are those of Gaussian scatter, which the SMAD describes at the centre.
+
+def _tiles(groups: Sequence[Group], overall: Group) -> Iterator[_Look]:
+    """Each tile beside the others.
+
+    Tiles differ from each other, for they have a seeing and zero-points of their own. One stands
+    out if it is too far off for its own error and the scatter of the other tiles together.
     """
-    root = np.sqrt(group.n)
-    findings = []
-
-    def test(kind: str, value: float, usual: float, significance: float, matters: bool) -> None:
-        if matters and significance > SIGNIFICANCE:
-            where = (group.breakdown, group.label, group.n)
-            findings.append(Finding(*where, kind, value, usual, float(significance)))
-
-    smad, usual_smad = group["smad"].value, overall["smad"].value
-    median, usual_median = group["median_normdz"].value, _others(group, overall, "median_normdz")
-    shift = abs(median - usual_median)
-    error = MEDIAN_ERROR * max(smad, usual_smad, 1e-9)
-    matters = shift > BIAS_SHARE * usual_smad and abs(median) > abs(usual_median)
-    test("bias", median, usual_median, shift / error * root, matters)
-
-    ratio = smad / max(usual_smad, 1e-9)
-    error = SMAD_ERROR * max(ratio, 1)
-    test("scatter", smad, usual_smad, (ratio - 1) / error * root, ratio > SCATTER_RATIO)
-
-    share, usual_share = group["outliers_015"].value, _others(group, overall, "outliers_015")
-    overall_share = overall["outliers_015"].value
-    variance = max(overall_share * (1 - overall_share), 1 / overall.n)
-    matters = share > 2 * usual_share and share * group.n >= FEWEST_OUTLIERS
-    test("outliers", share, usual_share, (share - usual_share) / np.sqrt(variance) * root, matters)
-    return findings
+    large = [group for group in groups if MIN_PAIRS <= group.n < overall.n]
+    for kind, statistic, tails in KINDS:
+        value_T = np.array([group[statistic].value for group in large])
+        n_T = np.array([group.n for group in large])
+        error_T = overall[statistic].by_galaxy * np.sqrt(overall.n / np.maximum(n_T, 1))
+        scatter = excess_scatter(value_T, error_T)
+        freedom = len(large) - 1 if scatter else np.inf
+        usual_T = np.array([_others(group, overall, statistic) for group in large])
+        t_T = (value_T - usual_T) / np.sqrt(error_T**2 + scatter**2)
+        for group, t in zip(large, t_T, strict=True):
+            chance = tails * stats.t.sf(abs(t) if tails == 2 else t, freedom)
+            yield _look(group, overall, kind, statistic, float(chance))
 
 
-def _spikes(spikes: Spikes) -> list[Finding]:
-    """The bins of n(z_phot) that stand out from their neighbours."""
+def _look(group: Group, overall: Group, kind: str, statistic: str, chance: float) -> _Look:
+    """What is seen in one statistic of a bin."""
+    value, usual = group[statistic].value, _others(group, overall, statistic)
+    smad = overall["smad"].value
+    if kind == "bias":
+        matters = abs(value - usual) > BIAS_SHARE * smad and abs(value) > abs(usual)
+    elif kind == "scatter":
+        usual = smad
+        matters = value > SCATTER_RATIO * smad
+    else:
+        number = value * group.n
+        matters = value > 2 * usual and number >= FEWEST_OUTLIERS
+        # A few outliers are no Gaussian number.
+        share = max(overall[statistic].value, 1 / overall.n)
+        chance = float(np.fmax(chance, binomial_p(number, group.n, share)))
+    where = (group.breakdown, group.label, group.n)
+    return _Look(Finding(*where, kind, value, usual, sigmas(chance)), chance, matters)
+
+
+def _spikes(spikes: Spikes) -> list[_Look]:
+    """The bins of n(z_phot) beside their neighbours."""
     significance = np.nan_to_num(spikes.significance_K)
     # A spike shifts what its neighbours are compared with, so only the highest of a window counts.
     highest = ndimage.maximum_filter1d(significance, SPIKE_WINDOW)
-    rows = np.flatnonzero((significance > SIGNIFICANCE) & (significance == highest))
-    return [
-        Finding(
-            "nz",
-            f"z = {spikes.centre_K[k]:.3f}",
-            int(spikes.count_K[k]),
-            "spike",
-            float(spikes.excess_K[k]),
-            0.0,
-            float(spikes.significance_K[k]),
-        )
-        for k in rows
-    ]
+    looks = []
+    for k in np.flatnonzero(np.isfinite(spikes.significance_K)):
+        label, count = f"z = {spikes.centre_K[k]:.3f}", int(spikes.count_K[k])
+        excess, sigma = float(spikes.excess_K[k]), float(spikes.significance_K[k])
+        finding = Finding("nz", label, count, "spike", excess, 0.0, sigma)
+        chance = float(stats.norm.sf(sigma))
+        looks.append(_Look(finding, chance, bool(significance[k] == highest[k])))
+    return looks
 
 
 def _others(group: Group, overall: Group, name: str) -> float:

@@ -1,16 +1,16 @@
 """The statistics of a set of pairs with their intervals, and of other redshift columns."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
+from photoz_run.science.point_errors import PointTerms, point_terms
+from photoz_run.science.resampling import GroupedSums, Resampling, Rows, Spread
 from photoz_run.science.statistics import (
     Floats,
-    bootstrap_intervals,
-    coverage,
+    mean,
     point_statistics,
 )
 from photoz_run.validation.tables import Columns
@@ -20,6 +20,9 @@ INTERVAL_LEVELS = {
     "coverage_68": ("Z_PHOT_LO68", "Z_PHOT_HI68"),
     "coverage_95": ("Z_PHOT_LO95", "Z_PHOT_HI95"),
 }
+KINDS_RATIO = 1.5
+"""Errors over groups and by galaxy that differ by more are both stated."""
+
 PAIRED = ("bias", "smad", "outliers_015")
 """Statistics whose difference between two methods is measured on the same galaxies."""
 
@@ -39,19 +42,31 @@ STATISTICS = {
 }
 """Every statistic with an interval, in the order of the report, with its words."""
 
+FRACTIONS = tuple(name for name in STATISTICS if name.startswith(("outliers", "coverage")))
+
 
 @dataclass(frozen=True)
 class Estimate:
-    """A value with its 68% bootstrap interval (NaN where there is none)."""
+    """A value with its 68% bootstrap interval over groups (NaN where there is none)."""
 
     value: float
     low: float = float("nan")
     high: float = float("nan")
+    by_galaxy: float = float("nan")
+    """Its error if every galaxy were independent."""
+    groups: int = 0
+    """Tiles, or regions of the sky, that hold a galaxy; 0 where there is no interval."""
 
     @property
     def error(self) -> float:
         """Half the width of the interval."""
         return (self.high - self.low) / 2
+
+    @property
+    def kinds_differ(self) -> bool:
+        """Whether the errors over groups and by galaxy differ by more than `KINDS_RATIO`."""
+        smaller, larger = sorted((self.error, self.by_galaxy))
+        return larger > KINDS_RATIO * smaller
 
 
 @dataclass(frozen=True)
@@ -69,107 +84,124 @@ class Group:
     centre: float = float("nan")
     low_edge: float = float("nan")
     high_edge: float = float("nan")
+    contrasts: Mapping[str, Estimate] = field(default_factory=dict)
+    """Of a category: how it differs from all other pairs, see `contrast`."""
 
     def __getitem__(self, statistic: str) -> Estimate:
         return self.estimates[statistic]
 
 
-def measured_columns(columns: Columns, weight: str = "", method: str = METHOD) -> list[str]:
-    """Names of the columns that `measure` reads."""
-    names = [method, "Z_SPEC"]
-    if weight:
-        names.append(weight)
-    for ends in _intervals(columns, method).values():
-        names += ends
-    return names
+@dataclass(frozen=True)
+class Sample:
+    """Pairs that are measured together; those without a photo-z do not count."""
+
+    terms: PointTerms
+    resampling: Resampling
+
+    def of(self, rows: Rows) -> "Sample":
+        """Some of the pairs."""
+        return Sample(self.terms.of(rows), self.resampling.of(rows))
+
+    @cached_property
+    def sums(self) -> GroupedSums:
+        """What the pairs of each group add to the statistics."""
+        return self.resampling.sums(self.terms.sums)
 
 
-def _intervals(columns: Columns, method: str) -> dict[str, tuple[str, str]]:
-    """The columns of the ends of each interval that the catalogue has for ``method``."""
-    if method != METHOD:
-        return {}
-    return {key: ends for key, ends in INTERVAL_LEVELS.items() if set(ends) <= set(columns)}
-
-
-def measure(
-    columns: Columns,
-    weight: str = "",
-    *,
-    method: str = METHOD,
-    replicates: int = 200,
-    draw: int = 2500,
-    seed: int = 1,
-) -> tuple[int, dict[str, Estimate]]:
-    """Every point statistic of the pairs in ``columns``, and the coverage of their intervals.
+def sample(
+    columns: Columns, resampling: Resampling, weight: str = "", method: str = METHOD
+) -> Sample:
+    """The pairs with the redshifts in the column ``method``.
 
     Parameters
     ----------
-    columns
-        Pairs, with ``method`` and Z_SPEC; rows without a photo-z do not count.
     weight
         Name of the column with weights; "" weighs all alike.
-    replicates
-        Bootstrap replicates; 0 leaves the intervals out.
+    """
+    intervals = {}
+    for name, ends in INTERVAL_LEVELS.items():
+        if method == METHOD and set(ends) <= set(columns):
+            intervals[name] = [columns[end] for end in ends]
+    weight_N = columns[weight] if weight else None
+    return Sample(point_terms(columns[method], columns["Z_SPEC"], intervals, weight_N), resampling)
+
+
+def values_of(terms: PointTerms) -> dict[str, float]:
+    """Every point statistic of some pairs, and the coverage of their intervals."""
+    values = point_statistics(terms.z_phot_N, terms.z_spec_N, terms.weight_N)
+    for name, inside_N in terms.inside.items():
+        values[name] = mean(inside_N, terms.weight_N)
+    return {name: float(value) for name, value in values.items()}
+
+
+def measure(pairs: Sample) -> tuple[int, dict[str, Estimate]]:
+    """The number of pairs with a photo-z, and every statistic with its errors."""
+    spreads = pairs.resampling.spreads(pairs.terms.statistics, pairs.sums)
+    values = values_of(pairs.terms)
+    n = int(np.isfinite(pairs.terms.z_phot_N).sum())
+    return n, {name: estimate(value, spreads[name]) for name, value in values.items()}
+
+
+def estimate(value: float, spread: Spread) -> Estimate:
+    """A value with its spread."""
+    low, high = value - spread.below, value + spread.above
+    return Estimate(value, low, high, spread.by_galaxy, spread.groups)
+
+
+def contrast(part: Sample, every: Sample) -> dict[str, Estimate]:
+    """How some pairs differ from all others, with errors paired by group.
 
     Returns
     -------
-    Number of pairs with a photo-z, and the estimates by name.
+    Differences of "median_normdz" and "outliers_015", and of the logarithm of "smad".
     """
-    intervals = _intervals(columns, method)
-    names = measured_columns(columns, weight, method)
-    finite_N = np.isfinite(columns[method].astype(np.float64))
-    arrays = [columns[name][finite_N].astype(np.float64) for name in names]
 
-    def statistics(*arrays: NDArray[Any]) -> dict[str, Floats]:
-        values = dict(zip(names, arrays, strict=True))
-        weights = values[weight] if weight else None
-        measured = point_statistics(values[method], values["Z_SPEC"], weights)
-        for key, (low, high) in intervals.items():
-            measured[key] = coverage(values["Z_SPEC"], values[low], values[high], weights)
-        return measured
+    def differences(*sums: Floats) -> dict[str, Floats]:
+        here, whole = sums[: len(sums) // 2], sums[len(sums) // 2 :]
+        others = [np.maximum(total - own, 0) for total, own in zip(whole, here, strict=True)]
+        ours, theirs = part.terms.statistics(*here), every.terms.statistics(*others)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratio = np.log(ours["smad"] / theirs["smad"])
+        shift = ours["median_normdz"] - theirs["median_normdz"]
+        more = ours["outliers_015"] - theirs["outliers_015"]
+        return {"median_normdz": shift, "smad": ratio, "outliers_015": more}
 
-    n = int(finite_N.sum())
-    if not replicates:
-        return n, {name: Estimate(float(value)) for name, value in statistics(*arrays).items()}
-    spans = bootstrap_intervals(statistics, arrays, replicates=replicates, draw=draw, seed=seed)
-    return n, estimates_of(statistics(*arrays), spans)
-
-
-def estimates_of(
-    values: Mapping[str, Floats], spans: Mapping[str, tuple[float, float]]
-) -> dict[str, Estimate]:
-    """Each value with its interval."""
-    return {name: Estimate(float(value), *spans[name]) for name, value in values.items()}
+    both = part.sums.beside(every.sums)
+    values = differences(*(part.sum(axis=0, keepdims=True) for part in both.of_groups))
+    spreads = every.resampling.spreads(differences, both)
+    return {name: estimate(float(value[0]), spreads[name]) for name, value in values.items()}
 
 
 def compare(
-    columns: Columns, other: str, weight: str = "", seed: int = 1
+    columns: Columns, other: str, resampling: Resampling, weight: str = ""
 ) -> tuple[Group, dict[str, Estimate]]:
     """Another redshift column beside Z_PHOT on the galaxies that have both.
 
     Returns
     -------
     The other method's statistics, and the paired differences (Z_PHOT minus other) of bias, SMAD
-    and outlier fraction. For these the bootstrap draws the same galaxies for both.
+    and outlier fraction. For these the bootstrap draws the same groups for both.
     """
-    z_phot_N = columns[METHOD].astype(np.float64)
     z_other_N = columns[other].astype(np.float64)
     # Methods that have no null write 0, -1 or -99 for a failure.
-    both_N = np.isfinite(z_phot_N) & np.isfinite(z_other_N) & (z_other_N > 0)
-    names = [METHOD, other, "Z_SPEC"]
-    if weight:
-        names.append(weight)
-    shared = {name: columns[name][both_N].astype(np.float64) for name in names}
-    n, estimates = measure(shared, weight, method=other, seed=seed)
+    both_N = np.isfinite(columns[METHOD]) & np.isfinite(z_other_N) & (z_other_N > 0)
+    names = [METHOD, other, "Z_SPEC", *([weight] if weight else [])]
+    shared = {name: columns[name][both_N] for name in names}
+    ours = sample(shared, resampling.of(both_N), weight)
+    theirs = sample(shared, ours.resampling, weight, other)
+    n, estimates = measure(theirs)
+    return Group("comparison", other, n, estimates, method=other), paired(ours, theirs)
 
-    def differences(
-        z_phot: Floats, z_other: Floats, z_spec: Floats, *weights: Floats
-    ) -> dict[str, Floats]:
-        ours = point_statistics(z_phot, z_spec, *weights)
-        theirs = point_statistics(z_other, z_spec, *weights)
-        return {name: ours[name] - theirs[name] for name in PAIRED}
 
-    arrays = list(shared.values())
-    spans = bootstrap_intervals(differences, arrays, seed=seed)
-    paired = estimates_of(differences(*arrays), spans)
-    return Group("comparison", other, n, estimates, method=other), paired
+def paired(ours: Sample, theirs: Sample) -> dict[str, Estimate]:
+    """Differences of two redshifts of the same galaxies, ours minus theirs, paired by group."""
+
+    def differences(*sums: Floats) -> dict[str, Floats]:
+        half = len(sums) // 2
+        first = ours.terms.statistics(*sums[:half])
+        second = theirs.terms.statistics(*sums[half:])
+        return {name: first[name] - second[name] for name in PAIRED}
+
+    spreads = ours.resampling.spreads(differences, ours.sums.beside(theirs.sums))
+    first, second = values_of(ours.terms), values_of(theirs.terms)
+    return {name: estimate(first[name] - second[name], spreads[name]) for name in PAIRED}

@@ -21,6 +21,8 @@ TABLE_SCHEMA = pa.schema(
         ("value", pa.float64()),
         ("low_68", pa.float64()),
         ("high_68", pa.float64()),
+        ("error_by_galaxy", pa.float64()),
+        ("groups", pa.int64()),
     ]
 )
 """The columns of metrics.parquet."""
@@ -43,6 +45,8 @@ def write_parquet(result: Result, path: Path) -> None:
                     "value": measured(estimate.value),
                     "low_68": measured(estimate.low),
                     "high_68": measured(estimate.high),
+                    "error_by_galaxy": measured(estimate.by_galaxy),
+                    "groups": estimate.groups,
                 }
             )
     with written_whole(path) as beside:

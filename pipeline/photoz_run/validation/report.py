@@ -33,7 +33,7 @@ from photoz_run.validation.rows import (
     subject_rows,
 )
 
-NOTHING_FOUND = "No category, tile or survey differs from the others by 5 sigma."
+NOTHING_FOUND = "No category, tile or survey differs from the others by more than chance."
 
 
 @dataclass(frozen=True)

@@ -48,6 +48,8 @@ class Result:
     The correlation and its error; NaN without training redshifts.
     """
     repeatability: Repeatability
+    grouping: str = ""
+    """Over which groups errors are taken, in words."""
     subject: Subject = field(default_factory=Subject)
     science: Group | None = None
     """The galaxies of the recommended cut; None if the catalogue has no flags."""

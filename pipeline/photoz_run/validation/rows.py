@@ -69,6 +69,7 @@ def subject_rows(result: Result) -> Rows:
         "digest of the run": s.run_digest,
         "measured by the run": s.run_selection,
         "validated": s.validated_selection or "all rows",
+        "errors are taken over": result.grouping,
         "science cut": SCIENCE_CUT if result.science else "",
     }
     return [*rows, *([words, text] for words, text in facts.items() if text)]
@@ -101,14 +102,20 @@ def format_estimate(estimate: Estimate | None, sign: str = "", digits: int = 4) 
         return "-"
     if math.isnan(estimate.error):
         return f"{estimate.value:{sign}z.{digits}f}"
-    return f"{estimate.value:{sign}z.{digits}f} +- {estimate.error:.{digits}f}"
+    text = f"{estimate.value:{sign}z.{digits}f} +- {estimate.error:.{digits}f}"
+    return f"{text} (by galaxy {estimate.by_galaxy:.{digits}f})" if estimate.kinds_differ else text
 
 
 def statistics_table(result: Result) -> Rows:
     """Every statistic of this catalogue and of the other redshift columns."""
     columns = columns_of_statistics(result)
     numbers = ["galaxies", *(f"{group.n:,}" for _, group in columns)]
-    return [["statistic", *(name for name, _ in columns)], numbers, *statistics_rows(result)]
+    groups = result.grouping.split(",")[0]
+    return [
+        [f"statistic (errors over {groups})", *(name for name, _ in columns)],
+        numbers,
+        *statistics_rows(result),
+    ]
 
 
 def match_rows(result: Result) -> Rows:

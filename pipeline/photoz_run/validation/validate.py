@@ -12,13 +12,15 @@ from photoz_run.errors import BadDataError
 from photoz_run.flags import SCIENCE_CUT
 from photoz_run.progress import SILENT, StepProgress
 from photoz_run.science.redshift_distribution import Spikes, find_spikes, imprint
+from photoz_run.science.resampling import resample
 from photoz_run.science.selection import select
 from photoz_run.tables.arrays import floats
 from photoz_run.validation.breakdowns import break_down
-from photoz_run.validation.catalogue import QUANTILES, Catalogue, read_catalogue, take
+from photoz_run.validation.catalogue import QUANTILES, Catalogue, read_catalogue
 from photoz_run.validation.findings import find
+from photoz_run.validation.grouping import group_pairs
 from photoz_run.validation.inputs import tiles_of_run
-from photoz_run.validation.metrics import Group, compare, measure
+from photoz_run.validation.metrics import Group, Sample, compare, measure, sample
 from photoz_run.validation.overlap import repeatability
 from photoz_run.validation.pairs import Pairs, pair
 from photoz_run.validation.remeasured import Remeasured, measure_again
@@ -79,13 +81,15 @@ def examine(
 
     ``again`` are quantiles that were measured again, or the reason why there are none.
     """
-    n, estimates = measure(pairs.columns, settings.weight, seed=settings.seed)
-    overall = Group("all", "all", n, estimates)
-    breakdowns, notes = break_down(pairs.columns, specz, settings)
-    science = _of_science_cut(pairs.columns, settings)
+    grouping = group_pairs(pairs.columns)
+    resampling = resample(grouping.group_N, seed=settings.seed)
+    every = sample(pairs.columns, resampling, settings.weight)
+    overall = Group("all", "all", *measure(every))
+    breakdowns, notes = break_down(pairs.columns, every, overall, specz, settings)
+    science = _of_science_cut(pairs.columns, every)
     comparisons = []
     for other in catalogue.compare:
-        group, paired = compare(pairs.columns, other, settings.weight, settings.seed)
+        group, paired = compare(pairs.columns, other, resampling, settings.weight)
         if group.n:
             comparisons.append(ComparedColumn(group, paired))
         elif other not in catalogue.fetched:
@@ -101,6 +105,7 @@ def examine(
         specz=specz.tables,
         counts=pairs.counts,
         overall=overall,
+        grouping=grouping.words,
         science=science,
         spikes=spikes,
         imprint=_imprint(spikes, settings.training_nz),
@@ -140,13 +145,12 @@ def _about_inputs(catalogue: Catalogue) -> list[str]:
     return [f"read from the catalogues that the run measured: {names}"]
 
 
-def _of_science_cut(columns: Columns, settings: ValidationSettings) -> Group | None:
+def _of_science_cut(columns: Columns, pairs: Sample) -> Group | None:
     """The statistics of the recommended cut; None without the flags that it needs."""
     if "PHOTOZ_FLAG" not in columns:
         return None
     rows = select(SCIENCE_CUT, columns, len(columns["Z_SPEC"]))
-    n, estimates = measure(take(columns, rows), settings.weight, seed=settings.seed)
-    return Group("cut", "science cut", n, estimates)
+    return Group("cut", "science cut", *measure(pairs.of(rows)))
 
 
 def _check_weights(path: Path, name: str, weight_K: NDArray[np.float64]) -> None:

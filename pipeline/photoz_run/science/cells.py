@@ -1,0 +1,126 @@
+"""Distributions of residuals in cells, and their quantiles: what a bootstrap of many galaxies adds.
+
+Counts in cells add up over groups, order statistics do not. The cells are narrow at the centre and
+grow with the distance from it, so that core and tails are resolved alike.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from photoz_models.robust import SMAD_FACTOR
+from photoz_run.science.statistics import Floats, median, smad
+
+CELLS = 512
+CORE = 0.3
+"""Cells are even up to this many SMAD from the centre, and grow with the distance beyond."""
+BISECTIONS = 22
+
+
+@dataclass(frozen=True)
+class Cells:
+    """`CELLS` cells between ``edges_K``, even in arcsinh((x - centre) / scale)."""
+
+    centre: float
+    scale: float
+    first: float
+    width: float
+
+    @cached_property
+    def edges_K(self) -> Floats:
+        """The edges of the cells, one more than there are cells."""
+        steps = self.first + self.width * np.arange(CELLS + 1)
+        return np.asarray(self.centre + self.scale * np.sinh(steps))
+
+    def of(self, x_N: ArrayLike) -> NDArray[np.int16]:
+        """The cell of each value; what lies outside counts to the outermost."""
+        step_N = (self._stretched(x_N) - self.first) / self.width
+        return np.fmax(np.fmin(step_N, CELLS - 1), 0).astype(np.int16)
+
+    def quantile(self, count_RK: Floats, level: float) -> Floats:
+        """A quantile of each row of counts; NaN where a row is empty."""
+        return self._inverse(_cumulated(count_RK), level)
+
+    def median(self, count_RK: Floats) -> Floats:
+        """The median of each row of counts."""
+        return self.quantile(count_RK, 0.5)
+
+    def smad(self, count_RK: Floats) -> Floats:
+        """The scaled median absolute deviation of each row of counts."""
+        share_RK = _cumulated(count_RK)
+        centre_R = self._inverse(share_RK, 0.5)
+        low_R, high_R = np.zeros(len(share_RK)), np.full(len(share_RK), np.ptp(self.edges_K))
+        for _ in range(BISECTIONS):
+            middle_R = (low_R + high_R) / 2
+            inside_R = self._below(share_RK, centre_R + middle_R)
+            inside_R -= self._below(share_RK, centre_R - middle_R)
+            low_R = np.where(inside_R < 0.5, middle_R, low_R)
+            high_R = np.where(inside_R < 0.5, high_R, middle_R)
+        return np.where(np.isnan(centre_R), np.nan, SMAD_FACTOR * (low_R + high_R) / 2)
+
+    def fraction_beyond(self, count_RK: Floats, centre_R: Floats, limit_R: Floats) -> Floats:
+        """The fraction of each row that lies further than ``limit_R`` from ``centre_R``."""
+        share_RK = _cumulated(count_RK)
+        inside_R = self._below(share_RK, centre_R + limit_R)
+        return np.asarray(1 - inside_R + self._below(share_RK, centre_R - limit_R))
+
+    def _stretched(self, x: ArrayLike) -> Floats:
+        return np.asarray(np.arcsinh((np.asarray(x, np.float64) - self.centre) / self.scale))
+
+    def _inverse(self, share_RK: Floats, level: float) -> Floats:
+        """Where the cumulated share of each row reaches ``level``, linear within a cell."""
+        rows = np.arange(len(share_RK))
+        k_R = np.clip((share_RK < level).sum(axis=1), 1, CELLS)
+        below_R, above_R = share_RK[rows, k_R - 1], share_RK[rows, k_R]
+        with np.errstate(invalid="ignore", divide="ignore"):
+            part_R = (level - below_R) / (above_R - below_R)
+        edges = self.edges_K
+        return np.asarray(edges[k_R - 1] + part_R * (edges[k_R] - edges[k_R - 1]))
+
+    def _below(self, share_RK: Floats, x_R: Floats) -> Floats:
+        """The share of each row that lies below ``x_R``, linear within a cell."""
+        step_R = (self._stretched(x_R) - self.first) / self.width
+        # Rows without a value are NaN all along: any cell will do.
+        k_R = np.fmax(np.fmin(step_R, CELLS - 1), 0).astype(np.intp)
+        edges = self.edges_K
+        part_R = np.clip((x_R - edges[k_R]) / (edges[k_R + 1] - edges[k_R]), 0, 1)
+        rows = np.arange(len(share_RK))
+        return np.asarray(
+            share_RK[rows, k_R] + part_R * (share_RK[rows, k_R + 1] - share_RK[rows, k_R])
+        )
+
+
+def cells_for(x_N: ArrayLike) -> Cells:
+    """Cells that hold all the values, with their core at the median."""
+    x = np.asarray(x_N, np.float64)
+    x = x[np.isfinite(x)]
+    if not len(x):
+        return Cells(0.0, 1.0, -1.0, 2.0 / CELLS)
+    # The core of two hundred thousand values is that of all.
+    some = x[:: max(1, len(x) // 200_000)]
+    centre, spread = float(median(some)), float(smad(some))
+    # Values that are all alike still need cells of some width.
+    scale = CORE * max(spread, 1e-6 * max(1.0, abs(centre)))
+    low, high = np.arcsinh((np.array([x.min(), x.max()]) - centre) / scale)
+    margin = 0.5 * (high - low) / CELLS + 1e-3
+    first = float(low - margin)
+    return Cells(centre, scale, first, float(high + margin - first) / CELLS)
+
+
+def counts_in_cells(
+    cell_N: NDArray[np.int16], group_N: NDArray[np.integer], groups: int, weight_N: Floats
+) -> Floats:
+    """The weight in each cell of each group, shape (groups, `CELLS`)."""
+    place_N = group_N.astype(np.int64) * CELLS + cell_N
+    counts = np.bincount(place_N, weight_N, groups * CELLS).astype(np.float64)
+    return counts.reshape(groups, CELLS)
+
+
+def _cumulated(count_RK: Floats) -> Floats:
+    """Cumulated share of the cells of each row, from 0 to 1; NaN for an empty row."""
+    total_R = count_RK.sum(axis=1, keepdims=True)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        share_RK = np.cumsum(count_RK, axis=1) / total_R
+    return np.concatenate([0 * total_R + np.where(total_R > 0, 0, np.nan), share_RK], axis=1)

@@ -1,0 +1,72 @@
+"""What stands out among many looks: populations of tiles, and Holm's correction."""
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import optimize, stats
+
+FEWEST_GROUPS = 8
+"""The scatter of fewer groups is not known."""
+
+MEDIAN_OF_CHI_SQUARED = float(stats.chi2.median(1))
+
+
+def excess_scatter(value_T: ArrayLike, error_T: ArrayLike) -> float:
+    """How far groups differ beyond the errors of their values, as a standard deviation.
+
+    The scatter tau for which the median of ``(value - centre)^2 / (error^2 + tau^2)`` is that of
+    chi squared with one degree of freedom. It is the estimate of Paule & Mandel (1982) with a
+    median in place of the mean, so that a few deviant groups do not count. 0 where errors suffice,
+    and for fewer than `FEWEST_GROUPS` groups.
+    """
+    value, error = np.asarray(value_T, np.float64), np.asarray(error_T, np.float64)
+    known = np.isfinite(value) & np.isfinite(error) & (error > 0)
+    value, error = value[known], error[known]
+    if len(value) < FEWEST_GROUPS:
+        return 0.0
+    square = (value - np.median(value)) ** 2
+
+    def surplus(variance: float) -> float:
+        return float(np.median(square / (error**2 + variance))) - MEDIAN_OF_CHI_SQUARED
+
+    if surplus(0.0) <= 0:
+        return 0.0
+    most = float(square.max()) / MEDIAN_OF_CHI_SQUARED
+    return float(np.sqrt(optimize.brentq(surplus, 0.0, most * (1 + 1e-9))))
+
+
+def beyond_chance(p_K: ArrayLike, level: float) -> NDArray[np.bool_]:
+    """Which of many tests stand out, with at most ``level`` false alarms among all of them.
+
+    Holm (1979); NaN is a test that was not made.
+    """
+    p = np.asarray(p_K, np.float64)
+    made = np.flatnonzero(np.isfinite(p))
+    order = made[np.argsort(p[made], kind="stable")]
+    allowed = level / (len(order) - np.arange(len(order)))
+    failing = np.flatnonzero(p[order] > allowed)
+    significant = np.zeros(len(p), bool)
+    significant[order[: failing[0] if len(failing) else len(order)]] = True
+    return significant
+
+
+def student_p(difference: float, error: float, groups: int, tails: int) -> float:
+    """The chance of a difference, from the half-width of its 68% interval over ``groups``.
+
+    NaN without an error.
+    """
+    if not error > 0:
+        return float("nan")
+    freedom = max(groups - 1, 1)
+    # The interval was stretched for few groups: here the same quantile takes it back.
+    t = difference / error * stats.t.ppf(0.84, freedom)
+    return float(tails * stats.t.sf(abs(t) if tails == 2 else t, freedom))
+
+
+def binomial_p(number: float, trials: int, share: float) -> float:
+    """The chance of ``number`` or more among ``trials`` where ``share`` is usual."""
+    return float(stats.binom.sf(round(number) - 1, trials, share))
+
+
+def sigmas(p: float) -> float:
+    """A two-sided chance as standard deviations of a Gaussian."""
+    return float(stats.norm.isf(max(p, 1e-300) / 2))

@@ -1,0 +1,126 @@
+"""Errors of the point statistics of redshifts, over groups of galaxies and over galaxies."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from photoz_run.science.cells import Cells, cells_for, counts_in_cells
+from photoz_run.science.resampling import Codes, Rows, Sums, group_sums
+from photoz_run.science.statistics import (
+    CENTRAL_LEVELS,
+    IQR_FACTOR,
+    Floats,
+    normalised_residual,
+    ratio,
+)
+
+LIMITS = {"outliers_005": 0.05, "outliers_015": 0.15}
+CHUNK = 1 << 20
+"""Galaxies whose terms are in memory at once."""
+
+
+@dataclass(frozen=True)
+class PointTerms:
+    """What galaxies add to the sums from which every point statistic follows.
+
+    Only galaxies with a photo-z and a spec-z count. ``inside`` says for each kind of interval
+    whether the spec-z lies in it: 1, 0, or NaN where an end is missing.
+    """
+
+    z_phot_N: Floats = field(repr=False)
+    z_spec_N: Floats = field(repr=False)
+    cells: Cells
+    inside: dict[str, NDArray[np.float32]] = field(repr=False, default_factory=dict)
+    weight_N: Floats | None = field(repr=False, default=None)
+
+    def of(self, rows: Rows) -> "PointTerms":
+        """The terms of some of the galaxies, in the same cells."""
+        return PointTerms(
+            self.z_phot_N[rows],
+            self.z_spec_N[rows],
+            self.cells,
+            {name: inside_N[rows] for name, inside_N in self.inside.items()},
+            None if self.weight_N is None else self.weight_N[rows],
+        )
+
+    def sums(self, group_N: Codes, groups: int) -> Sums:
+        """The sums of each group, to be given to `statistics`."""
+        total: list[Floats] = []
+        for start in range(0, max(len(self.z_phot_N), 1), CHUNK):
+            part = slice(start, start + CHUNK)
+            sums = self._sums_of(part, group_N[part], groups)
+            total = [old + new for old, new in zip(total, sums, strict=True)] if total else sums
+        return tuple(total)
+
+    def _sums_of(self, part: slice, group_N: Codes, groups: int) -> list[Floats]:
+        z_phot, z_spec = self.z_phot_N[part], self.z_spec_N[part]
+        dz, x = z_phot - z_spec, normalised_residual(z_phot, z_spec)
+        weight = np.ones(len(x)) if self.weight_N is None else self.weight_N[part]
+        weight = np.where(np.isfinite(x) & (weight > 0), weight, 0.0)
+        dz, x = np.nan_to_num(dz), np.nan_to_num(x)
+        terms = [weight, weight * dz, weight * x, weight * x**2]
+        terms += [weight * (np.abs(x) > limit) for limit in LIMITS.values()]
+        for inside_N in self.inside.values():
+            known = np.where(np.isfinite(inside_N[part]), weight, 0.0)
+            terms += [known * np.nan_to_num(inside_N[part]), known]
+        sums = [group_sums(group_N, groups, term) for term in terms]
+        return [*sums, counts_in_cells(self.cells.of(x), group_N, groups, weight)]
+
+    def statistics(self, weight: Floats, *sums: Floats) -> dict[str, Floats]:
+        """Every point statistic of each row of sums, those of `statistics.point_statistics`."""
+        *means, count_RK = sums
+        bias, mean, square = (ratio(part, weight) for part in means[:3])
+        values = {"bias": bias, "mean_normdz": mean}
+        values["sd_normdz"] = np.sqrt(np.maximum(square - mean**2, 0))
+        for name, part in zip(LIMITS, means[3:], strict=False):
+            values[name] = ratio(part, weight)
+        covered = means[3 + len(LIMITS) :]
+        for k, name in enumerate(self.inside):
+            values[name] = ratio(covered[2 * k], covered[2 * k + 1])
+        return values | quantile_statistics(self.cells, count_RK)
+
+
+def quantile_statistics(cells: Cells, count_RK: Floats) -> dict[str, Floats]:
+    """The point statistics that rest on quantiles, of each row of counts in cells."""
+    low, quarter, centre, three_quarters, high = (
+        cells.quantile(count_RK, level) for level in CENTRAL_LEVELS
+    )
+    scatter = cells.smad(count_RK)
+    rail_limit = np.maximum(0.06, 3 * (three_quarters - quarter) / IQR_FACTOR)
+    return {
+        "median_normdz": centre,
+        "smad": scatter,
+        "sigma_68": (high - low) / 2,
+        "outliers_3smad": cells.fraction_beyond(count_RK, centre, 3 * scatter),
+        "outliers_rail": cells.fraction_beyond(count_RK, np.zeros_like(centre), rail_limit),
+    }
+
+
+def point_terms(
+    z_phot_N: ArrayLike,
+    z_spec_N: ArrayLike,
+    intervals: Mapping[str, Sequence[ArrayLike]] | None = None,
+    weight_N: ArrayLike | None = None,
+) -> PointTerms:
+    """The terms of galaxies.
+
+    Parameters
+    ----------
+    intervals
+        Lower and upper ends of predicted intervals by the name of their coverage.
+    """
+    z_phot, z_spec = np.asarray(z_phot_N, np.float64), np.asarray(z_spec_N, np.float64)
+    inside = {name: _inside(z_spec, *ends) for name, ends in (intervals or {}).items()}
+    weight = None if weight_N is None else np.asarray(weight_N, np.float64)
+    return PointTerms(
+        z_phot, z_spec, cells_for(normalised_residual(z_phot, z_spec)), inside, weight
+    )
+
+
+def _inside(z_N: Floats, low_N: ArrayLike, high_N: ArrayLike) -> NDArray[np.float32]:
+    low, high = np.asarray(low_N), np.asarray(high_N)
+    inside_N = ((low <= z_N) & (z_N <= high)).astype(np.float32)
+    inside_N[np.isnan(low) | np.isnan(high) | np.isnan(z_N)] = np.nan
+    return inside_N

@@ -1,0 +1,51 @@
+"""Tables of pairs without pixels: surveys whose tiles share offsets, with or without faults."""
+
+import numpy as np
+
+from photoz_run.science.redshift_distribution import find_spikes
+from photoz_run.science.resampling import resample
+from photoz_run.validation.breakdowns import break_down
+from photoz_run.validation.findings import find
+from photoz_run.validation.grouping import group_pairs
+from photoz_run.validation.metrics import Group, measure, sample
+from photoz_run.validation.settings import ValidationSettings
+from photoz_run.validation.specz import SpecSample
+
+SCATTER, OFFSET = 0.015, 0.002
+"""Scale of normdz in a tile, and of what a tile shares."""
+
+
+def residuals(dice, number):
+    """Residuals with the wings of a real survey, of scale `SCATTER`."""
+    return SCATTER * dice.standard_t(5, number)
+
+
+def pairs_table(dice, tiles, per_tile=100, pool_N=None):
+    """Columns of pairs: tiles of different sizes, with seeing and zero-points of their own.
+
+    ``pool_N`` holds the residuals that are drawn from.
+    """
+    tile_N = np.repeat(np.arange(tiles), dice.integers(per_tile // 2, 2 * per_tile, tiles))
+    n = len(tile_N)
+    x = residuals(dice, n) if pool_N is None else dice.choice(pool_N, n)
+    x = x * np.exp(0.05 * dice.normal(size=tiles))[tile_N] + dice.normal(0, OFFSET, tiles)[tile_N]
+    z = dice.gamma(6, 0.038, n) + 0.01
+    return {
+        "RA": 180 + tile_N + dice.random(n),
+        "DEC": dice.random(n),
+        "KIDS_TILE": np.array([f"KIDS_{180 + t}.0_0.5" for t in range(tiles)], object)[tile_N],
+        "Z_SPEC": z,
+        "Z_PHOT": z + x * (1 + z),
+        "PHOTOZ_FLAG": (dice.random(n) < 0.05).astype(np.int32),
+        "MASK": (dice.random(n) < 0.1).astype(np.int32),
+        "SPEC_SOURCE": dice.integers(0, 2, n),
+    }
+
+
+def findings_of(columns, seed=0):
+    """What a validation of the pairs says stands out."""
+    specz = SpecSample(*np.zeros((4, 0)), dict.fromkeys(("GAMA", "SDSS")))
+    pairs = sample(columns, resample(group_pairs(columns).group_N, seed=seed))
+    overall = Group("all", "all", *measure(pairs))
+    groups, _ = break_down(columns, pairs, overall, specz, ValidationSettings(bins=2))
+    return find(overall, groups, find_spikes(columns["Z_PHOT"], overall["smad"].value))

@@ -1,0 +1,54 @@
+"""What stands out: rarely anything in a clean survey, and always what was planted."""
+
+import numpy as np
+import pytest
+
+from photoz_run.science.many_looks import beyond_chance, excess_scatter, sigmas, student_p
+from support.clean_surveys import OFFSET, SCATTER, findings_of, pairs_table
+
+
+def test_clean_surveys_raise_findings_in_one_of_twenty_at_most():
+    """The large version is `python -m bench.alarms`: 1,000 surveys."""
+    alarms = 0
+    for seed in range(12):
+        dice = np.random.default_rng(seed)
+        alarms += bool(findings_of(pairs_table(dice, dice.integers(8, 61), 60), seed))
+    assert alarms <= 2  # of 12 with a chance of 5% each, more than two come once in fifty times
+
+
+@pytest.mark.parametrize("tiles", [8, 40])
+def test_a_tile_that_is_off_by_three_sigma_is_named(tiles):
+    """Sigma is the scatter of the redshifts."""
+    for seed in range(2):
+        columns = pairs_table(np.random.default_rng(seed), tiles)
+        name = columns["KIDS_TILE"][-1]
+        bad = columns["KIDS_TILE"] == name
+        columns["Z_PHOT"][bad] += 3 * SCATTER * (1 + columns["Z_SPEC"][bad])
+        first = findings_of(columns)[0]
+        assert (first.kind, first.breakdown, first.label) == ("bias", "tile", name)
+
+
+def test_the_scatter_of_tiles_is_found_beyond_their_errors():
+    dice = np.random.default_rng(1)
+    error_T = dice.uniform(0.001, 0.003, 600)
+    value_T = dice.normal(0, np.hypot(error_T, OFFSET))
+    assert excess_scatter(value_T, error_T) == pytest.approx(OFFSET, rel=0.15)
+    # Some tiles that are far off change little.
+    value_T[:30] += 0.1
+    assert excess_scatter(value_T, error_T) == pytest.approx(OFFSET, rel=0.35)
+    assert excess_scatter(0.3 * error_T * dice.normal(size=600), error_T) == 0
+    assert excess_scatter(value_T[:5], error_T[:5]) == 0
+
+
+def test_holm_by_hand():
+    assert beyond_chance([0.01, 0.04, 0.03, 0.005], 0.05).tolist() == [True, False, False, True]
+    assert beyond_chance([0.01, np.nan, 0.02], 0.05).tolist() == [True, False, True]
+    assert beyond_chance([], 0.05).tolist() == []
+
+
+def test_chances_are_those_of_student():
+    """With a 68% interval of two sigma (84% quantile), many groups give a Gaussian chance."""
+    assert student_p(2.0, 0.994458, 10_000, 2) == pytest.approx(0.0455, rel=0.01)
+    assert student_p(2.0, 0.994458, 10_000, 1) == pytest.approx(0.0228, rel=0.01)
+    assert np.isnan(student_p(1.0, 0.0, 10, 2))
+    assert sigmas(0.0455) == pytest.approx(2, abs=0.01)
