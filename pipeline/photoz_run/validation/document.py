@@ -22,15 +22,13 @@ from photoz_run.validation.uncertainty import Distribution, Quality
 
 @dataclass(frozen=True)
 class EstimateRecord(Record):
-    """A statistic and its 68% bootstrap interval over groups of galaxies."""
+    """A statistic, its 68% interval over ``groups`` (0: none), its error by galaxy alone."""
 
     value: float | None
     low: float | None
     high: float | None
     by_galaxy: float | None = None
-    """Its error if every galaxy were independent of all others."""
     groups: int = 0
-    """Tiles or regions of the sky; 0 where there is no interval."""
 
 
 @dataclass(frozen=True)
