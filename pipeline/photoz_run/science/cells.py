@@ -15,12 +15,12 @@ from photoz_run.science.statistics import Floats, median, smad
 
 CELLS = 512
 CORE = 0.3
-"""Cells are even up to this many SMAD from the centre, and grow with the distance beyond."""
+"""ResidualCells are even up to this many SMAD from the centre, and grow with the distance beyond."""
 BISECTIONS = 22
 
 
 @dataclass(frozen=True)
-class Cells:
+class ResidualCells:
     """`CELLS` cells between ``edges_K``, even in arcsinh((x - centre) / scale)."""
 
     centre: float
@@ -92,12 +92,12 @@ class Cells:
         )
 
 
-def cells_for(x_N: ArrayLike) -> Cells:
-    """Cells that hold all the values, with their core at the median."""
+def cells_for(x_N: ArrayLike) -> ResidualCells:
+    """ResidualCells that hold all the values, with their core at the median."""
     x = np.asarray(x_N, np.float64)
     x = x[np.isfinite(x)]
     if not len(x):
-        return Cells(0.0, 1.0, -1.0, 2.0 / CELLS)
+        return ResidualCells(0.0, 1.0, -1.0, 2.0 / CELLS)
     # The core of two hundred thousand values is that of all.
     some = x[:: max(1, len(x) // 200_000)]
     centre, spread = float(median(some)), float(smad(some))
@@ -106,7 +106,7 @@ def cells_for(x_N: ArrayLike) -> Cells:
     low, high = np.arcsinh((np.array([x.min(), x.max()]) - centre) / scale)
     margin = 0.5 * (high - low) / CELLS + 1e-3
     first = float(low - margin)
-    return Cells(centre, scale, first, float(high + margin - first) / CELLS)
+    return ResidualCells(centre, scale, first, float(high + margin - first) / CELLS)
 
 
 def counts_in_cells(

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from photoz_run.science.cells import Cells, cells_for, counts_in_cells
+from photoz_run.science.cells import ResidualCells, cells_for, counts_in_cells
 from photoz_run.science.resampling import Codes, Rows, Sums, group_sums
 from photoz_run.science.statistics import (
     CENTRAL_LEVELS,
@@ -31,7 +31,7 @@ class PointTerms:
 
     z_phot_N: Floats = field(repr=False)
     z_spec_N: Floats = field(repr=False)
-    cells: Cells
+    cells: ResidualCells
     inside: dict[str, NDArray[np.float32]] = field(repr=False, default_factory=dict)
     weight_N: Floats | None = field(repr=False, default=None)
 
@@ -82,7 +82,7 @@ class PointTerms:
         return values | quantile_statistics(self.cells, count_RK)
 
 
-def quantile_statistics(cells: Cells, count_RK: Floats) -> dict[str, Floats]:
+def quantile_statistics(cells: ResidualCells, count_RK: Floats) -> dict[str, Floats]:
     """The point statistics that rest on quantiles, of each row of counts in cells."""
     low, quarter, centre, three_quarters, high = (
         cells.quantile(count_RK, level) for level in CENTRAL_LEVELS
