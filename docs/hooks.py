@@ -3,8 +3,10 @@
 from functools import partial
 from typing import Any
 
+from pydantic import BaseModel
+
 from photoz_run import schema
-from photoz_run.config import RunConfig
+from photoz_run.config import ClusterConfig, RunConfig
 from photoz_run.flags import FLAGS, NOT_FOR_SCIENCE, NOT_FOR_SCIENCE_WORDS, USER_BITS
 
 
@@ -47,10 +49,24 @@ def _settings() -> str:
         f"| `{name}` | {_default(field)} | {field.description} |"
         for name, field in RunConfig.model_fields.items()
     ]
-    return "\n".join(["| setting | default | meaning |", "|---|---|---|", *rows])
+    cluster = [
+        f"| `cluster.{name}` | {_default(field)} | {field.description} |"
+        for name, field in ClusterConfig.model_fields.items()
+    ]
+    return "\n".join(["| setting | default | meaning |", "|---|---|---|", *rows, *cluster])
 
 
 def _default(field: Any) -> str:
     if field.is_required():
         return "(needed)"
-    return "-" if field.default is None else f"`{field.default}`"
+    default = field.get_default(call_default_factory=True)
+    match default:
+        case BaseModel():
+            return "see below"
+        case None | () | "":
+            return "-"
+        case tuple():
+            return "`" + ", ".join(map(str, default)) + "`"
+        case bool():
+            return f"`{str(default).lower()}`"
+    return f"`{default}`"

@@ -125,7 +125,7 @@ def test_what_is_no_regular_file_is_refused(tmp_path):
         (tmp_path / "fifo.onnx", "it is no regular file"),
         (Path("/dev/zero"), "it is no regular file"),
         (tmp_path, "it is a folder"),
-        (Path("a\0b.onnx"), "embedded null"),
+        (Path("a\0b.onnx"), ".*embedded null"),
     ):
         with pytest.raises(BundleError, match=f"cannot read the model: {complaint}"):
             PhotozModel.load(path, provider="cpu")

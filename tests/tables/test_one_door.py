@@ -15,7 +15,7 @@ OPENERS = {
     "parse_single_table",
 }
 """Functions that open a table."""
-OWN_FILES = ("release/", "catalogue/", "tables/", "images/", "simulation/")
+OWN_FILES = ("release/", "catalogue/", "tables/", "images/", "simulation/", "applying/files.py")
 """Rooms that write tables and read them again, or have no tables of others."""
 
 
