@@ -1,4 +1,4 @@
-"""ResidualCells of the sky against those of the library hats."""
+"""Cells of the sky against those of the library hats."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ from hats.pixel_math import HealpixPixel, generate_alignment, get_margin
 from hypothesis import given
 from hypothesis import strategies as st
 
-from photoz_run.release.cells import ResidualCells, partition_cells, whole_sky
+from photoz_run.release.cells import Cells, partition_cells, whole_sky
 from photoz_run.release.sky import ORDER
 
 DEPTH = 3
@@ -21,7 +21,7 @@ def count_of(rows: dict[int, int]) -> np.ndarray:
     return count_K
 
 
-def pixels(cells: ResidualCells) -> list[HealpixPixel]:
+def pixels(cells: Cells) -> list[HealpixPixel]:
     places = zip(cells.order_C.tolist(), cells.cell_C.tolist(), strict=True)
     return [HealpixPixel(*place) for place in places]
 
@@ -55,7 +55,7 @@ def test_the_rest_of_the_sky_is_filled_with_few_cells(rows, most):
     assert [0, *stop_C] == [*every.first_C, 12 << 2 * ORDER]
     assert set(pixels(cells)) <= set(pixels(every))
     for pixel in set(pixels(every)) - set(pixels(cells)):
-        larger = ResidualCells(np.array([pixel.order - 1]), np.array([pixel.pixel >> 2]))
+        larger = Cells(np.array([pixel.order - 1]), np.array([pixel.pixel >> 2]))
         within_C = (cells.first_C >= larger.first_C) & (
             cells.first_C < larger.first_C + (1 << 2 * (ORDER - larger.order_C))
         )

@@ -145,7 +145,7 @@ def test_the_area_is_that_of_the_coadds(release, survey, provenance):
         for header in headers
     }
     true = sum(distinct.values()) * (0.2 / 3600) ** 2
-    # ResidualCells that an edge crosses count in full, which matters for tiles of 40 arcsec only.
+    # Cells that an edge crosses count in full, which matters for tiles of 40 arcsec only.
     assert true < provenance["area_deg2"] < 2.2 * true
     places = [(180.0, -0.5), (180.0, -0.52), (0.0, -31.2), (50.0, 0.5), (181.0, -0.5)]
     assert area.contains_skycoords(SkyCoord(places, unit="deg")).tolist() == [

@@ -18,8 +18,8 @@ Pairs: TypeAlias = tuple[NDArray[np.intp], NDArray[np.intp]]
 
 
 @dataclass(frozen=True)
-class ResidualCells:
-    """ResidualCells that do not overlap, in the order of the sky.
+class Cells:
+    """Cells that do not overlap, in the order of the sky.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ def count_rows(count_K: NDArray[np.int64], index_N: NDArray[np.int64]) -> None:
     count_K[cell_U] += number_U
 
 
-def partition_cells(count_K: NDArray[np.int64], most: int) -> ResidualCells:
+def partition_cells(count_K: NDArray[np.int64], most: int) -> Cells:
     """Divide a catalogue into cells of at most ``most`` rows, as hats-import 0.11 does.
 
     Four cells become one from the bottom up, while it has at most ``most`` rows and more than one
@@ -82,7 +82,7 @@ def partition_cells(count_K: NDArray[np.int64], most: int) -> ResidualCells:
 
     Returns
     -------
-    ResidualCells
+    Cells
         Those that have rows.
     """
     sums = [count_K]
@@ -99,10 +99,10 @@ def partition_cells(count_K: NDArray[np.int64], most: int) -> ResidualCells:
     order_H = order_B[held_B]
     cell_H = held_B >> 2 * (bottom - order_H)
     _, once = np.unique(cell_H << 2 * (bottom - order_H), return_index=True)
-    return ResidualCells(order_H[once], cell_H[once])
+    return Cells(order_H[once], cell_H[once])
 
 
-def whole_sky(cells: ResidualCells) -> ResidualCells:
+def whole_sky(cells: Cells) -> Cells:
     """The cells, and the fewest others that fill the sky between them."""
     order_F, cell_F = [cells.order_C], [cells.cell_C]
     open_F = BASE
@@ -117,9 +117,9 @@ def whole_sky(cells: ResidualCells) -> ResidualCells:
         if not len(divided_F):
             break
         open_F = (4 * divided_F[:, None] + np.arange(4)).ravel()
-    every = ResidualCells(np.concatenate(order_F), np.concatenate(cell_F))
+    every = Cells(np.concatenate(order_F), np.concatenate(cell_F))
     place = np.argsort(every.first_C)
-    return ResidualCells(every.order_C[place], every.cell_C[place])
+    return Cells(every.order_C[place], every.cell_C[place])
 
 
 BASE = np.arange(12)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 MOC_ORDER = 14
-"""ResidualCells 13 arcsec wide. A cell that the edge of a coadd crosses counts as covered, which makes a
+"""Cells 13 arcsec wide. A cell that the edge of a coadd crosses counts as covered, which makes a
 tile of a degree 1% larger."""
 WHOLE_SKY = 360.0**2 / np.pi
 """In square degrees."""

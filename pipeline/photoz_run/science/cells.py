@@ -15,7 +15,7 @@ from photoz_run.science.statistics import Floats, median, smad
 
 CELLS = 512
 CORE = 0.3
-"""ResidualCells are even up to this many SMAD from the centre, and grow with the distance beyond."""
+"""Cells are even up to this many SMAD from the centre, and grow with the distance beyond."""
 BISECTIONS = 22
 
 
@@ -93,7 +93,7 @@ class ResidualCells:
 
 
 def cells_for(x_N: ArrayLike) -> ResidualCells:
-    """ResidualCells that hold all the values, with their core at the median."""
+    """Cells that hold all the values, with their core at the median."""
     x = np.asarray(x_N, np.float64)
     x = x[np.isfinite(x)]
     if not len(x):

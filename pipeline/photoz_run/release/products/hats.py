@@ -14,7 +14,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from photoz_run import schema
-from photoz_run.release.cells import MAP_ORDER, ResidualCells, count_rows, partition_cells
+from photoz_run.release.cells import MAP_ORDER, Cells, count_rows, partition_cells
 from photoz_run.release.draft import Draft, Writer
 from photoz_run.release.products.hats_margin import MarginRows
 from photoz_run.release.products.hats_metadata import Description, partition_schema
@@ -66,7 +66,7 @@ def _counts(draft: Draft) -> NDArray[np.int64]:
 
 
 def _pieces(
-    draft: Draft, cells: ResidualCells, margin: MarginRows | None
+    draft: Draft, cells: Cells, margin: MarginRows | None
 ) -> Iterator[tuple[int, pa.Table]]:
     """The rows in order with their index, cut at the borders of cells; the number of each cell."""
     with draft.progress.step("rows into HATS", draft.rows) as tick:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from photoz_run.errors import ConfigError
 from photoz_run.release.buckets import MOST, Buckets
-from photoz_run.release.cells import ResidualCells, whole_sky
+from photoz_run.release.cells import Cells, whole_sky
 from photoz_run.release.products.hats_partitions import PartitionWriter
 
 CELL = "_cell"
@@ -37,7 +37,7 @@ class MarginRows:
         If the margin is too wide for the smallest partition.
     """
 
-    def __init__(self, cells: ResidualCells, width: float, folder: Path) -> None:
+    def __init__(self, cells: Cells, width: float, folder: Path) -> None:
         self.width = width
         self._sky = whole_sky(cells)
         self._order = _margin_order(width, self._sky)
@@ -49,14 +49,14 @@ class MarginRows:
         beside = rows.take(pa.array(row_M)).append_column(CELL, pa.array(cell_M))
         self._buckets.add(beside, cell_M * self._buckets.number // len(self._sky.cell_C))
 
-    def write(self, partitions: PartitionWriter) -> ResidualCells:
+    def write(self, partitions: PartitionWriter) -> Cells:
         """Write all rows; the cells that have any. They keep the order in which they came."""
         self._buckets.close()
         written = []
         for cell, rows in self._by_cell():
             written.append(cell)
             partitions.write(self._sky.order_C[cell], self._sky.cell_C[cell], [rows])
-        return ResidualCells(self._sky.order_C[written], self._sky.cell_C[written])
+        return Cells(self._sky.order_C[written], self._sky.cell_C[written])
 
     def _by_cell(self) -> Iterator[tuple[int, pa.Table]]:
         for number in range(self._buckets.number):
@@ -68,7 +68,7 @@ class MarginRows:
                 yield int(cell), rows.filter(pa.array(cell_N == cell)).drop_columns([CELL])
 
 
-def _margin_order(width: float, sky: ResidualCells) -> int:
+def _margin_order(width: float, sky: Cells) -> int:
     """The order of the finest cells that are wider than the margin, by the estimate of hats."""
     from hats.pixel_math.healpix_shim import margin2order, order2mindist
 

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from photoz_run import schema
-from photoz_run.release.cells import MAP_ORDER, ResidualCells
+from photoz_run.release.cells import MAP_ORDER, Cells
 from photoz_run.release.record import (
     ReleaseRecord,
     extension_name,
@@ -50,7 +50,7 @@ class Description:
         self._fields = fields
         self._margins: list[str] = []
 
-    def catalogue(self, cells: ResidualCells, count_K: NDArray[np.int64], most: int) -> None:
+    def catalogue(self, cells: Cells, count_K: NDArray[np.int64], most: int) -> None:
         """Describe the catalogue.
 
         Parameters
@@ -78,7 +78,7 @@ class Description:
             hats_order=_finest(cells),
         )
 
-    def margin(self, cells: ResidualCells, beside: ResidualCells, width: float) -> None:
+    def margin(self, cells: Cells, beside: Cells, width: float) -> None:
         """Describe the margin cache of the partitions ``cells``; it has rows for ``beside``."""
         name = margin_name(self._record.name)
         self._margins.append(name)
@@ -128,7 +128,7 @@ class Description:
         )
         properties.to_properties_file(self._folder)
 
-    def _table(self, folder: Path, cells: ResidualCells, **about: Any) -> None:
+    def _table(self, folder: Path, cells: Cells, **about: Any) -> None:
         """Write the metadata and the properties of one table with the partitions ``cells``."""
         from hats.catalog import PartitionInfo, TableProperties
         from hats.pixel_math import HealpixPixel
@@ -149,7 +149,7 @@ class Description:
         )
         properties.to_properties_file(folder)
 
-    def _metadata(self, folder: Path, cells: ResidualCells) -> int:
+    def _metadata(self, folder: Path, cells: Cells) -> int:
         """Write ``_metadata`` and ``_common_metadata``; how many rows the partitions have."""
         from hats.io.parquet_metadata import write_parquet_metadata
 
@@ -169,6 +169,6 @@ class Description:
         return {**properties, "hats_creation_date": f"{self._record.date[:16]}UTC"}
 
 
-def _finest(cells: ResidualCells) -> int:
+def _finest(cells: Cells) -> int:
     """The order of the smallest cell."""
     return int(cells.order_C.max())

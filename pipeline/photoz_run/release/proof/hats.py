@@ -29,7 +29,7 @@ from photoz_run.release.record import (
 from photoz_run.release.rows import INDEX, parquet_rows
 from photoz_run.release.sky import ORDER
 
-ResidualCells: TypeAlias = tuple[NDArray[np.int64], NDArray[np.int64]]
+Cells: TypeAlias = tuple[NDArray[np.int64], NDArray[np.int64]]
 """HEALPix cells and how many rows lie in each."""
 MAPS = ("skymap.fits", "point_map.fits")
 OWN = re.compile(r"hats_\w+|moc_sky_fraction|obs_collection|dataproduct_type")
@@ -177,7 +177,7 @@ class MapsCopy:
         order = int(read_properties(catalogue / "hats.properties")["hats_skymap_order"])
         self._shift = 2 * (ORDER - order)
         self._maps = {name: _read_map(catalogue / name) for name in MAPS}
-        self._counts: list[ResidualCells] = []
+        self._counts: list[Cells] = []
 
     def compare(self, batch: pa.Table, index_N: NDArray[np.int64]) -> None:
         """Count the next rows."""
@@ -193,7 +193,7 @@ class MapsCopy:
         yield verdict("maps of HATS", problems, " and ".join(MAPS))
 
 
-def _added(counts: list[ResidualCells]) -> ResidualCells:
+def _added(counts: list[Cells]) -> Cells:
     """Counts of several batches as one, in the order of the cells."""
     cells = np.concatenate([np.empty(0, np.int64), *(cell_K for cell_K, _ in counts)])
     numbers = np.concatenate([np.empty(0, np.int64), *(count_K for _, count_K in counts)])
@@ -201,7 +201,7 @@ def _added(counts: list[ResidualCells]) -> ResidualCells:
     return cell_K, np.bincount(place, numbers, len(cell_K)).astype(np.int64)
 
 
-def _read_map(path: Path) -> ResidualCells:
+def _read_map(path: Path) -> Cells:
     """The cells of a map that have rows, and how many."""
     with fits.open(path) as hdus:
         rows = hdus[1].data
