@@ -186,6 +186,7 @@ WRONG = {
         "has no column 'MAG_AUT0'; did you mean MAG_AUTO",
     ),
     "kept misspelt": (["--keep", "Z_BB"], "has no column 'Z_BB'; did you mean Z_B"),
+    "kept what is computed": (["--keep", "bright"], "has no column 'bright'"),
     "kept twice": (["--keep", "Z_B", "Z_B"], "Z_B"),
     "kept is there already": (["--keep", "MASK"], "MASK"),
     "no configuration": (["--config", "nowhere.toml"], "configuration nowhere.toml cannot be read"),

@@ -48,13 +48,13 @@ def run(config: RunConfig, progress: Progress, restart: bool = False) -> RunSumm
     path = model_path(config.model)
     model = PhotozModel.load(path, config.provider, config.allow_fallback)
     check_magnitudes(tiles, config, model.contract)
-    if warning := simulated_model_warning(tiles, model.contract):
-        progress.say(warning)
     manifest = make_manifest(config, tiles, model)
     directory = RunDirectory(config.out)
     directory.prepare(restart, config.share)
     with RunLock(directory.locks, config.share, progress.say) as lock:
         directory.open(manifest, restart)
+        if warning := simulated_model_warning(tiles, model.contract):
+            progress.say(warning)
         number, of = config.share
         mine = dict(list(tiles.items())[number - 1 :: of])
         settled = directory.settled(mine, manifest.run_digest, progress.say)

@@ -168,13 +168,13 @@ def _check_columns(catalogues: Sequence[Path], config: RunConfig) -> None:
 def _check_catalogue(path: Path, config: RunConfig) -> None:
     """Refuse a column that a catalogue lacks, or an expression over columns of other types."""
     present = column_names(path)
+    # What is computed here can be selected by; the output has it without being kept.
+    known = {"select": [*present, *DERIVED], "keep": present}
     for setting, names in (("select", names_in(config.select)), ("keep", config.keep)):
         for name in names:
-            if name in present or name in DERIVED:
+            if name in known[setting]:
                 continue
-            # What is computed here can be selected by; the output has it without being kept.
-            known = present + list(DERIVED) if setting == "select" else present
-            close = get_close_matches(name, known, n=3)
+            close = get_close_matches(name, known[setting], n=3)
             hint = f"; did you mean {' or '.join(close)}?" if close else ""
             raise ConfigError(f"{setting}: {path.name} has no column {name!r}{hint}")
     check_selection(path, config.select)
