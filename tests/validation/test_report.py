@@ -13,6 +13,7 @@ import typer
 from typer.testing import CliRunner
 
 from photoz_run.cli.validate import validate
+from photoz_run.errors import ConfigError
 from photoz_run.validation.document import read_metrics
 from photoz_run.validation.metrics import Estimate
 from photoz_run.validation.rows import format_estimate
@@ -82,7 +83,10 @@ def test_the_page_stands_alone(page):
     assert parsed.open == []
     assert not {"script", "link", "iframe", "b>"} & set(parsed.tags)
     assert parsed.tags.count("img") >= 8
-    assert all(source.startswith("data:image/png;base64,") for source in parsed.sources)
+    links = [source for source in parsed.sources if source.startswith("#")]
+    assert all(f'id="{link[1:]}"' in page.replace("'", '"') for link in links)
+    assert len(links) == 6
+    assert all(source.startswith(("data:image/png;base64,", "#")) for source in parsed.sources)
     assert "url(" not in page
 
 
@@ -208,3 +212,48 @@ def test_a_browser_loads_every_image_without_an_error_at_1280_pixels(page, tmp_p
 
 def test_a_bias_that_rounds_to_nothing_has_no_sign():
     assert format_estimate(Estimate(-0.00001, -0.0006, 0.0004)).startswith("0.0000 ")
+
+
+def test_errors_and_distributions_are_judged_bin_by_bin(report, page):
+    section = page[page.index('<h2 id="uncertainty">') : page.index('<h2 id="bins">')]
+    assert re.findall(r"<summary>By ([^<]+) \(", section) == [
+        "r magnitude",
+        "photometric redshift",
+        "spectroscopic redshift",
+        "colour class",
+        "tile",
+    ]
+    assert "### Uncertainty by tile" in (report / "report.md").read_text()
+
+
+def test_nothing_is_written_inside_a_release(tmp_path):
+    columns, z = survey(50)
+    release = tmp_path / "release"
+    catalogue = write_parquet(release / "c.parquet", columns)
+    (release / "provenance.json").write_text("{}")
+    specz = write_fits(tmp_path / "specz.fits", gama(columns, z))
+    app = typer.Typer()
+    app.command()(validate)
+    for out in (release, release / "validation"):
+        arguments = [str(catalogue), "--specz", str(specz), "--out", str(out)]
+        outcome = CliRunner().invoke(app, arguments)
+        assert isinstance(outcome.exception, ConfigError)
+        assert "lies inside the release" in str(outcome.exception)
+    assert sorted(path.name for path in release.iterdir()) == ["c.parquet", "provenance.json"]
+
+
+def test_what_is_folded_on_the_screen_is_printed(page, tmp_path):
+    needs("chromium")
+    html = tmp_path / "report.html"
+    html.write_text(page)
+    command = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--no-pdf-header-footer"]
+    command += [f"--user-data-dir={tmp_path / 'profile'}", f"--print-to-pdf={tmp_path / 'r.pdf'}"]
+    subprocess.run([*command, f"file://{html}"], capture_output=True, timeout=120, check=True)
+    opened = tmp_path / "open.html"
+    opened.write_text(page.replace("<details>", "<details open>"))
+    command[-1] = f"--print-to-pdf={tmp_path / 'open.pdf'}"
+    subprocess.run([*command, f"file://{opened}"], capture_output=True, timeout=120, check=True)
+    pages = [
+        (tmp_path / name).read_bytes().count(b"/Type /Page\n") for name in ("r.pdf", "open.pdf")
+    ]
+    assert pages[0] == pages[1] > 3

@@ -144,9 +144,18 @@ def selection_of(catalogue: Path) -> str:
 
 
 def _make(out: Path) -> None:
-    """Make the directory of the report."""
+    """Make the directory of the report; nothing may lie inside a release but the release."""
     from photoz_run.errors import ConfigError
+    from photoz_run.release.provenance import FILE
 
+    within = next(
+        (place for place in (out, *out.resolve().parents) if (place / FILE).exists()), None
+    )
+    if within is not None:
+        raise ConfigError(
+            f"{out}: lies inside the release {within}, which photoz verify would refuse then;"
+            " choose another --out"
+        )
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:

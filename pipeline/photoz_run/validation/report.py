@@ -28,6 +28,7 @@ from photoz_run.validation.rows import (
     gate_rows,
     match_rows,
     paired_rows,
+    quality_rows,
     statistics_table,
     structure_rows,
     subject_rows,
@@ -183,10 +184,12 @@ def write_html(
         verdict_class=verdict_class,
         keys=_keys(result),
         findings=_findings(result),
-        gates=f"<h2>Gates</h2>{_table(gate_rows(outcomes))}" if outcomes else "",
+        contents=_contents(bool(outcomes)),
+        gates=f"<h2 id='gates'>Gates</h2>{_table(gate_rows(outcomes))}" if outcomes else "",
         figures=_figures(plots),
         statistics="".join(f"<div>{block}</div>" for block in _statistics(result)),
         breakdowns=_breakdowns(result),
+        uncertainty=_uncertainty(result),
         notes="".join(f"<p class='sub'>{html.escape(note)}</p>" for note in result.notes),
         footer=html.escape(footer()),
     )
@@ -198,6 +201,22 @@ def _banner(result: Result) -> str:
     """What must be said before any number."""
     words = result.subject.banner
     return f'<p class="banner">{html.escape(words)}</p>' if words else ""
+
+
+def _contents(gates: bool) -> str:
+    """Links to the sections of the page."""
+    names = {
+        "findings": "Where they fail",
+        "gates": "Gates",
+        "figures": "Figures",
+        "statistics": "Statistics",
+        "uncertainty": "Uncertainty, bin by bin",
+        "bins": "Bin by bin",
+    }
+    links = [
+        f'<a href="#{key}">{words}</a>' for key, words in names.items() if key != "gates" or gates
+    ]
+    return " &middot; ".join(links)
 
 
 def _keys(result: Result) -> str:
@@ -222,6 +241,17 @@ def _breakdowns(result: Result) -> str:
     for name, groups in result.breakdowns.items():
         summary = f"<summary>By {TITLES[name]} ({len(groups)})</summary>"
         blocks.append(f"<details>{summary}{_table(breakdown_rows(groups))}</details>")
+    return "".join(blocks)
+
+
+def _uncertainty(result: Result) -> str:
+    """Errors and distributions in each bin, folded away."""
+    if result.distribution is None:
+        return "<p class='sub'>The catalogue has neither quantiles nor intervals.</p>"
+    blocks = []
+    for name, groups in result.distribution.bins.items():
+        summary = f"<summary>By {TITLES[name]} ({len(groups)})</summary>"
+        blocks.append(f"<details>{summary}{_table(quality_rows(groups))}</details>")
     return "".join(blocks)
 
 
@@ -315,6 +345,10 @@ def write_markdown(
     for plot in plots:
         parts.append(f"![{plot.title}](plots/{plot.name}.png)")
         parts.append(f"*{_plain(plot.title)}. {_plain(plot.caption)}*")
+    if result.distribution is not None:
+        parts.append("## Uncertainty, bin by bin")
+        for name, bins_of in result.distribution.bins.items():
+            parts += [f"### Uncertainty by {TITLES[name]}", markdown_table(quality_rows(bins_of))]
     parts.append("## Bin by bin")
     for name, groups in result.breakdowns.items():
         parts += [f"### By {TITLES[name]}", markdown_table(breakdown_rows(groups))]
