@@ -114,7 +114,7 @@ def test_a_selection_that_one_tile_cannot_answer_is_that_tile_s_fault(
 def test_an_empty_selection_is_no_work(dr4_tile, bundle, tmp_path, monkeypatch, capsys):
     arguments = options(dr4_tile.folder, bundle, tmp_path / "out", "--select", "MAG_AUTO_CALIB < 3")
     assert in_process(monkeypatch, arguments) == 0
-    assert "1 tiles (1 NO_WORK), 0 rows" in capsys.readouterr().out
+    assert "1 tile (1 NO_WORK), 0 rows" in capsys.readouterr().out
 
 
 @pytest.fixture
