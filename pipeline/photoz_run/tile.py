@@ -58,15 +58,17 @@ class OpenTile:
     def batches(self) -> Iterator[tuple[Sources, Stamps]]:
         """Sources and their stamps, `BATCH` at a time, in output order."""
         batches = [slice(start, start + BATCH) for start in range(0, len(self.sources), BATCH)]
-        for rows, following in zip(batches, [*batches[1:], None], strict=True):
-            if rows.start == 0:
-                self._announce(rows)
-            # Storage works on the next batch while this one is cut and inferred.
-            if following is not None:
-                self._announce(following)
-            sources = self.sources.take(rows)
-            located = self._located(rows)
-            yield sources, cut_batch(self.coadds, sources, self.rule, self.policy, located)
+        # Storage works on the next batch while this one is cut and inferred. A thread asks it:
+        # what has a full queue lets who asks wait.
+        with ThreadPoolExecutor(1, thread_name_prefix="announce") as pool:
+            announced = [pool.submit(self._announce, rows) for rows in batches[:1]]
+            for rows, following in zip(batches, [*batches[1:], None], strict=True):
+                announced.pop().result()
+                if following is not None:
+                    announced.append(pool.submit(self._announce, following))
+                sources = self.sources.take(rows)
+                located = self._located(rows)
+                yield sources, cut_batch(self.coadds, sources, self.rule, self.policy, located)
         self.coadds.finish()
 
     def _announce(self, rows: slice) -> None:

@@ -151,8 +151,10 @@ class MappedImage(Image):
         return start // PAGE * PAGE, start + self.layout.row_bytes
 
     def _will_need(self, first: int, length: int) -> None:
+        # The same to the kernel as madvise, but other threads go on where storage lets it wait.
         for start in range(first, first + length, PIECE):
-            self._map.madvise(mmap.MADV_WILLNEED, start, min(PIECE, first + length - start))
+            size = min(PIECE, first + length - start)
+            os.posix_fadvise(self._file.fileno(), start, size, os.POSIX_FADV_WILLNEED)
 
 
 def pixel_type(header: fits.Header) -> np.dtype[Any]:
