@@ -36,6 +36,8 @@ COLUMNS = re.compile(
     "|(MAG|MAGERR|FLAG)_GAAP_.*)$"
 )
 """A catalogue with all of its 290 columns takes most of the time."""
+LEFT_OUT = [(band, product) for band in "ugi" for product in ("wei", "msk")]
+"""One band with weights and flags is enough: each further file takes its time in every case."""
 RUN = Provenance("photoz-run", "0", "0", "", "run", "config", "model", "1", "model", "none", True)
 PIXEL_FLAGS = {"sci": "BAD_PIXELS", "wei": "BAD_PIXELS", "msk": "MASKED_PIXELS"}
 MOVED = 0.02
@@ -46,6 +48,9 @@ def prepare(folder: Path) -> None:
     """Write the good tiles, once."""
     for name, compression in FORMS.items():
         tile = make_tile(folder / name, data_release="DR4.0", compression=compression)
+        for path in tile.folder.iterdir():
+            if any(f"_{band}_{product}" in path.name for band, product in LEFT_OUT):
+                path.unlink()
         change_rows(tile.catalogue, needed_columns)
         if name != "bare":
             for path in tile.folder.iterdir():
@@ -103,8 +108,8 @@ def try_seed(seed: int, folder: Path, model: PhotozModel, good: Redshifts) -> di
     case.mkdir()
     for path in (folder / form).iterdir():
         os.link(path, case / path.name)
-    name = "_cat" if product == "cat" else f"_{rng.choice(list('ugri'))}_{product}"
-    (path,) = (path for path in case.iterdir() if name in path.name)
+    paths = sorted(path for path in case.iterdir() if f"_{product}" in path.name)
+    path = paths[rng.integers(len(paths))]
     done: Corruption = corrupt(path, product, rng)
     verdict = {"seed": seed, "form": form, "product": product, "kind": done.kind}
     start = time.monotonic()

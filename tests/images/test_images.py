@@ -93,7 +93,7 @@ class ImageContract:
         assert found.dtype == np.float32
         assert found.dtype.isnative
         np.testing.assert_array_equal(found, pixels()[1100:1103])
-        assert image.sample(8).shape == (8, SHAPE[1])
+        assert image.sample.shape == (16, SHAPE[1])
 
     @pytest.mark.parametrize("kind", [np.uint8, np.int16, np.int32])
     def test_integer_images_keep_their_values(self, tmp_path, kind):

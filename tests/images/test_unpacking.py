@@ -41,7 +41,11 @@ def stopped(strip: Strip, unpacker: Unpacker, program: str, monkeypatch) -> str:
         at = command.index("-m")
         code = (
             "import numpy as np\nfrom photoz_run.images import unpacker\n"
-            f"def unpack(shared, request):\n    {program}\n"
+            "right = unpacker._unpack\n"
+            "def unpack(shared, request):\n"
+            "    if request['seconds'] > 1:\n"
+            "        return right(shared, request)\n"
+            f"    {program}\n"
             "unpacker._unpack = unpack\nunpacker.main()"
         )
         return started([*command[:at], "-c", code, *command[at + 2 :]], **options)
@@ -50,7 +54,9 @@ def stopped(strip: Strip, unpacker: Unpacker, program: str, monkeypatch) -> str:
     with pytest.raises(BadDataError) as refused:
         unpacker.rows(strip, seconds=1)
     monkeypatch.undo()
+    child = unpacker._child
     np.testing.assert_array_equal(unpacker.rows(strip).ravel(), np.arange(64 * 64))
+    assert unpacker._child is child, "nothing is imported again"
     return str(refused.value)
 
 

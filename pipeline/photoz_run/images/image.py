@@ -1,6 +1,7 @@
 """What every image can do, whatever container it lies in."""
 
 from abc import ABC, abstractmethod
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,9 @@ Corners = tuple[NDArray[np.int64], NDArray[np.int64]]
 
 STRIP_ROWS = 128
 """Rows of a compressed image that are made at once (9.5 MB of a KiDS coadd)."""
+
+SAMPLED = 16
+"""Rows by which an image is judged before its stamps are cut."""
 
 STRIPS_KEPT = 3
 """Strips kept in memory: stamps of the next batch may begin in the last strips of this one."""
@@ -71,10 +75,11 @@ class Image(ABC):
         """How far values may be off by packing, by stamp and row [N, H, 1]."""
         return NO_DOUBT
 
-    def sample(self, count: int = 16) -> NDArray[Any]:
-        """``count`` rows spread evenly over the image, the outermost tenths left out."""
+    @cached_property
+    def sample(self) -> NDArray[Any]:
+        """`SAMPLED` rows spread evenly over the image, the outermost tenths left out."""
         height = self.shape_YX[0]
-        lines = np.linspace(0.1 * height, 0.9 * height, count).astype(int)
+        lines = np.linspace(0.1 * height, 0.9 * height, SAMPLED).astype(int)
         return np.concatenate([self.rows(int(k), int(k) + 1) for k in np.unique(lines)])
 
     def finish(self) -> None:  # noqa: B027 - most have nothing to do

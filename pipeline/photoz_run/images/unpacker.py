@@ -7,6 +7,7 @@ with its parent.
 
 import json
 import mmap
+import os
 import resource
 import sys
 import time
@@ -21,24 +22,50 @@ from astropy.io import fits
 ROOM = 1 << 30
 """Bytes of address space beside the strip and what the process has at its start."""
 
+ALL_DONE, FAILED = 0, 1
+"""How a copy ends by itself: nobody asks any more, or it has told of a failure."""
+
 
 def main() -> None:
-    """Answer requests until there are no more."""
+    """Answer requests until there are no more, each failure the last act of a copy of this process.
+
+    What a damaged file did to the memory of a copy goes with it, and the next copy need import
+    nothing.
+    """
     warnings.simplefilter("ignore")
     shared = int(sys.argv[1])
+    while True:
+        copy = os.fork()
+        if copy == 0:
+            os._exit(_answer_requests(shared))
+        ended = os.waitstatus_to_exitcode(os.waitpid(copy, 0)[1])
+        if ended == ALL_DONE:
+            return
+        if ended != FAILED:
+            _say({"ended": ended})
+
+
+def _answer_requests(shared: int) -> int:
     started = int(Path("/proc/self/statm").read_text().split()[0]) * mmap.PAGESIZE
     for line in sys.stdin:
         request = json.loads(line)
         _limit("RLIMIT_CPU", int(time.process_time() + request["seconds"]) + 1)
-        mapped = _opened(request["path"], request["extension"])[1]
-        _limit("RLIMIT_AS", started + mapped + 6 * request["room"] + ROOM)
         try:
+            mapped = _opened(request["path"], request["extension"])[1]
+            _limit("RLIMIT_AS", started + mapped + 6 * request["room"] + ROOM)
             answer = _unpack(shared, request)
         except MemoryError:
             answer = {"error": "it asks for more memory than an image of its size needs"}
         except Exception as error:  # noqa: BLE001 - whatever a damaged file does to the library
             answer = {"error": f"{type(error).__name__} {error}"}
-        print(json.dumps(answer), flush=True)
+        _say(answer)
+        if "error" in answer:
+            return FAILED
+    return ALL_DONE
+
+
+def _say(answer: dict[str, Any]) -> None:
+    print(json.dumps(answer), flush=True)
 
 
 def _unpack(shared: int, request: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Child processes that unpack: kept as long as this process, replaced when one fails."""
+"""Child processes that unpack, kept as long as this process; after a failure a fresh copy works."""
 
 import atexit
 import json
@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -69,18 +70,23 @@ class Unpacker:
         }
         assert child.stdin is not None
         assert child.stdout is not None
+        why = "the process that unpacks it was ended by others"
         try:
             child.stdin.write(json.dumps(request) + "\n")
             child.stdin.flush()
             in_time, _, _ = select.select([child.stdout], [], [], WALL_SECONDS)
+            if not in_time:
+                why = f"no answer within {WALL_SECONDS:.0f} s"
             line = child.stdout.readline() if in_time else ""
         except BrokenPipeError:
             line = ""
         if not line:
-            raise BadDataError(_damaged(strip, self._ended(seconds)))
-        answer = json.loads(line)
-        if "error" in answer:
             self.close()
+            raise BadDataError(_damaged(strip, why))
+        answer = json.loads(line)
+        if "ended" in answer:
+            raise BadDataError(_damaged(strip, _why_it_ended(answer["ended"], seconds)))
+        if "error" in answer:
             raise BadDataError(_damaged(strip, answer["error"]))
         count = int(np.prod(answer["shape"]))
         size = count * np.dtype(answer["dtype"]).itemsize
@@ -90,7 +96,9 @@ class Unpacker:
     def close(self) -> None:
         """End the child."""
         if self._child is not None:
-            self._child.kill()
+            # Its copies are of its group.
+            with suppress(ProcessLookupError):
+                os.killpg(self._child.pid, signal.SIGKILL)
             self._child.communicate()
             self._child = None
             os.close(self._memory)
@@ -105,23 +113,10 @@ class Unpacker:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
                 pass_fds=[self._memory],
+                process_group=0,
                 text=True,
             )
         return self._child
-
-    def _ended(self, seconds: int) -> str:
-        """Why there is no answer; the child is ended if it lives."""
-        assert self._child is not None
-        try:
-            code = self._child.wait(1.0)
-        except subprocess.TimeoutExpired:
-            code = 0
-        self.close()
-        if code == 0:
-            return f"no answer within {WALL_SECONDS:.0f} s"
-        if code == -signal.SIGXCPU:
-            return f"unpacking did not end within {seconds} s of computing"
-        return f"the library that unpacks it was ended by {_signal_name(-code)}"
 
 
 class UnpackerPool:
@@ -165,6 +160,12 @@ def _damaged(strip: Strip, why: str) -> str:
         f"{strip.path}: rows {strip.start} to {strip.stop} cannot be unpacked ({why});"
         " it is damaged, copy it again"
     )
+
+
+def _why_it_ended(status: int, seconds: int) -> str:
+    if status == -signal.SIGXCPU:
+        return f"unpacking did not end within {seconds} s of computing"
+    return f"the library that unpacks it was ended by {_signal_name(-status)}"
 
 
 def _signal_name(number: int) -> str:

@@ -273,7 +273,7 @@ def stamp_corners(
 
 def sky_rms(image: Image) -> float:
     """Robust noise per pixel: the scaled median absolute deviation of some rows."""
-    values = image.sample()
+    values = image.sample
     values = values[np.isfinite(values) & (values != 0)]
     return (
         float(SMAD_FACTOR * np.median(np.abs(values - np.median(values))))
@@ -333,7 +333,7 @@ def _open_coadd(
 
 
 def _check_pixels(image: Image) -> None:
-    values = image.sample()
+    values = image.sample
     values = values[np.isfinite(values)]
     if values.size == 0:
         raise BadDataError("no finite pixel in the sampled rows; the image is empty")
