@@ -103,7 +103,7 @@ def test_a_second_run_is_refused_and_the_lock_of_a_killed_one_is_taken_over(
     # Nobody has asked for its exit status yet: the process is dead, its number still taken.
     assert in_process(monkeypatch, arguments) == 0
     first.communicate()
-    assert "1 tiles (1 DONE)" in capsys.readouterr().out
+    assert "1 tile (1 DONE)" in capsys.readouterr().out
     assert len(contents(tmp_path / "out")) == 1
     assert not path.exists()
 

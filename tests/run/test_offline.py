@@ -71,7 +71,7 @@ def test_a_whole_run_works_without_a_network_and_with_a_home_that_cannot_be_writ
         [*namespace, COMMAND, *options(tmp_path / "data", bundle, tmp_path / "out")], environment
     )
     assert said.returncode == 0, said.stderr
-    assert "1 tiles (1 DONE), 40 rows" in said.stdout
+    assert "1 tile (1 DONE), 40 rows" in said.stdout
     assert "Warning" not in said.stderr
     assert len(contents(tmp_path / "out")) == 1
     assert [path.name for path in scratch.glob("photoz*")] == [
