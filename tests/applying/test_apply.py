@@ -178,3 +178,16 @@ def test_what_cannot_be_known_is_refused_in_one_line(
     (line,) = capsys.readouterr().err.splitlines()
     assert REFUSALS[words] in line
     assert set(tmp_path.iterdir()) == before
+
+
+def test_memory_does_not_grow_with_the_row_groups_of_a_table(tmp_path):
+    """Read ahead, Arrow keeps the bytes of each row group until the last one was read."""
+    path, size = tmp_path / "t.parquet", 200_000
+    dice = np.random.default_rng(0)
+    with pq.ParquetWriter(path, pa.schema({"x": pa.float64()})) as writer:
+        for _ in range(12):
+            writer.write_table(pa.table({"x": dice.random(size)}), row_group_size=size)
+    before = pa.total_allocated_bytes()
+    held = [pa.total_allocated_bytes() for _ in open_table(path).batches(["x"], rows=size)]
+    assert len(held) == 12
+    assert max(held) - before < 5 * 8 * size

@@ -45,9 +45,11 @@ class ParquetTable(Table):
         """Batches of at most ``rows`` rows, from the row groups that may have some in the range."""
         # With memory_map a damaged page could end the process.
         # A flipped bit in a page of floats is found by its checksum alone, where it has one.
+        # Read ahead, every row group that was read would stay in memory to the end.
+        options = {"page_checksum_verification": True, "pre_buffer": False}
         with (
             explained(self.path, self.container),
-            pq.ParquetFile(self.path, page_checksum_verification=True) as file,
+            pq.ParquetFile(self.path, **options) as file,
         ):
             groups = _groups(file.metadata, within)
             if not groups:
