@@ -127,6 +127,7 @@ def validated(n, rows, statistics):
         errors_over="",
         statistics=statistics,
         science=None,
+        representative=None,
         distribution=None,
         nz=document.RedshiftDistributionRecord(document.SpikeRecord(None, None, None), None, None),
         repeatability=document.RepeatabilityRecord(0, None, None, None),

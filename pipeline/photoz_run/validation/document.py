@@ -185,6 +185,17 @@ class ScienceRecord(Record):
 
 
 @dataclass(frozen=True)
+class RepresentativeRecord(Record):
+    """The pairs weighted to the whole catalogue; see `representative.Representative`."""
+
+    columns: list[str]
+    pairs: int
+    without_spectrum: float
+    effective_number: dict[str, float]
+    statistics: dict[str, dict[str, EstimateRecord]]
+
+
+@dataclass(frozen=True)
 class BinRecord(Record):
     """The galaxies of one bin of a breakdown; a category has no edges."""
 
@@ -211,6 +222,7 @@ class Metrics(Record):
     """The groups over which errors are taken, in words."""
     statistics: dict[str, EstimateRecord]
     science: ScienceRecord | None
+    representative: RepresentativeRecord | None
     distribution: DistributionRecord | None
     nz: RedshiftDistributionRecord
     repeatability: RepeatabilityRecord
@@ -251,6 +263,7 @@ def metrics_of(result: Result, outcomes: Sequence[GateOutcome] = ()) -> Metrics:
         errors_over=result.grouping,
         statistics=_estimates(result.overall.estimates),
         science=_science(result),
+        representative=_representative(result),
         distribution=_distribution(result.distribution),
         nz=_redshift_distribution(result),
         repeatability=_repeatability(result),
@@ -272,6 +285,20 @@ def _science(result: Result) -> ScienceRecord | None:
     if group is None:
         return None
     return ScienceRecord(SCIENCE_CUT, group.n, _estimates(group.estimates))
+
+
+def _representative(result: Result) -> RepresentativeRecord | None:
+    r = result.representative
+    if r is None:
+        return None
+    labels = [group.label for group in r.weighted]
+    return RepresentativeRecord(
+        columns=list(r.columns),
+        pairs=r.pairs,
+        without_spectrum=r.without,
+        effective_number=dict(zip(labels, r.effective, strict=True)),
+        statistics={group.label: _estimates(group.estimates) for group in r.weighted},
+    )
 
 
 def measured(value: float) -> float | None:

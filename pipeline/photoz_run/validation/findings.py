@@ -120,7 +120,8 @@ def _tiles(groups: Sequence[Group], overall: Group) -> Iterator[_Look]:
         scatter = excess_scatter(value_T, error_T)
         freedom = len(large) - 1 if scatter else np.inf
         usual_T = np.array([_others(group, overall, statistic) for group in large])
-        t_T = (value_T - usual_T) / np.sqrt(error_T**2 + scatter**2)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            t_T = (value_T - usual_T) / np.sqrt(error_T**2 + scatter**2)
         for group, t in zip(large, t_T, strict=True):
             chance = tails * stats.t.sf(abs(t) if tails == 2 else t, freedom)
             yield _look(group, overall, kind, statistic, float(chance))

@@ -29,6 +29,7 @@ from photoz_run.validation.rows import (
     match_rows,
     paired_rows,
     quality_rows,
+    representative_rows,
     statistics_table,
     structure_rows,
     subject_rows,
@@ -278,6 +279,7 @@ def _statistics(result: Result) -> list[str]:
     """The two columns of tables."""
     left = [statistics_table(result), paired_rows(result) if result.comparisons else []]
     right = [
+        representative_rows(result),
         distribution_rows(result),
         structure_rows(result),
         subject_rows(result),
@@ -333,6 +335,7 @@ def write_markdown(
         parts += ["## Gates", markdown_table(gate_rows(outcomes))]
     parts += ["## Statistics", markdown_table(statistics_table(result))]
     tables = [
+        representative_rows(result),
         distribution_rows(result),
         structure_rows(result),
         subject_rows(result),

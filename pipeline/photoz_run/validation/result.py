@@ -7,6 +7,7 @@ from photoz_run.validation.findings import Finding
 from photoz_run.validation.metrics import Estimate, Group
 from photoz_run.validation.overlap import Repeatability
 from photoz_run.validation.pairs import PairCounts
+from photoz_run.validation.representative import Representative
 from photoz_run.validation.specz import SpecTable
 from photoz_run.validation.subject import Subject
 from photoz_run.validation.uncertainty import Distribution
@@ -53,6 +54,8 @@ class Result:
     subject: Subject = field(default_factory=Subject)
     science: Group | None = None
     """The galaxies of the recommended cut; None if the catalogue has no flags."""
+    representative: Representative | None = None
+    """The pairs weighted to the whole catalogue; None where magnitudes or pairs are too few."""
     distribution: Distribution | None = None
     comparisons: tuple[ComparedColumn, ...] = ()
     breakdowns: dict[str, tuple[Group, ...]] = field(default_factory=dict)
@@ -67,6 +70,7 @@ class Result:
         return [
             self.overall,
             *science,
+            *(self.representative.weighted if self.representative else ()),
             *(comparison.group for comparison in self.comparisons),
             *bins,
         ]

@@ -80,6 +80,8 @@ def columns_of_statistics(result: Result) -> list[tuple[str, Group]]:
     columns = [("Z_PHOT", result.overall)]
     if result.science is not None:
         columns.append(("science cut", result.science))
+    if result.representative is not None:
+        columns += [(group.label, group) for group in result.representative.weighted]
     for comparison in result.comparisons:
         columns.append((comparison.group.label, comparison.group))
     return columns
@@ -210,6 +212,19 @@ def structure_rows(result: Result) -> Rows:
         rows.append(["  the same in units of the quoted errors", f"{repeats.pull:.2f}"])
     else:
         rows.append(["sources measured in two tiles", "none"])
+    return rows
+
+
+def representative_rows(result: Result) -> Rows:
+    """Whether the spec-z are like the whole catalogue."""
+    r = result.representative
+    if r is None:
+        return []
+    rows = [["spec-z beside the whole catalogue", ""]]
+    rows.append(["compared in", ", ".join(r.columns)])
+    for group, number in zip(r.weighted, r.effective, strict=True):
+        rows.append([f"effective number of spectra, {group.label}", f"{number:,.0f} of {r.pairs:,}"])
+    rows.append(["share of the catalogue that no spectrum is like", f"{r.without:.1%}"])
     return rows
 
 

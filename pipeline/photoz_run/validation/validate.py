@@ -24,6 +24,7 @@ from photoz_run.validation.metrics import Group, Sample, compare, measure, sampl
 from photoz_run.validation.overlap import repeatability
 from photoz_run.validation.pairs import Pairs, pair
 from photoz_run.validation.remeasured import Remeasured, measure_again
+from photoz_run.validation.representative import represent
 from photoz_run.validation.result import ComparedColumn, Result
 from photoz_run.validation.settings import ValidationSettings
 from photoz_run.validation.specz import SpecSample, read_specz
@@ -87,6 +88,9 @@ def examine(
     overall = Group("all", "all", *measure(every))
     breakdowns, notes = break_down(pairs.columns, every, overall, specz, settings)
     science = _of_science_cut(pairs.columns, every)
+    representative = represent(catalogue, pairs.columns, every, settings.seed)
+    if isinstance(representative, str):
+        notes.append(f"not known whether the spec-z are like the catalogue: {representative}")
     comparisons = []
     for other in catalogue.compare:
         group, paired = compare(pairs.columns, other, resampling, settings.weight)
@@ -107,6 +111,7 @@ def examine(
         overall=overall,
         grouping=grouping.words,
         science=science,
+        representative=None if isinstance(representative, str) else representative,
         spikes=spikes,
         imprint=_imprint(spikes, settings.training_nz),
         repeatability=repeatability(repeats),
