@@ -81,7 +81,7 @@ def columns_of_statistics(result: Result) -> list[tuple[str, Group]]:
     if result.science is not None:
         columns.append(("science cut", result.science))
     if result.representative is not None:
-        columns += [(group.label, group) for group in result.representative.weighted]
+        columns.append(("weighted", result.representative.weighted[0]))
     for comparison in result.comparisons:
         columns.append((comparison.group.label, comparison.group))
     return columns
@@ -99,13 +99,13 @@ def statistics_rows(result: Result) -> list[list[str]]:
 
 
 def format_estimate(estimate: Estimate | None, sign: str = "", digits: int = 4) -> str:
-    """Write value and half-width of the interval."""
+    """Write value and error, and the error by galaxy in brackets where it differs."""
     if estimate is None or math.isnan(estimate.value):
         return "-"
     if math.isnan(estimate.error):
         return f"{estimate.value:{sign}z.{digits}f}"
     text = f"{estimate.value:{sign}z.{digits}f} +- {estimate.error:.{digits}f}"
-    return f"{text} (by galaxy {estimate.by_galaxy:.{digits}f})" if estimate.kinds_differ else text
+    return f"{text} ({estimate.by_galaxy:.{digits}f})" if estimate.kinds_differ else text
 
 
 def statistics_table(result: Result) -> Rows:
@@ -114,7 +114,7 @@ def statistics_table(result: Result) -> Rows:
     numbers = ["galaxies", *(f"{group.n:,}" for _, group in columns)]
     groups = result.grouping.split(",")[0]
     return [
-        [f"statistic (errors over {groups})", *(name for name, _ in columns)],
+        [f"errors over {groups} (by galaxy)", *(name for name, _ in columns)],
         numbers,
         *statistics_rows(result),
     ]
@@ -223,7 +223,12 @@ def representative_rows(result: Result) -> Rows:
     rows = [["spec-z beside the whole catalogue", ""]]
     rows.append(["compared in", ", ".join(r.columns)])
     for group, number in zip(r.weighted, r.effective, strict=True):
-        rows.append([f"effective number of spectra, {group.label}", f"{number:,.0f} of {r.pairs:,}"])
+        rows.append(
+            [f"effective number of spectra, {group.label}", f"{number:,.0f} of {r.pairs:,}"]
+        )
+    for group in r.weighted:
+        rows.append([f"SMAD of normdz, {group.label}", format_estimate(group["smad"])])
+        rows.append([f"mean of normdz, {group.label}", format_estimate(group["mean_normdz"])])
     rows.append(["share of the catalogue that no spectrum is like", f"{r.without:.1%}"])
     return rows
 
