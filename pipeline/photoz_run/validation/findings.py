@@ -83,6 +83,7 @@ def find(
     overall: Group, breakdowns: Mapping[str, Sequence[Group]], spikes: Spikes
 ) -> list[Finding]:
     """The bins whose median, SMAD or outlier fraction stands out, and spikes of n(z_phot).
+
     Holm's correction accounts for the number of bins that are looked at. The most significant come
     first. Bins of numbers are left out: the scatter is expected to change with magnitude,
     redshift, colour and seeing, and the report plots it.
