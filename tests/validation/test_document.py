@@ -11,7 +11,6 @@ from photoz_run.science.redshift_distribution import find_spikes
 from photoz_run.validation.document import (
     EstimateRecord,
     Metrics,
-    metrics_of,
     read_metrics,
     write_metrics,
 )
@@ -19,6 +18,7 @@ from photoz_run.validation.metrics import Estimate, Group
 from photoz_run.validation.metrics_table import write_parquet
 from photoz_run.validation.overlap import Repeatability
 from photoz_run.validation.pairs import PairCounts
+from photoz_run.validation.recording import metrics_of
 from photoz_run.validation.result import GateOutcome, Result
 from photoz_run.validation.specz import SpecTable
 from photoz_run.validation.surveys import SpecColumns

@@ -60,9 +60,10 @@ def validate(
     from photoz_run.errors import BadDataError, ConfigError, ExitCode, writing
     from photoz_run.progress import StepProgress
     from photoz_run.run.interruption import interruptible
-    from photoz_run.validation.document import metrics_of, write_metrics
+    from photoz_run.validation.document import write_metrics
     from photoz_run.validation.gates import evaluate
     from photoz_run.validation.metrics_table import write_parquet
+    from photoz_run.validation.recording import metrics_of
     from photoz_run.validation.settings import SpecSettings, load_settings
     from photoz_run.validation.summary import print_summary
     from photoz_run.validation.validate import validate as run

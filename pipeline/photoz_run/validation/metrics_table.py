@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from photoz_models.whole_files import written_whole
-from photoz_run.validation.document import measured
+from photoz_run.validation.recording import measured
 from photoz_run.validation.result import Result
 
 TABLE_SCHEMA = pa.schema(

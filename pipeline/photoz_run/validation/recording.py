@@ -1,0 +1,209 @@
+"""A result of a validation as the document that other programs read."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from math import isfinite
+
+from photoz_run.flags import SCIENCE_CUT
+from photoz_run.validation.document import (
+    BinRecord,
+    CatalogueRecord,
+    ComparisonRecord,
+    DistributionRecord,
+    EstimateRecord,
+    FindingRecord,
+    GateRecord,
+    MatchRecord,
+    Metrics,
+    QualityRecord,
+    RedshiftDistributionRecord,
+    RepeatabilityRecord,
+    RepresentativeRecord,
+    ScienceRecord,
+    SpecTableRecord,
+    SpikeRecord,
+    SubjectRecord,
+)
+from photoz_run.validation.findings import Finding
+from photoz_run.validation.metrics import Estimate, Group
+from photoz_run.validation.pairs import PairCounts
+from photoz_run.validation.result import ComparedColumn, GateOutcome, Result
+from photoz_run.validation.specz import SpecTable
+from photoz_run.validation.uncertainty import Distribution, Quality
+
+
+def metrics_of(result: Result, outcomes: Sequence[GateOutcome] = ()) -> Metrics:
+    """Gather a result and its gates in one document."""
+    return Metrics(
+        schema_version=Metrics.SCHEMA,
+        subject=SubjectRecord(warning=result.subject.banner, **asdict(result.subject)),
+        catalogue=CatalogueRecord(result.catalogue, result.rows, result.repeated),
+        specz={name: _spec_table(table) for name, table in result.specz.items()},
+        match=_match(result.counts),
+        n=result.overall.n,
+        errors_over=result.grouping,
+        statistics=_estimates(result.overall.estimates),
+        science=_science(result),
+        representative=_representative(result),
+        distribution=_distribution(result.distribution),
+        nz=_redshift_distribution(result),
+        repeatability=_repeatability(result),
+        findings=[_finding(finding) for finding in result.findings],
+        notes=list(result.notes),
+        gates=[_gate(outcome) for outcome in outcomes],
+        passed=all(outcome.passed for outcome in outcomes),
+        comparisons={
+            comparison.group.label: _comparison(comparison) for comparison in result.comparisons
+        },
+        breakdowns={
+            name: [_bin(group) for group in groups] for name, groups in result.breakdowns.items()
+        },
+    )
+
+
+def _science(result: Result) -> ScienceRecord | None:
+    group = result.science
+    if group is None:
+        return None
+    return ScienceRecord(SCIENCE_CUT, group.n, _estimates(group.estimates))
+
+
+def _representative(result: Result) -> RepresentativeRecord | None:
+    r = result.representative
+    if r is None:
+        return None
+    labels = [group.label for group in r.weighted]
+    return RepresentativeRecord(
+        columns=list(r.columns),
+        pairs=r.pairs,
+        without_spectrum=r.without,
+        effective_number=dict(zip(labels, r.effective, strict=True)),
+        statistics={group.label: _estimates(group.estimates) for group in r.weighted},
+    )
+
+
+def measured(value: float) -> float | None:
+    """The number, or None where it could not be measured."""
+    return value if isfinite(value) else None
+
+
+def _estimate(estimate: Estimate) -> EstimateRecord:
+    return EstimateRecord(
+        value=measured(estimate.value),
+        low=measured(estimate.low),
+        high=measured(estimate.high),
+        by_galaxy=measured(estimate.by_galaxy),
+        groups=estimate.groups,
+    )
+
+
+def _estimates(estimates: Mapping[str, Estimate]) -> dict[str, EstimateRecord]:
+    return {name: _estimate(estimate) for name, estimate in estimates.items()}
+
+
+def _match(counts: PairCounts) -> MatchRecord:
+    return MatchRecord(
+        specz=counts.specz,
+        in_footprint=counts.in_footprint,
+        matched=counts.matched,
+        ambiguous=counts.ambiguous,
+        duplicates=counts.duplicates,
+        conflicting=counts.conflicting,
+        pairs=counts.pairs,
+        without_photoz=counts.without_photoz,
+        completeness=measured(counts.completeness),
+    )
+
+
+def _distribution(distribution: Distribution | None) -> DistributionRecord | None:
+    if distribution is None:
+        return None
+    return DistributionRecord(
+        source=distribution.source,
+        overall=_quality(distribution.overall),
+        bins={name: [*map(_quality, groups)] for name, groups in distribution.bins.items()},
+    )
+
+
+def _quality(quality: Quality) -> QualityRecord:
+    tests = {name: measured(value) for name, value in asdict(quality.uniformity).items()}
+    return QualityRecord(
+        bin=quality.label,
+        low_edge=measured(quality.low_edge),
+        high_edge=measured(quality.high_edge),
+        n=quality.n,
+        statistics=_estimates(quality.estimates),
+        **tests,
+    )
+
+
+def _redshift_distribution(result: Result) -> RedshiftDistributionRecord:
+    z, excess, significance = result.spikes.worst
+    correlation, error = result.imprint
+    return RedshiftDistributionRecord(
+        worst_spike=SpikeRecord(measured(z), measured(excess), measured(significance)),
+        training_correlation=measured(correlation),
+        training_correlation_error=measured(error),
+    )
+
+
+def _repeatability(result: Result) -> RepeatabilityRecord:
+    repeatability = result.repeatability
+    return RepeatabilityRecord(
+        n=repeatability.n,
+        median=measured(repeatability.median),
+        scatter=measured(repeatability.scatter),
+        pull=measured(repeatability.pull),
+    )
+
+
+def _finding(finding: Finding) -> FindingRecord:
+    return FindingRecord(
+        breakdown=finding.breakdown,
+        label=finding.label,
+        n=finding.n,
+        kind=finding.kind,
+        value=measured(finding.value),
+        usual=measured(finding.usual),
+        significance=measured(finding.significance),
+        sentence=finding.sentence(),
+    )
+
+
+def _gate(outcome: GateOutcome) -> GateRecord:
+    return GateRecord(
+        gate=outcome.gate,
+        where=outcome.where,
+        value=measured(outcome.value),
+        limit=outcome.limit,
+        passed=outcome.passed,
+    )
+
+
+def _comparison(comparison: ComparedColumn) -> ComparisonRecord:
+    return ComparisonRecord(
+        n=comparison.group.n,
+        statistics=_estimates(comparison.group.estimates),
+        z_phot_minus_other=_estimates(comparison.paired),
+    )
+
+
+def _bin(group: Group) -> BinRecord:
+    return BinRecord(
+        bin=group.label,
+        low_edge=measured(group.low_edge),
+        high_edge=measured(group.high_edge),
+        n=group.n,
+        statistics=_estimates(group.estimates),
+    )
+
+
+def _spec_table(table: SpecTable) -> SpecTableRecord:
+    columns = table.columns
+    return SpecTableRecord(
+        **table.counts,
+        file=table.file,
+        columns={"ra": columns.ra, "dec": columns.dec, "z": columns.z},
+        quality=columns.quality,
+        dropped=table.dropped,
+    )
