@@ -1,10 +1,19 @@
 """A run and its release, made once; nobody may change them."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
+import dask
 import pytest
 
 from support.photoz import make_survey, measure, photoz
+
+
+@pytest.fixture(scope="module", autouse=True)
+def dask_without_cluster() -> Iterator[None]:
+    """LSDB computes here, whatever a run in this process left in Dask's settings."""
+    with dask.config.set(scheduler="threads"):
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -67,7 +67,7 @@ def test_a_person_reads_a_table_of_eighty_columns_and_an_exit_status(tmp_path):
     assert "uninstall both, then install one of them again" in " ".join(lines)
     assert any(line.startswith(f"bad scratch {str(metadata)[:20]}") for line in lines)
     assert (
-        lines[-1] == "3 findings are bad: a run would fail here"
+        lines[-1] == "3 bad findings: a run would fail here"
     )  # the runtime, so the model, and scratch
 
 

@@ -134,6 +134,8 @@ def _stored_alike(stored: NDArray[Any], column: pa.ChunkedArray, null: int | Non
     if stored.ndim > 1 or kind not in "fi" or stored.dtype.itemsize == 1:
         return False
     array = column.combine_chunks()
+    if kind == "i":  # small integers are stored wider, so that a number is left for null
+        array = array.cast(pa.from_numpy_dtype(stored.dtype.newbyteorder("=")))
     if array.null_count:
         array = array.fill_null(np.nan if kind == "f" else null)
     expected = array.to_numpy(zero_copy_only=False)
