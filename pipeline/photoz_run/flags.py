@@ -6,11 +6,13 @@ of the int32 column and unused.
 """
 
 from dataclasses import dataclass
+from operator import index
 
 import numpy as np
 from numpy.typing import NDArray
 
 from photoz_models.stamp_rule import MAGNITUDE_BANDS
+from photoz_run.errors import ConfigError
 
 USER_BITS = range(24, 31)
 
@@ -107,9 +109,21 @@ def mark(which_N: NDArray[np.bool_], name: str) -> NDArray[np.int32]:
 
 
 def decode(value: int) -> list[str]:
-    """The names of the flags set in ``value``, in order of bit; one without a name is ``BIT_n``."""
+    """The names of the flags set in ``value``, in order of bit; one without a name is ``BIT_n``.
+
+    Raises
+    ------
+    ConfigError
+        If ``value`` is no integer from 0 to 2147483647.
+    """
+    try:
+        bits = index(value)
+    except TypeError:
+        bits = -1
+    if not 0 <= bits < 1 << 31:
+        raise ConfigError(f"{value}: no PHOTOZ_FLAG, which is an integer from 0 to 2147483647")
     names = {flag.bit: flag.name for flag in FLAGS}
-    return [names.get(k, f"BIT_{k}") for k in range(31) if int(value) >> k & 1]
+    return [names.get(k, f"BIT_{k}") for k in range(31) if bits >> k & 1]
 
 
 def count(flags_N: NDArray[np.int32]) -> dict[str, int]:

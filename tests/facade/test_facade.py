@@ -172,3 +172,23 @@ def test_the_import_alone_loads_nothing():
     code = "import sys, photoz_run; print([m for m in sys.modules if m.startswith('photoz_')])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "['photoz_run']"
+
+
+def test_what_cannot_be_meant_is_refused_in_one_line(opened, run):
+    refused = {
+        "rows to take of 40": [lambda: opened.take([999]), lambda: opened.take([1.5])],
+        "a slice, indices or a mask": [lambda: opened.take([[0, 1]])],
+        "no place on the sky": [lambda: opened.near(np.nan, 0), lambda: opened.near(180, 0, -3)],
+        "at least one folder": [pz.open_survey],
+        "ask for each once": [lambda: pz.read_arrow(run, ["ID", "ID"])],
+        "no PHOTOZ_FLAG": [lambda value=v: pz.decode_flags(value) for v in (1.5, -1, 1 << 40)],
+    }
+    for words, calls in refused.items():
+        for call in calls:
+            with pytest.raises(pz.PhotozError, match=words):
+                call()
+
+
+def test_one_id_may_be_a_text(opened):
+    name = opened.sources.id_N[3]
+    assert opened.with_ids(str(name)).sources.id_N.tolist() == [name]

@@ -52,8 +52,9 @@ def validate(
 ) -> None:
     """Compare the redshifts of CATALOGUE with spectroscopic ones.
 
-    Writes metrics.json, metrics.parquet, report.md and report.html into the output directory and
-    prints the table of statistics. Exit code 4 if a gate of the configuration fails.
+    Writes metrics.json, metrics.parquet, report.md and report.html; prints a table.
+
+    Exit status 4 if a gate of the configuration fails.
     """
     from functools import partial
 

@@ -59,19 +59,25 @@ class SurveyTile:
     def take(self, rows: slice | Sequence[int] | NDArray[Any]) -> "SurveyTile":
         """The tile with some of its sources: a slice, indices, or a mask of length N."""
         every_N = np.arange(len(self))
-        chosen = (
-            every_N[rows] if isinstance(rows, slice) else every_N[np.asarray(rows, _kind(rows))]
-        )
+        try:
+            chosen = every_N[rows if isinstance(rows, slice) else np.asarray(rows, _kind(rows))]
+        except (IndexError, TypeError) as error:
+            raise ConfigError(f"{self.ref.tile}: rows to take of {len(self)}: {error}") from error
+        if chosen.ndim != 1:
+            raise ConfigError(f"{self.ref.tile}: rows to take are a slice, indices or a mask")
         return replace(self, sources=self.sources.take(chosen))
 
     def near(self, ra: float, dec: float, radius: float = RADIUS) -> "SurveyTile":
         """Its sources within ``radius`` (arcsec) of a position (ICRS, deg), the nearest first."""
+        if not (np.isfinite([ra, dec]).all() and radius > 0):
+            raise ConfigError(f"{ra} {dec} within {radius} arcsec: no place on the sky")
         arcsec_N = separations(self.sources.ra_N, self.sources.dec_N, ra, dec)
         order = np.argsort(arcsec_N, kind="stable")
         return self.take(order[: int((arcsec_N <= radius).sum())])
 
-    def with_ids(self, ids: Sequence[str]) -> "SurveyTile":
+    def with_ids(self, ids: str | Sequence[str]) -> "SurveyTile":
         """Its sources with these IDs, in the order of ``ids``; an ID that it lacks is left out."""
+        ids = [ids] if isinstance(ids, str) else ids
         row_of = {name: row for row, name in enumerate(self.sources.id_N.tolist())}
         return self.take([row_of[name] for name in ids if name in row_of])
 
@@ -213,6 +219,8 @@ def open_survey(*folders: str | Path, data_release: str | None = None) -> Survey
     ConfigError
         If a folder does not exist or holds no KiDS file.
     """
+    if not folders:
+        raise ConfigError("open_survey: give at least one folder of tiles")
     paths = tuple(Path(folder) for folder in folders)
     return Survey(paths, find_tiles(paths, data_release))
 

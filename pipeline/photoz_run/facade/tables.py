@@ -42,6 +42,8 @@ def read_arrow(catalogue: str | Path, columns: Sequence[str] = ()) -> pa.Table:
     ConfigError, BadDataError
         If there is nothing there, it cannot be read, or a column is not there.
     """
+    if len(set(columns)) < len(columns):
+        raise ConfigError(f"columns {', '.join(columns)}: ask for each once")
     table = open_catalogue(Path(catalogue), list(columns))
     names = list(columns) or table.names
     rows = table.read(names, lists=names)

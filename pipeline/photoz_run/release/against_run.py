@@ -35,6 +35,7 @@ from photoz_run.release.provenance import ReleaseProvenance, TileFacts
 from photoz_run.release.rows import parquet_rows
 from photoz_run.release.tiles import FinishedRun
 from photoz_run.science.zero_point import deviant_words
+from photoz_run.wording import counted
 
 ODD = np.uint64(0xD6E8FEB86659FD93)
 """An odd number whose multiples spread bits well."""
@@ -115,7 +116,7 @@ class RunProof:
         if self.lacking:
             yield Check("kept columns = catalogues", None, f"not compared: {self.lacking}")
         statements = list(self._other_statements(opened, rows))
-        yield verdict("provenance = run", statements, f"{len(self.run.manifest.tiles):,} tiles")
+        yield verdict("provenance = run", statements, counted(len(self.run.manifest.tiles), "tile"))
         yield self._check_validation(opened.provenance)
         area = "as its coadds" if opened.provenance.area_deg2 is not None else "not known"
         yield verdict("area = run", list(self._other_area(opened)), area)
