@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from photoz_run.science.statistics import (
-    bootstrap_intervals,
     coverage,
     fraction_beyond,
     group_bootstrap_intervals,
@@ -223,55 +222,6 @@ def test_coverage():
 
 def one_mean(x):
     return {"mean": mean(x)}
-
-
-def test_bootstrap_interval_of_a_mean_is_its_standard_error():
-    x = np.random.default_rng(2).normal(0, 1, 1500)
-    low, high = bootstrap_intervals(one_mean, [x], replicates=1000)["mean"]
-    assert (high - low) / 2 == pytest.approx(np.std(x) / np.sqrt(1500), rel=0.1)
-    assert low < mean(x) < high
-
-
-def test_bootstrap_of_many_objects_scales_the_draws():
-    """Drawing 1,000 of 100,000 objects must give the width that drawing all of them gives."""
-    rng = np.random.default_rng(4)
-    z = rng.uniform(0.05, 0.5, 100_000)
-    z_phot = z + 0.02 * rng.standard_t(4, 100_000)
-    few = bootstrap_intervals(point_statistics, [z_phot, z], replicates=400, draw=1000)
-    every = bootstrap_intervals(point_statistics, [z_phot, z], replicates=60, draw=100_000)
-    for name in ("bias", "smad", "sigma_68", "outliers_005"):
-        assert few[name][1] - few[name][0] == pytest.approx(
-            every[name][1] - every[name][0], rel=0.35
-        ), name
-
-
-def test_bootstrap_intervals_hold_the_truth_about_two_times_in_three():
-    rng = np.random.default_rng(7)
-    hits = 0
-    for k in range(150):
-        x = rng.normal(0, 1, 120)
-        low, high = bootstrap_intervals(lambda v: {"sd": smad(v)}, [x], replicates=100, seed=k)[
-            "sd"
-        ]
-        hits += low <= 1 <= high
-    assert 0.55 < hits / 150 < 0.8
-
-
-def test_bootstrap_keeps_columns_together_and_is_reproducible():
-    x = np.random.default_rng(8).normal(0, 1, 300)
-    intervals = [
-        bootstrap_intervals(lambda a, b: {"difference": mean(a) - mean(b)}, [x, x - 0.1])[
-            "difference"
-        ]
-        for _ in range(2)
-    ]
-    assert intervals[0] == intervals[1]
-    assert intervals[0] == pytest.approx((0.1, 0.1))
-
-
-@pytest.mark.parametrize("n", [0, 1])
-def test_bootstrap_of_too_few_objects_is_nan(n):
-    assert np.all(np.isnan(bootstrap_intervals(one_mean, [np.zeros(n)])["mean"]))
 
 
 def test_the_bootstrap_over_groups_knows_what_their_members_share():

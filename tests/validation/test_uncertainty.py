@@ -21,6 +21,11 @@ PLAIN = ValidationSettings()
 LEVELS = np.array([0.025, 0.16, 0.3, 0.5, 0.7, 0.84, 0.975])
 
 
+def single(columns):
+    """Pairs that share nothing."""
+    return np.arange(len(columns["Z_SPEC"]), dtype=np.int32)
+
+
 @pytest.fixture
 def columns():
     rng = np.random.default_rng(1)
@@ -36,12 +41,30 @@ def test_distribution_prefers_the_quantile_column(columns):
     ends = {"LO95": -1.96, "LO68": -0.9945, "HI68": 0.9945, "HI95": 1.96}
     five = columns | {f"Z_PHOT_{name}": z + k * sigma for name, k in ends.items()}
     many = five | {"Z_QUANTILES": z[:, None] + scores * sigma[:, None]}
-    from_many, from_five = distribution(many, levels, PLAIN), distribution(five, np.empty(0), PLAIN)
+    from_many = distribution(many, levels, PLAIN, single(many))
+    from_five = distribution(five, np.empty(0), PLAIN, single(five))
     assert from_many.source == "from 5 quantiles of Z_QUANTILES"
     assert from_five.source.startswith("approximated from five points")
     np.testing.assert_allclose(from_many.pit_N, from_five.pit_N, atol=1e-3)
     assert from_many.uniformity.ks_p > 0.001
-    assert distribution(columns, levels, PLAIN) is None
+    assert distribution(columns, levels, PLAIN, single(columns)) is None
+
+
+def test_what_pairs_of_a_group_share_widens_the_errors(columns):
+    sigma = 0.015 * (1 + columns["Z_PHOT"])
+    group_N = np.repeat(np.arange(30), 100).astype(np.int32)
+    shared_N = sigma * np.random.default_rng(6).standard_normal(30)[group_N]
+    many = columns | {
+        "Z_QUANTILES": (columns["Z_PHOT"] + shared_N)[:, None]
+        + np.array([-1.2816, 0, 1.2816]) * 1.4 * sigma[:, None]
+    }
+    levels = np.array([0.1, 0.5, 0.9])
+    alone, together = (
+        distribution(many, levels, PLAIN, groups).overall.estimates["crps"]
+        for groups in (single(many), group_N)
+    )
+    assert together.value == alone.value
+    assert together.error > 2 * alone.error
 
 
 def test_losses_have_weights_and_intervals_as_wide_as_their_error(columns):
@@ -55,7 +78,7 @@ def test_losses_have_weights_and_intervals_as_wide_as_their_error(columns):
     }
     levels = np.array([0.1, 0.5, 0.9])
     every, weighted = (
-        distribution(many, levels, settings).overall.estimates
+        distribution(many, levels, settings, single(many)).overall.estimates
         for settings in (PLAIN, ValidationSettings(weight="W"))
     )
     assert weighted["cde_loss"].value > every["cde_loss"].value
@@ -83,7 +106,7 @@ def test_a_fault_of_one_magnitude_is_seen_in_its_bins_alone():
         "Z_QUANTILES": z_phot[:, None] + quoted[:, None] * stats.norm.ppf(LEVELS),
     }
     settings = ValidationSettings(edges={"r": (16, 17, 18, 19, 20)})
-    judged = distribution(columns, LEVELS, settings)
+    judged = distribution(columns, LEVELS, settings, tile.astype(np.int32))
     *good, bad = judged.bins["r"]
     for quality in good:
         assert quality.estimates["coverage_68"].value == pytest.approx(0.68, abs=0.02)

@@ -182,52 +182,6 @@ def coverage(
     return mean(np.where(missing, np.nan, inside), weight_N)
 
 
-def bootstrap_intervals(
-    statistics: Statistics,
-    columns: Sequence[ArrayLike],
-    *,
-    replicates: int = 200,
-    draw: int = 2500,
-    seed: int = 0,
-) -> dict[str, tuple[float, float]]:
-    """68% percentile bootstrap intervals of several statistics of the same objects.
-
-    Objects are drawn with replacement. Of more than ``draw`` objects only that many are drawn, and
-    deviations from the estimate are scaled by sqrt(draw / n). This is the m-out-of-n bootstrap
-    (Bickel, Goetze & van Zwet 1997), valid for statistics whose error falls as 1/sqrt(n). Its time
-    does not depend on n.
-
-    Parameters
-    ----------
-    statistics
-        Called with ``columns``, once of shape (N,) and once of shape (replicates, draws); gives
-        arrays by name.
-    columns
-        Arrays of length N, all resampled together.
-
-    Returns
-    -------
-    (low, high) by name; NaN where the statistic is undefined, or for fewer than two objects.
-    """
-    arrays = [np.asarray(column) for column in columns]
-    n = len(arrays[0])
-    if n < 2:
-        return dict.fromkeys(statistics(*arrays), (np.nan, np.nan))
-    m = min(n, draw)
-    rows_RM = np.random.default_rng(seed).integers(0, n, (replicates, m))
-    estimates = statistics(*arrays)
-    replicas = statistics(*(array[rows_RM] for array in arrays))
-    shrink = np.sqrt(m / n)
-    intervals = {}
-    for name, estimate in estimates.items():
-        low, high = quantile(replicas[name], [0.16, 0.84])
-        intervals[name] = (
-            float(estimate + (low - estimate) * shrink),
-            float(estimate + (high - estimate) * shrink),
-        )
-    return intervals
-
-
 def group_bootstrap_intervals(
     statistics: Statistics,
     columns: Sequence[ArrayLike],

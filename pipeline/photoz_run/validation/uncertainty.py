@@ -108,6 +108,7 @@ def distribution(
     columns: Columns,
     levels_Q: Floats,
     settings: ValidationSettings,
+    group_N: NDArray[np.int32],
     again: Remeasured | None = None,
 ) -> Distribution | None:
     """Judge the predicted distributions, from quantiles or else from five points.
@@ -115,7 +116,8 @@ def distribution(
     Quantiles are those of the catalogue, or those measured again. The five points are the ends of
     the 68% and 95% intervals, and Z_PHOT for the median; they are an approximation, and named as
     such. Of very many pairs only every k-th is used. Means are weighted and have bootstrap
-    intervals. The tests of PIT count every pair alike, and have p-values instead.
+    intervals; ``group_N`` says which pairs share errors. The tests of PIT count every pair alike,
+    and have p-values instead.
 
     Returns
     -------
@@ -126,7 +128,7 @@ def distribution(
         return None
     source, row_K, quantiles_KQ, levels_Q = chosen
     here = take(columns, row_K)
-    terms = _terms(here, quantiles_KQ, levels_Q)
+    terms = _terms(here, group_N[row_K], quantiles_KQ, levels_Q)
     weights = [here[settings.weight].astype(np.float64)] if settings.weight else []
     bins = {name: parts for name, parts in _bins(here, settings) if not isinstance(parts, str)}
     measured = {
@@ -161,7 +163,9 @@ def _quantiles(
     return FIVE_POINTS_SOURCE, row_K, quantiles_KQ, np.array(FIVE_LEVELS)
 
 
-def _terms(columns: Columns, quantiles_NQ: Floats, levels_Q: Floats) -> _Terms:
+def _terms(
+    columns: Columns, group_N: NDArray[np.int32], quantiles_NQ: Floats, levels_Q: Floats
+) -> _Terms:
     z_N = columns["Z_SPEC"].astype(np.float64)
     pit_N = calibration.pit(z_N, quantiles_NQ, levels_Q)
     missing_N = np.isnan(pit_N)
@@ -185,15 +189,8 @@ def _terms(columns: Columns, quantiles_NQ: Floats, levels_Q: Floats) -> _Terms:
             "pull_beyond_3": np.where(np.isnan(pull_N), np.nan, np.abs(pull_N) > BEYOND),
         },
         pull_N,
-        _groups(columns),
+        group_N,
     )
-
-
-def _groups(columns: Columns) -> NDArray[Any]:
-    """What shares errors: the tile, or each galaxy for itself."""
-    if "KIDS_TILE" in columns:
-        return np.unique(columns["KIDS_TILE"].astype(str), return_inverse=True)[1]
-    return np.arange(len(columns["Z_SPEC"]))
 
 
 def _quality(

@@ -119,6 +119,7 @@ def examine(
             pairs.columns,
             catalogue.levels_Q,
             settings,
+            grouping.group_N,
             again if isinstance(again, Remeasured) else None,
         ),
         comparisons=tuple(comparisons),
