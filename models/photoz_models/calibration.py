@@ -3,9 +3,18 @@
 import numpy as np
 from numpy.typing import NDArray
 
+FURTHEST = 1.0
+"""A true value counts as at most this far in level beyond the outermost quantiles.
+
+Quantiles that a limit of redshift has pushed together would put it infinitely far.
+"""
+
 
 def level_matrix(
-    quantiles_NQ: NDArray[np.float32], true_N: NDArray[np.float32], levels: tuple[float, ...]
+    quantiles_NQ: NDArray[np.floating],
+    true_N: NDArray[np.floating],
+    levels: tuple[float, ...],
+    weight_N: NDArray[np.float64] | None = None,
 ) -> NDArray[np.float64]:
     """Matrix M such that the calibrated quantiles are ``quantiles_NQ @ M.T``.
 
@@ -21,13 +30,16 @@ def level_matrix(
         Predicted quantiles and true values of the calibration galaxies.
     levels
         Levels of the quantiles, increasing.
+    weight_N
+        How much each galaxy counts, 1 at most; without it, all count alike.
     """
     levels_Q = np.array(levels)
     level_N = _level_reached(quantiles_NQ.astype(np.float64), true_N.astype(np.float64), levels_Q)
-    reached_N = np.sort(level_N)
-    # The (n+1)-th in place of n makes the promise hold for the next galaxy, not only for these.
-    ranks_Q = np.clip(levels_Q * (len(reached_N) + 1) - 1, 0, len(reached_N) - 1)
-    wanted_Q = np.interp(ranks_Q, np.arange(len(reached_N)), reached_N)
+    order_N = np.argsort(level_N, kind="stable")
+    weight_N = np.ones(len(level_N)) if weight_N is None else weight_N
+    # One more galaxy than there are: the promise is to hold for the next one, not only for these.
+    share_N = np.cumsum(weight_N[order_N]) / (weight_N.sum() + 1)
+    wanted_Q = np.interp(levels_Q, share_N, level_N[order_N])
     matrix_QQ = np.zeros((len(levels), len(levels)))
     segment_Q = np.clip(np.searchsorted(levels_Q, wanted_Q) - 1, 0, len(levels) - 2)
     share_Q = (wanted_Q - levels_Q[segment_Q]) / (levels_Q[segment_Q + 1] - levels_Q[segment_Q])
@@ -46,5 +58,5 @@ def _level_reached(
     low_N, high_N = quantiles_NQ[rows, segment_N], quantiles_NQ[rows, segment_N + 1]
     share_N = (true_N - low_N) / np.maximum(high_N - low_N, 1e-9)
     width_N = levels_Q[segment_N + 1] - levels_Q[segment_N]
-    level_N: NDArray[np.float64] = levels_Q[segment_N] + share_N * width_N
-    return level_N
+    level_N = levels_Q[segment_N] + share_N * width_N
+    return np.asarray(np.clip(level_N, levels_Q[0] - FURTHEST, levels_Q[-1] + FURTHEST))

@@ -83,6 +83,24 @@ class Wrapped(_Record):
     """Name of the labelled galaxies by which the quantiles were calibrated."""
 
 
+class Recalibration(_Record):
+    """By which galaxies the quantiles of another bundle were made to cover what they promise."""
+
+    parent: str
+    """sha256 of the other bundle."""
+    pairs: str
+    """Name of the table, or of the set, of these galaxies."""
+    digest: str
+    """sha256 of what was taken of it."""
+    number: int
+    tiles: int
+    magnitudes: tuple[float, ...]
+    """In r, of the knots between which the map of levels is interpolated; none without r."""
+    held_out: Mapping[str, float]
+    """Coverage on tiles that the map was not fitted to, by name, before and after; empty if there
+    was one tile."""
+
+
 class ModelContract(StampRule):
     """All that a program must know to feed a bundle and to read its answer.
 
@@ -111,6 +129,7 @@ class ModelContract(StampRule):
     licence: str
     golden: Golden
     wrapped: Wrapped | None = None
+    recalibrated: Recalibration | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

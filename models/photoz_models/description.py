@@ -29,6 +29,7 @@ def describe(contract: ModelContract) -> list[tuple[str, str]]:
         ("redshifts", f"{contract.z_min} to {contract.z_max}, {n_quantiles} quantiles"),
         ("domain", _domain(contract)),
         *_wrapping(contract),
+        *_recalibration(contract),
         ("licence", contract.licence),
         *_test(contract),
     ]
@@ -65,6 +66,26 @@ def _wrapping(contract: ModelContract) -> list[tuple[str, str]]:
     calibrated = f", calibrated on {wrapped.calibrated_on}" if wrapped.calibrated_on else ""
     lines.append(f"gives {wrapped.head} of {wrapped.target}{calibrated}")
     return [("" if number else "wrapped", line) for number, line in enumerate(lines)]
+
+
+def _recalibration(contract: ModelContract) -> list[tuple[str, str]]:
+    """By which galaxies the quantiles were recalibrated, and what that changed."""
+    facts = contract.recalibrated
+    if facts is None:
+        return []
+    tiles = "1 tile" if facts.tiles == 1 else f"{facts.tiles:,} tiles"
+    lines = [f"quantiles, on {facts.number:,} galaxies in {tiles}: {facts.pairs}"]
+    if facts.magnitudes:
+        lines.append("at r = " + ", ".join(f"{knot:.2f}" for knot in facts.magnitudes))
+    for percent in (68, 95):
+        shares = [facts.held_out.get(f"coverage_{percent}_{when}") for when in ("after", "before")]
+        if None not in shares:
+            after, before = shares
+            lines.append(
+                f"{percent}% intervals hold {after:.1%} on held-out tiles, were {before:.1%}"
+            )
+    lines.append(f"parent sha256 {facts.parent}")
+    return [("" if number else "recalibrated", line) for number, line in enumerate(lines)]
 
 
 def _test(contract: ModelContract) -> list[tuple[str, str]]:

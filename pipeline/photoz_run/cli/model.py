@@ -1,4 +1,4 @@
-"""`photoz model`: look into bundles, check, compare, replace and wrap them."""
+"""`photoz model`: look into bundles, check, compare, replace, recalibrate and wrap them."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,7 +11,8 @@ if TYPE_CHECKING:
 BUNDLE = "A bundle: FILE.onnx, or the name of a shipped one."
 
 app = typer.Typer(
-    no_args_is_help=True, help="Model bundles: show, verify, check, compare, equivalence, wrap."
+    no_args_is_help=True,
+    help="Model bundles: show, verify, check, compare, equivalence, recalibrate, wrap.",
 )
 
 
@@ -135,6 +136,45 @@ def equivalence(
     typer.echo(in_words(result))
     if result.beyond:
         raise typer.Exit(ExitCode.GATE_FAILED)
+
+
+@app.command()
+def recalibrate(
+    bundle: Annotated[str, typer.Argument(help=BUNDLE, metavar="BUNDLE")],
+    pairs: Annotated[
+        Path,
+        typer.Option(
+            "--with",
+            metavar="PAIRS",
+            help="pairs.parquet of photoz validate --pairs, or a kept set of labelled galaxies.",
+        ),
+    ],
+    out: Annotated[
+        Path | None, typer.Option(help="The bundle to write; without it, only measure.")
+    ] = None,
+) -> None:
+    """Make quantiles cover what they promise, at each magnitude, by galaxies with spec-z.
+
+    Prints the coverage of tiles that the map was not fitted to, before and after.
+    """
+    from photoz_run.cli.extras import need
+
+    need("onnx", extra="train")
+    from photoz_models import recalibration
+    from photoz_models.level_map import held_out
+    from photoz_run.config import model_path
+    from photoz_run.training.known_redshifts import labelled_quantiles
+    from photoz_run.training.recalibrated import as_table
+
+    path, model = model_path(bundle), _load(bundle, "cpu")
+    recalibration.refuse_second(model, path)
+    labelled = labelled_quantiles(model, pairs)
+    measured = held_out(labelled, model.contract.quantile_levels)
+    for line in as_table(labelled, measured):
+        typer.echo(line)
+    if out is not None:
+        contract = recalibration.recalibrate(path, labelled, out, measured)
+        typer.echo(f"{out}: {contract.name}, version {contract.version}, verified")
 
 
 @app.command()

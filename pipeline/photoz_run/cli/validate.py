@@ -49,6 +49,10 @@ def validate(
     plots: Annotated[
         bool, typer.Option(help="Draw the figures and write report.md and report.html.")
     ] = True,
+    keep_pairs: Annotated[
+        bool,
+        typer.Option("--pairs", help="Write pairs.parquet too; photoz model recalibrate reads it."),
+    ] = False,
 ) -> None:
     """Compare the redshifts of CATALOGUE with spectroscopic ones.
 
@@ -92,6 +96,11 @@ def validate(
     with interruptible("the report is not complete, the same command writes it"), writing(out):
         write_metrics(metrics_of(result, outcomes), out / "metrics.json")
         write_parquet(result, out / "metrics.parquet")
+        if keep_pairs:
+            from photoz_run.validation.pairs_file import NAME, write_pairs
+
+            with progress.shown(), progress.step("pairs written"):
+                write_pairs(pairs, result.subject, out / NAME)
         if plots:
             from photoz_run.validation.gallery import gallery
             from photoz_run.validation.report import draw, write_html, write_markdown

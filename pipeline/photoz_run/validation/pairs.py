@@ -66,6 +66,8 @@ class Pairs:
 
     columns: dict[str, NDArray[Any]]
     counts: PairCounts
+    levels_Q: NDArray[np.float64]
+    """The probabilities of the column Z_QUANTILES; empty where there is none."""
 
     def __len__(self) -> int:
         return len(self.columns["Z_SPEC"])
@@ -116,7 +118,7 @@ def pair(
             f" {counts.conflicting} contradict each other, and {counts.without_photoz} of"
             f" {counts.pairs} sources have no photo-z"
         )
-    return Pairs(columns, counts)
+    return Pairs(columns, counts, catalogue.levels_Q)
 
 
 def _one_each(
