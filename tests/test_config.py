@@ -11,7 +11,7 @@ from photoz_run.errors import ConfigError
 
 EVERY_FIELD = """
 tiles = ["KIDS_18*", "@more.txt"]
-data = ["/data/kids", "/scratch/kids"]
+data = ["/data/kids", "https://archive.eso.org/kids"]
 out = "run"
 model = "my.onnx"
 data_release = "DR5"

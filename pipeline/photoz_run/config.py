@@ -5,7 +5,6 @@ Settings of a run are fields here, under the names that options have. An unknown
 
 import hashlib
 import json
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -14,6 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from photoz_models import BUNDLED
 from photoz_run.errors import ConfigError
+from photoz_run.places import Place, absolute
+from photoz_run.sizes import memory_bytes
 
 BUNDLED_MODEL = "hybrid-sim"
 """The name that stands for the shipped bundle (trained on simulations: not for science)."""
@@ -104,7 +105,10 @@ class RunConfig(BaseModel):
     tiles: tuple[str, ...] = Field(
         min_length=1, description="tile names, globs, @FILE (one a line), or all"
     )
-    data: tuple[Path, ...] = Field(min_length=1, description="folders with the survey's files")
+    data: tuple[Place, ...] = Field(
+        min_length=1,
+        description="folders with the survey's files",
+    )
     out: Path = Field(description="run directory; an interrupted run there is resumed")
     model: str = Field(
         default=BUNDLED_MODEL, description="path of a model bundle, or the name of a shipped one"
@@ -266,7 +270,7 @@ class RunConfig(BaseModel):
     def absolute(self) -> Self:
         """The same settings with absolute paths: they mean the same in any folder."""
         paths: dict[str, Any] = {
-            "data": tuple(folder.absolute() for folder in self.data),
+            "data": tuple(absolute(place) for place in self.data),
             "out": self.out.absolute(),
             # The name of a shipped bundle stays.
             "model": str(Path(self.model).absolute()) if Path(self.model).exists() else self.model,
@@ -313,16 +317,6 @@ def model_path(model: str) -> Path:
     raise ConfigError(
         f"model {model}: no such file, and no shipped model of this name (shipped: {shipped})"
     )
-
-
-def memory_bytes(text: str) -> int:
-    """Bytes of a size such as ``4GB``, ``512MiB`` or ``4e9``; `ValueError` if it is none."""
-    match = re.fullmatch(r"\s*([\d.]+(?:e\d+)?)\s*([KMGT]?)(i?)B?\s*", text, re.IGNORECASE)
-    if match is None:
-        raise ValueError("give a size such as 4GB")
-    number, unit, binary = match.groups()
-    base = 1024 if binary else 1000
-    return int(float(number) * base ** ("KMGT".index(unit.upper()) + 1 if unit else 0))
 
 
 def load_config(

@@ -6,11 +6,12 @@ import sys
 
 import pytest
 
-from photoz_run.config import RunConfig, memory_bytes
+from photoz_run.config import RunConfig
 from photoz_run.errors import HostError, TransientError
 from photoz_run.run import dispatch, machine
 from photoz_run.run.limits import lacking, out_of_memory
 from photoz_run.run.task import FIRST_LIMIT, LEAST_LIMIT, time_limit
+from photoz_run.sizes import memory_bytes
 from support import crash
 from support.hosts import config_of, run_on, statuses
 from support.many_tiles import copies

@@ -147,6 +147,8 @@ def _typed(annotation: Any, comma: bool) -> tuple[Any, str | None]:
         (annotation,) = (part for part in typing.get_args(annotation) if part is not types.NoneType)
     if typing.get_origin(annotation) is tuple:
         part = typing.get_args(annotation)[0]
+        # What is no plain type the record makes of the text itself.
+        part = part if part in VALUES else str
         return (str, None) if comma else (list[part], None)  # type: ignore[valid-type]
     if typing.get_origin(annotation) is Literal:
         return str, "|".join(typing.get_args(annotation))

@@ -25,7 +25,7 @@ LISTED = 40
 
 RUN = {
     "tiles": Shown("SPEC..."),
-    "data": Shown("DIR..."),
+    "data": Shown("PLACE..."),
     "out": Shown("DIR"),
     "model": Shown("MODEL"),
     "data_release": Shown("DR"),

@@ -18,6 +18,7 @@ from photoz_run.config import RunConfig, load_config
 from photoz_run.errors import ConfigError, context
 from photoz_run.facade.redshifts import predict
 from photoz_run.images.opening import image_header
+from photoz_run.places import as_place
 from photoz_run.prediction import join_predictions
 from photoz_run.records import Prediction, Sources, Stamps, TileRef
 from photoz_run.science.matching import separations
@@ -136,7 +137,7 @@ class SurveyTile:
 class Survey:
     """The tiles in data folders, by name."""
 
-    folders: tuple[Path, ...]
+    folders: tuple[Path | str, ...]
     tiles: Mapping[str, TileRef] = field(repr=False)
 
     def tile(
@@ -221,7 +222,7 @@ def open_survey(*folders: str | Path, data_release: str | None = None) -> Survey
     """
     if not folders:
         raise ConfigError("open_survey: give at least one folder of tiles")
-    paths = tuple(Path(folder) for folder in folders)
+    paths = tuple(as_place(folder) for folder in folders)
     return Survey(paths, find_tiles(paths, data_release))
 
 

@@ -10,11 +10,11 @@ import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from photoz_run.config import memory_bytes
 from photoz_run.errors import HostError
 from photoz_run.run import machine
 from photoz_run.run.task import TileTask
 from photoz_run.run.tile_log import TileLog, node_name
+from photoz_run.sizes import memory_bytes
 
 LACKS = {
     errno.EMFILE: "too many open files, ulimit -n",

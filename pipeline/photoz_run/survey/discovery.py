@@ -48,7 +48,7 @@ class SurveyFile:
 
 
 def find_tiles(
-    data: Sequence[Path], data_release: str | None = None, say: Say = lambda _: None
+    data: Sequence[Path | str], data_release: str | None = None, say: Say = lambda _: None
 ) -> dict[str, TileRef]:
     """Every tile with at least one file below the ``data`` folders, by name, in order of name.
 
@@ -151,7 +151,9 @@ def _unfold(specs: Sequence[str]) -> Iterator[str]:
             yield from (name for name in entry.split(",") if name.strip())
 
 
-def _kids_files(folder: Path, order: int) -> Iterator[SurveyFile]:
+def _kids_files(folder: Path | str, order: int) -> Iterator[SurveyFile]:
+    if isinstance(folder, str):
+        raise ConfigError(f"{folder} is far away: give a folder with the files of the survey")
     if not folder.is_dir():
         raise ConfigError(f"data folder {folder} does not exist or is not a folder")
     archived = []
@@ -218,7 +220,7 @@ def _tile_ref(tile: str, family: str, files: Mapping[tuple[str, str], Path]) -> 
     return TileRef(tile, family, files.get(("", "cat")), images)
 
 
-def _listed(folders: Sequence[Path]) -> str:
+def _listed(folders: Sequence[Path | str]) -> str:
     return ", ".join(str(folder) for folder in folders)
 
 
