@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from photoz_models.documents import document_text
-from photoz_run.catalogue.tile_files import file_digest
+from photoz_run.catalogue.on_disk import file_digest
 from photoz_run.progress import StepProgress
 from photoz_run.release.provenance import read_provenance
 from photoz_run.release.verify import verify

@@ -18,7 +18,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from photoz_run.catalogue.tile_files import beside_name
+from photoz_run.catalogue.on_disk import beside_name
 from photoz_run.records import Status, tile_group
 from photoz_run.run.ledger import RunDirectory
 from photoz_run.run.lock import RunLock, lock_name

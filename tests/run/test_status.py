@@ -11,7 +11,14 @@ import pytest
 from photoz_run.cli.photoz import main
 from photoz_run.records import Failure, Status, TileOutcome
 from photoz_run.run.lock import RunLock, WorkState
-from photoz_run.run.status import HostCount, count_hosts, group_failures, plain_reason, read_status
+from photoz_run.run.status import (
+    EXAMPLES,
+    HostCount,
+    count_hosts,
+    group_failures,
+    plain_reason,
+    read_status,
+)
 from support.runs import in_process, options
 from support.tiles import make_tile
 
@@ -115,6 +122,21 @@ def test_marks_of_another_run_are_not_counted(arguments, tmp_path):
     mark = next((tmp_path / "out" / "tiles").rglob("*.json"))
     mark.write_text(json.dumps(json.loads(mark.read_text()) | {"run_digest": "of another"}))
     assert read_status(tmp_path / "out").tiles["PENDING"] == 1
+
+
+def test_records_that_cannot_be_used_do_not_fill_the_screen(
+    arguments, tmp_path, monkeypatch, capsys
+):
+    folder = next((tmp_path / "out" / "tiles").iterdir())
+    for number in range(EXAMPLES + 2):
+        (folder / f"KIDS_{number}.5_-30.0.json").write_text("{}")
+    capsys.readouterr()
+    photoz(monkeypatch, "status", tmp_path / "out")
+    lines = capsys.readouterr().out.splitlines()
+    assert sum("field tile is missing" in line for line in lines) == EXAMPLES
+    assert "  2 more records cannot be used (--json lists all)" in lines
+    photoz(monkeypatch, "status", tmp_path / "out", "--json")
+    assert len(json.loads(capsys.readouterr().out)["problems"]) == EXAMPLES + 2
 
 
 def test_retry_releases_what_it_is_told_and_the_next_run_measures_it(

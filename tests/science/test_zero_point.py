@@ -2,11 +2,15 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from photoz_models.robust import SMAD_FACTOR
 from photoz_run.science.zero_point import (
     FAINTEST,
     FAINTEST_OF_FEW,
     FEWEST,
+    LEAST_SCATTER,
     aperture_magnitudes,
     deviant_tiles,
     deviations,
@@ -82,3 +86,14 @@ def test_a_tile_that_stands_out_among_the_others_is_named():
     assert only == ("T3", "r", -28.5)
     assert deviant_tiles(dict(list(offsets.items())[2:6])) == []
     assert deviations({"a": 0.0, "b": 1.0}) == {}
+
+
+@given(st.lists(st.integers(-30, 30), min_size=5, max_size=40), st.sampled_from([1.0, 0.01]))
+def test_each_tile_is_compared_with_the_others_alone(steps, unit):
+    offsets = {f"T{k}": step * unit for k, step in enumerate(steps)}
+    expected = {}
+    for tile, own in offsets.items():
+        others = np.array([value for name, value in offsets.items() if name != tile])
+        scatter = SMAD_FACTOR * np.median(np.abs(others - np.median(others)))
+        expected[tile] = (own - np.median(others)) / max(LEAST_SCATTER, scatter)
+    assert deviations(offsets) == pytest.approx(expected)

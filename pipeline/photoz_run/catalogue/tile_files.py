@@ -4,10 +4,7 @@ A file under its final name is therefore whole.
 """
 
 import errno
-import hashlib
 import os
-import socket
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -18,6 +15,7 @@ import pyarrow.parquet as pq
 from astropy.io import fits
 
 from photoz_run.catalogue.fits_table import write_fits
+from photoz_run.catalogue.on_disk import beside_name, sync_and_digest, sync_folder
 from photoz_run.errors import OutputError, TransientError
 
 PROVENANCE_KEY = b"photoz-run"
@@ -99,35 +97,6 @@ def _explained(path: Path) -> Iterator[None]:
         )
         reason = os.strerror(error.errno) if error.errno else error
         raise OutputError(f"{path}: cannot be written ({reason}); {remedy}") from error
-
-
-def beside_name(path: Path) -> Path:
-    """The name of a file until it is whole; no other thread of any host uses it."""
-    return path.with_name(
-        f".{path.name}.{socket.gethostname()}-{os.getpid()}-{threading.get_ident()}.part"
-    )
-
-
-def sync_and_digest(path: Path) -> str:
-    """Bring ``path`` to the disk and return its sha256."""
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
-    return file_digest(path)
-
-
-def file_digest(path: Path) -> str:
-    """The sha256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def sync_folder(folder: Path) -> None:
-    """Bring a folder's entries to the disk, so that a rename survives a crash."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _discard(path: Path) -> None:

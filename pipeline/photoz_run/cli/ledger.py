@@ -40,8 +40,7 @@ def status(
         f"{state.run}: {counted(state.total, 'tile')} ({counts}), {counted(state.rows, 'row')},"
         f" model {state.model}"
     )
-    for problem in state.problems:
-        console.print(f"  {problem}", style="red")
+    _print_problems(console, state)
     _print_work(console, state)
     _print_hosts(console, state)
     _print_failures(console, state)
@@ -80,6 +79,17 @@ def retry(
         f"{len(readmitted)} of {counted(len(bad), 'quarantined tile')} readmitted;"
         " start the run again to measure them"
     )
+
+
+def _print_problems(console: "Console", state: "RunStatus") -> None:
+    from photoz_run.run.status import EXAMPLES
+
+    for problem in state.problems[:EXAMPLES]:
+        console.print(f"  {problem}", style="red")
+    more = len(state.problems) - EXAMPLES
+    if more > 0:
+        records = counted(more, "more record")
+        console.print(f"  {records} cannot be used (--json lists all)", style="red")
 
 
 def _print_work(console: "Console", state: "RunStatus") -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from photoz_run.catalogue.tile_files import file_digest
+from photoz_run.catalogue.on_disk import file_digest
 from photoz_run.errors import ConfigError
 from photoz_run.release.attach import Attachment, attach
 from photoz_run.release.plain import plain_rows

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from photoz_models.documents import document_text
-from photoz_run.catalogue.tile_files import file_digest
+from photoz_run.catalogue.on_disk import file_digest
 from photoz_run.errors import BadDataError, ConfigError
 from photoz_run.progress import StepProgress
 from photoz_run.release.attach import Attachment, attach

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from photoz_run.catalogue.arrow_fields import code_and_size, is_text
-from photoz_run.catalogue.tile_files import file_digest
+from photoz_run.catalogue.on_disk import file_digest
 from photoz_run.errors import BadDataError, ConfigError, context
 from photoz_run.release.lookup import IdLookup, SkyLookup
 from photoz_run.release.passthrough import refuse_taken

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from photoz_run.catalogue.tile_files import sync_and_digest, sync_folder
+from photoz_run.catalogue.on_disk import sync_and_digest, sync_folder
 from photoz_run.errors import ConfigError, OutputError
 
 SUMS = "SHA256SUMS"

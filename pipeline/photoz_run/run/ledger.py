@@ -17,10 +17,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from photoz_models.documents import Record, document_text, read_document
+from photoz_models.documents import Record, document_text, no_collection, read_document
 from photoz_models.errors import DocumentError
+from photoz_run.catalogue.on_disk import beside_name, file_digest, sync_folder
 from photoz_run.catalogue.provenance import LOOKERS, inputs_digest, look_at_inputs
-from photoz_run.catalogue.tile_files import beside_name, file_digest, sync_folder
 from photoz_run.errors import ConfigError, OutputError
 from photoz_run.records import Status, TileOutcome, TileRef, tile_group
 from photoz_run.run.manifest import RunManifest
@@ -211,6 +211,7 @@ class RunDirectory:
         """Forget that ``tile`` is quarantined."""
         (self.quarantine / tile_group(tile) / f"{tile}.json").unlink(missing_ok=True)
 
+    @no_collection()
     def outcomes(self) -> dict[str, TileOutcome]:
         """Every recorded outcome by tile.
 
@@ -224,6 +225,7 @@ class RunDirectory:
             for outcome in (read_document(TileOutcome, path) for path in self._records())
         }
 
+    @no_collection()
     def usable_outcomes(self) -> Outcomes:
         """Every recorded outcome that can be read, and what is wrong with the others."""
         outcomes, problems = {}, []

@@ -19,7 +19,7 @@ from photoz_run.catalogue.provenance import (
 )
 from photoz_run.config import RunConfig, result_settings
 from photoz_run.records import TileRef
-from photoz_run.tables.opening import split_name
+from photoz_run.tables.names import split_name
 from photoz_run.version import package_versions, program_commit
 
 PACKAGES = (

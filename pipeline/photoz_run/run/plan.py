@@ -26,7 +26,7 @@ from photoz_run.survey.data_release import I_EPOCH_IMAGES
 from photoz_run.survey.discovery import expand_tiles, find_tiles, is_simulated
 from photoz_run.survey.dmag import tile_dmag
 from photoz_run.survey.magnitudes import join_magnitudes, open_magnitudes
-from photoz_run.tables.opening import split_name
+from photoz_run.tables.names import split_name
 from photoz_run.tile import magnitude_table, open_tile
 
 COLUMN_NAMES = {*schema.BY_NAME, QUANTILES}

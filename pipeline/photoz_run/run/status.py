@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from photoz_models.documents import Record
+from photoz_models.documents import Record, no_collection
 from photoz_run.records import Status, TileOutcome
 from photoz_run.run.ledger import RunDirectory
 from photoz_run.run.lock import Holder, WorkState, holders
@@ -106,6 +106,7 @@ class RunStatus(Record):
         return sum(self.tiles.values())
 
 
+@no_collection()
 def read_status(path: Path) -> RunStatus:
     """The status of the run in ``path``.
 

@@ -76,14 +76,26 @@ def deviations(offsets: Mapping[str, float]) -> dict[str, float]:
     """
     if len(offsets) < FEWEST_TILES:
         return {}
-    values = np.array(list(offsets.values()))
-    result = {}
-    for k, tile in enumerate(offsets):
-        others = np.delete(values, k)
-        middle = np.median(others)
-        scatter = max(LEAST_SCATTER, SMAD_FACTOR * float(np.median(np.abs(others - middle))))
-        result[tile] = float((values[k] - middle) / scatter)
-    return result
+    offset_T = np.array(list(offsets.values()))
+    middle_T = _medians_of_others(offset_T)
+    mad_T = np.empty_like(middle_T)
+    for middle in np.unique(middle_T):  # whichever is left out, there are three at most
+        same_T = middle_T == middle
+        mad_T[same_T] = _medians_of_others(np.abs(offset_T - middle))[same_T]
+    scatter_T = np.maximum(LEAST_SCATTER, SMAD_FACTOR * mad_T)
+    return dict(zip(offsets, ((offset_T - middle_T) / scatter_T).tolist(), strict=True))
+
+
+def _medians_of_others(values_T: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The median of all values but one, for each that is left out [T]; one sort serves all."""
+    order_T = np.argsort(values_T)
+    rank_T = np.argsort(order_T)
+    sorted_T = values_T[order_T]
+    low, high = (len(values_T) - 2) // 2, (len(values_T) - 1) // 2
+    # Without the one of rank r, what stood behind it moves up by a place.
+    lower_T, upper_T = (sorted_T[place + (rank_T <= place)] for place in (low, high))
+    middle_T: NDArray[np.float64] = (lower_T + upper_T) / 2
+    return middle_T
 
 
 def deviant_tiles(zero_points: Mapping[str, Mapping[str, float]]) -> list[tuple[str, str, float]]:

@@ -9,7 +9,8 @@ import numpy as np
 from photoz_run.errors import BadDataError, ConfigError
 from photoz_run.tables.arrays import texts
 from photoz_run.tables.keys import id_columns, position_pair, positions
-from photoz_run.tables.opening import open_table, split_name
+from photoz_run.tables.names import split_name
+from photoz_run.tables.opening import open_table
 from photoz_run.tables.refusals import explained
 from photoz_run.tables.table import Table
 

@@ -10,6 +10,7 @@ from photoz_run.tables.ecsv import START as ECSV
 from photoz_run.tables.ecsv import open_ecsv
 from photoz_run.tables.fits_tables import open_fits
 from photoz_run.tables.folders import open_folder
+from photoz_run.tables.names import split_name
 from photoz_run.tables.parquet import open_parquet
 from photoz_run.tables.refusals import explained, no_column
 from photoz_run.tables.streams import first_bytes, is_gzip
@@ -124,14 +125,6 @@ def open_together(path: Path, files: Iterable[Path]) -> Table:
     """Files of the same layout as one table, called ``path`` in messages."""
     tables = [table for file in files for table in open_tables(file)]
     return StackedTable(path, tables)
-
-
-def split_name(path: Path) -> tuple[Path, str]:
-    """``FILE#NAME`` as file and name; a file that is called so is a file."""
-    if path.exists() or "#" not in path.name:
-        return path, ""
-    file, _, name = path.name.rpartition("#")
-    return path.with_name(file or "."), name
 
 
 def _fits(table: Table, needed: Needed) -> bool:

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from photoz_run.errors import BadDataError, ConfigError
 from photoz_run.tables.folders import parquet_files
-from photoz_run.tables.opening import Needed, open_table, open_together, split_name
+from photoz_run.tables.names import split_name
+from photoz_run.tables.opening import Needed, open_table, open_together
 from photoz_run.tables.table import Table
 
 Columns = Mapping[str, NDArray[Any]]

@@ -10,7 +10,7 @@ from typing import BinaryIO
 from astropy.io import fits
 
 from photoz_run.catalogue.fits_stream import ALL_ONES, BLOCK, added_up
-from photoz_run.catalogue.tile_files import file_digest
+from photoz_run.catalogue.on_disk import file_digest
 from photoz_run.progress import Tick
 from photoz_run.release.companions import COMPANIONS
 from photoz_run.release.folder import SUMS
