@@ -9,6 +9,7 @@ chromium          chromium
 fitsverify        fitsverify
 fpack             libcfitsio-bin
 munged            munge
+nginx             nginx-light
 sbatch            slurm-wlm
 slurmctld         slurm-wlm
 slurmd            slurm-wlm

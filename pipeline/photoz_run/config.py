@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from photoz_models import BUNDLED
 from photoz_run.errors import ConfigError
-from photoz_run.places import Place, absolute
+from photoz_run.places import Place, absolute, masked
 from photoz_run.sizes import memory_bytes
 
 BUNDLED_MODEL = "hybrid-sim"
@@ -243,6 +243,11 @@ class RunConfig(BaseModel):
         return value
 
     @property
+    def places_afar(self) -> tuple[Path | str, ...]:
+        """What of ``data`` is fetched: addresses, and files that list addresses."""
+        return tuple(place for place in self.data if not isinstance(place, Path) or place.is_file())
+
+    @property
     def worker_range(self) -> tuple[int, int] | None:
         """Fewest and most workers, ``None`` if they follow from the machine."""
         if self.workers is None:
@@ -374,4 +379,5 @@ def _explain(error: ValidationError, path: Path | None) -> str:
             f"{where}{key!r} is not set; give --{key.replace('_', '-')} or {key} in the TOML file"
         )
     message = first["msg"].removeprefix("Value error, ")
-    return f"{where}{key}: {message} (got {first['input']!r})" if key else f"{where}{message}"
+    got = masked(repr(first["input"]))
+    return f"{where}{key}: {message} (got {got})" if key else f"{where}{message}"

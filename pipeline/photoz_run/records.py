@@ -144,6 +144,28 @@ class Failure(Record):
     reason: str
 
 
+@dataclass(frozen=True)
+class Fetched(Record):
+    """A file that was fetched from elsewhere, as it was then."""
+
+    name: str
+    url: str
+    """Without passwords and signatures."""
+    etag: str
+    modified: str
+    """UTC, ISO 8601; empty if its server did not tell."""
+    bytes: int
+    digest: str
+    """sha256; empty where only ranges were fetched."""
+    verified: str
+    """By what: sha256 or md5 of a list, DATASUM, size; ``ranges`` were not verified."""
+    moved: int
+    """Bytes that came over the network."""
+    pieces: int
+    """Ranges that were asked for; 1 for a whole file."""
+    seconds: float
+
+
 @dataclass(frozen=True, kw_only=True)
 class TileResult(Record):
     """What was measured in a tile."""

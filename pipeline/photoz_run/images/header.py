@@ -63,7 +63,7 @@ def find_image(file: BinaryIO) -> ImagePlace | None:
         If a header is damaged.
     """
     extension, position = 0, 0
-    while (content := _header_bytes(file)) is not None:
+    while (content := header_bytes(file)) is not None:
         header = fits.Header.fromstring(content)
         place = ImagePlace(extension, header, file.tell(), header_differs(content))
         if _is_image(header):
@@ -82,11 +82,12 @@ def read_header(file: BinaryIO) -> fits.Header | None:
     ValueError
         If what begins here is no header, or it has no end.
     """
-    content = _header_bytes(file)
+    content = header_bytes(file)
     return None if content is None else fits.Header.fromstring(content)
 
 
-def _header_bytes(file: BinaryIO) -> bytes | None:
+def header_bytes(file: BinaryIO) -> bytes | None:
+    """The header that begins here as it stands; as `read_header` otherwise."""
     blocks: list[bytes] = []
     for _ in range(LONGEST_HEADER):
         block = file.read(BLOCK)

@@ -78,9 +78,8 @@ class Image(ABC):
     @cached_property
     def sample(self) -> NDArray[Any]:
         """`SAMPLED` rows spread evenly over the image, the outermost tenths left out."""
-        height = self.shape_YX[0]
-        lines = np.linspace(0.1 * height, 0.9 * height, SAMPLED).astype(int)
-        return np.concatenate([self.rows(int(k), int(k) + 1) for k in np.unique(lines)])
+        lines = sampled_rows(self.shape_YX[0])
+        return np.concatenate([self.rows(k, k + 1) for k in lines])
 
     def finish(self) -> None:  # noqa: B027 - most have nothing to do
         """All stamps are cut: look at what could not be checked before."""
@@ -88,6 +87,12 @@ class Image(ABC):
     @abstractmethod
     def close(self) -> None:
         """Let go of the file."""
+
+
+def sampled_rows(height: int) -> list[int]:
+    """`SAMPLED` rows spread evenly over an image, the outermost tenths left out."""
+    lines = np.linspace(0.1 * height, 0.9 * height, SAMPLED).astype(int)
+    return sorted(set(lines.tolist()))
 
 
 class StripImage(Image):

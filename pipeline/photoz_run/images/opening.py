@@ -15,6 +15,7 @@ from astropy.utils.exceptions import AstropyUserWarning
 
 from photoz_run.errors import BadDataError, ConfigError, PhotozError
 from photoz_run.images.header import BLOCK, ImagePlace, find_image, read_header
+from photoz_run.images.held import HeldImage, read_held
 from photoz_run.images.image import Image
 from photoz_run.images.mapped import MappedImage
 from photoz_run.images.packed import PackedImage, Packing
@@ -72,7 +73,8 @@ def open_image(path: Path, scratch: Path | None = None, threads: int = 1) -> Ima
         elif begin:
             image = StreamedImage(path, place.header, place.shape_YX, place.start, begin, scratch)
         else:
-            image = MappedImage(path, place.header, place.shape_YX, place.start, file)
+            kind = MappedImage if read_held(path) is None else HeldImage
+            image = kind(path, place.header, place.shape_YX, place.start, file)
             stack.pop_all()  # the file belongs to the image now
         if not begin:
             image.odd_bytes = path.stat().st_size % BLOCK

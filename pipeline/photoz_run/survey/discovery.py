@@ -72,7 +72,17 @@ def find_tiles(
         If a folder does not exist, holds no KiDS file, or holds two families and ``data_release``
         does not say which.
     """
-    files = [file for order, folder in enumerate(data) for file in _kids_files(folder, order)]
+    files = [file for order, folder in enumerate(data) for file in files_below(folder, order)]
+    return tiles_of(files, data, data_release, say)
+
+
+def tiles_of(
+    files: Sequence[SurveyFile],
+    data: Sequence[Path | str],
+    data_release: str | None = None,
+    say: Say = lambda _: None,
+) -> dict[str, TileRef]:
+    """The tiles of which ``files`` in ``data`` are parts; see `find_tiles`."""
     if not files:
         raise ConfigError(
             f"no KiDS file (like KiDS_DR5.0_180.0_-0.5_r_sci.fits) below {_listed(data)}"
@@ -151,7 +161,8 @@ def _unfold(specs: Sequence[str]) -> Iterator[str]:
             yield from (name for name in entry.split(",") if name.strip())
 
 
-def _kids_files(folder: Path | str, order: int) -> Iterator[SurveyFile]:
+def files_below(folder: Path | str, order: int) -> Iterator[SurveyFile]:
+    """The survey's files in a folder and its sub-folders; `ConfigError` if there is no folder."""
     if isinstance(folder, str):
         raise ConfigError(f"{folder} is far away: give a folder with the files of the survey")
     if not folder.is_dir():
@@ -167,12 +178,12 @@ def _kids_files(folder: Path | str, order: int) -> Iterator[SurveyFile]:
             elif is_archive_name(path):
                 archived.append(path)
     with ThreadPoolExecutor(READERS) as pool:
-        for path, name in zip(archived, pool.map(_original_name, archived), strict=True):
+        for path, name in zip(archived, pool.map(original_name, archived), strict=True):
             if name is not None:
                 yield SurveyFile(name, path, order)
 
 
-def _original_name(path: Path) -> FileName | None:
+def original_name(path: Path) -> FileName | None:
     """The survey's name of a file of ESO's archive; ``None`` if its headers do not tell."""
     for read in (first_header, image_header):
         try:

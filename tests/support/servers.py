@@ -1,0 +1,193 @@
+"""Servers on loopback from which tests fetch: nginx, moto for S3, and one that does wrong."""
+
+import shutil
+import socket
+import subprocess
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from email.utils import formatdate
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+from support.programs import SYSTEM_FOLDERS, needs
+
+NGINX = """
+daemon off; master_process off; pid {state}/pid; error_log {state}/error.log;
+events {{ }}
+http {{
+    access_log {state}/access.log combined;
+    client_body_temp_path {state}/body; proxy_temp_path {state}/proxy;
+    fastcgi_temp_path {state}/fastcgi; uwsgi_temp_path {state}/uwsgi; scgi_temp_path {state}/scgi;
+    types {{ application/fits fits; text/plain txt; text/html html; }}
+    server {{
+        listen 127.0.0.1:{port}; root {root}; autoindex on; {settings}
+    }}
+}}
+"""
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def nginx(root: Path, state: Path, settings: str = "") -> Iterator[str]:
+    """Serve a folder with indices; ``settings`` stand in the server's block of nginx.conf."""
+    needs("nginx")
+    port = free_port()
+    state.mkdir()
+    file = state / "nginx.conf"
+    file.write_text(NGINX.format(state=state, root=root, port=port, settings=settings))
+    program = shutil.which("nginx") or shutil.which("nginx", path=SYSTEM_FOLDERS)
+    assert program is not None
+    with _process([program, "-c", str(file), "-p", str(state)], port):
+        yield f"http://127.0.0.1:{port}"
+
+
+def bytes_sent(state: Path) -> int:
+    """Bytes of all answers of an nginx so far."""
+    lines = (state / "access.log").read_text().splitlines()
+    return sum(int(line.split('"')[2].split()[1]) for line in lines)
+
+
+@contextmanager
+def moto() -> Iterator[str]:
+    """An S3 store in memory; its address."""
+    port = free_port()
+    program = shutil.which("moto_server")
+    assert program is not None
+    with _process([program, "-H", "127.0.0.1", "-p", str(port)], port):
+        yield f"http://127.0.0.1:{port}"
+
+
+@contextmanager
+def _process(words: list[str], port: int) -> Iterator[None]:
+    process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", port), 1).close()
+                break
+            except OSError:
+                assert process.poll() is None, f"{words[0]} ended"
+                assert time.monotonic() < deadline
+                time.sleep(0.02)
+        yield
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+class WrongServer:
+    """A server of files in memory that does to each what it is told, request by request.
+
+    ``faults[path]`` are done one after the other, then the file is served rightly: "truncate" (half
+    of what was announced, then the connection ends), "reset", "stall", "page" (HTML with status
+    200), "shorter" (another length), "changed" (the second half is of another version), or a
+    number: that status.
+    """
+
+    def __init__(self) -> None:
+        self.files: dict[str, bytes] = {}
+        self.faults: dict[str, list[Any]] = defaultdict(list)
+        self.ranges = True
+        self.retry_after = ""
+        self.etags = True
+        self.requests: list[tuple[str, str, str]] = []
+        """Method, path and range of each."""
+        self.url = ""
+        self.ended = threading.Event()
+
+    @contextmanager
+    def running(self) -> Iterator["WrongServer"]:
+        handler = type("Handler", (_Handler,), {"told": self})
+        server = _Server(("127.0.0.1", 0), handler)
+        server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{server.server_address[1]}"
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        try:
+            yield self
+        finally:
+            self.ended.set()
+            server.shutdown()
+            thread.join()
+            server.server_close()
+
+
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: Any, address: Any) -> None:
+        """Say nothing of a client that hangs up."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    told: WrongServer
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *words: Any) -> None:
+        """Say nothing."""
+
+    def do_HEAD(self) -> None:
+        self.do_GET()
+
+    def do_GET(self) -> None:
+        told, path = self.told, self.path.partition("?")[0]
+        asked = self.headers.get("Range", "") if told.ranges else ""
+        told.requests.append((self.command, path, asked))
+        head = self.command == "HEAD"
+        content = told.files.get(path)
+        fault = told.faults[path].pop(0) if told.faults[path] and not head else None
+        if content is None:
+            fault = 404
+        if isinstance(fault, int):
+            self._send(fault, b"no", {"Retry-After": told.retry_after} if told.retry_after else {})
+            return
+        assert content is not None
+        if fault == "page":
+            self._send(200, b"<html>please log in</html>", {"Content-Type": "text/html"})
+            return
+        if fault == "shorter":
+            content = content[:-100]
+        etag = f'"{hash(content)}"'
+        if fault == "changed":
+            etag = '"another"'
+        facts = {"Last-Modified": formatdate(1.7e9, usegmt=True)}
+        if told.etags:
+            facts["ETag"] = etag
+        status, part = 200, content
+        if asked:
+            first, _, last = asked.removeprefix("bytes=").partition("-")
+            stop = int(last) + 1 if last else len(content)
+            part, status = content[int(first) : stop], 206
+            facts["Content-Range"] = f"bytes {first}-{stop - 1}/{len(content)}"
+        if fault not in ("truncate", "reset", "stall"):
+            self._send(status, part, facts)
+            return
+        self._head(status, len(part), facts)
+        self.wfile.write(part[: len(part) // 2])
+        self.wfile.flush()
+        if fault == "stall":
+            told.ended.wait(30)
+        if fault == "reset":
+            # Closed with unread data and no lingering, a socket sends RST.
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        self.close_connection = True
+        self.connection.close()
+
+    def _send(self, status: int, content: bytes, headers: dict[str, str]) -> None:
+        self._head(status, len(content), headers)
+        if self.command != "HEAD":
+            self.wfile.write(content)
+
+    def _head(self, status: int, length: int, headers: dict[str, str]) -> None:
+        self.send_response(status)
+        for name, value in (headers | {"Content-Length": str(length)}).items():
+            self.send_header(name, value)
+        self.end_headers()
