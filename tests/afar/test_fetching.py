@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from photoz_run.afar.fetching import Wanted, fetch
+from photoz_run.afar.fetching import Portion, fetch
 from photoz_run.afar.listing import RemoteFile
 from photoz_run.afar.store import open_store
 from photoz_run.afar.transfer import Manners
@@ -48,7 +48,7 @@ def leftovers(folder):
 def test_a_file_comes_with_size_time_and_digest(server, content, tmp_path):
     file = planned(server, tmp_path / "tile" / "a.fits")
     ticks = []
-    fetched = fetch(Wanted(file), HASTY, ticks.append)
+    fetched = fetch(Portion(file), HASTY, ticks.append)
     assert file.path.read_bytes() == content
     assert file.path.stat().st_mtime == 1.7e9
     assert sum(ticks) == fetched.moved == fetched.bytes == len(content)
@@ -57,14 +57,14 @@ def test_a_file_comes_with_size_time_and_digest(server, content, tmp_path):
     assert (fetched.url, fetched.etag) == (file.url, file.facts.etag)
     assert fetched.modified == "2023-11-14T22:13:20+00:00"
     # It is there: nothing comes again.
-    assert fetch(Wanted(file), HASTY) == replace(fetched, moved=0, seconds=pytest.approx(0, abs=5))
+    assert fetch(Portion(file), HASTY) == replace(fetched, moved=0, seconds=pytest.approx(0, abs=5))
 
 
 @pytest.mark.parametrize("fault", ["truncate", "reset", "stall", 500, 503, 429])
 def test_what_passes_is_tried_again_and_goes_on_where_it_was(server, content, tmp_path, fault):
     server.faults["/a.fits"] = [fault, fault]
     file = planned(server, tmp_path / "a.fits")
-    fetched = fetch(Wanted(file), HASTY)
+    fetched = fetch(Portion(file), HASTY)
     assert file.path.read_bytes() == content
     assert fetched.digest == hashlib.sha256(content).hexdigest()
     if isinstance(fault, str):
@@ -78,7 +78,7 @@ def test_a_server_without_ranges_begins_anew(server, content, tmp_path):
     server.ranges = False
     server.faults["/a.fits"] = ["truncate"]
     file = planned(server, tmp_path / "a.fits")
-    fetched = fetch(Wanted(file), HASTY)
+    fetched = fetch(Portion(file), HASTY)
     assert file.path.read_bytes() == content
     assert fetched.digest == hashlib.sha256(content).hexdigest()
     assert fetched.moved > 1.2 * len(content)
@@ -90,7 +90,7 @@ def test_a_server_that_fails_without_end_is_given_up(server, tmp_path, fault):
     server.faults["/a.fits"] = [fault] * 20
     file = planned(server, tmp_path / "a.fits")
     with pytest.raises(TransientError, match=r"a.fits: .*given up after 3 failures in a row"):
-        fetch(Wanted(file), HASTY)
+        fetch(Portion(file), HASTY)
     assert not file.path.exists()
 
 
@@ -109,7 +109,7 @@ def test_what_does_not_pass_ends_at_once(server, tmp_path, fault, error, words):
     server.faults["/a.fits"] = [fault] * 2
     file = planned(server, tmp_path / "a.fits")
     with pytest.raises(error, match=words):
-        fetch(Wanted(file), HASTY)
+        fetch(Portion(file), HASTY)
     assert not file.path.exists()
     assert len(server.requests) == 2
 
@@ -122,7 +122,7 @@ def test_a_file_that_changes_between_two_ranges_is_refused(server, content, tmp_
         server.files["/a.fits"] = content[:-2880] + bytes(2880)
 
     with pytest.raises(BadDataError, match="its ETag has changed"):
-        fetch(Wanted(file), HASTY, change)
+        fetch(Portion(file), HASTY, change)
     assert not file.path.exists()
 
 
@@ -130,10 +130,10 @@ def test_retry_after_is_honoured(server, tmp_path):
     server.faults["/a.fits"] = [503]
     server.retry_after = "2"
     file = planned(server, tmp_path / "a.fits")
-    assert fetch(Wanted(file), HASTY).seconds >= 2
+    assert fetch(Portion(file), HASTY).seconds >= 2
     server.faults["/a.fits"], server.retry_after = [503], "86400"
     with pytest.raises(TransientError, match="it asks to wait for 86,400 s"):
-        fetch(Wanted(replace(file, path=tmp_path / "b.fits")), HASTY)
+        fetch(Portion(replace(file, path=tmp_path / "b.fits")), HASTY)
 
 
 def test_a_transfer_that_was_killed_goes_on(server, content, tmp_path):
@@ -147,10 +147,10 @@ def test_a_transfer_that_was_killed_goes_on(server, content, tmp_path):
 
     server.faults["/a.fits"] = ["truncate"]
     with pytest.raises(Killed):
-        fetch(Wanted(file), replace(HASTY, pause=5.0), lambda number: number or kill(number))
+        fetch(Portion(file), replace(HASTY, pause=5.0), lambda number: number or kill(number))
     assert not file.path.exists()
     assert len(leftovers(tmp_path)) == 1
-    fetched = fetch(Wanted(file), HASTY)
+    fetched = fetch(Portion(file), HASTY)
     assert file.path.read_bytes() == content
     assert leftovers(tmp_path) == []
     assert fetched.moved < len(content)
@@ -161,14 +161,14 @@ def test_the_part_of_another_version_is_not_continued(server, content, tmp_path)
     file = planned(server, tmp_path / "a.fits")
     server.faults["/a.fits"] = ["truncate"] + [500] * 9
     with pytest.raises(TransientError):
-        fetch(Wanted(file), HASTY)
+        fetch(Portion(file), HASTY)
     server.files["/a.fits"], server.faults["/a.fits"] = content[:2880] + content[2880:][::-1], []
     with pytest.raises(BadDataError, match="ETag has changed"):
-        fetch(Wanted(file), HASTY)
+        fetch(Portion(file), HASTY)
     newly = planned(
         server, file.path, "sha256:" + hashlib.sha256(server.files["/a.fits"]).hexdigest()
     )
-    assert fetch(Wanted(newly), HASTY).moved == len(content)
+    assert fetch(Portion(newly), HASTY).moved == len(content)
     assert file.path.read_bytes() == server.files["/a.fits"]
     assert leftovers(tmp_path) == []
 
@@ -176,12 +176,12 @@ def test_the_part_of_another_version_is_not_continued(server, content, tmp_path)
 @pytest.mark.parametrize("kind", ["md5", "sha256"])
 def test_the_checksum_of_a_list_decides(server, content, tmp_path, kind):
     right = f"{kind}:{hashlib.new(kind, content).hexdigest()}"
-    assert fetch(Wanted(planned(server, tmp_path / "a.fits", right)), HASTY).verified == kind
+    assert fetch(Portion(planned(server, tmp_path / "a.fits", right)), HASTY).verified == kind
     wrong = planned(server, tmp_path / "b.fits", f"{kind}:{hashlib.new(kind, b'').hexdigest()}")
     with pytest.raises(
         BadDataError, match=r"fetched twice, .* not that of the checksum of the list"
     ):
-        fetch(Wanted(wrong), HASTY)
+        fetch(Portion(wrong), HASTY)
     assert not wrong.path.exists()
     assert leftovers(tmp_path) == []
 
@@ -192,7 +192,7 @@ def test_bytes_that_change_on_the_way_are_found_by_datasum(server, content, tmp_
     damaged[5000] ^= 1
     part = next(iter_part(file, bytes(damaged)))
     assert part.exists()
-    fetched = fetch(Wanted(file), HASTY)
+    fetched = fetch(Portion(file), HASTY)
     assert fetched.verified == "DATASUM"
     assert file.path.read_bytes() == content
 
@@ -211,26 +211,26 @@ def test_a_file_whose_datasum_is_wrong_at_home_is_taken(server, content, tmp_pat
     damaged[5000] ^= 1
     server.files["/a.fits"] = bytes(damaged)
     file = planned(server, tmp_path / "a.fits")
-    assert fetch(Wanted(file), HASTY).verified == "fetched twice"
+    assert fetch(Portion(file), HASTY).verified == "fetched twice"
     assert file.path.read_bytes() == bytes(damaged)
 
 
 def test_a_rate_is_kept(server, content, tmp_path):
     file = planned(server, tmp_path / "a.fits")
-    fetched = fetch(Wanted(file), replace(HASTY, rate=len(content) / 0.5))
+    fetched = fetch(Portion(file), replace(HASTY, rate=len(content) / 0.5))
     assert fetched.seconds >= 0.45
 
 
 def test_a_folder_that_cannot_be_written_ends_the_run(server, tmp_path):
     (tmp_path / "tile").write_text("a file where a folder should be")
     with pytest.raises(OutputError, match="cannot be written"):
-        fetch(Wanted(planned(server, tmp_path / "tile" / "a.fits")), HASTY)
+        fetch(Portion(planned(server, tmp_path / "tile" / "a.fits")), HASTY)
 
 
 def test_ranges_leave_holes_that_nobody_reads(server, content, tmp_path):
     file = planned(server, tmp_path / "a.fits")
     server.faults["/a.fits"] = ["truncate"]
-    fetched = fetch(Wanted(file, ((0, 65536), (131072, 135168))), HASTY)
+    fetched = fetch(Portion(file, ((0, 65536), (131072, 135168))), HASTY)
     assert (fetched.verified, fetched.digest, fetched.pieces) == ("ranges", "", 2)
     assert fetched.bytes == len(content)
     assert fetched.moved < 80_000
@@ -244,6 +244,6 @@ def test_ranges_leave_holes_that_nobody_reads(server, content, tmp_path):
     assert image.rows(2, 5).shape[0] == 3
     image.close()
     # The whole of it later: no hole stays.
-    assert fetch(Wanted(file), HASTY).verified == "DATASUM"
+    assert fetch(Portion(file), HASTY).verified == "DATASUM"
     assert file.path.read_bytes() == content
     assert sorted(os.listdir(tmp_path)) == ["a.fits"]

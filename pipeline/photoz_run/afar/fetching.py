@@ -23,14 +23,14 @@ TWICE = "fetched twice"
 
 
 @dataclass(frozen=True)
-class Wanted:
+class Portion:
     """What is fetched of a file: all, or some ranges of its bytes."""
 
     file: RemoteFile
     ranges: Ranges | None = None
 
 
-def fetch(wanted: Wanted, manners: Manners, tick: Tick = lambda _: None) -> Fetched:
+def fetch(portion: Portion, manners: Manners, tick: Tick = lambda _: None) -> Fetched:
     """Fetch a file to its place in the window.
 
     What is there already, of the right size and time, is not fetched again. A further call goes on
@@ -54,15 +54,15 @@ def fetch(wanted: Wanted, manners: Manners, tick: Tick = lambda _: None) -> Fetc
     OutputError
         If the window cannot be written.
     """
-    file = wanted.file
+    file = portion.file
     with writing(file.path):
         file.path.parent.mkdir(parents=True, exist_ok=True)
     transfer = Transfer(file, manners, tick)
-    if wanted.ranges is None:
+    if portion.ranges is None:
         digest, verified = _whole(file, transfer)
         return _record(file, transfer, digest, verified, 1)
-    _some(file, wanted.ranges, transfer)
-    return _record(file, transfer, "", RANGES, len(wanted.ranges))
+    _some(file, portion.ranges, transfer)
+    return _record(file, transfer, "", RANGES, len(portion.ranges))
 
 
 def _whole(file: RemoteFile, transfer: Transfer) -> tuple[str, str]:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from photoz_models.stamp_rule import StampRule
-from photoz_run.afar.fetching import Wanted
+from photoz_run.afar.fetching import Portion
 from photoz_run.afar.listing import AfarSurvey, RemoteFile
 from photoz_run.afar.store import Tick
 from photoz_run.afar.transfer import Manners, Transfer
@@ -26,9 +26,9 @@ WORTH = 0.5
 """Ranges are asked for if they cost less than this part of whole files, which can be verified."""
 
 
-def first_files(survey: AfarSurvey, ref: TileRef) -> tuple[Wanted, ...]:
+def first_files(survey: AfarSurvey, ref: TileRef) -> tuple[Portion, ...]:
     """The catalogue of a tile, if it lies afar."""
-    return tuple(Wanted(file) for file in survey.files_of(ref) if file.path == ref.catalogue)
+    return tuple(Portion(file) for file in survey.files_of(ref) if file.path == ref.catalogue)
 
 
 def other_files(
@@ -38,7 +38,7 @@ def other_files(
     rule: StampRule,
     manners: Manners,
     tick: Tick = lambda _: None,
-) -> tuple[Wanted, ...]:
+) -> tuple[Portion, ...]:
     """What is fetched of a tile whose catalogue is here: nothing, ranges of images, or all.
 
     With few sources the headers of the images are read, and then the ranges that their stamps need.
@@ -52,7 +52,7 @@ def other_files(
     files = [file for file in survey.files_of(ref) if file.path != ref.catalogue]
     if not files or (ref.catalogue is not None and count_rows(ref.catalogue) == 0):
         return ()
-    whole = tuple(Wanted(file) for file in files)
+    whole = tuple(Portion(file) for file in files)
     if any(file.bytes < HEAD for file in files):
         return whole
     folder = files[0].path.parent
@@ -65,7 +65,7 @@ def other_files(
     if ranges is None:
         return whole
     # Of an image that nobody will read, headers are enough.
-    some = tuple(Wanted(file, ranges.get(file.path.name, ((0, HEAD),))) for file in files)
+    some = tuple(Portion(file, ranges.get(file.path.name, ((0, HEAD),))) for file in files)
     return some if _seconds(some) < WORTH * _seconds(whole) else whole
 
 
@@ -112,11 +112,11 @@ def _ranges(ref: TileRef, config: RunConfig, rule: StampRule) -> dict[str, Range
     return ranges
 
 
-def _seconds(several: Sequence[Wanted]) -> float:
+def _seconds(several: Sequence[Portion]) -> float:
     """What transfers cost."""
     seconds = 0.0
-    for wanted in several:
-        ranges = ((0, wanted.file.bytes),) if wanted.ranges is None else wanted.ranges
+    for portion in several:
+        ranges = ((0, portion.file.bytes),) if portion.ranges is None else portion.ranges
         number = sum(stop - start for start, stop in ranges)
         seconds += ReadingPlan("pages", number, len(ranges)).seconds(NETWORK)
     return seconds
