@@ -36,7 +36,40 @@ def test_an_id_of_kids_names_its_position():
     position_N2 = positions_in_ids(table()["ID"])
     np.testing.assert_allclose(position_N2[:, 0], RA, atol=1e-5)
     np.testing.assert_allclose(position_N2[:, 1], DEC, atol=1e-5)
-    assert np.isnan(positions_in_ids(np.array(["G123", "KIDS_0.0"]))).all()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "G123",
+        "KIDS_0.0",
+        "",
+        "J",
+        "J083727.019+",
+        "J083727.019",
+        "J08372x.019+025147.11",
+        "J083727x019+025147.11",
+        "J083727.019+025147.",
+        "J083727.019+025147.11 b",
+        "083727.019+025147.11",
+    ],
+)
+def test_another_id_names_no_position(name):
+    good = "KiDSDR4 J083727.01+025147.110"
+    position_N2 = positions_in_ids(np.array([name, good, "J235959.9-895959.9"]))
+    assert np.isnan(position_N2[0]).any()
+    np.testing.assert_allclose(position_N2[1], [129.3625417, 2.8630861], atol=1e-7)
+    np.testing.assert_allclose(position_N2[2], [359.9995833, -89.9999722], atol=1e-7)
+
+
+def test_a_few_ids_in_the_middle_that_are_out_of_step_are_seen():
+    number = 20_000
+    ra, dec = np.linspace(129.0, 129.9, number), np.linspace(-0.4, 0.4, number)
+    ids = np.array([sexagesimal(*place) for place in zip(ra, dec, strict=True)])
+    ids[700:1_000] = np.roll(ids[700:1_000], 150)
+    rows = {"ID": ids, "RAJ2000": ra, "DECJ2000": dec}
+    with pytest.raises(BadDataError, match="300 of 20000 IDs name another position"):
+        check_rows(PATH, rows)
 
 
 def test_a_good_catalogue_passes():
