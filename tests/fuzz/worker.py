@@ -20,7 +20,7 @@ from astropy.io import fits
 from fuzz.corruption import PRODUCTS, Corruption, corrupt
 from photoz_models import BUNDLED
 from photoz_models.session import PhotozModel
-from photoz_run import flags
+from photoz_run import flags, prediction
 from photoz_run import tile as tile_module
 from photoz_run.catalogue.provenance import Provenance, input_files
 from photoz_run.config import RunConfig
@@ -41,13 +41,16 @@ LEFT_OUT = [(band, product) for band in "ugi" for product in ("wei", "msk")]
 RUN = Provenance("photoz-run", "0", "0", "", "run", "config", "model", "1", "model", "none", True)
 PIXEL_FLAGS = {"sci": "BAD_PIXELS", "wei": "BAD_PIXELS", "msk": "MASKED_PIXELS"}
 MOVED = 0.02
+SOURCES = 40
 Redshifts = dict[str, tuple[float, int]]
 
 
 def prepare(folder: Path) -> None:
     """Write the good tiles, once."""
     for name, compression in FORMS.items():
-        tile = make_tile(folder / name, data_release="DR4.0", compression=compression)
+        tile = make_tile(
+            folder / name, data_release="DR4.0", compression=compression, number=SOURCES
+        )
         for path in tile.folder.iterdir():
             if any(f"_{band}_{product}" in path.name for band, product in LEFT_OUT):
                 path.unlink()
@@ -133,8 +136,8 @@ def try_seed(seed: int, folder: Path, model: PhotozModel, good: Redshifts) -> di
 def main() -> None:
     warnings.simplefilter("ignore")
     folder, first, last = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
-    # A batch is filled up with nothing: a smaller one is quicker.
-    tile_module.BATCH = 40
+    # A batch is filled up with nothing: one that just holds the tile is quicker.
+    prediction.BATCH = tile_module.BATCH = SOURCES
     model = PhotozModel.load(BUNDLED / "hybrid-sim.onnx", provider="cpu", threads=1)
     good, _ = measure(folder / "plain", folder / f"good-{os.getpid()}", model)
     for seed in range(first, last):

@@ -78,8 +78,10 @@ class Image(ABC):
     @cached_property
     def sample(self) -> NDArray[Any]:
         """`SAMPLED` rows spread evenly over the image, the outermost tenths left out."""
-        lines = sampled_rows(self.shape_YX[0])
-        return np.concatenate([self.rows(k, k + 1) for k in lines])
+        return np.concatenate(self._single_rows(sampled_rows(self.shape_YX[0])))
+
+    def _single_rows(self, lines: list[int]) -> list[NDArray[Any]]:
+        return [self.rows(line, line + 1) for line in lines]
 
     def finish(self) -> None:  # noqa: B027 - most have nothing to do
         """All stamps are cut: look at what could not be checked before."""

@@ -66,6 +66,12 @@ class PackedImage(StripImage):
         return self._scaling.values(self._pool.submit(self._request(start, stop)).result())
 
     @override
+    def _single_rows(self, lines: list[int]) -> list[NDArray[Any]]:
+        # All are asked for before the first answer is waited for.
+        coming = [self._pool.submit(self._request(line, line + 1)) for line in lines]
+        return [self._scaling.values(future.result()) for future in coming]
+
+    @override
     def close(self) -> None:
         for future in self._coming.values():
             future.cancel()

@@ -71,12 +71,18 @@ def _say(answer: dict[str, Any]) -> None:
 def _unpack(shared: int, request: dict[str, Any]) -> dict[str, Any]:
     hdu = _opened(request["path"], request["extension"])[0]
     rows_YX = hdu.section[request["start"] : request["stop"]]
-    rows_YX = np.ascontiguousarray(rows_YX, rows_YX.dtype.newbyteorder("="))
     if rows_YX.nbytes > request["room"]:
         return {"error": f"{rows_YX.nbytes} bytes where {request['room']} were expected"}
-    with mmap.mmap(shared, request["room"]) as memory:
-        memory[: rows_YX.nbytes] = rows_YX.tobytes()
-    return {"dtype": rows_YX.dtype.str, "shape": rows_YX.shape}
+    native = rows_YX.dtype.newbyteorder("=")
+    shared_YX = np.ndarray(rows_YX.shape, native, _memory(shared, request["mapped"]))
+    shared_YX[...] = rows_YX
+    return {"dtype": native.str, "shape": rows_YX.shape}
+
+
+@lru_cache(maxsize=1)
+def _memory(shared: int, size: int) -> mmap.mmap:
+    """The shared memory, kept from strip to strip: mapping it anew takes longer than filling it."""
+    return mmap.mmap(shared, size)
 
 
 @lru_cache(maxsize=1)

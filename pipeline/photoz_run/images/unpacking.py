@@ -2,6 +2,7 @@
 
 import atexit
 import json
+import mmap
 import os
 import select
 import signal
@@ -48,7 +49,8 @@ class Unpacker:
 
     def __init__(self) -> None:
         self._child: subprocess.Popen[str] | None = None
-        self._memory = -1
+        self._descriptor = -1
+        self._memory: mmap.mmap | None = None
 
     def rows(self, strip: Strip, seconds: int = CPU_SECONDS) -> NDArray[Any]:
         """The stored numbers of a strip.
@@ -59,13 +61,14 @@ class Unpacker:
             If they cannot be unpacked, or not within the limits of time and memory.
         """
         child = self._started()
-        os.ftruncate(self._memory, strip.room)
+        memory = self._memory_for(strip.room)
         request = {
             "path": str(strip.path),
             "extension": strip.extension,
             "start": strip.start,
             "stop": strip.stop,
             "room": strip.room,
+            "mapped": len(memory),
             "seconds": seconds,
         }
         assert child.stdin is not None
@@ -89,9 +92,8 @@ class Unpacker:
         if "error" in answer:
             raise BadDataError(_damaged(strip, answer["error"]))
         count = int(np.prod(answer["shape"]))
-        size = count * np.dtype(answer["dtype"]).itemsize
-        stored = np.frombuffer(os.pread(self._memory, size, 0), answer["dtype"], count)
-        return stored.reshape(answer["shape"])
+        stored: NDArray[Any] = np.frombuffer(memory, answer["dtype"], count)
+        return stored.reshape(answer["shape"]).copy()
 
     def close(self) -> None:
         """End the child."""
@@ -101,18 +103,26 @@ class Unpacker:
                 os.killpg(self._child.pid, signal.SIGKILL)
             self._child.communicate()
             self._child = None
-            os.close(self._memory)
+            self._memory = None
+            os.close(self._descriptor)
+
+    def _memory_for(self, size: int) -> mmap.mmap:
+        """Memory that is shared with the child; it grows and never shrinks."""
+        if self._memory is None or len(self._memory) < size:
+            os.ftruncate(self._descriptor, size)
+            self._memory = mmap.mmap(self._descriptor, size)
+        return self._memory
 
     def _started(self) -> subprocess.Popen[str]:
         if self._child is None or self._child.poll() is not None:
             self.close()
-            self._memory = os.memfd_create("photoz-strip")
+            self._descriptor = os.memfd_create("photoz-strip")
             self._child = subprocess.Popen(
-                [sys.executable, "-P", "-m", "photoz_run.images.unpacker", str(self._memory)],
+                [sys.executable, "-P", "-m", "photoz_run.images.unpacker", str(self._descriptor)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
-                pass_fds=[self._memory],
+                pass_fds=[self._descriptor],
                 process_group=0,
                 text=True,
             )
