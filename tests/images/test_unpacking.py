@@ -19,7 +19,7 @@ def strip(tmp_path) -> Strip:
     """The first rows of a packed image."""
     pixels = np.arange(64 * 64, dtype=np.int16).reshape(64, 64)
     fits.HDUList([fits.PrimaryHDU(), fits.CompImageHDU(pixels)]).writeto(tmp_path / "a.fits")
-    return Strip(tmp_path / "a.fits", 1, 0, 64, 64 * 64 * 8)
+    return Strip(tmp_path / "a.fits", 1, 0, 64, [(0, 64)], 64 * 64 * 8)
 
 
 @pytest.fixture
@@ -81,7 +81,8 @@ def test_the_child_goes_with_its_parent(strip):
     code = (
         "import sys, os, signal\nfrom pathlib import Path\n"
         "from photoz_run.images.unpacking import Strip, Unpacker\n"
-        f"u = Unpacker(); u.rows(Strip(Path({str(strip.path)!r}), 1, 0, 64, {strip.room}))\n"
+        f"strip = Strip(Path({str(strip.path)!r}), 1, 0, 64, [(0, 64)], {strip.room})\n"
+        "u = Unpacker(); u.rows(strip)\n"
         "print(u._child.pid, flush=True); os.kill(os.getpid(), signal.SIGKILL)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

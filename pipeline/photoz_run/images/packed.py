@@ -11,7 +11,7 @@ from typing_extensions import override
 
 from photoz_run.images.header import number
 from photoz_run.images.image import NO_DOUBT, STRIP_ROWS, Corners, StripImage, needed_strips
-from photoz_run.images.plan import ReadingPlan, Storage
+from photoz_run.images.plan import ReadingPlan, Storage, merged
 from photoz_run.images.unpacking import Strip, UnpackerPool
 
 KEEPS_ZEROS = "SUBTRACTIVE_DITHER_2"
@@ -46,13 +46,22 @@ class PackedImage(StripImage):
         self._pool = pool
         self._copy = copy
         self._coming: dict[int, Future[NDArray[Any]]] = {}
+        self._wanted = np.ones(len(packing.bytes_T), bool)
+        """Rows of tiles that are unpacked; the others of a strip are left out."""
 
     @override
     def plan(self, corners: Corners, size: int, storage: Storage) -> ReadingPlan:
+        tiles = self._tiles(corners[0], size)
+        self._want(tiles)
         strips = needed_strips(corners[0], size, self.shape_YX[0], self.strip_rows)
-        read = sum(self._packed_bytes(int(strip)) for strip in strips)
-        self.way = ReadingPlan("strips", read, len(strips))
+        self.way = ReadingPlan("strips", int(self.packing.bytes_T[tiles].sum()), len(strips))
         return self.way
+
+    @override
+    def stamps(self, corners: Corners, size: int) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+        if not self._wanted[self._tiles(corners[0], size)].all():
+            self._want(np.arange(len(self._wanted)))
+        return super().stamps(corners, size)
 
     @override
     def doubt(self, y0_N: NDArray[np.int64], size: int) -> NDArray[np.float32]:
@@ -63,12 +72,12 @@ class PackedImage(StripImage):
 
     @override
     def rows(self, start: int, stop: int) -> NDArray[Any]:
-        return self._scaling.values(self._pool.submit(self._request(start, stop)).result())
+        return self._scaling.values(self._pool.submit(self._whole(start, stop)).result())
 
     @override
     def _single_rows(self, lines: list[int]) -> list[NDArray[Any]]:
         # All are asked for before the first answer is waited for.
-        coming = [self._pool.submit(self._request(line, line + 1)) for line in lines]
+        coming = [self._pool.submit(self._whole(line, line + 1)) for line in lines]
         return [self._scaling.values(future.result()) for future in coming]
 
     @override
@@ -82,20 +91,36 @@ class PackedImage(StripImage):
     def _make_strip(self, strip: int, later: list[int]) -> NDArray[Any]:
         for wanted in [strip, *later[:UNPACKED_AHEAD]]:
             if wanted not in self._coming and wanted not in self._kept:
-                start = wanted * self.strip_rows
-                stop = min(start + self.strip_rows, self.shape_YX[0])
-                self._coming[wanted] = self._pool.submit(self._request(start, stop))
-                self.bytes_read += self._packed_bytes(wanted)
+                self._coming[wanted] = self._pool.submit(self._strip_of_tiles(wanted))
         return self._scaling.values(self._coming.pop(strip).result())
 
-    def _request(self, start: int, stop: int) -> Strip:
-        room = (stop - start) * self.shape_YX[1] * 8
-        return Strip(self._place, self._extension, start, stop, max(room, 8))
+    def _strip_of_tiles(self, strip: int) -> Strip:
+        """The wanted rows of tiles in a strip."""
+        tile_rows, height = self.packing.tile_shape_YX[0], self.shape_YX[0]
+        start = strip * self.strip_rows
+        stop = min(start + self.strip_rows, height)
+        first = start // tile_rows
+        tiles = first + np.flatnonzero(self._wanted[first : -(-stop // tile_rows)])
+        self.bytes_read += int(self.packing.bytes_T[tiles].sum())
+        spans = [(a * tile_rows, min(b * tile_rows, height)) for a, b in merged(tiles, 0)]
+        return self._request(start, stop, spans)
 
-    def _packed_bytes(self, strip: int) -> int:
-        first = strip * self.strip_rows // self.packing.tile_shape_YX[0]
-        count = self.strip_rows // self.packing.tile_shape_YX[0]
-        return int(self.packing.bytes_T[first : first + count].sum())
+    def _whole(self, start: int, stop: int) -> Strip:
+        return self._request(start, stop, [(start, stop)])
+
+    def _request(self, start: int, stop: int, spans: list[tuple[int, int]]) -> Strip:
+        room = max(8, (stop - start) * self.shape_YX[1] * 8)
+        return Strip(self._place, self._extension, start, stop, spans, room)
+
+    def _tiles(self, y0_N: NDArray[np.int64], size: int) -> NDArray[np.int64]:
+        return needed_strips(y0_N, size, self.shape_YX[0], self.packing.tile_shape_YX[0])
+
+    def _want(self, tiles: NDArray[np.int64]) -> None:
+        """Unpack these rows of tiles from now on; strips that were made of others are dropped."""
+        self._wanted[:] = False
+        self._wanted[tiles] = True
+        self._coming.clear()
+        self._kept.clear()
 
 
 class Packing:

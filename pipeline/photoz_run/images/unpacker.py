@@ -70,13 +70,21 @@ def _say(answer: dict[str, Any]) -> None:
 
 def _unpack(shared: int, request: dict[str, Any]) -> dict[str, Any]:
     hdu = _opened(request["path"], request["extension"])[0]
-    rows_YX = hdu.section[request["start"] : request["stop"]]
-    if rows_YX.nbytes > request["room"]:
-        return {"error": f"{rows_YX.nbytes} bytes where {request['room']} were expected"}
-    native = rows_YX.dtype.newbyteorder("=")
-    shared_YX = np.ndarray(rows_YX.shape, native, _memory(shared, request["mapped"]))
-    shared_YX[...] = rows_YX
-    return {"dtype": native.str, "shape": rows_YX.shape}
+    first, height = request["start"], request["stop"] - request["start"]
+    filled = first
+    for start, stop in request["spans"]:
+        rows_YX = hdu.section[start:stop]
+        native = rows_YX.dtype.newbyteorder("=")
+        shape = height, rows_YX.shape[1]
+        size = height * rows_YX[0].nbytes
+        if size > request["room"]:
+            return {"error": f"{size} bytes where {request['room']} were expected"}
+        shared_YX = np.ndarray(shape, native, _memory(shared, request["mapped"]))
+        shared_YX[filled - first : start - first] = 0
+        shared_YX[start - first : stop - first] = rows_YX
+        filled = stop
+    shared_YX[filled - first :] = 0
+    return {"dtype": native.str, "shape": shape}
 
 
 @lru_cache(maxsize=1)

@@ -34,13 +34,14 @@ WALL_SECONDS = 600.0
 class Strip:
     """Rows ``start`` to ``stop`` of the image in an HDU of a file.
 
-    ``room``: the bytes they can take at most.
+    ``spans`` are those of them that are unpacked, ``room`` the bytes they can take at most.
     """
 
     path: Path
     extension: int
     start: int
     stop: int
+    spans: Sequence[tuple[int, int]]
     room: int
 
 
@@ -67,6 +68,7 @@ class Unpacker:
             "extension": strip.extension,
             "start": strip.start,
             "stop": strip.stop,
+            "spans": strip.spans,
             "room": strip.room,
             "mapped": len(memory),
             "seconds": seconds,
