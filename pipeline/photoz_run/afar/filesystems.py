@@ -61,7 +61,8 @@ class FileSystemStore(Store):
             for first in range(start, end, PIECE):
                 tick(0)
                 try:
-                    yield self._files.cat_file(url, first, min(first + PIECE, end))
+                    # By name: in s3fs the second argument is a version.
+                    yield self._files.cat_file(url, start=first, end=min(first + PIECE, end))
                 except self._passing as error:
                     raise _explained(url, error) from error
             # No request names the version it wants: one that changed on the way shows now.
