@@ -40,7 +40,9 @@ def names(tiles):
 
 @pytest.mark.parametrize("ending", ["", "/"])
 def test_an_index_of_a_web_server_is_a_folder(survey, web, ending, tmp_path):
-    afar = find_afar([web + ending], tmp_path / "window")
+    said = []
+    afar = find_afar([web + ending], tmp_path / "window", say=said.append)
+    assert said == []
     assert names(afar.tiles) == names(find_tiles([survey]))
     for path, file in afar.remote.items():
         assert path.parent.parent == tmp_path / "window"
@@ -112,7 +114,10 @@ def test_a_duplicate_in_a_list_is_left_out(survey, web, tmp_path):
     path = listed(tmp_path, f"{web}/{name}", f"{web}/old/{name}?signature=s")
     afar = find_afar([path], tmp_path, say=said.append)
     assert [file.url for file in afar.remote.values()] == [f"{web}/{name}"]
-    assert said == [f"{web}/old/{name}?signature=*** is left out: {name} is listed twice"]
+    assert said == [
+        f"{path}: 1 file listed before, not fetched from here; the first is"
+        f" {web}/old/{name}?signature=***"
+    ]
 
 
 def test_archive_names_are_known_by_origfile(survey, tmp_path):
@@ -174,7 +179,7 @@ def test_credentials_come_from_netrc(survey, tmp_path, monkeypatch):
     (tmp_path / "users").write_text("me:{PLAIN}secret")
     settings = f'auth_basic "archive"; auth_basic_user_file {tmp_path}/users;'
     with nginx(survey, state, settings) as url:
-        with pytest.raises(ConfigError, match="refused .401.*~/.netrc"):
+        with pytest.raises(ConfigError, match=r"refused .401.*~/.netrc"):
             find_afar([url], tmp_path)
         (tmp_path / "netrc").write_text("machine 127.0.0.1 login me password secret")
         monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))

@@ -122,7 +122,7 @@ def test_missing_credentials_are_one_line(filled, tmp_path, monkeypatch):
         monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(tmp_path))
     s3fs.S3FileSystem.clear_instance_cache()
-    with pytest.raises(ConfigError, match="refused .*credentials are missing or wrong"):
+    with pytest.raises(ConfigError, match=r"refused .*credentials are missing or wrong"):
         find_afar([f"s3://{BUCKET}/dr5"], tmp_path)
 
 
@@ -134,7 +134,7 @@ def test_wrong_credentials_are_one_line(filled, store, tmp_path):
 
     enforce(b"0")
     try:
-        with pytest.raises(ConfigError, match="refused .*credentials are missing or wrong"):
+        with pytest.raises(ConfigError, match=r"refused .*credentials are missing or wrong"):
             find_afar([f"s3://{BUCKET}/dr5"], tmp_path)
     finally:
         enforce(b"inf")

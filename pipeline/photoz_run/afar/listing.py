@@ -107,16 +107,22 @@ def find_afar(
     for order, place in enumerate(data):
         if isinstance(place, Path) and not place.is_file():
             continue
+        again = []
         for name, entry in _named(place, say):
             if name in here:
                 continue
             if (name, name.compression) in listed:
-                say(f"{masked(entry.url)} is left out: {entry.name} is listed twice")
+                again.append(entry)
                 continue
             listed.add((name, name.compression))
             path = window / name.tile / entry.name
             remote[path] = RemoteFile(entry.url, path, entry.facts, entry.checksum)
             files.append(SurveyFile(name, path, order))
+        if again:
+            say(
+                f"{place}: {counted(len(again), 'file')} listed before, not fetched from here; the"
+                f" first is {masked(again[0].url)}"
+            )
     return AfarSurvey(tiles_of(files, data, data_release, say), remote)
 
 

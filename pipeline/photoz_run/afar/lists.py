@@ -48,7 +48,7 @@ def links_below(page: str, url: str) -> list[str]:
     """Addresses on an index page of a web server that lie below ``url``, each once, in order."""
     parser = _Links()
     parser.feed(page)
-    folder = url.rpartition("/")[0] + "/"
+    folder = urljoin(url, ".")
     links = (urldefrag(urljoin(url, link)).url for link in parser.links)
     below = (link for link in links if link.startswith(folder) and "?" not in link)
     return [link for link in dict.fromkeys(below) if link not in (folder, url)]
