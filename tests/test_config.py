@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from photoz_run.afar_settings import AfarConfig
 from photoz_run.cli.run import run as command
 from photoz_run.config import RESULT_FIELDS, ClusterConfig, RunConfig, load_config
 from photoz_run.errors import ConfigError
@@ -42,6 +43,13 @@ worker_memory = "2GB"
 worker_wait = 5
 scratch = "/local"
 
+[afar]
+window = "200GB"
+scratch_shared = "/scratch"
+fetchers = 8
+fetch_rate = 100.0
+keep_quarantined = true
+
 [cluster]
 kind = "slurm"
 queue = "main"
@@ -74,7 +82,8 @@ def test_the_resolved_defaults_come_back(tmp_path):
 def test_every_option_of_the_command_is_a_field_of_the_same_name():
     actions = {"config", "dry_run", "restart", "as_json", "version"}
     of_jobs = {"queue", "account", "walltime", "memory"}
-    fields = set(RunConfig.model_fields) | set(ClusterConfig.model_fields) | of_jobs
+    tables = set(ClusterConfig.model_fields) | set(AfarConfig.model_fields)
+    fields = set(RunConfig.model_fields) | tables | of_jobs
     assert set(inspect.signature(command).parameters) - actions <= fields
 
 

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from photoz_models import BUNDLED
+from photoz_run.afar_settings import AfarConfig
 from photoz_run.errors import ConfigError
 from photoz_run.places import Place, absolute, masked
 from photoz_run.sizes import memory_bytes
@@ -208,6 +209,9 @@ class RunConfig(BaseModel):
     scratch: Path | None = Field(
         default=None, description="node-local folder for unpacked .gz files"
     )
+    afar: AfarConfig = Field(
+        default_factory=AfarConfig, description="how tiles from afar are fetched"
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -277,6 +281,7 @@ class RunConfig(BaseModel):
         paths: dict[str, Any] = {
             "data": tuple(absolute(place) for place in self.data),
             "out": self.out.absolute(),
+            "afar": self.afar.absolute(),
             # The name of a shipped bundle stays.
             "model": str(Path(self.model).absolute()) if Path(self.model).exists() else self.model,
         }
@@ -338,9 +343,10 @@ def load_config(
     """
     settings = (defaults or {}) | (_read_toml(path) if path else {})
     options = {name: value for name, value in overrides.items() if value is not None}
-    file_table, option_table = settings.get("cluster", {}), options.get("cluster", {})
-    if isinstance(file_table, dict) and isinstance(option_table, dict):  # else refused below
-        options["cluster"] = file_table | option_table
+    for name in ("cluster", "afar"):
+        file_table, option_table = settings.get(name, {}), options.get(name, {})
+        if isinstance(file_table, dict) and isinstance(option_table, dict):  # else refused below
+            options[name] = file_table | option_table
     settings |= options
     try:
         return RunConfig.model_validate(settings)

@@ -219,6 +219,8 @@ class TileOutcome(TileResult):
     host: str = ""
     provider: str = ""
     attempt: int = 1
+    fetched: tuple[Fetched, ...] = ()
+    """Its files from afar."""
     earlier: tuple[Failure, ...] = ()
     """The tries before this one."""
     ended: str = ""

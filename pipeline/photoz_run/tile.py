@@ -23,7 +23,7 @@ from photoz_run.config import RunConfig
 from photoz_run.errors import BadDataError
 from photoz_run.images.plan import ReadingPlan, Storage
 from photoz_run.prediction import blind, infer, join_predictions, judged
-from photoz_run.records import Prediction, Sources, Stamps, TileRef, TileResult
+from photoz_run.records import Fetched, Prediction, Sources, Stamps, TileRef, TileResult
 from photoz_run.survey.belonging import PixelEvidence
 from photoz_run.survey.catalogues import count_rows, magnitude_suffixes, read_sources
 from photoz_run.survey.coadds import Located, PixelPolicy, TileCoadds, open_coadds
@@ -87,6 +87,7 @@ def process_tile(
     inputs: Sequence[InputFile],
     say: Callable[[str], None] = lambda _: None,
     threads: int = 1,
+    fetched: Sequence[Fetched] = (),
 ) -> TileResult:
     """Measure the redshift of every selected source of one tile, and write its files.
 
@@ -102,6 +103,8 @@ def process_tile(
         Is told each step as it begins.
     threads
         How many may be used to unpack compressed coadds.
+    fetched
+        Which of the files came from afar, and from where.
 
     Raises
     ------
@@ -134,7 +137,7 @@ def process_tile(
         keep = kept_fields(ref.catalogue, config.keep) if ref.catalogue and config.keep else []
         levels = model.contract.quantile_levels
         table = tile_table(ref.tile, tile.sources, prediction, levels, keep, config.quantiles)
-        provenance = tile_provenance(run, ref, inputs)
+        provenance = tile_provenance(run, ref, inputs, fetched)
         files = write_tile(table, folder, ref.tile, config.formats, provenance)
     return TileResult(
         catalogue_rows=catalogue_rows,

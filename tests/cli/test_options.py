@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from typing_extensions import Doc
 
 from photoz_models.training_settings import Settings
+from photoz_run.afar_settings import AfarConfig
 from photoz_run.cli import photoz
 from photoz_run.cli import release as release_command
 from photoz_run.cli import run as run_command
@@ -23,6 +24,7 @@ from photoz_run.release.options import ReleaseOptions
 DERIVED = [
     ("run", RunConfig, run_command.RUN),
     ("run", ClusterConfig, run_command.CLUSTER),
+    ("run", AfarConfig, run_command.AFAR),
     ("run", run_command.WorkerJob, run_command.JOB),
     ("release", ReleaseOptions, release_command.RELEASE),
     ("train", Settings, train_command.TRAINING),

@@ -165,6 +165,7 @@ def test_what_travels_is_small(dr5_tile, bundle, model, tmp_path, monkeypatch):
         "sharing",
         "earlier",
         "limit",
+        "place",
     }
 
 

@@ -26,7 +26,7 @@ from photoz_run.run.demand import Demand
 COMMAND = str(Path(sys.executable).with_name("photoz-run"))
 
 
-def options(data: Path, bundle: Path, out: Path, *more: str) -> list[str]:
+def options(data: Path | str, bundle: Path, out: Path, *more: str) -> list[str]:
     """Options of a run over all tiles and all sources of ``data``."""
     start = ["--tiles", "all", "--data", str(data), "--model", str(bundle), "--out", str(out)]
     return [*start, "--select", "all", "--provider", "cpu", *more]

@@ -2,13 +2,13 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from photoz_models.documents import Record
-from photoz_run.records import TileRef
+from photoz_run.records import Fetched, TileRef
 
 LOOKERS = 32
 """Tiles whose files are looked at at once."""
@@ -40,6 +40,10 @@ class Provenance(Record):
     simulated_training: bool
 
 
+Look = Callable[[Mapping[str, TileRef]], Mapping[str, tuple[InputFile, ...]]]
+"""Says what the input files of tiles are now."""
+
+
 def input_files(paths: Sequence[Path]) -> tuple[InputFile, ...]:
     """The files as they are now, in the order given; missing ones have size -1."""
     return tuple(_input_file(path) for path in paths)
@@ -60,14 +64,27 @@ def inputs_digest(files: Sequence[InputFile]) -> str:
     return hashlib.sha256(json.dumps([asdict(file) for file in files]).encode()).hexdigest()
 
 
-def tile_provenance(run: Provenance, ref: TileRef, files: Sequence[InputFile]) -> dict[str, str]:
-    """Provenance of one tile as short texts, for Parquet metadata and FITS headers."""
+def tile_provenance(
+    run: Provenance, ref: TileRef, files: Sequence[InputFile], fetched: Sequence[Fetched] = ()
+) -> dict[str, str]:
+    """Provenance of one tile as short texts, for Parquet metadata and FITS headers.
+
+    Files that were ``fetched`` are named with where they came from.
+    """
+    origins = {
+        file.name: {"url": file.url, "etag": file.etag, "sha256": file.digest} for file in fetched
+    }
     return {
         **{key: str(value) for key, value in asdict(run).items()},
         "tile": ref.tile,
         "release": ref.data_release,
         "inputs_digest": inputs_digest(files),
-        "inputs": json.dumps([{"name": file.name, "bytes": file.bytes} for file in files]),
+        "inputs": json.dumps(
+            [
+                {"name": file.name, "bytes": file.bytes} | origins.get(file.name, {})
+                for file in files
+            ]
+        ),
     }
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typing_extensions import Doc
 
+from photoz_run.afar_settings import AfarConfig
 from photoz_run.cli.console import SETTINGS, Command, Version, call
 from photoz_run.cli.options import Shown, from_record
 from photoz_run.cli.tables import flag_lines
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from photoz_run.run.summary import RunSummary
 
 WORKERS = "Where the workers run"
+FETCHING = "Tiles from afar"
 LISTED = 40
 """Tiles listed one by one in a dry run on a terminal; the JSON has all."""
 
@@ -52,6 +54,11 @@ CLUSTER = {
 }
 
 
+AFAR = {
+    "window": Shown("SIZE|N", panel=FETCHING),
+    "scratch_shared": Shown("DIR", panel=FETCHING),
+    "fetchers": Shown("N", panel=FETCHING),
+}
 JOB = {
     "queue": Shown("NAME", panel=WORKERS),
     "account": Shown("NAME", panel=WORKERS),
@@ -76,6 +83,7 @@ class WorkerJob:
 @from_record(RunConfig, RUN)
 @from_record(ClusterConfig, CLUSTER)
 @from_record(WorkerJob, JOB)
+@from_record(AfarConfig, AFAR)
 def run(
     config: Annotated[
         Path | None,
@@ -103,6 +111,7 @@ def run(
     quarantined, 75 interrupted (run again to resume).
     """
     chosen["cluster"] = {name: chosen.pop(name) for name in (*CLUSTER, *JOB) if name in chosen}
+    chosen["afar"] = {name: chosen.pop(name) for name in AFAR if name in chosen}
     if dry_run:
         # Nothing is written, so that nobody need say where.
         from photoz_run.run.interruption import interruptible

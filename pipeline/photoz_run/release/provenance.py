@@ -154,6 +154,10 @@ class SourceFile(Record):
 
     name: str
     bytes: int
+    url: str = ""
+    """Where a file from afar came from, with what identifies it."""
+    etag: str = ""
+    sha256: str = ""
 
 
 @dataclass(frozen=True)

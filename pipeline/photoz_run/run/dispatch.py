@@ -66,6 +66,8 @@ class Dispatcher:
         Seconds for which refusing hosts do not end the run: others may be about to start.
     longest_wait
         Seconds without any worker that end the run.
+    ready
+        Whether the files of a tile are there; one that is not ready waits.
     """
 
     def __init__(
@@ -75,10 +77,12 @@ class Dispatcher:
         readmit: Callable[[str], None],
         patience: float = 0.0,
         longest_wait: float = math.inf,
+        ready: Callable[[str], bool] = lambda _: True,
     ) -> None:
         self._waiting = deque(tasks)
         self._running: dict[Future[Any], Running] = {}
-        self._done: SimpleQueue[Future[Any]] = SimpleQueue()
+        self._done: SimpleQueue[Future[Any] | None] = SimpleQueue()
+        self._ready = ready
         self._quarantined: dict[str, TileTask] = {}
         self._hosts = Hosts()
         self._workers = Workers({}, {})
@@ -115,6 +119,10 @@ class Dispatcher:
         """Let `outcomes` end with an error; called where workers are started."""
         self._trouble = error
 
+    def wake(self) -> None:
+        """Look at once whether a tile can be handed out: one has become ready."""
+        self._done.put(None)
+
     @property
     def running(self) -> tuple[str, ...]:
         """Tiles that are with workers."""
@@ -147,7 +155,8 @@ class Dispatcher:
                 future = self._done.get(timeout=LOOK_SECONDS)
             except Empty:
                 continue
-            yield from self._settle(future)
+            if future is not None:
+                yield from self._settle(future)
 
     def _look(self, client: Client) -> None:
         """Count the workers, learn the hosts of new ones, and decide which hosts are avoided."""
@@ -266,13 +275,16 @@ class Dispatcher:
         return tuple(replace(task, limit=limit) for task in tasks)
 
     def _goes_with_others(self, task: TileTask) -> bool:
-        return not task.earlier and task.ref.tile not in self._alone
+        tile = task.ref.tile
+        return not task.earlier and tile not in self._alone and self._ready(tile)
 
     def _next_task(self, host: str) -> TileTask | None:
         """Take the first waiting task that may go to ``host``."""
         usable = set(self._workers.hosts.values()) - self._avoided.keys()
         for number, task in enumerate(self._waiting):
-            if host in self._fit_hosts(task, usable) and task.ref.tile not in self._rests:
+            if not self._ready(task.ref.tile) or task.ref.tile in self._rests:
+                continue
+            if host in self._fit_hosts(task, usable):
                 del self._waiting[number]
                 return task
         return None

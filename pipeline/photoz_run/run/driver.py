@@ -4,12 +4,14 @@ import os
 import time
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 
 from photoz_models.session import PhotozModel
 from photoz_run.config import RunConfig, model_path
 from photoz_run.records import TileOutcome
 from photoz_run.run.cluster import longest_wait, most_workers, open_client, patience, sharing
 from photoz_run.run.dispatch import Dispatcher
+from photoz_run.run.finding import find_survey, look, narrowed
 from photoz_run.run.interruption import interruptible
 from photoz_run.run.ledger import RunDirectory, write_document
 from photoz_run.run.limits import check_open_files
@@ -18,11 +20,11 @@ from photoz_run.run.manifest import make_manifest
 from photoz_run.run.plan import (
     check_magnitudes,
     check_tiles,
-    find_run_tiles,
     simulated_model_warning,
 )
 from photoz_run.run.progress import Progress
 from photoz_run.run.summary import RunSummary
+from photoz_run.run.supply import Supplied, prepare_window, supply_of
 from photoz_run.run.task import TileTask, make_tasks, record
 
 PRIVATE = 0o077
@@ -43,12 +45,14 @@ def run(config: RunConfig, progress: Progress, restart: bool = False) -> RunSumm
     start = time.monotonic()
     if config.cluster.kind != "local" and config.cluster.tls:
         os.umask(PRIVATE)  # the keys of the run lie among its files
-    tiles = find_run_tiles(config, progress.say)
-    check_tiles(tiles, config)
+    survey = find_survey(config, progress.say)
+    check_tiles(survey.tiles, config)
     path = model_path(config.model)
     model = PhotozModel.load(path, config.provider, config.allow_fallback)
-    check_magnitudes(tiles, config, model.contract)
-    manifest = make_manifest(config, tiles, model)
+    check_magnitudes(survey.tiles, config, model.contract)
+    survey = narrowed(survey, config, model.contract)
+    tiles = survey.tiles
+    manifest = make_manifest(config, tiles, model, partial(look, survey))
     directory = RunDirectory(config.out)
     directory.prepare(restart, config.share)
     with RunLock(directory.locks, config.share, progress.say) as lock:
@@ -57,25 +61,42 @@ def run(config: RunConfig, progress: Progress, restart: bool = False) -> RunSumm
             progress.say(warning)
         number, of = config.share
         mine = dict(list(tiles.items())[number - 1 :: of])
-        settled = directory.settled(mine, manifest.run_digest, progress.say)
+        settled = directory.settled(mine, manifest.run_digest, progress.say, partial(look, survey))
         pending = [ref for tile, ref in mine.items() if tile not in settled]
         processes = sharing(config, len(pending))
         check_open_files(most_workers(config, len(pending)), config.cluster.kind == "local")
-        tasks = make_tasks(pending, config, path, manifest.provenance, processes)
+        places = prepare_window(survey, config, settled, restart)
+        tasks = make_tasks(pending, config, path, manifest.provenance, processes, places)
+        supplied = partial(supply_of, survey, [ref.tile for ref in pending], config, model.contract)
         with progress.of(len(mine), settled):
-            measured = measure(tasks, config, lock, progress) if tasks else {}
+            measured = measure(tasks, config, lock, progress, supplied) if tasks else {}
         summary = RunSummary(config.out, settled | measured, len(settled), time.monotonic() - start)
         write_document(config.out / f"summary{config.share_name}.json", summary.document)
     return summary
 
 
 def measure(
-    tasks: Sequence[TileTask], config: RunConfig, lock: RunLock, progress: Progress
+    tasks: Sequence[TileTask],
+    config: RunConfig,
+    lock: RunLock,
+    progress: Progress,
+    supplied: Supplied,
 ) -> dict[str, TileOutcome]:
     """Measure every task on the workers of the run; how each tile ended."""
     directory = RunDirectory(config.out)
+    supply = supplied(longest_wait(config), progress.say)
+
+    def readmit(tile: str) -> None:
+        directory.readmit(tile)
+        supply.again(tile)
+
     dispatcher = Dispatcher(
-        tasks, progress.say, directory.readmit, patience(config.cluster), longest_wait(config)
+        tasks,
+        progress.say,
+        readmit,
+        patience(config.cluster),
+        longest_wait(config),
+        supply.ready,
     )
     outcomes: dict[str, TileOutcome] = {}
     done = Counter(rows=0, bytes=0)
@@ -83,6 +104,7 @@ def measure(
 
     def beat() -> None:
         lock.check()
+        supply.check()
         progress.beat(dispatcher.workers)
         lock.tell(
             WorkState(
@@ -96,11 +118,12 @@ def measure(
             )
         )
 
-    with open_client(config, dispatcher) as client:
+    with supply.telling(dispatcher.wake), open_client(config, dispatcher) as client:
         for outcome in dispatcher.outcomes(client, beat):
             outcomes[outcome.tile] = outcome
             done.update(rows=outcome.rows_out, bytes=outcome.bytes_read)
             if not outcome.host:  # no worker lived to record it
                 record(outcome, directory)
+            supply.ended(outcome)
             progress.advance(outcome)
     return outcomes

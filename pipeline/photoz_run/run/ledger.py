@@ -20,7 +20,7 @@ from pathlib import Path
 from photoz_models.documents import Record, document_text, no_collection, read_document
 from photoz_models.errors import DocumentError
 from photoz_run.catalogue.on_disk import beside_name, file_digest, sync_folder
-from photoz_run.catalogue.provenance import LOOKERS, inputs_digest, look_at_inputs
+from photoz_run.catalogue.provenance import LOOKERS, Look, inputs_digest, look_at_inputs
 from photoz_run.errors import ConfigError, OutputError
 from photoz_run.records import Status, TileOutcome, TileRef, tile_group
 from photoz_run.run.manifest import RunManifest
@@ -253,11 +253,13 @@ class RunDirectory:
         tiles: Mapping[str, TileRef],
         run_digest: str,
         say: Callable[[str], None],
+        look: Look = look_at_inputs,
     ) -> dict[str, TileOutcome]:
         """The outcomes of ``tiles`` that a resumed run can trust.
 
         They are of this run, of unchanged inputs, and their files are intact. A quarantined tile
-        stays so until its inputs change. ``say`` is told of records that cannot be read.
+        stays so until its inputs change. ``say`` is told of records that cannot be read, and
+        ``look`` says what the inputs are now.
 
         Raises
         ------
@@ -276,7 +278,7 @@ class RunDirectory:
         with ThreadPoolExecutor(LOOKERS) as pool:
             intact = pool.map(self._intact, ours.values())
             whole = {tile: ours[tile] for tile, good in zip(ours, intact, strict=True) if good}
-        inputs = look_at_inputs({tile: tiles[tile] for tile in whole})
+        inputs = look({tile: tiles[tile] for tile in whole})
         for tile, outcome in whole.items():
             if outcome.inputs_digest == inputs_digest(inputs[tile]):
                 settled[tile] = outcome

@@ -51,6 +51,8 @@ class WorkState(Record):
     """Tiles that are with workers."""
     failed: tuple[str, ...]
     """Tiles that wait for another try."""
+    waited: float = 0.0
+    """Of fetchers: the share of their time in which they waited for room."""
 
 
 @dataclass(frozen=True)

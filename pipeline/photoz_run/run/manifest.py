@@ -12,6 +12,7 @@ from photoz_models.session import PhotozModel
 from photoz_run import __version__
 from photoz_run.catalogue.provenance import (
     InputFile,
+    Look,
     Provenance,
     input_files,
     inputs_digest,
@@ -111,10 +112,13 @@ class RunManifest(Record):
 
 
 def make_manifest(
-    config: RunConfig, tiles: Mapping[str, TileRef], model: PhotozModel
+    config: RunConfig,
+    tiles: Mapping[str, TileRef],
+    model: PhotozModel,
+    look: Look = look_at_inputs,
 ) -> RunManifest:
     """The manifest of a run over ``tiles``; looks at every input file, at many of them at once."""
-    inputs = look_at_inputs(tiles)
+    inputs = look(tiles)
     magnitudes = input_files([split_name(config.magnitudes)[0]] if config.magnitudes else [])
     contract = model.contract
     return RunManifest(

@@ -17,18 +17,20 @@ A tile that FAILED is tried again. A `HostError` is no try: the tile waits for a
 import signal
 import traceback
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from photoz_models.session import available_threads
 from photoz_run.catalogue.provenance import InputFile, Provenance, input_files, inputs_digest
 from photoz_run.config import RunConfig
 from photoz_run.errors import BadDataError, PhotozError, TransientError
-from photoz_run.records import Failure, Status, TileOutcome, TileRef, TileResult
+from photoz_run.records import Failure, Fetched, Status, TileOutcome, TileRef, TileResult
 from photoz_run.run.ledger import RunDirectory
 from photoz_run.run.tile_log import now
+from photoz_run.run.window import Delivery, read_delivery
 from photoz_run.survey.catalogues import count_rows
 
 LOST_WORKER = "LostWorker"
@@ -77,6 +79,8 @@ class TileTask:
     sharing: int
     earlier: tuple[Failure, ...] = ()
     limit: float = FIRST_LIMIT
+    place: Path | None = None
+    """Where in the window the files of a tile from afar are; ``None`` if all lie here."""
 
     @property
     def attempt(self) -> int:
@@ -107,11 +111,21 @@ class TileTask:
 
 
 def make_tasks(
-    refs: Sequence[TileRef], config: RunConfig, model: Path, run: Provenance, sharing: int
+    refs: Sequence[TileRef],
+    config: RunConfig,
+    model: Path,
+    run: Provenance,
+    sharing: int,
+    places: Mapping[str, Path] = MappingProxyType({}),
 ) -> list[TileTask]:
-    """The first try of each tile; the list of all tiles does not travel with each of them."""
+    """The first try of each tile; the list of all tiles does not travel with each of them.
+
+    ``places`` are those of tiles from afar in the window.
+    """
     settings = config.model_copy(update={"tiles": ("all",)})
-    return [TileTask(ref, settings, model, run, sharing) for ref in refs]
+    return [
+        TileTask(ref, settings, model, run, sharing, place=places.get(ref.tile)) for ref in refs
+    ]
 
 
 @dataclass(frozen=True)
@@ -123,11 +137,25 @@ class Try:
     host: str = ""
     """Host and process; empty if no worker lived to tell."""
     provider: str = ""
+    delivery: Delivery | None = None
+    """What was fetched for it, if it is from afar."""
 
     @classmethod
     def start(cls, task: TileTask, host: str = "", provider: str = "") -> "Try":
         """Look at the input files; none is opened."""
-        return cls(task, input_files(task.ref.paths()), host, provider)
+        delivery = read_delivery(task.place) if task.place else None
+        inputs = delivery.inputs if delivery else input_files(task.ref.paths())
+        return cls(task, inputs, host, provider, delivery)
+
+    @property
+    def fetched(self) -> tuple[Fetched, ...]:
+        """The files from afar, as they were fetched."""
+        return self.delivery.fetched if self.delivery else ()
+
+    def check(self) -> None:
+        """Refuse a tile whose files could not be fetched; `BadDataError` says why."""
+        if self.delivery and self.delivery.problem:
+            raise BadDataError(self.delivery.problem)
 
     def measured(self, result: TileResult) -> TileOutcome:
         """The outcome of a try that came to its end."""
@@ -220,6 +248,7 @@ class Try:
             attempt=self.task.attempt,
             earlier=self.task.earlier,
             ended=now(),
+            fetched=self.fetched,
             **fields,
         )
 

@@ -141,6 +141,7 @@ def _measure(task: TileTask, directory: RunDirectory, log: TileLog) -> TileOutco
     try:
         make_folder(folder)
         with context(task.ref.tile):
+            this_try.check()
             result = process_tile(
                 task.ref,
                 task.config,
@@ -150,6 +151,7 @@ def _measure(task: TileTask, directory: RunDirectory, log: TileLog) -> TileOutco
                 this_try.inputs,
                 log.say,
                 task.threads,
+                this_try.fetched,
             )
             return this_try.measured(result)
     except (ConfigError, OutputError):

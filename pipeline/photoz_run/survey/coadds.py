@@ -235,7 +235,7 @@ def open_coadds(
     """
     with ExitStack() as stack:
         cards = dmag_cards(ref.catalogue)
-        names = {band: _images_of(ref, band, rule.i_epoch) for band in rule.image_bands}
+        names = {band: images_of(ref, band, rule.i_epoch) for band in rule.image_bands}
         missing = [band for band in names if not names[band]]
         if missing and policy.missing_band == "quarantine":
             raise BadDataError(
@@ -282,7 +282,7 @@ def sky_rms(image: Image) -> float:
     )
 
 
-def _images_of(ref: TileRef, band: str, i_epoch: str) -> list[str]:
+def images_of(ref: TileRef, band: str, i_epoch: str) -> list[str]:
     """The images that serve ``band``: for i those of the policy, or whichever epoch there is."""
     if band != "i":
         return [band] if band in ref.images else []
