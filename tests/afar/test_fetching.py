@@ -2,6 +2,8 @@
 
 import hashlib
 import os
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -14,7 +16,7 @@ from photoz_run.afar.store import open_store
 from photoz_run.afar.transfer import Manners
 from photoz_run.errors import BadDataError, ConfigError, OutputError, TransientError
 from photoz_run.images.opening import open_image
-from support.servers import WrongServer
+from support.servers import WrongServer, nginx
 
 HASTY = Manners(silence=1.5, attempts=3, pause=0.01)
 
@@ -247,3 +249,33 @@ def test_ranges_leave_holes_that_nobody_reads(server, content, tmp_path):
     assert fetch(Portion(file), HASTY).verified == "DATASUM"
     assert file.path.read_bytes() == content
     assert sorted(os.listdir(tmp_path)) == ["a.fits"]
+
+
+def test_a_large_file_takes_little_memory(tmp_path):
+    root = tmp_path / "root"
+    root.mkdir()
+    with (root / "KiDS_DR5.0_180.0_-0.5_r_sci.fits").open("wb") as file:
+        file.truncate(400_000_000)
+    program = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from photoz_run.afar.fetching import Portion, fetch\n"
+        "from photoz_run.afar.listing import find_afar\n"
+        "from photoz_run.afar.transfer import Manners\n"
+        "(file,) = find_afar([sys.argv[1]], Path(sys.argv[2])).remote.values()\n"
+        "assert fetch(Portion(file), Manners()).moved == 400_000_000\n"
+        "print(Path('/proc/self/status').read_text().split('VmHWM:')[1].split()[0])\n"
+    )
+    with nginx(root, tmp_path / "state") as url:
+        words = [sys.executable, "-c", program, url, str(tmp_path / "window")]
+        peak = subprocess.run(words, check=True, capture_output=True, text=True).stdout
+    assert int(peak) < 200_000
+
+
+def test_a_plain_install_says_what_is_missing(monkeypatch):
+    monkeypatch.setattr("photoz_run.afar.store.find_spec", {"fsspec": 1}.get)
+    with pytest.raises(ConfigError) as caught:
+        open_store("https://me:pw@host/a.fits")
+    assert str(caught.value) == (
+        "https://***@host/a.fits: this needs aiohttp: install photoz-run with the extra 'remote'"
+    )
