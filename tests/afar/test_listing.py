@@ -3,6 +3,7 @@
 import hashlib
 import shutil
 
+import fsspec
 import pytest
 
 from photoz_run.afar.fetching import Portion, fetch
@@ -184,3 +185,15 @@ def test_credentials_come_from_netrc(survey, tmp_path, monkeypatch):
         (tmp_path / "netrc").write_text("machine 127.0.0.1 login me password secret")
         monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
         assert len(find_afar([url], tmp_path).tiles) == 2
+
+
+def test_a_token_comes_from_the_configuration_of_fsspec(survey, tmp_path, monkeypatch):
+    settings = 'if ($http_authorization != "Bearer abc") { return 403; }'
+    with nginx(survey, tmp_path / "state", settings) as url:
+        with pytest.raises(ConfigError, match=r"refused .403 Forbidden.; credentials"):
+            find_afar([url], tmp_path)
+        headers = {"headers": {"Authorization": "Bearer abc"}}
+        monkeypatch.setitem(fsspec.config.conf, "https", headers)
+        afar = find_afar([url], tmp_path / "window")
+        file = next(iter(afar.remote.values()))
+        assert fetch(Portion(file), HASTY).bytes > 0
