@@ -169,7 +169,7 @@ def test_a_signal_in_the_block_is_an_interruption_and_after_it_is_not():
 def test_a_signal_before_the_first_tile_is_an_interruption_too(
     dr4_tile, bundle, tmp_path, monkeypatch, capsys
 ):
-    monkeypatch.setattr(driver, "find_survey", lambda *_: signal.raise_signal(signal.SIGTERM))
+    monkeypatch.setattr(driver, "plan_run", lambda *_: signal.raise_signal(signal.SIGTERM))
     assert in_process(monkeypatch, options(dr4_tile.folder, bundle, tmp_path / "out")) == 75
     assert capsys.readouterr().err.startswith("photoz-run: stopped by SIGTERM")
 

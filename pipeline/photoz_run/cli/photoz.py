@@ -7,6 +7,7 @@ import typer
 from photoz_run.cli.apply import apply
 from photoz_run.cli.console import SETTINGS, Command, CommandGroup, Version, call
 from photoz_run.cli.doctor import doctor
+from photoz_run.cli.fetch import fetch
 from photoz_run.cli.flags import flags
 from photoz_run.cli.ledger import retry, status
 from photoz_run.cli.model import app as model_app
@@ -34,6 +35,7 @@ def _photoz(version: Version = False) -> None:
 
 COMMANDS = (
     run,
+    fetch,
     status,
     retry,
     apply,

@@ -6,22 +6,16 @@ from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 
-from photoz_models.session import PhotozModel
-from photoz_run.config import RunConfig, model_path
+from photoz_run.config import RunConfig
 from photoz_run.records import TileOutcome
 from photoz_run.run.cluster import longest_wait, most_workers, open_client, patience, sharing
 from photoz_run.run.dispatch import Dispatcher
-from photoz_run.run.finding import find_survey, look, narrowed
 from photoz_run.run.interruption import interruptible
 from photoz_run.run.ledger import RunDirectory, write_document
 from photoz_run.run.limits import check_open_files
 from photoz_run.run.lock import RunLock, WorkState
-from photoz_run.run.manifest import make_manifest
-from photoz_run.run.plan import (
-    check_magnitudes,
-    check_tiles,
-    simulated_model_warning,
-)
+from photoz_run.run.plan import simulated_model_warning
+from photoz_run.run.planned import plan_run
 from photoz_run.run.progress import Progress
 from photoz_run.run.summary import RunSummary
 from photoz_run.run.supply import Supplied, prepare_window, supply_of
@@ -45,29 +39,26 @@ def run(config: RunConfig, progress: Progress, restart: bool = False) -> RunSumm
     start = time.monotonic()
     if config.cluster.kind != "local" and config.cluster.tls:
         os.umask(PRIVATE)  # the keys of the run lie among its files
-    survey = find_survey(config, progress.say)
-    check_tiles(survey.tiles, config)
-    path = model_path(config.model)
-    model = PhotozModel.load(path, config.provider, config.allow_fallback)
-    check_magnitudes(survey.tiles, config, model.contract)
-    survey = narrowed(survey, config, model.contract)
+    planned = plan_run(config, progress.say)
+    survey, manifest, rule = planned.survey, planned.manifest, planned.model.contract
     tiles = survey.tiles
-    manifest = make_manifest(config, tiles, model, partial(look, survey))
     directory = RunDirectory(config.out)
     directory.prepare(restart, config.share)
     with RunLock(directory.locks, config.share, progress.say) as lock:
         directory.open(manifest, restart)
-        if warning := simulated_model_warning(tiles, model.contract):
+        if warning := simulated_model_warning(tiles, rule):
             progress.say(warning)
         number, of = config.share
         mine = dict(list(tiles.items())[number - 1 :: of])
-        settled = directory.settled(mine, manifest.run_digest, progress.say, partial(look, survey))
+        settled = planned.settled(mine, progress.say)
         pending = [ref for tile, ref in mine.items() if tile not in settled]
         processes = sharing(config, len(pending))
         check_open_files(most_workers(config, len(pending)), config.cluster.kind == "local")
         places = prepare_window(survey, config, settled, restart)
-        tasks = make_tasks(pending, config, path, manifest.provenance, processes, places)
-        supplied = partial(supply_of, survey, [ref.tile for ref in pending], config, model.contract)
+        tasks = make_tasks(
+            pending, config, planned.model_file, manifest.provenance, processes, places
+        )
+        supplied = partial(supply_of, survey, [ref.tile for ref in pending], config, rule)
         with progress.of(len(mine), settled):
             measured = measure(tasks, config, lock, progress, supplied) if tasks else {}
         summary = RunSummary(config.out, settled | measured, len(settled), time.monotonic() - start)

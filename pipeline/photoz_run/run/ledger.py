@@ -72,6 +72,10 @@ class RunDirectory:
         """The log of one tile."""
         return self.path / "logs" / tile_group(tile) / f"{tile}.log"
 
+    def mark(self, folder: Path, tile: str) -> Path:
+        """The record of a tile in `tiles` or in `quarantine`."""
+        return folder / tile_group(tile) / f"{tile}.json"
+
     @property
     def locks(self) -> Path:
         """Folder of the locks of those who work on this run."""
@@ -192,7 +196,8 @@ class RunDirectory:
         """Delete what photoz-run wrote here, and nothing else."""
         for folder in ("tiles", "quarantine", "logs", "release", "validation"):
             shutil.rmtree(self.path / folder, ignore_errors=True)
-        for path in (*self.path.glob("summary*.json"), self.path / "run.toml", self.manifest):
+        tops = (self.path / name for name in ("run.toml", "places.json", "manifest.json"))
+        for path in (*self.path.glob("summary*.json"), *tops):
             path.unlink(missing_ok=True)
 
     def write_outcome(self, outcome: TileOutcome) -> None:
@@ -209,7 +214,7 @@ class RunDirectory:
 
     def readmit(self, tile: str) -> None:
         """Forget that ``tile`` is quarantined."""
-        (self.quarantine / tile_group(tile) / f"{tile}.json").unlink(missing_ok=True)
+        self.mark(self.quarantine, tile).unlink(missing_ok=True)
 
     @no_collection()
     def outcomes(self) -> dict[str, TileOutcome]:
