@@ -2,17 +2,25 @@
 
 import hashlib
 import json
+import os
+import signal
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
+from photoz_run.afar.transfer import Manners
+from photoz_run.run import fetchers
 from support.many_tiles import copies
-from support.runs import in_process, options, outcome, tile_file
-from support.servers import nginx
+from support.runs import command, in_process, options, outcome, start_command, tile_file
+from support.servers import WrongServer, bytes_sent, nginx
 from support.tiles import make_tile
 
 NAMES = [f"KIDS_{k}.0_-31.2" for k in range(6)]
@@ -59,7 +67,7 @@ def watched(window: Path) -> Iterator[list[tuple[int, int]]]:
     ended = threading.Event()
 
     def look() -> None:
-        while not ended.wait(0.005):
+        while not ended.wait(0.02):
             files = [path for path in window.glob("*/*/*") if path.suffix != ".json"]
             sizes = {path: _size(path) for path in files if path.parent.name != "locks"}
             seen.append((len({path.parent for path in sizes}), sum(sizes.values())))
@@ -98,3 +106,161 @@ def test_a_run_over_a_server_gives_the_catalogue_of_local_files_through_its_wind
     assert fetched[0]["digest"] == hashlib.sha256(catalogue.read_bytes()).hexdigest()
     inputs = json.loads(pq.read_schema(tile_file(out, NAMES[0])).metadata[b"photoz-run.inputs"])
     assert [file["sha256"] for file in inputs] == [file["digest"] for file in fetched]
+
+
+def test_what_has_changed_on_the_server_since_is_refused_as_a_changed_file_is(
+    data, bundle, tmp_path, monkeypatch, capsys
+):
+    here = copies_of(data, tmp_path / "data", NAMES[:1])
+    with nginx(here, tmp_path / "nginx") as address:
+        arguments = afar(f"{address}/", bundle, tmp_path / "run")
+        assert in_process(monkeypatch, arguments) == 0
+        before = bytes_sent(tmp_path / "nginx")
+        assert in_process(monkeypatch, arguments) == 0
+        assert bytes_sent(tmp_path / "nginx") - before < 10_000
+        coadd = next(here.glob("*_r_sci.fits"))
+        os.utime(coadd, (1e9, 1e9))
+        capsys.readouterr()
+        assert in_process(monkeypatch, arguments) == 2
+    said = capsys.readouterr().err
+    assert "input files of 1 finished tiles have changed since they were measured" in said
+
+
+def copies_of(data: Path, folder: Path, names: list[str]) -> Path:
+    """The files of some tiles in a folder of their own."""
+    folder.mkdir()
+    for name in names:
+        for path in data.glob(f"*{name.removeprefix('KIDS')}_*"):
+            (folder / path.name).write_bytes(path.read_bytes())
+    return folder
+
+
+def test_a_bad_file_on_the_server_costs_its_tile_and_no_other(data, bundle, tmp_path, monkeypatch):
+    hasty = partial(Manners, silence=0.5, attempts=1, pause=0.01)
+    monkeypatch.setattr(fetchers, "Manners", hasty)
+    monkeypatch.setattr(fetchers, "PAUSE_SECONDS", 0.01)
+    server = WrongServer()
+    for path in sorted(data.iterdir()):
+        server.files[f"/{path.name}"] = path.read_bytes()
+
+    def of(name: str) -> str:
+        return next(path for path in server.files if f"{name[4:]}_r_sci" in path)
+
+    lost, stalled, changed, page = NAMES[:4]
+    addresses = list(server.files)
+    del server.files[of(lost)]
+    server.faults[of(stalled)] = ["stall"] * 100
+    server.faults[of(changed)] = ["changed"]
+    server.faults[of(page)] = ["page"]
+    out = tmp_path / "run"
+    with server.running():
+        listed = tmp_path / "files.txt"
+        listed.write_text("".join(f"{server.url}{path}\n" for path in addresses))
+        assert in_process(monkeypatch, afar(str(listed), bundle, out)) == 3
+    reasons = {name: outcome(out, name)["reason"] for name in NAMES}
+    assert "not there" in reasons[lost]
+    assert "given up after 1 failure" in reasons[stalled]
+    assert "its ETag has changed since the run was planned" in reasons[changed]
+    assert "web page instead of the file" in reasons[page]
+    assert reasons[NAMES[4]] == reasons[NAMES[5]] == ""
+    assert not [path for path in (tmp_path / "shared").rglob("*") if path.is_file()]
+
+
+def test_without_credentials_the_run_stops_in_one_line(data, bundle, tmp_path):
+    (tmp_path / "users").write_text("anna:{PLAIN}secret\n")
+    asks = f'auth_basic "archive"; auth_basic_user_file {tmp_path / "users"};'
+    with nginx(data, tmp_path / "nginx", asks) as address:
+        done = command(afar(f"{address}/", bundle, tmp_path / "run"))
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+    assert "credentials are missing or wrong" in done.stderr
+
+
+def test_a_full_disk_of_the_window_ends_the_run_to_be_resumed(
+    data, bundle, local, tmp_path, monkeypatch
+):
+    largest = max(path.stat().st_size for path in data.iterdir())
+    with nginx(data, tmp_path / "nginx") as address:
+        arguments = afar(f"{address}/", bundle, tmp_path / "run")
+        arguments[1] = NAMES[0]
+        done = command(arguments, largest_file=largest - 1)
+        assert done.returncode == 75, done.stderr
+        assert "cannot be written (File too large)" in done.stderr
+        assert "free space or check permissions" in done.stderr
+        assert in_process(monkeypatch, arguments) == 0
+    same_catalogues(local, tmp_path / "run", NAMES[:1])
+
+
+def settings(folder: Path, address: str, bundle: Path, window: int) -> Path:
+    """The settings of a run that is fetched for on another machine."""
+    path = folder / "settings.toml"
+    path.write_text(
+        f"""
+        tiles = ["all"]
+        data = ["{address}/"]
+        out = "{folder / "run"}"
+        model = "{bundle}"
+        select = "all"
+        provider = "cpu"
+        [afar]
+        window = "{window}"
+        scratch_shared = "{folder / "shared"}"
+        fetchers = 0
+        """
+    )
+    return path
+
+
+def fetch_command(run: Path, *more: str) -> "subprocess.Popen[str]":
+    photoz = str(Path(sys.executable).with_name("photoz"))
+    words = [photoz, "fetch", str(run), *more]
+    return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def test_a_machine_with_a_network_fetches_for_a_run_that_has_none(
+    data, local, bundle, tmp_path, monkeypatch, capsys
+):
+    run = tmp_path / "run"
+    with nginx(data, tmp_path / "nginx") as address:
+        file = settings(tmp_path, address, bundle, window=9)
+        assert in_process(monkeypatch, ["--config", str(file)]) == 2
+        assert f"start photoz fetch {run} first" in capsys.readouterr().err
+        fetching = fetch_command(run, "--config", str(file))
+        said, complained = fetching.communicate(timeout=120)
+        assert fetching.returncode == 0, complained
+        assert said.startswith(f"{len(NAMES)} tiles fetched")
+    # There is no server any more.
+    assert in_process(monkeypatch, ["--config", str(file)]) == 0
+    same_catalogues(local, run, NAMES)
+
+
+def test_kills_of_who_fetches_and_of_the_driver_change_nothing(data, local, bundle, tmp_path):
+    """A slow server, so that they are hit within a transfer; the window keeps its limit."""
+    slowly = "limit_rate 400k; limit_rate_after 20k;"
+    run, shared = tmp_path / "run", tmp_path / "shared" / "photoz-window"
+    with nginx(data, tmp_path / "nginx", slowly) as address, watched(shared) as seen:
+        file = settings(tmp_path, address, bundle, window=2)
+        fetching = fetch_command(run, "--config", str(file))
+        wait_for(lambda: (run / "places.json").exists())
+        for number in range(2):
+            driver = start_command(["--config", str(file), "--workers", "1"])
+            done = len(list(run.glob("tiles/*/*.json"))) + 1
+            wait_for(lambda done=done: len(list(run.glob("tiles/*/*.json"))) >= done)
+            for process in (fetching, driver)[number:]:
+                process.send_signal(signal.SIGKILL)
+                process.communicate()
+            if not number:
+                fetching = fetch_command(run)
+        assert command(["--config", str(file), "--workers", "1"]).returncode == 0
+        fetching.communicate(timeout=60)
+        assert fetching.returncode == 0
+    same_catalogues(local, run, NAMES)
+    assert max(tiles for tiles, _ in seen) == 2
+    assert not [path for path in shared.rglob("*") if path.is_file()]
+
+
+def wait_for(happened) -> None:
+    end = time.monotonic() + 120
+    while not happened():
+        assert time.monotonic() < end
+        time.sleep(0.02)
