@@ -103,14 +103,14 @@ def test_a_model_exchanged_during_the_run_is_refused(
 ):
     path = tmp_path / "model.onnx"
     closed_form_bundle(path)
-    genuine = driver.make_manifest
+    genuine = planned.make_manifest
 
     def exchange(*arguments):
         worker._load.cache_clear()
         closed_form_bundle(path, version="2")
         return genuine(*arguments)
 
-    monkeypatch.setattr(driver, "make_manifest", exchange)
+    monkeypatch.setattr(planned, "make_manifest", exchange)
     arguments = options(dr4_tile.folder, path, tmp_path / "out")
     assert in_process(monkeypatch, arguments) == 2
     assert (
