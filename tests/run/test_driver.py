@@ -18,7 +18,7 @@ from distributed.security import Security
 from photoz_models.session import available_threads
 from photoz_run.errors import BadDataError, InterruptedRunError, OutputError, TransientError
 from photoz_run.records import Status, TileOutcome
-from photoz_run.run import dispatch, driver, worker
+from photoz_run.run import dispatch, driver, planned, worker
 from photoz_run.run.cluster import local_client
 from photoz_run.run.interruption import interruptible
 from photoz_run.run.progress import Progress
