@@ -197,3 +197,14 @@ def test_a_token_comes_from_the_configuration_of_fsspec(survey, tmp_path, monkey
         afar = find_afar([url], tmp_path / "window")
         file = next(iter(afar.remote.values()))
         assert fetch(Portion(file), HASTY).bytes > 0
+
+
+def test_sizes_are_known_where_only_get_is_allowed(survey, tmp_path):
+    """As of signed addresses: their signature is for one method."""
+    settings = "if ($request_method = HEAD) { return 403; }"
+    with nginx(survey, tmp_path / "state", settings) as url:
+        afar = find_afar([url], tmp_path / "window")
+        survey_afar = looked_at(afar, ["KIDS_180.0_-0.5"])
+    here = find_tiles([survey])["KIDS_180.0_-0.5"]
+    sizes = [file.bytes for file in survey_afar.files_of(afar.tiles[here.tile])]
+    assert sizes == [path.stat().st_size for path in here.paths()]

@@ -94,7 +94,8 @@ def test_an_object_that_changes_or_goes_is_refused(filled, tmp_path):
     assert not first.path.exists()
 
 
-def test_an_object_that_changes_while_it_is_read_is_refused(filled, survey, tmp_path):
+def test_an_object_that_changes_while_it_is_read_is_refused(filled, survey, tmp_path, monkeypatch):
+    monkeypatch.setattr("photoz_run.afar.filesystems.PIECE", 4096)
     file = next(iter(planned(tmp_path).remote.values()))
     content = (survey / file.path.name).read_bytes()
 
@@ -103,8 +104,11 @@ def test_an_object_that_changes_while_it_is_read_is_refused(filled, survey, tmp_
             body = content[:-1] + b"?"
             filled.put_object(Bucket=BUCKET, Key=f"dr5/{file.path.name}", Body=body)
 
-    with pytest.raises((BadDataError, TransientError), match="changed"):
+    with pytest.raises(BadDataError, match="its ETag has changed since the run was planned"):
         fetch(Portion(file), HASTY, change)
+    assert list(tmp_path.glob("*/*")) == []
+    with pytest.raises(TransientError, match="changed while it was read"):
+        fetch(Portion(file, ((0, 4096),)), HASTY)
     assert not file.path.exists()
 
 

@@ -75,7 +75,12 @@ def _whole(file: RemoteFile, transfer: Transfer) -> tuple[str, str]:
     part = _part(file)
     first = ""
     for _ in range(2):
-        digests = _download(file, part, transfer)
+        try:
+            digests = _download(file, part, transfer)
+        except BadDataError:
+            # What came may be of another version.
+            part.unlink(missing_ok=True)
+            raise
         verified = _verified(file, part, digests)
         if not verified and not file.checksum and digests.sha256 == first:
             verified = TWICE

@@ -36,6 +36,7 @@ LOOK_SECONDS = 60.0
 """How long an answer without content may take."""
 LONGEST_TEXT = 64 << 20
 """Bytes of an index or a list; a larger one is no such thing."""
+ONE_BYTE = {"Range": "bytes=0-0"}
 DEEPEST = 6
 """Folders within each other that are looked into."""
 POLL = 1.0
@@ -54,18 +55,17 @@ class HttpStore(Store):
 
     @override
     def look(self, url: str) -> Facts:
-        async def head() -> Facts:
+        async def asked() -> Facts:
             async with await self._ask("HEAD", url, {}, LOOK_SECONDS) as response:
-                if response.status not in (405, 501):
-                    _check(url, response)
-                    return _facts(response)
-            async with await self._ask(
-                "GET", url, {"Range": "bytes=0-0"}, LOOK_SECONDS
-            ) as response:
+                facts = _facts(response)
+                if response.status == 200 and facts.bytes >= 0:
+                    return facts
+            # A signature may be good for GET alone, and some servers know no HEAD.
+            async with await self._ask("GET", url, ONE_BYTE, LOOK_SECONDS) as response:
                 _check(url, response)
                 return _facts(response)
 
-        return self._result(url, head(), lambda _: None)
+        return self._result(url, asked(), lambda _: None)
 
     @override
     def entries(self, url: str, deepest: int = DEEPEST) -> list[Entry]:
