@@ -3,6 +3,7 @@
 import shutil
 import socket
 import subprocess
+import sys
 import threading
 import time
 from collections import defaultdict
@@ -46,7 +47,7 @@ def nginx(root: Path, state: Path, settings: str = "") -> Iterator[str]:
     file.write_text(NGINX.format(state=state, root=root, port=port, settings=settings))
     program = shutil.which("nginx") or shutil.which("nginx", path=SYSTEM_FOLDERS)
     assert program is not None
-    with _process([program, "-c", str(file), "-p", str(state)], port):
+    with _process([program, "-e", "stderr", "-c", str(file), "-p", str(state)], port):
         yield f"http://127.0.0.1:{port}"
 
 
@@ -60,9 +61,8 @@ def bytes_sent(state: Path) -> int:
 def moto() -> Iterator[str]:
     """An S3 store in memory; its address."""
     port = free_port()
-    program = shutil.which("moto_server")
-    assert program is not None
-    with _process([program, "-H", "127.0.0.1", "-p", str(port)], port):
+    program = Path(sys.executable).with_name("moto_server")
+    with _process([str(program), "-H", "127.0.0.1", "-p", str(port)], port):
         yield f"http://127.0.0.1:{port}"
 
 
