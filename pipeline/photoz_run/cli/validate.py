@@ -103,13 +103,13 @@ def validate(
                 write_pairs(pairs, result.subject, out / NAME)
         if plots:
             from photoz_run.validation.gallery import gallery
-            from photoz_run.validation.report import draw, write_html, write_markdown
+            from photoz_run.validation.report import draw, write_as_markdown, write_html
 
             with progress.shown(), progress.step("figures and report"):
                 outliers = partial(gallery, pairs.columns, catalogue)
                 drawn = draw(result, pairs, outliers, out / "plots")
                 write_html(result, outcomes, drawn, out / "report.html")
-                write_markdown(result, outcomes, drawn, out / "report.md")
+                write_as_markdown(result, outcomes, drawn, out / "report.md")
     with interruptible(f"the report is complete: {out}"):
         print_summary(result, outcomes, out)
     if not all(outcome.passed for outcome in outcomes):

@@ -33,6 +33,9 @@ NORTH_OF = -15.0
 CATEGORIES = ("colour", "flag", "mask", "hemisphere", "source")
 """Breakdowns whose bins are compared with all other pairs."""
 
+FEWEST = 20
+"""Galaxies of a bin below which its figures say nothing."""
+
 CONTINUOUS = {
     "r": "MAG_AUTO_CALIB",
     "z_phot": "Z_PHOT",

@@ -25,7 +25,9 @@ from photoz_run.validation.inputs import tiles_of_run
 from photoz_run.validation.tables import Columns
 
 COUNT = 12
-ACROSS = 6
+ACROSS = 3
+A_PICTURE = 6
+"""Outliers in one picture: two of them stand side by side where a page is wide."""
 STAMP = StampRule(
     image_bands=("i", "r", "g"),
     i_epoch="better",
@@ -57,14 +59,15 @@ def worst(columns: Columns) -> dict[str, NDArray[np.generic]]:
     return take(columns, rows[order[:COUNT]])
 
 
-def gallery(columns: Columns, run: Path) -> Figure | None:
-    """Draw the worst outliers; None if there are neither images nor magnitudes to show."""
+def gallery(columns: Columns, run: Path) -> dict[str, Figure]:
+    """Draw the worst outliers; nothing if there are neither images nor magnitudes to show."""
     rows = worst(columns)
     stamps = read_stamps(rows, tiles_of_run(run))
     outliers = [_outlier(rows, k, stamp) for k, stamp in enumerate(stamps)]
     if not any(outlier.magnitudes or outlier.rgb_HW3 is not None for outlier in outliers):
-        return None
-    return draw(outliers)
+        return {}
+    parts = [outliers[start : start + A_PICTURE] for start in range(0, len(outliers), A_PICTURE)]
+    return {f"outliers_{k}": draw(part) for k, part in enumerate(parts, start=1)}
 
 
 def read_stamps(rows: Columns, tiles: Mapping[str, TileRef]) -> list[NDArray[np.uint8] | None]:
@@ -121,12 +124,12 @@ def _outlier(rows: Columns, k: int, stamp: NDArray[np.uint8] | None) -> Outlier:
 
 
 def draw(outliers: Sequence[Outlier]) -> Figure:
-    """Six outliers a line, each with its stamp above its magnitudes if there are any."""
+    """Three outliers a line, each with its stamp above its magnitudes if there are any."""
     lines = math.ceil(len(outliers) / ACROSS)
     with_magnitudes = any(outlier.magnitudes for outlier in outliers)
     heights = [2.05, 1.35] if with_magnitudes else [2.05]
     panels_down = len(heights) * lines
-    figure = new_figure(11.6, sum(heights) * lines)
+    figure = new_figure(5.8, sum(heights) * lines)
     axes = figure.subplots(panels_down, ACROSS, height_ratios=heights * lines, squeeze=False)
     for panel in axes.flat:
         panel.set_axis_off()

@@ -2,13 +2,16 @@
 
 import math
 from collections.abc import Sequence
+from typing import TypeVar
 
 from photoz_run.flags import SCIENCE_CUT
 from photoz_run.validation import uncertainty
+from photoz_run.validation.breakdowns import FEWEST
 from photoz_run.validation.metrics import STATISTICS, Estimate, Group
 from photoz_run.validation.result import GateOutcome, Result
 from photoz_run.validation.specz import REASONS
 from photoz_run.validation.subject import SIMULATED
+from photoz_run.wording import counted
 
 Rows = list[list[str]]
 """A header row and the rows below it."""
@@ -184,14 +187,28 @@ def quality_rows(groups: Sequence[uncertainty.Quality]) -> Rows:
     """One row per bin: whether errors and distributions describe the scatter."""
     names = [name for name in QUALITY_STATISTICS if name in groups[0].estimates]
     rows = [["bin", "galaxies", *(uncertainty.STATISTICS[name] for name in names), "KS of PIT"]]
-    for group in groups:
-        if group.n < uncertainty.FEWEST:
-            rows.append([group.label, f"{group.n:,}", *(["too few"] * (len(names) + 1))])
-            continue
+    for group in _large(groups):
         values = [_figure(group, name) for name in names]
         ks = f"{group.uniformity.ks:.3f} (p = {group.uniformity.ks_p:.2g})"
         rows.append([group.label, f"{group.n:,}", *values, ks])
-    return rows
+    return rows + _small(groups, len(names) + 1)
+
+
+Bins = TypeVar("Bins", Group, uncertainty.Quality)
+
+
+def _large(groups: Sequence[Bins]) -> list[Bins]:
+    """The bins whose figures say something."""
+    return [group for group in groups if group.n >= FEWEST]
+
+
+def _small(groups: Sequence[Group] | Sequence[uncertainty.Quality], columns: int) -> Rows:
+    """One row for all bins that are left out; none if there are none."""
+    small = [group.n for group in groups if group.n < FEWEST]
+    if not small:
+        return []
+    words = f"{counted(len(small), 'bin')} of fewer than {FEWEST} galaxies"
+    return [[words, f"{sum(small):,}", *["left out"] * columns]]
 
 
 def structure_rows(result: Result) -> Rows:
@@ -237,7 +254,7 @@ def breakdown_rows(groups: Sequence[Group]) -> Rows:
     """One row per bin."""
     names = [name for name in BREAKDOWN_STATISTICS if name in groups[0].estimates]
     rows = [["bin", "galaxies", *(STATISTICS[name] for name in names)]]
-    for group in groups:
+    for group in _large(groups):
         values = [format_estimate(group[name]) for name in names]
         rows.append([group.label, f"{group.n:,}", *values])
-    return rows
+    return rows + _small(groups, len(names))

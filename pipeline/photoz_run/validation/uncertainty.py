@@ -39,9 +39,6 @@ FIVE_POINTS_SOURCE = (
 SAMPLE = 200_000
 """Pairs that suffice to judge the distributions: the error of a KS distance is 0.001 then."""
 
-FEWEST = 20
-"""Galaxies of a bin below which its figures say nothing."""
-
 BEYOND = 3.0
 """Quoted errors beyond which a pull should hardly lie."""
 

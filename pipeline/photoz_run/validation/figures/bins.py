@@ -14,7 +14,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from photoz_run.science.statistics import Floats
-from photoz_run.validation.breakdowns import NORTH_OF, TITLES
+from photoz_run.validation.breakdowns import FEWEST, NORTH_OF, TITLES
 from photoz_run.validation.figures.style import (
     BLUE,
     GREY,
@@ -41,43 +41,71 @@ These are other galaxies than those measured.
 
 TRENDS = ("r", "z_phot", "z_spec", "g_r", "psf")
 CATEGORIES = ("colour", "flag", "mask", "hemisphere", "source")
-MIN_TILE = 20
-"""Tiles with fewer galaxies are drawn grey: their SMAD says nothing."""
 
 
-def trends(result: Result) -> Figure | None:
-    """Bias and SMAD against r, z_phot, z_spec, g - r and seeing, where they exist.
+def trends(result: Result) -> dict[str, Figure]:
+    """Bias and SMAD against r, z_phot, z_spec, g - r and seeing, where they exist: one figure each.
 
-    Against r, red and blue galaxies are also drawn apart.
+    All have the same scale. Against r, red and blue galaxies are also drawn apart.
     """
-    names = [name for name in TRENDS if len(result.breakdowns.get(name, ())) > 1]
-    if not names:
-        return None
-    figure = new_figure(2.5 * len(names) + 0.4, 4.4)
-    axes_SK = figure.subplots(2, len(names), sharex="col", sharey="row", squeeze=False)
-    for k, name in enumerate(names):
-        series: dict[str, tuple[Sequence[Group], str, str]] = {
-            "all": (result.breakdowns[name], INK, "o")
-        }
-        if name == "r":
-            series |= _by_colour(result)
-        for row, statistic in enumerate(("mean_normdz", "smad")):
-            for label, (groups, colour, marker) in series.items():
-                _errorbars(axes_SK[row, k], groups, statistic, colour, marker, label)
-        zero_line(axes_SK[0, k])
-        axes_SK[0, k].set_xlim(*_span(result.breakdowns[name]))
-        unit = " (arcsec)" if name == "psf" else ""
-        axes_SK[1, k].set_xlabel(f"{TITLES[name]}{unit}")
-        number(axes_SK[0, k], sum(group.n for group in result.breakdowns[name]))
-    axes_SK[0, 0].set_ylabel(r"bias of $\Delta z / (1 + z)$")
-    axes_SK[1, 0].set_ylabel(r"SMAD of $\Delta z / (1 + z)$")
-    axes_SK[1, 0].set_ylim(0, None)
-    if names[0] == "r" and _by_colour(result):
-        axes_SK[1, 0].legend(loc="lower left", ncols=3, handletextpad=0.2, columnspacing=0.8)
-    return figure
+    kind = result.grouping.split()[1] if result.grouping[:1].isdigit() else ""
+    drawn: dict[str, tuple[Figure, NDArray[Any]]] = {}
+    for name in TRENDS:
+        groups = _large(result.breakdowns.get(name, ()))
+        if len(groups) > 1:
+            series: Series = {"all": (groups, INK, "o")}
+            if name == "r":
+                series |= _by_colour(result)
+            drawn[name] = _trend(name, series, kind)
+    for row, ends in ((0, "both"), (1, "upper")):
+        panels = [axes_S[row] for _, axes_S in drawn.values()]
+        limits = np.array([panel.get_ylim() for panel in panels]).reshape(-1, 2)
+        for panel in panels:
+            low = 0.0 if ends == "upper" else float(limits[:, 0].min())
+            panel.set_ylim(low, float(limits[:, 1].max()))
+    return {f"trends_{name}": figure for name, (figure, _) in drawn.items()}
 
 
-def _span(groups: Sequence[Group]) -> tuple[float, float]:
+Series = dict[str, tuple[Sequence[Group], str, str]]
+"""By label: groups, colour and marker."""
+
+
+def _trend(name: str, series: Series, kind: str) -> tuple[Figure, NDArray[Any]]:
+    """Bias above SMAD against one number."""
+    figure = new_figure(2.6, 3.9)
+    axes_S = figure.subplots(2, 1, sharex=True)
+    for panel, statistic in zip(axes_S, ("mean_normdz", "smad"), strict=True):
+        for label, (groups, colour, marker) in series.items():
+            errorbars(panel, groups, statistic, colour, marker, label)
+    zero_line(axes_S[0])
+    every = next(iter(series.values()))[0]
+    axes_S[0].set_xlim(*span(every))
+    unit = " (arcsec)" if name == "psf" else ""
+    axes_S[1].set_xlabel(f"{TITLES[name]}{unit}")
+    axes_S[0].set_ylabel(r"bias of $\Delta z / (1 + z)$")
+    axes_S[1].set_ylabel(r"SMAD of $\Delta z / (1 + z)$")
+    number(axes_S[0], sum(group.n for group in every), groups_of_bins(every, kind))
+    if len(series) > 1:
+        axes_S[1].legend(loc="lower left", ncols=3, handletextpad=0.2, columnspacing=0.8)
+    return figure, axes_S
+
+
+def groups_of_bins(groups: Sequence[Group], kind: str) -> str:
+    """Over how many groups the errors of bins are taken, in words: ``3 to 8 tiles a bin``."""
+    numbers = [group["smad"].groups for group in groups]
+    if not kind or max(numbers) < 2:
+        return "errors by galaxy"
+    least, most = min(numbers), max(numbers)
+    span_of_numbers = f"{least:,} to {most:,}" if least < most else f"{most:,}"
+    return f"{span_of_numbers} {kind} a bin"
+
+
+def _large(groups: Sequence[Group]) -> Sequence[Group]:
+    """Bins of `FEWEST` galaxies or more: others would be stray points with long bars."""
+    return [group for group in groups if group.n >= FEWEST]
+
+
+def span(groups: Sequence[Group]) -> tuple[float, float]:
     """Limits of the axis: the outermost bins are cut where their galaxies become rare."""
     first, last = groups[0], groups[-1]
     inner_half = first.high_edge - first.centre
@@ -88,18 +116,18 @@ def _span(groups: Sequence[Group]) -> tuple[float, float]:
     return low - margin, high + margin
 
 
-def _by_colour(result: Result) -> dict[str, tuple[Sequence[Group], str, str]]:
+def _by_colour(result: Result) -> Series:
     """Groups, colour and marker of red and of blue galaxies, where there are any."""
-    series: dict[str, tuple[Sequence[Group], str, str]] = {}
+    series: Series = {}
     for label, colour, marker in (("red", RED, "s"), ("blue", BLUE, "^")):
         of_all = result.breakdowns.get("colour_r", ())
-        groups = [group for group in of_all if group.label.startswith(label)]
+        groups = [group for group in _large(of_all) if group.label.startswith(label)]
         if groups:
             series[label] = (groups, colour, marker)
     return series
 
 
-def _errorbars(
+def errorbars(
     axes: Axes, groups: Sequence[Group], statistic: str, colour: str, marker: str, label: str
 ) -> None:
     """Points with the bootstrap interval upright, and the extent of the bin as a thin line."""
@@ -122,13 +150,13 @@ def _bars(estimate: Estimate) -> tuple[float, float]:
     return float(lengths[0]), float(lengths[1])
 
 
-def categories(result: Result) -> Figure | None:
+def categories(result: Result) -> dict[str, Figure]:
     """SMAD and bias of each category of colour, flag, mask, hemisphere and spec-z survey."""
     groups: list[Group] = []
     for name in CATEGORIES:
-        groups += [group for group in result.breakdowns.get(name, ()) if group.n >= 2]
+        groups += _large(result.breakdowns.get(name, ()))
     if not groups:
-        return None
+        return {}
     figure = new_figure(5.8, 0.24 * len(groups) + 1.1)
     axes = figure.subplots(1, 2, sharey=True)
     y = -np.arange(len(groups))
@@ -145,6 +173,8 @@ def categories(result: Result) -> Figure | None:
         panel.tick_params(axis="y", length=0)
         panel.spines["left"].set_visible(False)
         panel.margins(x=0.12)
+        panel.xaxis.set_major_locator(MaxNLocator(3))
+    number(axes[1], result.overall.n)
     labels = [f"{TITLES[group.breakdown]}: {group.label} ({group.n:,})" for group in groups]
     axes[0].set_yticks(y, labels)
     axes[1].axvline(0, color=GREY, lw=0.7)
@@ -153,17 +183,17 @@ def categories(result: Result) -> Figure | None:
         if groups[k].breakdown != groups[k - 1].breakdown:
             for panel in axes:
                 panel.axhline(-k + 0.5, color=PALE, lw=0.5)
-    return figure
+    return {"categories": figure}
 
 
-def sky_map(columns: Columns, result: Result) -> Figure | None:
+def sky_map(columns: Columns, result: Result) -> dict[str, Figure]:
     """SMAD of each tile at its place on the sky, one panel per hemisphere."""
     groups = {group.label: group for group in result.breakdowns.get("tile", ())}
     if not groups:
-        return None
+        return {}
     n_T = np.array([group.n for group in groups.values()])
     smad_T = np.array([group["smad"].value for group in groups.values()])
-    smad_T[n_T < MIN_TILE] = np.nan
+    smad_T[n_T < FEWEST] = np.nan
     places = _places(columns, list(groups))
     finite = smad_T[np.isfinite(smad_T)]
     low, high = np.quantile(finite, [0.02, 0.98]) if len(finite) else (0.0, 1.0)
@@ -173,7 +203,7 @@ def sky_map(columns: Columns, result: Result) -> Figure | None:
     parts = [(name, rows) for name, rows in (("KiDS-N", north), ("KiDS-S", ~north)) if rows.any()]
     # Long strips of sky one above the other, compact fields side by side.
     lines = len(parts) if any(places.is_strip(rows) for _, rows in parts) else 1
-    figure = new_figure(5.8, 1.9 * lines + 0.4 if lines > 1 else 2.9)
+    figure = new_figure(5.8, 1.9 * lines + 0.4 if lines > 1 else 2.4)
     panels = figure.subplots(lines, len(parts) // lines, squeeze=False).ravel()
     for panel, (name, rows) in zip(panels, parts, strict=True):
         squares = places.draw(panel, rows, smad_T, scale)
@@ -181,7 +211,7 @@ def sky_map(columns: Columns, result: Result) -> Figure | None:
         panel.set_title(f"{name}: {count} tile{'s' if count > 1 else ''}")
         number(panel, int(n_T[rows].sum()))
     figure.colorbar(squares, ax=list(panels), label="SMAD", pad=0.02, extend="both", shrink=0.85)
-    return figure
+    return {"sky": figure}
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ def photoz_against_specz(columns: Columns, overall: Group) -> Figure:
     """Density of z_phot against z_spec, and of normdz below it with its running quantiles."""
     z, z_phot = _finite(columns)
     top = float(np.quantile(np.concatenate([z, z_phot]), 0.999)) * 1.05 if len(z) else 1.0
-    figure = new_figure(5.2, 6.6)
+    figure = new_figure(5.2, 7.2)
     upper, lower = figure.subplots(2, 1, height_ratios=[3, 1.25], sharex=True)
     grid = int(np.clip(np.sqrt(len(z)), 30, 120))
     density = _density(upper, z, z_phot, (0, top, 0, top), (grid, round(grid / 1.73)))
@@ -132,11 +132,11 @@ def residual_histogram(columns: Columns, overall: Group) -> Figure:
         axes.xaxis.set_major_locator(MaxNLocator(5))
         if log:
             axes.set_ylim(0.5, 3 * max(float(np.max(gauss)), 1.0))
-            number(axes, len(x))
         else:
             top = axes.get_ylim()[1]
             axes.set_ylim(0, 1.3 * top)
             axes.legend(loc="upper left", ncols=1)
+        number(axes, len(x))
     return figure
 
 
@@ -155,6 +155,7 @@ def pit_figure(distribution: Distribution) -> Figure:
     left.axhspan(expected - 2 * noise, expected + 2 * noise, color=ORANGE, alpha=0.35, lw=0)
     left.axhline(expected, color=INK, lw=0.8)
     left.set(xlim=(0, 1), xlabel="PIT", ylabel="galaxies", title="band: 2 sigma")
+    number(left, len(pit))
     levels = np.linspace(0, 1, 201)
     deviation = np.searchsorted(np.sort(pit), levels) / max(len(pit), 1) - levels
     right.fill_between(levels, deviation, color=SKY_FILL, lw=0)

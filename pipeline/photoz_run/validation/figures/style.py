@@ -67,6 +67,7 @@ def zero_line(axes: Axes) -> None:
     axes.axhline(0, color=GREY, lw=0.7, zorder=1)
 
 
-def number(axes: Axes, n: int) -> None:
-    """Write the number of objects into the corner above the axes."""
-    axes.set_title(f"N = {n:,}", loc="right", color=GREY, fontsize=8)
+def number(axes: Axes, n: int, groups: str = "") -> None:
+    """Write the number of objects, and what their errors are taken over, above the axes."""
+    over = f", {groups}" if groups else ""
+    axes.set_title(f"N = {n:,}{over}", loc="right", color=GREY, fontsize=8)
