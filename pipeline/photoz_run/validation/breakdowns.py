@@ -148,8 +148,8 @@ def _breakdowns(
     else:
         yield "colour", categories({"red": red, "blue": ~red})
         yield "colour_r", _colour_and_magnitude(columns, red, settings.bins)
-    yield "flag", _flag_bins(columns)
-    yield "mask", _mask_bins(columns)
+    yield "flag", flag_bins(columns)
+    yield "mask", mask_bins(columns)
     north = columns["DEC"] > NORTH_OF
     yield "hemisphere", categories({"KiDS-N": north, "KiDS-S": ~north})
     surveys = {name: columns["SPEC_SOURCE"] == k for k, name in enumerate(specz.sources)}
@@ -234,7 +234,7 @@ def _colour_and_magnitude(columns: Columns, red: NDArray[np.bool_], bins: int) -
     return split
 
 
-def _flag_bins(columns: Columns) -> list[Bin] | str:
+def flag_bins(columns: Columns) -> list[Bin] | str:
     """One bin per flag that is set anywhere (they overlap), and one without any."""
     if "PHOTOZ_FLAG" not in columns:
         return "the catalogue lacks PHOTOZ_FLAG"
@@ -245,7 +245,8 @@ def _flag_bins(columns: Columns) -> list[Bin] | str:
     return categories(masks)
 
 
-def _mask_bins(columns: Columns) -> list[Bin] | str:
+def mask_bins(columns: Columns) -> list[Bin] | str:
+    """One bin of unmasked sources, and one of the others."""
     if "MASK" not in columns:
         return "the catalogue lacks MASK"
     masked = np.nan_to_num(columns["MASK"].astype(np.float64)) != 0

@@ -91,14 +91,19 @@ class Catalogue:
         """All that a validation uses, of all sources."""
         return self.columns_of(np.arange(len(self)))
 
-    def columns_of(self, index_K: NDArray[Any]) -> dict[str, NDArray[Any]]:
-        """All that a validation uses of some sources, in any order.
+    def columns_of(
+        self, index_K: NDArray[Any], names: Sequence[str] | None = None
+    ) -> dict[str, NDArray[Any]]:
+        """All that a validation uses of some sources, in any order; or those of ``names``.
 
         RA, DEC (deg) and Z_PHOT have these names, whatever the file calls them.
         """
-        names = [name for name in self.further if name not in self.key or len(index_K) < MANY]
-        columns = _read_rows(self.table, names, self.row_N[index_K], self.settings)
-        if not any(name in columns for name in SEEING) and "KIDS_TILE" in columns:
+        present = [name for name in self.further if name not in self.key or len(index_K) < MANY]
+        if names is not None:
+            present = [name for name in present if name in names]
+        columns = _read_rows(self.table, present, self.row_N[index_K], self.settings)
+        seeing = names is None and not any(name in columns for name in SEEING)
+        if seeing and "KIDS_TILE" in columns:
             columns |= seeing_of_tiles(self.path, columns["KIDS_TILE"])
         places = {"RA": self.ra_N[index_K], "DEC": self.dec_N[index_K]}
         return columns | places | {"Z_PHOT": self.z_N[index_K]}

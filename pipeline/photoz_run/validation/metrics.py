@@ -1,6 +1,6 @@
 """The statistics of a set of pairs with their intervals, and of other redshift columns."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -193,15 +193,15 @@ def compare(
     return Group("comparison", other, n, estimates, method=other), paired(ours, theirs)
 
 
-def paired(ours: Sample, theirs: Sample) -> dict[str, Estimate]:
+def paired(ours: Sample, theirs: Sample, names: Sequence[str] = PAIRED) -> dict[str, Estimate]:
     """Differences of two redshifts of the same galaxies, ours minus theirs, paired by group."""
 
     def differences(*sums: Floats) -> dict[str, Floats]:
         half = len(sums) // 2
         first = ours.terms.statistics(*sums[:half])
         second = theirs.terms.statistics(*sums[half:])
-        return {name: first[name] - second[name] for name in PAIRED}
+        return {name: first[name] - second[name] for name in names}
 
     spreads = ours.resampling.spreads(differences, ours.sums.beside(theirs.sums))
     first, second = values_of(ours.terms), values_of(theirs.terms)
-    return {name: estimate(first[name] - second[name], spreads[name]) for name in PAIRED}
+    return {name: estimate(first[name] - second[name], spreads[name]) for name in names}

@@ -1,7 +1,7 @@
 """Pairing photo-z with spec-z by position: one pair per galaxy, every loss counted."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -68,6 +68,8 @@ class Pairs:
     counts: PairCounts
     levels_Q: NDArray[np.float64]
     """The probabilities of the column Z_QUANTILES; empty where there is none."""
+    source_K: NDArray[np.int64] = field(repr=False)
+    """The source of each pair in the catalogue."""
 
     def __len__(self) -> int:
         return len(self.columns["Z_SPEC"])
@@ -118,7 +120,7 @@ def pair(
             f" {counts.conflicting} contradict each other, and {counts.without_photoz} of"
             f" {counts.pairs} sources have no photo-z"
         )
-    return Pairs(columns, counts, catalogue.levels_Q)
+    return Pairs(columns, counts, catalogue.levels_Q, source)
 
 
 def _one_each(

@@ -87,7 +87,8 @@ def measured(value: float) -> float | None:
     return value if isfinite(value) else None
 
 
-def _estimate(estimate: Estimate) -> EstimateRecord:
+def estimate_record(estimate: Estimate) -> EstimateRecord:
+    """A value with its errors, as the documents have it."""
     return EstimateRecord(
         value=measured(estimate.value),
         low=measured(estimate.low),
@@ -98,7 +99,7 @@ def _estimate(estimate: Estimate) -> EstimateRecord:
 
 
 def _estimates(estimates: Mapping[str, Estimate]) -> dict[str, EstimateRecord]:
-    return {name: _estimate(estimate) for name, estimate in estimates.items()}
+    return {name: estimate_record(estimate) for name, estimate in estimates.items()}
 
 
 def _match(counts: PairCounts) -> MatchRecord:

@@ -24,18 +24,19 @@ def print_summary(result: Result, outcomes: Sequence[GateOutcome], out: Path) ->
     if result.subject.banner:
         print(f"! {result.subject.banner}")
     print(counts_line(result))
-    _print_table(f"{result.overall.n} galaxies", statistics_table(result))
+    print_table(f"{result.overall.n} galaxies", statistics_table(result))
     for note in result.notes:
         if note.startswith(tuple(result.specz)):
             print(note)
     for finding in result.findings[:FINDINGS]:
         print(f"stands out: {finding.sentence()}")
     if outcomes:
-        _print_table("Gates", gate_rows(outcomes))
+        print_table("Gates", gate_rows(outcomes))
     print(f"written to {out}")
 
 
-def _print_table(title: str, rows: Rows) -> None:
+def print_table(title: str, rows: Rows) -> None:
+    """Print rows: drawn on a terminal, and aligned plain text otherwise."""
     if not sys.stdout.isatty():
         print(plain_table(rows))
         return

@@ -1,0 +1,1 @@
+"""Two catalogues side by side, paired by ID: what changed, for whom, and whether it matters."""

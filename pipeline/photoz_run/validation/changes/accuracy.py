@@ -1,0 +1,176 @@
+"""Is one catalogue better than the other? Statistics of both on the same spectra, paired."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+
+import numpy as np
+
+from photoz_run.science.many_looks import beyond_chance, sigmas, student_p
+from photoz_run.science.resampling import LOTS
+from photoz_run.validation.breakdowns import (
+    CONTINUOUS,
+    FEWEST,
+    Bin,
+    categories,
+    colour_class,
+    flag_bins,
+    number_bins,
+    value_bins,
+)
+from photoz_run.validation.findings import LEVEL
+from photoz_run.validation.metrics import (
+    STATISTICS,
+    Estimate,
+    Sample,
+    paired,
+    values_of,
+)
+from photoz_run.validation.settings import ValidationSettings
+from photoz_run.validation.tables import Columns
+
+OVERALL_LEVEL = 0.05
+"""Of Holm's correction over the statistics of all galaxies."""
+IN_BINS = ("mean_normdz", "smad", "outliers_015")
+"""Statistics whose change is looked at in each bin."""
+IDEAL = {"coverage_68": 0.68, "coverage_95": 0.95}
+"""What a statistic should be; the others should be 0."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """One statistic of A and of B on the same galaxies, and A minus B, paired by tile."""
+
+    statistic: str
+    a: float
+    b: float
+    difference: Estimate
+    chance: float
+    """Of so large a difference where nothing changed; NaN if it has no error."""
+    beyond_chance: bool = False
+    """Accounting for the number of looks."""
+
+    @property
+    def significance(self) -> float:
+        """The chance as standard deviations; NaN if it is not known."""
+        return sigmas(self.chance) if np.isfinite(self.chance) else float("nan")
+
+    @property
+    def verdict(self) -> str:
+        """Whether A is better, worse, or not different beyond chance."""
+        if not self.beyond_chance:
+            return "no change beyond chance"
+        ideal = IDEAL.get(self.statistic, 0.0)
+        return "better" if abs(self.a - ideal) < abs(self.b - ideal) else "worse"
+
+
+@dataclass(frozen=True)
+class BinChange:
+    """The changes of one set of galaxies."""
+
+    breakdown: str
+    label: str
+    n: int
+    changes: tuple[Change, ...]
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """Statistics of both catalogues on the galaxies that have a redshift in both and a spec-z."""
+
+    n: int
+    without_a: int
+    """Galaxies with spec-z that have a redshift in B alone."""
+    without_b: int
+    errors_over: str
+    overall: tuple[Change, ...]
+    bins: tuple[BinChange, ...]
+
+    @property
+    def beyond_chance(self) -> list[tuple[BinChange, Change]]:
+        """Bins in which a statistic changed by more than chance, the clearest first."""
+        looks = [(part, change) for part in self.bins for change in part.changes]
+        real = [look for look in looks if look[1].beyond_chance]
+        return sorted(real, key=lambda look: look[1].chance)
+
+    @property
+    def scatter(self) -> float:
+        """SMAD of normdz in B."""
+        return next(change.b for change in self.overall if change.statistic == "smad")
+
+
+def accuracy(
+    ours: Sample,
+    theirs: Sample,
+    columns_b: Columns,
+    settings: ValidationSettings,
+    errors_over: str,
+    without: tuple[int, int],
+) -> Accuracy:
+    """Statistics of A (ours) and B (theirs) for all, and in bins of what B says of the galaxies.
+
+    ``without`` are the galaxies left out since A, or B, has no redshift for them.
+    """
+    intervals = ours.terms.inside.keys() & theirs.terms.inside.keys()
+    names = [name for name in STATISTICS if name not in IDEAL or name in intervals]
+    bins = []
+    for name, parts in _bins(columns_b, settings):
+        for part in parts:
+            if len(part.rows) >= FEWEST:
+                here = _changes(ours.of(part.rows), theirs.of(part.rows), IN_BINS)
+                bins.append(BinChange(name, part.label, len(part.rows), here))
+    return Accuracy(
+        n=len(ours.terms.z_phot_N),
+        without_a=without[0],
+        without_b=without[1],
+        errors_over=errors_over,
+        overall=_marked(_changes(ours, theirs, names), OVERALL_LEVEL),
+        bins=tuple(_marked_bins(bins)),
+    )
+
+
+def _bins(columns: Columns, settings: ValidationSettings) -> Iterator[tuple[str, list[Bin]]]:
+    """The bins of every breakdown that the columns allow."""
+    breakdowns: dict[str, list[Bin] | str] = {}
+    for name in ("r", "z_phot", "z_spec"):
+        edges = settings.edges.get(name)
+        breakdowns[name] = number_bins(columns, CONTINUOUS[name], settings.bins, edges)
+    red = colour_class(columns, settings.red)
+    breakdowns["colour"] = red if isinstance(red, str) else categories({"red": red, "blue": ~red})
+    breakdowns["flag"] = flag_bins(columns)
+    if "KIDS_TILE" in columns:
+        breakdowns["tile"] = value_bins(columns["KIDS_TILE"])
+    for name, bins in breakdowns.items():
+        if not isinstance(bins, str):
+            yield name, bins
+
+
+def _changes(ours: Sample, theirs: Sample, names: Sequence[str]) -> tuple[Change, ...]:
+    a, b = values_of(ours.terms), values_of(theirs.terms)
+    differences = paired(ours, theirs, names)
+    n = len(ours.terms.z_phot_N)
+    return tuple(
+        Change(name, a[name], b[name], differences[name], _chance(differences[name], n))
+        for name in names
+    )
+
+
+def _chance(difference: Estimate, n: int) -> float:
+    """The chance of a difference of ``n`` galaxies; in a single tile its error is by galaxy."""
+    error = float(np.fmax(difference.error, difference.by_galaxy))
+    groups = difference.groups if difference.groups > 1 else min(n, LOTS)
+    return student_p(difference.value, error, groups, tails=2)
+
+
+def _marked(changes: Sequence[Change], level: float) -> tuple[Change, ...]:
+    """The changes with the word whether each is beyond chance among them."""
+    beyond = beyond_chance([change.chance for change in changes], level)
+    marked = zip(changes, beyond.tolist(), strict=True)
+    return tuple(replace(change, beyond_chance=real) for change, real in marked)
+
+
+def _marked_bins(bins: Sequence[BinChange]) -> Iterator[BinChange]:
+    """The same for the changes of all bins together."""
+    marked = iter(_marked([change for part in bins for change in part.changes], LEVEL))
+    for part in bins:
+        yield replace(part, changes=tuple(islice(marked, len(part.changes))))
