@@ -156,11 +156,10 @@ def test_the_plain_table_is_readable_where_there_is_no_terminal(run_validate):
     outcome, _ = run_validate(bad_tile)
     lines = outcome.stdout.splitlines()
     assert lines[0].startswith("6000 galaxies with photo-z and spec-z")
-    (smad,) = [line for line in lines if line.startswith("SMAD of normdz")]
-    assert smad.split()[4] == "+-"
-    assert "(0." in smad
-    header = "errors over 32 regions of the sky (by galaxy)"
-    assert any(line.startswith(header) for line in lines)
+    (smad,) = [line for line in lines if line.startswith("SMAD")]
+    assert smad.split()[2] == "+-"
+    assert all(len(line) <= 80 for line in lines if " +- " in line)
+    assert any("errors over 32 regions of the sky" in line for line in lines)
     assert any(line.startswith("FAILED") and "smad_max" in line for line in lines)
     assert "\x1b" not in outcome.stdout
 
@@ -247,9 +246,7 @@ def test_settings_that_cannot_be_used(run_validate, gates, error, message):
 
 def test_a_directory_that_cannot_be_made(run_validate, tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(
-        ConfigError, match="cannot be written: Not a directory; choose another --out"
-    ):
+    with pytest.raises(ConfigError, match="cannot be written: .*file is a file; choose another"):
         run_validate(nothing, "", "--out", str(tmp_path / "file" / "report"))
 
 

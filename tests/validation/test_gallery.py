@@ -58,18 +58,18 @@ def test_stamps_show_the_source_in_the_middle(tile, tmp_path):
 
 def test_without_images_there_are_magnitudes_and_without_both_no_gallery(tile, tmp_path):
     rows = rows_of(tile[1])
-    assert gallery(rows, run_of(tmp_path, tmp_path / "gone")) is None
-    assert gallery(rows, tmp_path / "catalogue.parquet") is None
+    assert gallery(rows, run_of(tmp_path, tmp_path / "gone")) == {}
+    assert gallery(rows, tmp_path / "catalogue.parquet") == {}
     with_magnitudes = rows | {f"MAG_GAAP_{band}": np.full(5, 20.0) for band in ("g", "r", "i")}
-    assert gallery(with_magnitudes, tmp_path / "catalogue.parquet") is not None
+    assert list(gallery(with_magnitudes, tmp_path / "catalogue.parquet")) == ["outliers_1"]
 
 
 def test_stamps_without_magnitudes_leave_no_gap(tile, tmp_path):
     data, simulated = tile
     rows = rows_of(simulated)
     run = run_of(tmp_path, data)
-    both = gallery(rows | {f"MAG_GAAP_{band}": np.full(5, 20.0) for band in ("g", "r", "i")}, run)
-    stamps_alone = gallery(rows, run)
+    magnitudes = {f"MAG_GAAP_{band}": np.full(5, 20.0) for band in ("g", "r", "i")}
+    both, stamps_alone = (gallery(part, run)["outliers_1"] for part in (rows | magnitudes, rows))
     assert [len(figure.axes) for figure in (both, stamps_alone)] == [12, 6]
     assert stamps_alone.get_figheight() < 0.7 * both.get_figheight()
 

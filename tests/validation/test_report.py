@@ -27,6 +27,8 @@ from support.validation import (
     write_run,
 )
 
+FIGURES, PICTURES = 9, 14
+"""Trends are five pictures side by side, outliers two."""
 PROBE = """<script>addEventListener("load", () => {
   const images = [...document.images];
   document.title = [images.length, images.filter(i => i.complete && i.naturalWidth > 300).length,
@@ -104,15 +106,17 @@ def test_every_figure_names_its_number_of_objects_and_is_saved_for_print(report,
         "photoz_specz",
         "residuals",
         "nz",
-        "trends",
+        *(f"trends_{number}" for number in ("r", "z_phot", "z_spec", "g_r", "psf")),
         "categories",
         "sky",
         "methods",
         "pit",
-        "outliers",
+        "outliers_1",
+        "outliers_2",
     }
     assert names == expected
-    assert page.count("<figure>") == len(expected)
+    assert page.count("<figure>") == FIGURES
+    assert page.count("<img") == len(expected) == PICTURES
 
 
 def test_it_says_what_was_found(page):
@@ -158,7 +162,7 @@ def test_the_markdown_report_has_the_same_figures_and_tables(report):
     assert "run &lt;b&gt; &amp; co" in text
     assert "<b>" not in text
     links = re.findall(r"\]\((plots/[^)]+)\)", text)
-    assert len(links) == 9
+    assert len(links) == PICTURES
     assert all((report / link).is_file() for link in links)
     assert "| SMAD of normdz |" in text
     assert "tile KIDS_10.0_-31.2: SMAD is" in text
@@ -183,7 +187,10 @@ def test_a_handful_of_galaxies_makes_a_report(tmp_path, n):
     assert "nan" not in re.sub(r'src="[^"]+"', "", page)
 
 
-def test_a_browser_loads_every_image_without_an_error_at_1280_pixels(page, tmp_path):
+@pytest.mark.parametrize("wide", [1280, 800])
+def test_a_browser_shows_every_image_without_an_error_and_nothing_beyond_its_width(
+    page, tmp_path, wide
+):
     needs("chromium")
     (tmp_path / "report.html").write_text(page.replace("</body>", PROBE + "</body>"))
     command = [
@@ -191,7 +198,7 @@ def test_a_browser_loads_every_image_without_an_error_at_1280_pixels(page, tmp_p
         "--headless",
         "--no-sandbox",
         "--disable-gpu",
-        "--window-size=1280,4000",
+        f"--window-size={wide},4000",
         "--dump-dom",
     ]
     command += [f"--user-data-dir={tmp_path / 'profile'}", "--enable-logging=stderr", "--v=0"]
@@ -205,8 +212,8 @@ def test_a_browser_loads_every_image_without_an_error_at_1280_pixels(page, tmp_p
     images, loaded, width, window = re.search(
         r"<title>(\d+) (\d+) (\d+) (\d+)</title>", done.stdout
     ).groups()
-    assert (images, loaded) == ("9", "9")
-    assert int(width) <= int(window) == 1280
+    assert int(images) == int(loaded) == PICTURES
+    assert int(width) <= int(window) == wide
     assert "CONSOLE" not in done.stderr
 
 

@@ -15,6 +15,13 @@ def validate(
         list[Path] | None,
         typer.Option(help="Tables of spec-z (GAMA, SDSS, 2dFLenS, DESI ...), one or more."),
     ] = None,
+    against: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="CATALOGUE",
+            help="Another catalogue: what changed since, and is it better? Paired by ID.",
+        ),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -57,6 +64,7 @@ def validate(
     """Compare the redshifts of CATALOGUE with spectroscopic ones.
 
     Writes metrics.json, metrics.parquet, report.md and report.html; prints a table.
+    With --against, changes.json, changes.md and changes.html instead; --specz is optional then.
 
     Exit status 4 if a gate of the configuration fails.
     """
@@ -83,6 +91,12 @@ def validate(
     chosen = {"specz": spectra, "id": id or settings.id, "select": select or settings.select}
     settings = settings.model_copy(update=chosen)
     out = out or _default_directory(catalogue)
+    check_directory(out)
+    if against is not None:
+        from photoz_run.cli.changes import compare
+
+        compare(catalogue, against, settings, out, plots)
+        return
     progress = StepProgress(command="photoz validate")
     try:
         known = tile_notes(catalogue), selection_of(catalogue)
@@ -92,7 +106,7 @@ def validate(
         # Here no tile is put into quarantine: a table that cannot be used is the user's to replace.
         raise ConfigError(str(error)) from error
     outcomes = evaluate(result, settings.gates)
-    _make(out)
+    make_directory(out)
     with interruptible("the report is not complete, the same command writes it"), writing(out):
         write_metrics(metrics_of(result, outcomes), out / "metrics.json")
         write_parquet(result, out / "metrics.parquet")
@@ -154,19 +168,36 @@ def selection_of(catalogue: Path) -> str:
         return ""
 
 
-def _make(out: Path) -> None:
-    """Make the directory of the report; nothing may lie inside a release but the release."""
+def check_directory(out: Path) -> None:
+    """Refuse a directory of the report that cannot be written, before anything is computed.
+
+    Nothing may lie inside a release but the release.
+    """
+    import os
+
     from photoz_run.errors import ConfigError
     from photoz_run.release.provenance import FILE
 
-    within = next(
-        (place for place in (out, *out.resolve().parents) if (place / FILE).exists()), None
-    )
+    above = (out, *out.resolve().parents)
+    within = next((place for place in above if (place / FILE).exists()), None)
     if within is not None:
         raise ConfigError(
             f"{out}: lies inside the release {within}, which photoz verify would refuse then;"
             " choose another --out"
         )
+    there = next(place for place in above if place.exists())
+    if not there.is_dir():
+        raise ConfigError(f"{out}: cannot be written: {there} is a file; choose another --out")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise ConfigError(
+            f"{out}: cannot be written: no permission for {there}; choose another --out"
+        )
+
+
+def make_directory(out: Path) -> None:
+    """Make the directory of the report."""
+    from photoz_run.errors import ConfigError
+
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -101,6 +101,40 @@ def statistics_rows(result: Result) -> list[list[str]]:
     return rows
 
 
+TERSE = {
+    "bias": "mean of dz",
+    "mean_normdz": "mean of normdz",
+    "median_normdz": "median",
+    "sd_normdz": "SD",
+    "smad": "SMAD",
+    "sigma_68": "sigma_68",
+    "outliers_005": "beyond 0.05",
+    "outliers_015": "beyond 0.15",
+    "outliers_3smad": "beyond 3 SMAD",
+    "outliers_rail": "outliers, RAIL",
+    "coverage_68": "inside 68%",
+    "coverage_95": "inside 95%",
+}
+"""The words of `STATISTICS` for a terminal of 80 columns."""
+
+
+def terminal_table(result: Result) -> Rows:
+    """The table of statistics without errors by galaxy, in fewer words."""
+    columns = columns_of_statistics(result)
+    rows = [["", *(name for name, _ in columns)]]
+    rows.append(["galaxies", *(f"{group.n:,}" for _, group in columns)])
+    for name, words in TERSE.items():
+        if name in result.overall.estimates:
+            values = [brief(group.estimates.get(name)) for _, group in columns]
+            rows.append([words, *values])
+    return rows
+
+
+def brief(estimate: Estimate | None, sign: str = "") -> str:
+    """Write value and error alone."""
+    return format_estimate(estimate, sign).split(" (")[0]
+
+
 def format_estimate(estimate: Estimate | None, sign: str = "", digits: int = 4) -> str:
     """Write value and error, and the error by galaxy in brackets where it differs."""
     if estimate is None or math.isnan(estimate.value):

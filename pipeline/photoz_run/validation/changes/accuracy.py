@@ -37,6 +37,10 @@ IDEAL = {"coverage_68": 0.68, "coverage_95": 0.95}
 """What a statistic should be; the others should be 0."""
 
 
+RELATIVE = ("outliers_3smad", "outliers_rail")
+"""Their limit goes with the scatter: fewer of them may mean a larger scatter."""
+
+
 @dataclass(frozen=True)
 class Change:
     """One statistic of A and of B on the same galaxies, and A minus B, paired by tile."""
@@ -60,6 +64,8 @@ class Change:
         """Whether A is better, worse, or not different beyond chance."""
         if not self.beyond_chance:
             return "no change beyond chance"
+        if self.statistic in RELATIVE:
+            return "changed"
         ideal = IDEAL.get(self.statistic, 0.0)
         return "better" if abs(self.a - ideal) < abs(self.b - ideal) else "worse"
 

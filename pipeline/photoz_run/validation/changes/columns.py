@@ -43,8 +43,8 @@ class ColumnChange:
 
 
 @dataclass(frozen=True)
-class Rows:
-    """Rows of a table in an order of their own, and how to read them."""
+class ReadRows:
+    """ReadRows of a table in an order of their own, and how to read them."""
 
     table: Table
     row_K: NDArray[np.int64]
@@ -57,7 +57,9 @@ class Rows:
         return self.table.take([name], self.row_K[order], lists=[name])[name].take(pa.array(back))
 
 
-def column_changes(a: Rows, b: Rows, z_b_K: Floats, scatter: float) -> Iterator[ColumnChange]:
+def column_changes(
+    a: ReadRows, b: ReadRows, z_b_K: Floats, scatter: float
+) -> Iterator[ColumnChange]:
     """Compare every column that both tables have, one after the other.
 
     Parameters

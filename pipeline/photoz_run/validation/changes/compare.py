@@ -13,7 +13,7 @@ from photoz_run.science.statistics import Floats, median
 from photoz_run.tables.table import Table
 from photoz_run.validation.catalogue import MAGNITUDES, Catalogue, read_catalogue, take
 from photoz_run.validation.changes.accuracy import Accuracy, accuracy
-from photoz_run.validation.changes.columns import ColumnChange, Rows, column_changes
+from photoz_run.validation.changes.columns import ColumnChange, ReadRows, column_changes
 from photoz_run.validation.changes.moves import (
     FlagChange,
     Move,
@@ -43,7 +43,7 @@ FOR_WHOM = (
 
 
 @dataclass(frozen=True)
-class Side:
+class Compared:
     """One of the two catalogues."""
 
     path: str
@@ -60,8 +60,8 @@ class Side:
 class Changes:
     """How catalogue A differs from catalogue B."""
 
-    a: Side
-    b: Side
+    a: Compared
+    b: Compared
     shared: int
     appeared: int
     """Sources of both that have a redshift in A alone."""
@@ -104,7 +104,8 @@ def compare_catalogues(
         b, _ = read_catalogue(path_b, settings)
     with progress.step("sources paired by ID"):
         shared = share(a, b)
-    measured, notes = None, []
+    measured: Accuracy | None = None
+    notes: list[str] = []
     if settings.specz:
         with progress.step("statistics"):
             measured, notes = _measure(a, b, shared, settings)
@@ -114,7 +115,10 @@ def compare_catalogues(
     scatter, words = _scatter(measured, columns_b)
     with progress.step("columns compared"):
         table_a, table_b = (open_catalogue(path, [settings.z_phot]) for path in (path_a, path_b))
-        rows_a, rows_b = Rows(table_a, a.row_N[shared.a_K]), Rows(table_b, b.row_N[shared.b_K])
+        rows_a, rows_b = (
+            ReadRows(table_a, a.row_N[shared.a_K]),
+            ReadRows(table_b, b.row_N[shared.b_K]),
+        )
         columns = tuple(column_changes(rows_a, rows_b, z_b_K, scatter))
         by_set = moves(z_a_K, columns_b, scatter, settings)
     return Changes(
@@ -138,9 +142,9 @@ def compare_catalogues(
 
 def _side(
     own: Catalogue, table: Table, other: Table, only: int, run_selection: str, selection: str
-) -> Side:
+) -> Compared:
     subject = read_subject(table, run_selection, selection)
-    return Side(str(own.path), len(own), only, subject, tuple(other.missing(list(table.names))))
+    return Compared(str(own.path), len(own), only, subject, tuple(other.missing(list(table.names))))
 
 
 def _scatter(measured: Accuracy | None, columns_b: Columns) -> tuple[float, str]:
@@ -180,6 +184,6 @@ def _measure(
     return measured, list(specz.remarks)
 
 
-def sides(changes: Changes) -> Sequence[tuple[str, Side]]:
+def sides(changes: Changes) -> Sequence[tuple[str, Compared]]:
     """Both catalogues with the letters that stand for them."""
     return (("A", changes.a), ("B", changes.b))

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from photoz_models.documents import Record, document_text, read_document
 from photoz_models.whole_files import written_whole
 from photoz_run.validation.changes.accuracy import Accuracy, Change
-from photoz_run.validation.changes.compare import Changes, Side
+from photoz_run.validation.changes.compare import Changes, Compared
 from photoz_run.validation.changes.rows import sentences
 from photoz_run.validation.document import EstimateRecord, SubjectRecord
 from photoz_run.validation.recording import estimate_record, measured
@@ -150,7 +150,7 @@ def write_changes(changes: Changes, path: Path) -> None:
         beside.write_text(document_text(document), encoding="utf-8")
 
 
-def _side(side: Side) -> SideRecord:
+def _side(side: Compared) -> SideRecord:
     subject = SubjectRecord(warning=side.subject.banner, **asdict(side.subject))
     return SideRecord(side.path, side.sources, side.only, list(side.only_columns), subject)
 

@@ -69,7 +69,8 @@ def moves(
     z_b_K = columns_b["Z_PHOT"].astype(np.float64)
     shift_K = (z_a_K - z_b_K) / (1 + z_b_K)
     known = np.flatnonzero(np.isfinite(shift_K))
-    measured = {"all": (_move("all", Bin("all", known), shift_K, scatter),)}
+    everything = _move("all", Bin("all", known), shift_K, scatter)
+    measured: dict[str, tuple[Move, ...]] = {"all": (everything,)}
     for name, bins in _bins(columns_b, settings):
         if not isinstance(bins, str):
             measured[name] = tuple(_move(name, part, shift_K, scatter) for part in bins)

@@ -72,7 +72,7 @@ def _hashes(catalogue: Catalogue) -> NDArray[np.uint64]:
 def _unique(hash_N: NDArray[np.uint64]) -> NDArray[np.int64]:
     """The places of the numbers that stand once, and are not 0."""
     values, first, counts = np.unique(hash_N, return_index=True, return_counts=True)
-    return first[(counts == 1) & (values != 0)]
+    return np.asarray(first[(counts == 1) & (values != 0)])
 
 
 def _first_id(catalogue: Catalogue) -> str:

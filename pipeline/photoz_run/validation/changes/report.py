@@ -35,8 +35,14 @@ from photoz_run.validation.page import (
 )
 from photoz_run.validation.rows import Rows
 
-NOTHING = "No statistic changed by more than chance, in none of the bins, and no tile stands out."
+NOTHING = "No statistic, bin or tile changed by more than chance."
 NO_SPECTRA = "No spec-z were given, so nothing is said of accuracy: --specz FILE."
+COLUMNS_WORDS = (
+    "Rows: sources of both whose value differs. Lost: no value in A; gained: none in B. Median,"
+    " SMAD and the size below which 99% stay are those of A - B."
+)
+MOST = 20
+"""Sentences of what stands out."""
 NO_COLUMN = "No column changed."
 CAPTIONS = {
     "moved": (
@@ -73,14 +79,15 @@ def scatter_line(changes: Changes) -> str:
 
 def banners(changes: Changes) -> list[str]:
     """What must be said before any number, of A and of B."""
-    return [
-        f"{letter}: {side.subject.banner}" for letter, side in sides(changes) if side.subject.banner
-    ]
+    said: dict[str, list[str]] = {}
+    for letter, side in sides(changes):
+        said.setdefault(side.subject.banner, []).append(letter)
+    return [f"{' and '.join(letters)}: {banner}" for banner, letters in said.items() if banner]
 
 
 def write_html(changes: Changes, plots: Mapping[str, Plot], path: Path) -> None:
     """Write the page."""
-    said = sentences(changes)
+    said = first_sentences(changes)
     sections = [
         Section("findings", "What stands out", html_items(said, NOTHING)),
         Section("sides", "What is compared", html_table(sides_table(changes))),
@@ -97,6 +104,13 @@ def write_html(changes: Changes, plots: Mapping[str, Plot], path: Path) -> None:
         keys=_keys(changes),
         sections=sections,
     ).write(path)
+
+
+def first_sentences(changes: Changes) -> list[str]:
+    """What stands out, the first `MOST` of it: of a great change every bin tells."""
+    said = sentences(changes)
+    more = [f"and {len(said) - MOST} more, bin by bin below"] if len(said) > MOST else []
+    return [*said[:MOST], *more]
 
 
 def verdict(changes: Changes) -> tuple[str, str]:
@@ -149,13 +163,16 @@ def errors_line(changes: Changes) -> str:
 
 def _columns(changes: Changes) -> str:
     rows = columns_table(changes)
-    parts = [html_table(rows) if len(rows) > 1 else html_note(NO_COLUMN)]
+    parts = [html_table(rows) if len(rows) > 1 else html_note(NO_COLUMN), html_note(COLUMNS_WORDS)]
     parts += [html_note(text) for text in (same_columns(changes), scatter_line(changes)) if text]
     return "".join(parts)
 
 
 def _moves(changes: Changes, plots: Mapping[str, Plot]) -> str:
-    parts = [html_figure(plots["moved"])] if "moved" in plots else []
+    parts = []
+    if "moved" in plots:
+        figure = html_figure(plots["moved"])
+        parts.append(f'<div class="grid"><div class="w7">{figure}</div></div>')
     parts.append(html_table(moves_table(changes.moves["all"])))
     for name, rows in _folded(changes).items():
         parts.append(html_fold(f"{name} ({len(rows) - 1})", rows))
@@ -182,7 +199,7 @@ def write_as_markdown(changes: Changes, plots: Mapping[str, Plot], path: Path) -
         *(f"> **{plain(text)}**" for text in banners(changes)),
         plain(counts_line(changes)),
         "## What stands out",
-        *(f"- {plain(sentence)}" for sentence in sentences(changes) or [NOTHING]),
+        *(f"- {plain(sentence)}" for sentence in first_sentences(changes) or [NOTHING]),
         "## What is compared",
         markdown_table(sides_table(changes)),
         "## Accuracy",
@@ -197,6 +214,7 @@ def write_as_markdown(changes: Changes, plots: Mapping[str, Plot], path: Path) -
             parts += [f"### Accuracy by {TITLES[name]}", markdown_table(rows)]
     columns = columns_table(changes)
     parts += ["## What changed", markdown_table(columns) if len(columns) > 1 else NO_COLUMN]
+    parts.append(COLUMNS_WORDS)
     parts += [plain(text) for text in (same_columns(changes), scatter_line(changes)) if text]
     parts.append("## For whom")
     if "moved" in plots:

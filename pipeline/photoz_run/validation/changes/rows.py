@@ -8,7 +8,7 @@ from photoz_run.validation.changes.accuracy import IN_BINS, Accuracy, BinChange,
 from photoz_run.validation.changes.compare import Changes, sides
 from photoz_run.validation.changes.moves import Move
 from photoz_run.validation.metrics import STATISTICS
-from photoz_run.validation.rows import Rows, format_estimate
+from photoz_run.validation.rows import TERSE, Rows, brief, format_estimate
 from photoz_run.validation.subject import SIMULATED
 from photoz_run.wording import counted
 
@@ -64,6 +64,17 @@ def statistics_table(measured: Accuracy) -> Rows:
     rows = [["the same galaxies", "A", "B", "A - B", "sigma", ""]]
     for change in measured.overall:
         rows.append([STATISTICS[change.statistic], *_values(change), change.verdict])
+    return rows
+
+
+def terminal_table(measured: Accuracy) -> Rows:
+    """The same without errors by galaxy, in fewer words."""
+    rows = [["", "A", "B", "A - B", "sigma", "verdict"]]
+    for change in measured.overall:
+        a, b, _, sigma = _values(change)
+        difference = brief(change.difference, sign="+")
+        verdict = change.verdict if change.beyond_chance else "-"
+        rows.append([TERSE[change.statistic], a, b, difference, sigma, verdict])
     return rows
 
 
@@ -132,18 +143,22 @@ def flags_table(changes: Changes) -> Rows:
 
 
 def sentences(changes: Changes) -> list[str]:
-    """What stands out, in words: for all, in bins, in tiles."""
-    said = []
-    if changes.accuracy is not None:
-        said += [
-            _sentence("all galaxies", changes.accuracy.n, change)
-            for change in changes.accuracy.overall
-            if change.beyond_chance
-        ]
-        for part, change in changes.accuracy.beyond_chance:
-            where = f"{TITLES[part.breakdown]} {part.label}"
-            said.append(_sentence(where, part.n, change))
-    return [*said, *changes.shifted]
+    """What stands out, in words: for all galaxies, in tiles, in other bins."""
+    if changes.accuracy is None:
+        return list(changes.shifted)
+    n, overall = changes.accuracy.n, changes.accuracy.overall
+    said = [_sentence("all galaxies", n, change) for change in overall if change.beyond_chance]
+    return [*said, *sentences_of_bins(changes)]
+
+
+def sentences_of_bins(changes: Changes) -> list[str]:
+    """What stands out in tiles and other bins, the clearest first."""
+    looks = changes.accuracy.beyond_chance if changes.accuracy else []
+    bins = [
+        _sentence(f"{TITLES[part.breakdown]} {part.label}", part.n, change)
+        for part, change in looks
+    ]
+    return [*changes.shifted, *bins]
 
 
 def _sentence(where: str, n: int, change: Change) -> str:
@@ -161,8 +176,3 @@ def _number(value: float, digits: int = 4) -> str:
     if math.isnan(value):
         return "-"
     return f"{value:.{digits}f}" if 10**-digits <= abs(value) < 1e5 or not value else f"{value:.2g}"
-
-
-def move_titles(changes: Changes) -> dict[str, str]:
-    """The breakdowns of the moves, with their words."""
-    return {name: f"By {TITLES[name]}" for name in changes.moves if name != "all"}

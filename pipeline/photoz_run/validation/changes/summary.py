@@ -8,8 +8,8 @@ from photoz_run.validation.changes.rows import (
     columns_table,
     counts_line,
     moves_table,
-    sentences,
-    statistics_table,
+    sentences_of_bins,
+    terminal_table,
 )
 from photoz_run.validation.rows import Rows
 from photoz_run.validation.summary import FINDINGS, print_table
@@ -29,9 +29,9 @@ def print_changes(changes: Changes, out: Path) -> None:
         print_table("What changed", _narrow(columns[: COLUMNS + 1]))
     print_table("How redshifts moved", moves_table(changes.moves["all"]))
     if changes.accuracy is not None:
-        print_table("Accuracy", statistics_table(changes.accuracy))
+        print_table("Accuracy", terminal_table(changes.accuracy))
     print(errors_line(changes))
-    said = sentences(changes)
+    said = sentences_of_bins(changes)
     for sentence in said[:FINDINGS]:
         print(f"stands out: {sentence}")
     if len(said) > FINDINGS:
