@@ -246,7 +246,7 @@ def test_settings_that_cannot_be_used(run_validate, gates, error, message):
 
 def test_a_directory_that_cannot_be_made(run_validate, tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(ConfigError, match="cannot be written: .*file is a file; choose another"):
+    with pytest.raises(ConfigError, match="file is a file; choose another --out"):
         run_validate(nothing, "", "--out", str(tmp_path / "file" / "report"))
 
 
