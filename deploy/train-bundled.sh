@@ -14,6 +14,6 @@ fi
 # A bundle that is there is not overwritten.
 rm -f "$OUT"
 "$BIN/photoz" train --set "$WORK/set" --network hybrid --epochs 10 --split tile --seed 1 \
-    --checkpoints "$WORK/checkpoints" --loss-plot "$WORK/hybrid-loss.png" --version 4 \
+    --checkpoints "$WORK/checkpoints" --loss-plot "$WORK/hybrid-loss.png" --version 5 \
     --licence BSD-3-Clause --out "$OUT"
 "$BIN/photoz" model verify "$OUT"

@@ -1,5 +1,6 @@
 """Seal trained networks into one ONNX file, with calibration, contract and golden values."""
 
+import copy
 import logging
 import tempfile
 import warnings
@@ -14,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from photoz_models.alignment import align
 from photoz_models.calibration import level_matrix
 from photoz_models.contract import (
     MAGNITUDES,
@@ -28,7 +30,7 @@ from photoz_models.contract import (
 from photoz_models.errors import BundleError
 from photoz_models.examples import Examples, Split, SplitName
 from photoz_models.golden import Golden, Inputs, Outputs, golden_inputs, record
-from photoz_models.network import PhotozNetwork, multiply_adds
+from photoz_models.network import ImageBranch, PhotozNetwork, multiply_adds
 from photoz_models.stamp_rule import StampRule
 from photoz_models.training import FRACTION_INSIDE, evaluate
 
@@ -138,17 +140,32 @@ def export(
     """
     architecture = sealed.architecture
     rule = examples.facts.rule.narrowed(architecture.image_bands, architecture.columns)
-    inputs = _golden_inputs(rule, GOLDEN_NUMBER)
-    outputs = _outputs(sealed, inputs)
-    golden = record(GOLDEN_SEED, outputs)
+    golden = golden_values(sealed, rule)
     contract = _contract(sealed, rule, examples, split, label, test_metrics, golden)
+    write_bundle(sealed, contract, out)
+    return contract
+
+
+def golden_values(sealed: SealedNetwork, rule: StampRule) -> Golden:
+    """What a sealed network gives for the inputs that every machine can make again."""
+    return record(GOLDEN_SEED, _outputs(sealed, _golden_inputs(rule, GOLDEN_NUMBER)))
+
+
+def write_bundle(sealed: SealedNetwork, contract: ModelContract, out: Path) -> None:
+    """Write graph and contract as the file ``out``.
+
+    Raises
+    ------
+    BundleError
+        If ONNX Runtime does not give what torch gives, within 1e-5.
+    """
+    inputs = _golden_inputs(contract, GOLDEN_NUMBER)
     with tempfile.TemporaryDirectory(dir=out.parent) as scratch:
         graph, finished = Path(scratch) / "graph.onnx", Path(scratch) / "sealed.onnx"
-        _to_onnx(sealed, _golden_inputs(rule, EXPORT_NUMBER), graph)
-        _compare(graph, inputs, outputs)
+        _to_onnx(_aligned(sealed), _golden_inputs(contract, EXPORT_NUMBER), graph)
+        _compare(graph, inputs, _outputs(sealed, inputs))
         write_contract(graph, contract, finished)
         finished.replace(out)
-    return contract
 
 
 def _golden_inputs(rule: StampRule, number: int) -> Inputs:
@@ -162,6 +179,14 @@ def _outputs(sealed: SealedNetwork, inputs: Inputs) -> Outputs:
     with torch.inference_mode():
         z_N, quantiles_NQ, distance_N = (output.numpy() for output in sealed(*tensors))
     return z_N, quantiles_NQ, distance_N
+
+
+def _aligned(sealed: SealedNetwork) -> SealedNetwork:
+    result = copy.deepcopy(sealed)
+    for network in result.networks:
+        if isinstance(network, PhotozNetwork) and isinstance(network.image, ImageBranch):
+            align(network.image)
+    return result
 
 
 def _to_onnx(sealed: SealedNetwork, inputs: Inputs, graph: Path) -> None:

@@ -5,6 +5,7 @@ Axes: N sources, C image bands, T columns of the table, H W pixels, F features, 
 
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -23,7 +24,7 @@ class Architecture:
     """What a network is made of; no ``image_bands`` means no image branch.
 
     ``stem`` is (channels, kernel, stride). ``widths`` are the output channels of the Inception
-    modules before and after the pooling that halves the image.
+    modules before and after the pooling that halves the image, one or more of them.
     """
 
     name: str
@@ -59,11 +60,25 @@ class ConvUnit(nn.Sequential):
             nn.ReLU(inplace=True),
         )
 
+    @property
+    def convolution(self) -> nn.Conv2d:
+        """The first layer."""
+        return cast(nn.Conv2d, self[0])
+
+    @property
+    def normalisation(self) -> nn.BatchNorm2d:
+        """The second layer."""
+        return cast(nn.BatchNorm2d, self[1])
+
 
 class Inception(nn.Module):
-    """Parallel 1x1, 3x3, 5x5 and pooled branches; the larger kernels see reduced channels."""
+    """Parallel 1x1, 3x3, 5x5 and pooled branches; the larger kernels see reduced channels.
 
-    def __init__(self, n_in: int, n_out: int):
+    ``halved`` ends in a pooling that halves the image. It comes before the branches are joined:
+    the numbers are the same, and a quarter of them are copied.
+    """
+
+    def __init__(self, n_in: int, n_out: int, halved: bool = False):
         super().__init__()
         quarter, eighth = n_out // 4, n_out // 8
         self.one = ConvUnit(n_in, quarter, 1)
@@ -72,11 +87,15 @@ class Inception(nn.Module):
         )
         self.five = nn.Sequential(ConvUnit(n_in, eighth, 1), ConvUnit(eighth, eighth, 5))
         self.pooled = nn.Sequential(nn.MaxPool2d(3, 1, 1), ConvUnit(n_in, quarter, 1))
+        self.last = nn.MaxPool2d(3, 2, 1) if halved else nn.Identity()
 
     def forward(self, x_NCHW: Tensor) -> Tensor:
-        """Channels ``n_out`` at the same size."""
-        branches = (self.one, self.three, self.five, self.pooled)
-        return torch.cat([branch(x_NCHW) for branch in branches], dim=1)
+        """Channels ``n_out`` at the same size, or at half of it."""
+        return torch.cat([self.last(branch(x_NCHW)) for branch in self.branches()], dim=1)
+
+    def branches(self) -> tuple[nn.Module, ...]:
+        """In the order in which they are joined."""
+        return self.one, self.three, self.five, self.pooled
 
 
 class ImageBranch(nn.Sequential):
@@ -89,10 +108,9 @@ class ImageBranch(nn.Sequential):
         ]
         size = architecture.stamp_size // stride
         for widths in architecture.widths:
-            for width in widths:
-                layers.append(Inception(channels, width))
+            for index, width in enumerate(widths, 1):
+                layers.append(Inception(channels, width, halved=index == len(widths)))
                 channels = width
-            layers.append(nn.MaxPool2d(3, 2, 1))
             size = (size + 1) // 2
         layers += [
             ConvUnit(channels, 32, 1),

@@ -5,9 +5,11 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from onnx import numpy_helper
 
 from photoz_models import BUNDLED
 from photoz_models.golden import golden_inputs
+from photoz_models.independence import BATCH
 from photoz_models.session import PhotozModel
 
 BUNDLES = sorted(BUNDLED.glob("*.onnx"))
@@ -55,3 +57,23 @@ def test_pixels_of_another_zero_point_are_outside_its_domain(path):
     )
     assert wrong > 2 * right
     assert wrong > 1
+
+
+def test_what_it_gives_for_a_source_does_not_depend_on_the_order_of_its_batch(path):
+    model = PhotozModel.load(path, provider="cpu", threads=1)
+    inputs = golden_inputs(5, BATCH, 4, 9, 36, len(model.contract.seeing_bands))
+    outputs = model.predict(*inputs)
+    for seed in range(3):
+        order_N = np.random.default_rng(seed).permutation(BATCH)
+        again = model.predict(*(array[order_N] for array in inputs))
+        for one, other in zip(outputs, again, strict=True):
+            np.testing.assert_array_equal(one[order_N], other)
+
+
+def test_no_weight_is_so_small_that_processors_are_slow_with_it(path):
+    least = np.finfo(np.float32).tiny
+    for tensor in onnx.load(path).graph.initializer:
+        weights = numpy_helper.to_array(tensor)
+        if weights.dtype == np.float32:
+            size = np.abs(weights)
+            assert not ((size > 0) & (size < least)).any(), tensor.name

@@ -8,13 +8,20 @@ import pytest
 import torch
 from pydantic import ValidationError
 
+from photoz_models.alignment import BLOCK, align
 from photoz_models.contract import QUANTILE_LEVELS, ModelContract
 from photoz_models.errors import BundleError
 from photoz_models.examples import Examples, split_examples
 from photoz_models.export import Label, export, seal
 from photoz_models.golden import golden_inputs
 from photoz_models.inputs import Completion, Stretch, fit_scales
-from photoz_models.network import ARCHITECTURES, Architecture, PhotozNetwork, multiply_adds
+from photoz_models.network import (
+    ARCHITECTURES,
+    Architecture,
+    ImageBranch,
+    PhotozNetwork,
+    multiply_adds,
+)
 from photoz_models.session import PhotozModel
 from photoz_models.training import evaluate
 from support.galaxies import toy_examples, with_seeing
@@ -338,7 +345,26 @@ def test_the_image_branch_has_the_four_branches_of_an_inception_module():
     }
     assert kernels == {1, 3, 5}
     assert any(isinstance(m, torch.nn.MaxPool2d) for m in network.image[1].modules())
-    assert network.image[1](torch.zeros(1, 8, 6, 6)).shape == (1, 16, 6, 6)
+    assert network.image[1](torch.zeros(1, 8, 6, 6)).shape == (1, 16, 3, 3)
+
+
+@pytest.mark.parametrize("widths", [((24,), (40, 16)), ((96,), (128, 128))])
+def test_an_aligned_image_branch_gives_the_same_in_whole_blocks_of_channels(widths):
+    torch.manual_seed(5)
+    branch = ImageBranch(replace(TINY, stem=(10, 6, 2), widths=widths)).eval()
+    for module in branch.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            for values in (module.weight, module.bias, module.running_mean):
+                torch.nn.init.normal_(values)
+            torch.nn.init.uniform_(module.running_var, 0.5, 2.0)
+    images = torch.randn(3, 4, 12, 12)
+    with torch.inference_mode():
+        expected = branch(images)
+        align(branch)
+        assert torch.allclose(branch(images), expected, rtol=1e-4, atol=1e-5)
+    *inner, last = [m.out_channels for m in branch.modules() if isinstance(m, torch.nn.Conv2d)]
+    assert all(number % BLOCK == 0 for number in inner)
+    assert last == 32
 
 
 def test_the_published_architecture_has_the_published_size():
