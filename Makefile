@@ -12,7 +12,7 @@ export OMP_NUM_THREADS ?= 1
 export NO_MKDOCS_2_WARNING := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slurm test-scale test-exporters test-fuzz test-kill check bench docs format train-bundled comparison clean
+.PHONY: help install demo test test-slurm test-scale test-exporters test-fuzz test-kill check bench gpu docs format train-bundled comparison clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -74,6 +74,10 @@ format: $(VENV)/.installed-dev ## put the code into the project's form
 
 bench: $(VENV)/.installed-dev ## speed and memory on a full-size tile and a release of 20 million rows (15 GB, 25 minutes)
 	PYTHONPATH=tests $(BIN)/python -m bench
+
+# No environment of its own: a machine with a GPU may have no package registry. Name its Python with PYTHON.
+gpu: ## what an NVIDIA GPU does with the shipped bundle: rates, equivalence, training (8 minutes at most); gpu.json
+	PYTHONPATH=tests:models:pipeline $(PYTHON) -m bench.gpu
 
 docs: $(VENV)/.installed-dev ## the documentation as a site in site/
 	$(BIN)/mkdocs build --strict

@@ -3,10 +3,11 @@
 import numpy as np
 from numpy.typing import NDArray
 
-FURTHEST = 1.0
+FURTHEST = 20.0
 """A true value counts as at most this far in level beyond the outermost quantiles.
 
-Quantiles that a limit of redshift has pushed together would put it infinitely far.
+Quantiles that a limit of redshift has pushed together would put it infinitely far. Intervals that
+are three times too narrow and a width off put it 5 beyond.
 """
 
 
