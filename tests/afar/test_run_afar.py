@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -17,7 +18,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from photoz_run.afar.transfer import Manners
-from photoz_run.run import fetchers
+from photoz_run.run import fetch_plan, fetchers
+from photoz_run.run.status import read_status
 from support.many_tiles import copies
 from support.runs import command, in_process, options, outcome, start_command, tile_file
 from support.servers import WrongServer, bytes_sent, nginx
@@ -166,6 +168,27 @@ def test_a_bad_file_on_the_server_costs_its_tile_and_no_other(data, bundle, tmp_
     assert not [path for path in (tmp_path / "shared").rglob("*") if path.is_file()]
 
 
+def test_a_dry_run_says_what_is_fetched_how_long_it_takes_and_the_window_it_needs(
+    data, bundle, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(fetch_plan, "TRIAL_SECONDS", 0.5)
+    limits = "limit_rate 100k;"
+    with nginx(data, tmp_path / "nginx", limits) as address:
+        arguments = options(f"{address}/", bundle, tmp_path / "run", "--workers", "3", "--dry-run")
+        assert in_process(monkeypatch, [*arguments, "--json"]) == 0
+    plan = json.loads(capsys.readouterr().out)
+    of_a_tile = sum(path.stat().st_size for path in data.glob("*_0.0_-31.2_*"))
+    second_epoch = sum(path.stat().st_size for path in data.glob("*_0.0_-31.2_i2_*"))
+    assert [tile["bytes"] for tile in plan["tiles"]] == [of_a_tile - second_epoch] * len(NAMES)
+    fetching = plan["fetching"]
+    assert fetching["bytes"] == sum(tile["bytes"] for tile in plan["tiles"])
+    assert fetching["largest"] == of_a_tile - second_epoch
+    assert fetching["window"] == 4 * fetching["largest"]
+    assert fetching["seconds"] == fetching["bytes"] / fetching["bytes_per_second"]
+    assert 1e5 < fetching["bytes_per_second"] < 1e6
+    assert not (tmp_path / "run").exists()
+
+
 def test_without_credentials_the_run_stops_in_one_line(data, bundle, tmp_path):
     (tmp_path / "users").write_text("anna:{PLAIN}secret\n")
     asks = f'auth_basic "archive"; auth_basic_user_file {tmp_path / "users"};'
@@ -246,6 +269,10 @@ def test_kills_of_who_fetches_and_of_the_driver_change_nothing(data, local, bund
             driver = start_command(["--config", str(file), "--workers", "1"])
             done = len(list(run.glob("tiles/*/*.json"))) + 1
             wait_for(lambda done=done: len(list(run.glob("tiles/*/*.json"))) >= done)
+            status = read_status(run).fetching
+            assert status is not None
+            assert status.hosts == (socket.gethostname(),)
+            assert 1 <= status.waiting + status.on_their_way <= 2
             for process in (fetching, driver)[number:]:
                 process.send_signal(signal.SIGKILL)
                 process.communicate()

@@ -15,7 +15,9 @@ from support.runs import COMMAND, contents
 from support.tiles import make_tile
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
-SLURM = sorted((DEPLOY / "slurm").iterdir())
+FETCH = DEPLOY / "slurm" / "fetch.sbatch"
+MEASURE = sorted(path for path in (DEPLOY / "slurm").iterdir() if path != FETCH)
+SLURM = [*MEASURE, FETCH]
 PBS = sorted((DEPLOY / "pbs").iterdir())
 SHELL = [path for path in sorted(DEPLOY.glob("*.sh")) if path.name != "install-in-container.sh"]
 
@@ -59,6 +61,7 @@ STAND_IN = '#!/bin/sh\nprintf "%s\\0" "${0##*/}" "$@" > "$CALLS/$$"\nexit "${COD
 JOB = {
     "DATA": "/data/a /data/b",
     "OUT": "/scratch/my run",
+    "CONFIG": "my settings.toml",
     "SLURM_JOB_ID": "42",
     "SLURM_ARRAY_JOB_ID": "40",
     "SLURM_ARRAY_TASK_ID": "3",
@@ -115,7 +118,7 @@ def names(paths):
     return [str(path.relative_to(DEPLOY)) for path in paths]
 
 
-@pytest.mark.parametrize("script", SLURM + PBS, ids=names(SLURM + PBS))
+@pytest.mark.parametrize("script", MEASURE + PBS, ids=names(MEASURE + PBS))
 def test_a_job_script_calls_the_program_with_options_that_it_takes(cluster, script):
     code, (command,) = cluster(script, **JOB)
     assert code == 0
@@ -128,7 +131,22 @@ def test_a_job_script_calls_the_program_with_options_that_it_takes(cluster, scri
     assert ("--shard 3/32" in words) == script.name.startswith("array")
 
 
-@pytest.mark.parametrize("script", SLURM + PBS, ids=names(SLURM + PBS))
+def test_the_script_that_fetches_does_it_for_the_run(cluster):
+    code, (command,) = cluster(FETCH, **JOB)
+    assert code == 0
+    parse(command)
+    words = ["photoz", "fetch", JOB["OUT"], "--config", JOB["CONFIG"], "--fetchers", "4"]
+    assert command == words
+
+
+def test_the_script_that_fetches_asks_for_settings(cluster):
+    without = {name: value for name, value in JOB.items() if name != "CONFIG"}
+    code, calls = cluster(FETCH, **without)
+    assert code != 0
+    assert calls == []
+
+
+@pytest.mark.parametrize("script", MEASURE + PBS, ids=names(MEASURE + PBS))
 @pytest.mark.parametrize("missing", ["DATA", "OUT"])
 def test_a_job_script_says_what_it_was_not_told(cluster, script, missing):
     code, calls = cluster(script, **{name: value for name, value in JOB.items() if name != missing})
@@ -136,7 +154,7 @@ def test_a_job_script_says_what_it_was_not_told(cluster, script, missing):
     assert calls == []
 
 
-@pytest.mark.parametrize("script", [SLURM[1], PBS[1]], ids=names([SLURM[1], PBS[1]]))
+@pytest.mark.parametrize("script", [MEASURE[1], PBS[1]], ids=names([MEASURE[1], PBS[1]]))
 def test_partition_and_account_go_on_to_the_worker_jobs(cluster, script):
     assert script.name.startswith("driver")
     _, (command,) = cluster(script, **JOB, PARTITION="long", QUEUE="long", ACCOUNT="kids")
@@ -163,7 +181,8 @@ def test_only_an_interrupted_job_asks_for_another_turn_and_not_for_ever(cluster,
 def test_a_warning_of_slurm_reaches_the_program_alone_and_the_job_asks_for_another_turn(
     cluster, script, tmp_path
 ):
-    (tmp_path / "bin" / "photoz-run").write_text(WARNED)
+    program = "photoz" if script == FETCH else "photoz-run"
+    (tmp_path / "bin" / program).write_text(WARNED)
     environment = JOB | {
         "PATH": f"{tmp_path / 'bin'}:/usr/bin:/bin",
         "CALLS": str(tmp_path / "calls"),

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from photoz_run.wording import counted
+from photoz_run.wording import counted, duration
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -42,6 +42,7 @@ def status(
     )
     _print_problems(console, state)
     _print_work(console, state)
+    _print_fetching(console, state)
     _print_hosts(console, state)
     _print_failures(console, state)
 
@@ -106,8 +107,25 @@ def _print_work(console: "Console", state: "RunStatus") -> None:
         console.print(
             f"  {state.tiles_per_hour:,.1f} tiles/h, {state.galaxies_per_second:,.0f} galaxies/s,"
             f" {(state.bytes_per_second or 0) / 1e6:,.0f} MB/s;"
-            f" about {_duration(state.seconds_left)} left"
+            f" about {duration(state.seconds_left)} left"
         )
+
+
+def _print_fetching(console: "Console", state: "RunStatus") -> None:
+    fetching = state.fetching
+    if fetching is None or not (state.working or state.tiles["PENDING"]):
+        return
+    waiting, coming = counted(fetching.waiting, "tile"), fetching.on_their_way
+    console.print(f"  window: {waiting} waiting, {coming} on their way")
+    if not fetching.hosts:
+        console.print("  nobody fetches")
+        return
+    rate = (fetching.bytes_per_second or 0) / 1e6
+    slower = f"; {fetching.slower} is slower" if fetching.slower else ""
+    console.print(
+        f"  {counted(fetching.fetchers, 'fetcher')}, on {', '.join(fetching.hosts)},"
+        f" {counted(fetching.fetched, 'tile')} fetched, {rate:,.3g} MB/s{slower}"
+    )
 
 
 def _print_hosts(console: "Console", state: "RunStatus") -> None:
@@ -147,10 +165,3 @@ def _print_failures(console: "Console", state: "RunStatus") -> None:
         console.print(
             f"  how each went: {state.run}/{LOGS}; after mending: photoz retry {state.run}"
         )
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"

@@ -13,10 +13,10 @@ from photoz_run.cli.console import SETTINGS, Command, Version, call
 from photoz_run.cli.options import Shown, from_record
 from photoz_run.cli.tables import flag_lines
 from photoz_run.config import ClusterConfig, RunConfig, load_config, model_path
-from photoz_run.wording import counted
+from photoz_run.wording import counted, duration
 
 if TYPE_CHECKING:
-    from photoz_run.run.plan import TilePlan
+    from photoz_run.run.plan import FetchPlan, TilePlan
     from photoz_run.run.summary import RunSummary
 
 WORKERS = "Where the workers run"
@@ -155,16 +155,27 @@ def _dry_run(settings: RunConfig, as_json: bool) -> None:
         find_run_tiles,
     )
 
-    tiles = find_run_tiles(settings, lambda words: typer.echo(words, err=True))
-    check_tiles(tiles, settings)
+    def say(words: str) -> None:
+        typer.echo(words, err=True)
+
+    fetching = None
     model = PhotozModel.load(model_path(settings.model), settings.provider, settings.allow_fallback)
-    check_magnitudes(tiles, settings, model.contract)
-    plans = dry_run(tiles, settings, model.contract)
+    if settings.places_afar:
+        from photoz_run.run.fetch_plan import plan_afar
+
+        plans, fetching = plan_afar(settings, model.contract, say)
+    else:
+        tiles = find_run_tiles(settings, say)
+        check_tiles(tiles, settings)
+        check_magnitudes(tiles, settings, model.contract)
+        plans = dry_run(tiles, settings, model.contract)
     script = _job_script(settings)
     if as_json:
-        print(document_text(DryRun(tuple(plans), script)), end="")
+        print(document_text(DryRun(tuple(plans), script, fetching)), end="")
         return
     _print_plans(plans)
+    if fetching:
+        _print_fetching(fetching)
     if script:
         print(
             f"\nscript of each worker job, of which --workers {settings.workers or 'N'}"
@@ -200,13 +211,27 @@ def _print_plans(plans: "list[TilePlan]") -> None:
     console.print(table)
     if len(plans) > LISTED:
         console.print(f"... and {len(plans) - LISTED} more (--json lists all)")
-    rows, size = sum(plan.rows or 0 for plan in plans), sum(plan.bytes for plan in plans)
+    known = [plan.rows for plan in plans if plan.rows is not None]
+    rows, size = sum(known), sum(plan.bytes for plan in plans)
     problems = sum(bool(plan.problem) for plan in plans)
     troubled = f", {counted(problems, 'tile')} with a problem" if problems else ""
     for name, number in total(plan.counts for plan in plans).items():
         console.print(f"  {name.replace('_', ' ')}: {number:,}")
     tiles, expected = counted(len(plans), "tile"), counted(rows, "row")
-    console.print(f"{tiles}, {expected} expected, {_size(size)} to read{troubled}")
+    work = f"{expected} expected, {_size(size)} to read" if known else f"{_size(size)} to fetch"
+    console.print(f"{tiles}, {work}{troubled}")
+
+
+def _print_fetching(plan: "FetchPlan") -> None:
+    rate, seconds = plan.bytes_per_second, plan.seconds
+    speed = ""
+    if rate and seconds:
+        speed = f"; at {rate / 1e6:,.3g} MB/s, as in a short trial, that takes {duration(seconds)}"
+    print(f"to fetch: {_size(plan.bytes)} in whole files{speed}")
+    print(
+        f"--window: {_size(plan.largest)} at least, the largest tile; with {_size(plan.window)} no"
+        " worker waits for room"
+    )
 
 
 def _print_summary(summary: "RunSummary") -> None:

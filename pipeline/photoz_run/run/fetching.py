@@ -62,6 +62,8 @@ def fetch_run(config: RunConfig, progress: StepProgress, say: Say) -> FetchSumma
         )
         with fetchers, progress.shown(), progress.step("fetching", len(pending)) as tick:
             left = len(pending)
+            lock.tell(work_state(fetchers))
+            lock.write()
             while fetchers.left:
                 lock.check()
                 fetchers.check()

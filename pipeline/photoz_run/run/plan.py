@@ -56,17 +56,33 @@ class TilePlan(Record):
 
 
 @dataclass(frozen=True)
+class FetchPlan(Record):
+    """What a dry run says of fetching."""
+
+    bytes: int
+    bytes_per_second: float | None
+    """As files came in a short trial; ``None`` if none came."""
+    seconds: float | None
+    window: int
+    """Bytes with which no worker waits for room: a tile for each, and one on its way."""
+    largest: int
+    """Bytes of the largest tile: the least that a window can be."""
+
+
+@dataclass(frozen=True)
 class DryRun(Record):
     """What ``photoz-run --dry-run --json`` says."""
 
     tiles: tuple[TilePlan, ...]
     job_script: str | None
     """Script of a worker job, if workers are jobs."""
+    fetching: FetchPlan | None = None
 
 
-def find_run_tiles(
-    config: RunConfig, say: Callable[[str], None] = lambda _: None
-) -> dict[str, TileRef]:
+Say = Callable[[str], None]
+
+
+def find_run_tiles(config: RunConfig, say: Say = lambda _: None) -> dict[str, TileRef]:
     """The tiles of a run by name, in order of name; `ConfigError` if a name or a folder is wrong.
 
     ``say`` is told which of several deliveries of a file is read.
@@ -189,7 +205,7 @@ def dry_run(
 
 
 def _plan_tile(ref: TileRef, config: RunConfig, contract: ModelContract) -> TilePlan:
-    lacks = _lacks(ref, contract)
+    lacks = files_lacking(ref, contract)
     try:
         return _plan_good_tile(ref, config, contract, lacks)
     except ConfigError:
@@ -233,7 +249,7 @@ def _sources(ref: TileRef, config: RunConfig, rule: StampRule) -> tuple[Sources,
     return join_magnitudes(sources, magnitude_table(config), suffixes, rule.magnitude_bands)
 
 
-def _lacks(ref: TileRef, contract: ModelContract) -> tuple[str, ...]:
+def files_lacking(ref: TileRef, contract: StampRule) -> tuple[str, ...]:
     """The files that a tile has not: its catalogue, and images by name and product."""
     lacks = [] if ref.catalogue else ["catalogue"]
     for band in contract.image_bands:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from photoz_models.documents import Record, no_collection
 from photoz_run.records import Status, TileOutcome
+from photoz_run.run.fetch_status import FetchStatus, read_fetching
 from photoz_run.run.ledger import RunDirectory
 from photoz_run.run.lock import Holder, WorkState, holders
 from photoz_run.run.summary import total
@@ -99,6 +100,8 @@ class RunStatus(Record):
     """Tiles whose zero-point in a band stands out among the others', with the sigma."""
     problems: tuple[str, ...]
     """Records of tiles that cannot be used; such tiles count as PENDING."""
+    fetching: FetchStatus | None = None
+    """Of a run over tiles from afar."""
 
     @property
     def total(self) -> int:
@@ -147,6 +150,7 @@ def read_status(path: Path) -> RunStatus:
         failures=group_failures(bad),
         deviant=deviant_words({tile: outcome.zero_points for tile, outcome in outcomes.items()}),
         problems=recorded.problems,
+        fetching=read_fetching(manifest.config, {t for state in states for t in state.running}),
     )
 
 

@@ -167,6 +167,8 @@ class AfarSupply(LocalSupply):
             )
             with fetchers:
                 self._fetchers = fetchers
+                lock.tell(work_state(fetchers))
+                lock.write()
                 while not self._ended.wait(TELL_SECONDS):
                     lock.tell(work_state(fetchers))
 
