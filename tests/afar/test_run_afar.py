@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -70,8 +70,7 @@ def watched(window: Path) -> Iterator[list[tuple[int, int]]]:
 
     def look() -> None:
         while not ended.wait(0.02):
-            files = [path for path in window.glob("*/*/*") if path.suffix != ".json"]
-            sizes = {path: _size(path) for path in files if path.parent.name != "locks"}
+            sizes = {path: _size(path) for path in _files(window)}
             seen.append((len({path.parent for path in sizes}), sum(sizes.values())))
 
     thread = threading.Thread(target=look)
@@ -81,6 +80,15 @@ def watched(window: Path) -> Iterator[list[tuple[int, int]]]:
     finally:
         ended.set()
         thread.join()
+
+
+def _files(window: Path) -> list[Path]:
+    """The files of tiles; a tile that goes in this moment has none."""
+    files = []
+    for folder in window.glob("*/KIDS_*"):
+        with suppress(FileNotFoundError):
+            files += [path for path in folder.iterdir() if path.suffix != ".json"]
+    return files
 
 
 def _size(path: Path) -> int:
