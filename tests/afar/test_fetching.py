@@ -69,7 +69,7 @@ def test_what_passes_is_tried_again_and_goes_on_where_it_was(server, content, tm
     fetched = fetch(Portion(file), HASTY)
     assert file.path.read_bytes() == content
     assert fetched.digest == hashlib.sha256(content).hexdigest()
-    if isinstance(fault, str):
+    if fault in ("truncate", "stall"):  # a reset may lose all that has come
         starts = [asked for method, _, asked in server.requests if method == "GET"]
         assert starts[0] == ""
         assert all(asked.startswith("bytes=") for asked in starts[1:])

@@ -208,3 +208,20 @@ def test_sizes_are_known_where_only_get_is_allowed(survey, tmp_path):
     here = find_tiles([survey])["KIDS_180.0_-0.5"]
     sizes = [file.bytes for file in survey_afar.files_of(afar.tiles[here.tile])]
     assert sizes == [path.stat().st_size for path in here.paths()]
+
+
+def test_a_server_that_is_busy_for_a_moment_is_asked_again(survey, tmp_path, monkeypatch):
+    monkeypatch.setattr("photoz_run.afar.listing.PAUSES", (0.01, 0.01))
+    server = WrongServer()
+    path = find_tiles([survey])["KIDS_180.0_-0.5"].catalogue
+    server.files[f"/{path.name}"] = path.read_bytes()
+    server.faults[f"HEAD /{path.name}"] = [503, 503]
+    server.faults[f"/{path.name}"] = [503, 503]
+    with server.running():
+        afar = find_afar([listed(tmp_path, f"{server.url}/{path.name}")], tmp_path)
+        (file,) = looked_at(afar, afar.tiles).remote.values()
+        assert file.bytes == path.stat().st_size
+        server.faults[f"HEAD /{path.name}"] = [503] * 9
+        server.faults[f"/{path.name}"] = [503] * 9
+        with pytest.raises(InterruptedRunError, match="answers 503"):
+            looked_at(afar, afar.tiles)

@@ -91,7 +91,7 @@ class WrongServer:
     ``faults[path]`` are done one after the other, then the file is served rightly: "truncate" (half
     of what was announced, then the connection ends), "reset", "stall", "page" (HTML with status
     200), "shorter" (another length), "changed" (the second half is of another version), or a
-    number: that status.
+    number: that status. Those of HEAD stand under ``HEAD path``.
     """
 
     def __init__(self) -> None:
@@ -143,7 +143,10 @@ class _Handler(BaseHTTPRequestHandler):
         told.requests.append((self.command, path, asked))
         head = self.command == "HEAD"
         content = told.files.get(path)
-        fault = told.faults[path].pop(0) if told.faults[path] and not head else None
+        fault: Any = None
+        queue = told.faults[f"{self.command} {path}" if head else path]
+        if queue:
+            fault = queue.pop(0)
         if content is None:
             fault = 404
         if isinstance(fault, int):
@@ -176,6 +179,8 @@ class _Handler(BaseHTTPRequestHandler):
         if fault == "stall":
             told.ended.wait(30)
         if fault == "reset":
+            # What has not been read by then is lost to the client.
+            time.sleep(0.3)
             # Closed with unread data and no lingering, a socket sends RST.
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
         self.close_connection = True

@@ -10,7 +10,7 @@ from pathlib import Path
 from photoz_run.afar.listing import RemoteFile
 from photoz_run.afar.store import Facts, Tick
 from photoz_run.afar.transfer import Manners, Transfer
-from photoz_run.afar.verifying import Digests, Proof, data_sums, is_page
+from photoz_run.afar.verifying import Digests, Proof, data_sums
 from photoz_run.errors import BadDataError, writing
 from photoz_run.images.held import Ranges, read_held, side_file, write_held
 from photoz_run.records import Fetched
@@ -96,19 +96,7 @@ def _whole(file: RemoteFile, transfer: Transfer) -> tuple[str, str]:
 
 
 def _verified(file: RemoteFile, path: Path, digests: Digests) -> str:
-    """By what a whole file is proved to be the right one; empty if it is not.
-
-    Raises
-    ------
-    BadDataError
-        If it is a page of a web site.
-    """
-    if is_page(path):
-        path.unlink()
-        raise BadDataError(
-            f"{file.shown}: the server answers with a web page instead of the file; does it ask for"
-            " a login, or has the file moved?"
-        )
+    """By what a whole file is proved to be the right one; empty if it is not."""
     if file.checksum:
         return "" if digests.differs else file.checksum.partition(":")[0]
     proof = data_sums(path)
@@ -118,7 +106,7 @@ def _verified(file: RemoteFile, path: Path, digests: Digests) -> str:
 def _download(file: RemoteFile, part: Path, transfer: Transfer) -> Digests:
     """All bytes of a file in ``part``, after those that are there."""
     digests = Digests(file.checksum)
-    certain = file.facts.etag or file.facts.modified_ns
+    certain = file.bytes >= 0 and (file.facts.etag or file.facts.modified_ns)
     with writing(part), part.open("r+b" if part.exists() and certain else "w+b") as output:
         digests.add_file(part)
         at = output.seek(0, os.SEEK_END)

@@ -99,7 +99,6 @@ class HttpStore(Store):
         response = self._result(url, asking, tick)
         try:
             _check(url, response)
-            _refuse_pages(url, response)
             ranged = response.status == 206
             begin = _content_range(response)[0] if ranged else 0
 
@@ -134,13 +133,9 @@ class HttpStore(Store):
         """What a coroutine gives in fsspec's loop; ``tick`` is called while it takes long."""
         future = asyncio.run_coroutine_threadsafe(coroutine, self._files.loop)
         try:
-            while True:
-                try:
-                    return future.result(timeout=POLL)
-                except concurrent.futures.TimeoutError as error:
-                    if future.done():
-                        raise failed(url, error) from error
-                    tick(0)
+            while not concurrent.futures.wait([future], POLL).done:
+                tick(0)
+            return future.result()
         except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError) as error:
             raise ConfigError(f"{masked(url)} is no address") from error
         except (aiohttp.ClientError, OSError) as error:
@@ -174,14 +169,6 @@ def _check(url: str, response: aiohttp.ClientResponse) -> None:
         wait = _wait(response.headers.get("Retry-After", ""))
         raise ServerError(f"{masked(url)}: the server answers {reason}", wait)
     raise BadDataError(f"{masked(url)}: the server answers {reason}")
-
-
-def _refuse_pages(url: str, response: aiohttp.ClientResponse) -> None:
-    if response.content_type in ("text/html", "application/xhtml+xml"):
-        raise BadDataError(
-            f"{masked(url)}: the server answers with a web page instead of the file; does it ask"
-            " for a login, or has the file moved?"
-        )
 
 
 def _facts(response: aiohttp.ClientResponse) -> Facts:

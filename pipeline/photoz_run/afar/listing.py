@@ -1,14 +1,17 @@
 """Which files of a survey lie afar, and which tiles they make; of files only headers are read."""
 
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from photoz_run.afar.lists import read_list
-from photoz_run.afar.store import Entry, Facts, open_store, read_range
+from photoz_run.afar.store import Entry, Facts, ServerError, open_store, read_range
 from photoz_run.catalogue.provenance import InputFile, input_files
 from photoz_run.errors import BadDataError, ConfigError, InterruptedRunError, TransientError
 from photoz_run.places import masked
@@ -17,10 +20,14 @@ from photoz_run.survey.discovery import SurveyFile, files_below, original_name, 
 from photoz_run.survey.names import FileName, is_archive_name, parse_file_name
 from photoz_run.wording import counted
 
+T = TypeVar("T")
 Say = Callable[[str], None]
 
 ASKED = 16
 """Files that are asked about at once."""
+PAUSES = (1.0, 2.0, 4.0, 8.0)
+"""Seconds before a question is asked again; longer if the server says so."""
+LONGEST_PAUSE = 300.0
 HEADS = (64 << 10, 1 << 20)
 """Bytes of a file in which ORIGFILE is sought: the first try, and the second."""
 
@@ -146,13 +153,13 @@ def looked_at(survey: AfarSurvey, tiles: Iterable[str]) -> AfarSurvey:
 
 
 def _looked_at(file: RemoteFile) -> RemoteFile:
-    if file.facts.etag and file.facts.bytes >= 0:
+    if file.bytes >= 0 and (file.facts.etag or file.facts.modified_ns):
         return file
     try:
-        facts = open_store(file.url).look(file.url)
+        facts = _patiently(lambda: open_store(file.url).look(file.url))
     except BadDataError:
         return replace(file, facts=Facts())
-    if file.facts.differs(facts):
+    if file.facts.differs(facts) == "size":
         raise ConfigError(
             f"{file.shown}: {facts.bytes:,} bytes where the list says {file.facts.bytes:,}; the"
             " list is of other files"
@@ -198,11 +205,21 @@ def _original_name(entry: Entry) -> FileName | None:
     """The survey's name of a file of ESO's archive, by its first headers."""
     for size in HEADS:
         with tempfile.NamedTemporaryFile(suffix=".fits") as head:
-            head.write(read_range(entry.url, 0, size, entry.facts))
+            head.write(_patiently(partial(read_range, entry.url, 0, size, entry.facts)))
             head.flush()
             if name := original_name(Path(head.name)):
                 return name
     return None
+
+
+def _patiently(ask: Callable[[], T]) -> T:
+    """What a server answers: of thousands of questions some may meet it at a bad moment."""
+    for pause in PAUSES:
+        try:
+            return ask()
+        except ServerError as error:
+            time.sleep(min(max(pause, error.wait), LONGEST_PAUSE))
+    return ask()
 
 
 @contextmanager

@@ -3,11 +3,15 @@
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 
 from photoz_run.afar.listing import RemoteFile
 from photoz_run.afar.store import SILENCE, Answer, ServerError, Tick, open_store
 from photoz_run.errors import BadDataError, TransientError
 from photoz_run.wording import counted
+
+PAGE = b"<"
+"""What a web page begins with, and no file of a survey."""
 
 
 @dataclass(frozen=True)
@@ -80,12 +84,12 @@ class Transfer:
         """
         file, silence = self._file, self._manners.silence
         with self._store.read(file.url, start, stop, file.facts, silence, self._tick) as answer:
-            self._check(answer)
-            self.ranged = answer.ranged
-            at = answer.start
+            at, self.ranged = answer.start, answer.ranged
+            first = next(answer.chunks, b"")
+            self._check(answer, first)
             if stop is not None and at != start:
                 raise BadDataError(f"{file.shown}: its server knows no ranges any more")
-            for chunk in answer.chunks:
+            for chunk in chain([first], answer.chunks):
                 self._tick(len(chunk))
                 self._slow_down(len(chunk))
                 yield at, chunk[: None if stop is None else stop - at]
@@ -98,8 +102,13 @@ class Transfer:
         if at > end >= 0:
             raise BadDataError(f"{file.shown}: {at:,} bytes came where {end:,} were announced")
 
-    def _check(self, answer: Answer) -> None:
+    def _check(self, answer: Answer, first: bytes) -> None:
         """Refuse a file that is not the one that the run was planned with."""
+        if answer.start == 0 and first.lstrip().startswith(PAGE):
+            raise BadDataError(
+                f"{self._file.shown}: the server answers with a web page instead of the file; does"
+                " it ask for a login, or has the file moved?"
+            )
         change = self._file.facts.differs(answer.facts)
         if change:
             raise BadDataError(

@@ -1,4 +1,4 @@
-"""Whether a fetched file is the one that was listed: by checksum, by DATASUM, by its beginning."""
+"""Whether a fetched file is the one that was listed: by checksum or by DATASUM."""
 
 import hashlib
 from enum import StrEnum
@@ -11,8 +11,6 @@ from photoz_run.images.header import BLOCK, header_bytes
 from photoz_run.reading import DAMAGE, data_bytes
 
 PIECE = 1 << 20
-PAGE = b"<"
-"""What a web page begins with."""
 
 
 class Digests:
@@ -71,9 +69,3 @@ def data_sums(path: Path) -> Proof:
     except DAMAGE:
         return Proof.NONE
     return proof
-
-
-def is_page(path: Path) -> bool:
-    """Whether a file is a page of a web site."""
-    with path.open("rb") as file:
-        return file.read(64).lstrip().startswith(PAGE)
