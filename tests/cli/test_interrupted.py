@@ -211,6 +211,41 @@ def test_what_does_not_end_by_itself_is_ended_and_at_once_by_a_second_signal(sig
     assert seconds < (SOON if signals == 1 else AFTER_INTERRUPT - 1)
 
 
+SELECTING = """
+import sys
+import numpy as np
+sys.argv[0] = "/somewhere/photoz"
+from photoz_run.run.interruption import interruptible
+from photoz_run.science.selection import LENGTH, select
+comparison = "X**1.7 > 3"
+expression = " and ".join([comparison] * (LENGTH // len(f"{comparison} and ")))
+X = np.linspace(10, 20, 3_000_000)
+with interruptible("nothing was written"):
+    print("begun", flush=True)
+    select(expression, {"X": X}, len(X))
+    print("done")
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_the_longest_selection_over_many_rows_is_ended_by_a_signal(number):
+    process = subprocess.Popen(
+        [sys.executable, "-c", SELECTING],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "begun\n"
+    time.sleep(0.5)
+    start = time.monotonic()
+    process.send_signal(number)
+    told, said = process.communicate(timeout=PATIENCE)
+    assert time.monotonic() - start < SOON
+    assert told == ""
+    assert f"stopped by {number.name}; nothing was written" in said
+
+
 def test_a_block_that_ends_well_leaves_no_thread():
     import threading
 

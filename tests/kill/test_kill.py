@@ -1,6 +1,8 @@
 """Random kills and stops of every process of a run: it always ends, and the bytes are the same.
 
-The seed is printed; ``KILL_SEED`` sets it, ``KILLS`` how many there are.
+Each hit is aimed at one kind of process: the driver, a worker at work, one in its first seconds,
+the process of a suspect, which is there only after a worker was hit, or a helper of Python. The
+seed is printed; ``KILL_SEED`` sets it, ``KILLS`` how many there are.
 """
 
 import math
@@ -19,36 +21,43 @@ from pathlib import Path
 import psutil
 import pytest
 
+from support import crash
 from support.many_tiles import copies
 from support.runs import COMMAND, contents, options
 from support.tiles import make_tile
 
-TILES = tuple(f"KIDS_{k}.0_-31.2" for k in range(12))
+TILES = tuple(f"KIDS_{k}.0_-31.2" for k in range(8))
 PATIENCE = 240.0
 """Seconds in which a disturbed run must end, on a busy machine too."""
 DASK = {"DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL": "15s"}
 """A stopped worker is lost after so long, in place of five minutes."""
-SETTINGS = "attempts = 100\nworker_wait = 2\n"
-"""Whoever kills at random may kill the same tile often."""
-RATE = 4.0
-"""Hits a second while there are workers: the tiles take a second or two."""
-EARLY = 0.2
-"""Share of episodes that are hit before there is a worker."""
-WEIGHTS = {"driver": 1, "worker": 4, "lone": 4, "other": 1}
-"""How often each kind is hit, as long as it lives; without a driver an episode is over.
+SETTINGS = "attempts = 100\nworker_wait = 2\ntile_minutes = 0.5\n"
+"""Whoever kills at random may kill the same tile often; a stopped process of a suspect is ended."""
+SLOW = crash.SITE | crash.crashes({"*_sci.fits": "slow"})
+"""Tiles take a second or two, so that they are handed out, and suspected, one by one."""
+AIM_SECONDS = 30.0
+"""So long a hit waits for a process of its kind."""
+PAUSE = 1.0
+"""Mean seconds between a hit and the next aim."""
+WEIGHTS = {"driver": 2, "young worker": 3, "worker": 4, "lone": 5, "other": 1}
+"""How often each kind is aimed at; without a driver an episode is over.
 
 Python's tracker of semaphores is not hit: what its successor says of those it does not know is
 Python's.
 """
+ANY = (signal.SIGKILL, signal.SIGKILL, signal.SIGKILL, signal.SIGSTOP, signal.SIGTERM)
 ENDED = (0, 75, -signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT)
 
 
-def kind_of(process: psutil.Process, driver: int) -> str:
-    """Driver, worker (its start included), lone process of a suspect, or a helper of Python."""
+def kind_of(process: psutil.Process, driver: int, out: Path) -> str:
+    """What a process of a run is. A worker is young until it has begun its first tile."""
     if process.pid == driver:
         return "driver"
     words = " ".join(process.cmdline())
-    for mark, kind in (("run.alone", "lone"), ("spawn_main", "worker"), ("tracker", "tracker")):
+    if "spawn_main" in words:
+        logs = "".join(path.read_text() for path in out.glob("logs/*/*.log"))
+        return "worker" if f":{process.pid} " in logs else "young worker"
+    for mark, kind in (("run.alone", "lone"), ("tracker", "tracker")):
         if mark in words:
             return kind
     return "other"
@@ -62,6 +71,7 @@ class Disturber:
     arguments: list[str]
     undisturbed: dict[str, bytes]
     random: random.Random
+    signals: tuple[signal.Signals, ...] = ANY
     hits: Counter[str] = field(default_factory=Counter)
     catalogues: int = 0
     stopped: dict[psutil.Process, float] = field(default_factory=dict)
@@ -70,14 +80,21 @@ class Disturber:
     def go_on(self, number: int) -> None:
         """Episode after episode until ``number`` processes were hit, then one in peace."""
         while self.hits.total() < number:
-            self.episode(min(number - self.hits.total(), self.random.randint(1, 4)))
-        self.episode(0)
+            self.episode(self.aims(min(number - self.hits.total(), self.random.randint(1, 5))))
+        self.episode([])
 
-    def episode(self, hits: int) -> None:
-        """One start of the run, hit ``hits`` times; it must end, and leave nobody behind."""
+    def aims(self, number: int) -> list[str]:
+        """The kinds to hit in an episode, in order."""
+        kinds = self.random.choices(list(WEIGHTS), list(WEIGHTS.values()), k=number)
+        if kinds[0] == "lone" and number > 1:
+            kinds[0] = "worker"  # that makes the first suspect
+        return kinds
+
+    def episode(self, aims: list[str]) -> None:
+        """One start of the run, hit as aimed; it must end, and leave nobody behind."""
         driver = subprocess.Popen(
             [COMMAND, *self.arguments],
-            env=os.environ | DASK,
+            env=os.environ | DASK | SLOW,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
@@ -85,17 +102,14 @@ class Disturber:
         )
         self.stopped.clear()
         end = time.monotonic() + PATIENCE
-        next_hit = time.monotonic() + self.random.uniform(0.3, 3.0)
-        wait_for_workers = self.random.random() > EARLY
+        aim_at = time.monotonic() + self.random.uniform(0.3, 3.0)
         try:
             while driver.poll() is None:
                 assert time.monotonic() < end, f"the run does not end, {dict(self.hits)}"
-                if wait_for_workers:
-                    wait_for_workers = not any(self.targets(driver.pid, "worker"))
-                    next_hit = time.monotonic() + self.random.expovariate(RATE)
-                elif hits and time.monotonic() > next_hit:
-                    hits -= self.hit(driver.pid)
-                    next_hit = time.monotonic() + self.random.expovariate(RATE)
+                waited = time.monotonic() - aim_at
+                if aims and waited > 0 and (self.hit(driver.pid, aims[0]) or waited > AIM_SECONDS):
+                    aims = aims[1:]
+                    aim_at = time.monotonic() + self.random.expovariate(1 / PAUSE)
                 self.wake(driver.pid)
                 time.sleep(0.02)
             for process in self.stopped:
@@ -108,29 +122,27 @@ class Disturber:
             for process in session(driver.pid):
                 process.kill()
 
-    def hit(self, driver: int) -> int:
-        """Kill, end or stop one process; 1 if it was still there."""
-        targets = {kind: list(self.targets(driver, kind)) for kind in WEIGHTS}
-        kinds = [kind for kind in WEIGHTS if targets[kind]]
-        if not kinds:
-            return 0
-        (kind,) = self.random.choices(kinds, [WEIGHTS[kind] for kind in kinds])
-        process = self.random.choice(targets[kind])
-        number = self.random.choice([signal.SIGKILL] * 3 + [signal.SIGSTOP, signal.SIGTERM])
+    def hit(self, driver: int, kind: str) -> bool:
+        """Kill, end or stop one process of a kind; whether there was one."""
+        targets = list(self.targets(driver, kind))
+        if not targets:
+            return False
+        process = self.random.choice(targets)
+        number = self.random.choice(self.signals)
         try:
             process.send_signal(number)
         except psutil.Error:
-            return 0
+            return False
         if number == signal.SIGSTOP:
             self.stopped[process] = time.monotonic() + self.random.uniform(0.5, 5.0)
         self.hits[f"{kind} {number.name}"] += 1
-        return 1
+        return True
 
     def targets(self, driver: int, kind: str) -> Iterator[psutil.Process]:
         """The living processes of a kind."""
         for process in session(driver):
             with suppress(psutil.Error):
-                if kind_of(process, driver) == kind:
+                if kind_of(process, driver, self.out) == kind:
                     yield process
 
     def wake(self, driver: int) -> None:
@@ -196,8 +208,11 @@ def disturber(bundle, tmp_path_factory) -> Callable[[int], Disturber]:
 
 def test_a_few_kills_change_nothing(disturber):
     few = disturber(17)
-    few.go_on(4)
+    few.signals = (signal.SIGKILL,)
+    few.episode(["young worker", "worker", "lone", "driver"])
+    few.episode([])
     assert few.catalogues >= 1
+    assert {what.rpartition(" ")[0] for what in few.hits} >= {"young worker", "worker", "lone"}
 
 
 @pytest.mark.kill
@@ -211,4 +226,6 @@ def test_many_kills_and_stops_change_nothing(disturber, capsys):
         many.go_on(number)
         print(f"{many.hits.total()} hits, {many.catalogues} catalogues without a differing byte")
         for what, times in sorted(many.hits.items()):
-            print(f"  {what:<20}{times:4d}")
+            print(f"  {what:<24}{times:4d}")
+    hit = {what.rpartition(" ")[0] for what in many.hits}
+    assert number < 100 or hit == set(WEIGHTS)

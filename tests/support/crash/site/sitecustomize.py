@@ -29,6 +29,8 @@ def happen(how, path):
         raise OSError(ERRORS[how], os.strerror(ERRORS[how]), path)
     if how == "hang":
         time.sleep(60)
+    elif how == "slow":
+        time.sleep(0.3)
     elif how == "eat":
         taken = []
         while len(taken) < 40:
