@@ -130,6 +130,7 @@ def validated(n, rows, statistics):
         representative=None,
         distribution=None,
         nz=document.RedshiftDistributionRecord(document.SpikeRecord(None, None, None), None, None),
+        tomography=None,
         repeatability=document.RepeatabilityRecord(0, None, None, None),
         findings=[],
         notes=[],

@@ -27,7 +27,7 @@ from support.validation import (
     write_run,
 )
 
-FIGURES, PICTURES = 9, 14
+FIGURES, PICTURES = 10, 15
 """Trends are five pictures side by side, outliers two."""
 PROBE = """<script>addEventListener("load", () => {
   const images = [...document.images];
@@ -87,7 +87,7 @@ def test_the_page_stands_alone(page):
     assert parsed.tags.count("img") >= 8
     links = [source for source in parsed.sources if source.startswith("#")]
     assert all(f'id="{link[1:]}"' in page.replace("'", '"') for link in links)
-    assert len(links) == 6
+    assert len(links) == 7
     assert all(source.startswith(("data:image/png;base64,", "#")) for source in parsed.sources)
     assert "url(" not in page
 
@@ -110,6 +110,7 @@ def test_every_figure_names_its_number_of_objects_and_is_saved_for_print(report,
         "categories",
         "sky",
         "methods",
+        "tomography",
         "pit",
         "outliers_1",
         "outliers_2",
@@ -231,6 +232,13 @@ def test_errors_and_distributions_are_judged_bin_by_bin(report, page):
         "tile",
     ]
     assert "### Uncertainty by tile" in (report / "report.md").read_text()
+
+
+def test_tomographic_bins_have_a_table(report, page):
+    text = (report / "report.md").read_text()
+    assert '<h2 id="nz">' in page
+    table = text[text.index("## n(z) in tomographic bins") :].split("\n\n")[1]
+    assert len(table.splitlines()) == 2 + 4
 
 
 def test_nothing_is_written_inside_a_release(tmp_path):

@@ -110,6 +110,13 @@ def validate(
     with interruptible("the report is not complete, the same command writes it"), writing(out):
         write_metrics(metrics_of(result, outcomes), out / "metrics.json")
         write_parquet(result, out / "metrics.parquet")
+        if result.tomography is not None:
+            from photoz_run.validation.nz_file import LACKING, can_write, write_nz
+
+            if can_write():
+                write_nz(result.tomography, result.subject, out)
+            else:
+                _say(LACKING)
         if keep_pairs:
             from photoz_run.validation.pairs_file import NAME, write_pairs
 

@@ -49,6 +49,14 @@ def pit(z_spec_N: ArrayLike, quantiles_NQ: ArrayLike, levels_Q: ArrayLike) -> Fl
     return np.asarray(special.ndtr(score_N))
 
 
+def cumulative(z_G: ArrayLike, quantiles_NQ: ArrayLike, levels_Q: ArrayLike) -> Floats:
+    """The predicted cumulative probability of each distribution at redshifts, shape (N, G)."""
+    grid = np.asarray(z_G, np.float64)
+    q_NQ, score_Q, slope_NK = _prepare(quantiles_NQ, levels_Q)
+    columns = [_score(np.full(len(q_NQ), z), q_NQ, score_Q, slope_NK)[0] for z in grid]
+    return np.asarray(special.ndtr(np.column_stack(columns)))
+
+
 def cde_loss(
     z_spec_N: ArrayLike,
     quantiles_NQ: ArrayLike,

@@ -199,6 +199,36 @@ class BinRecord(Record):
 
 
 @dataclass(frozen=True)
+class TomographicBinRecord(Record):
+    """One tomographic bin; see `tomography.TomographicBin`. Densities lie between cell edges."""
+
+    low_edge: float
+    high_edge: float
+    sources: int
+    spectra: int
+    effective_number: float
+    mean_predicted: EstimateRecord
+    mean_spectroscopic: EstimateRecord
+    mean_difference: EstimateRecord
+    width_predicted: EstimateRecord
+    width_spectroscopic: EstimateRecord
+    same_galaxies: EstimateRecord
+    predicted: list[float]
+    spectroscopic: list[float]
+
+
+@dataclass(frozen=True)
+class TomographyRecord(Record):
+    """n(z) in tomographic bins."""
+
+    assigned: str
+    source: str
+    weights: str
+    cell_edges: list[float]
+    bins: list[TomographicBinRecord]
+
+
+@dataclass(frozen=True)
 class Metrics(Record):
     """The content of metrics.json."""
 
@@ -217,6 +247,7 @@ class Metrics(Record):
     representative: RepresentativeRecord | None
     distribution: DistributionRecord | None
     nz: RedshiftDistributionRecord
+    tomography: TomographyRecord | None
     repeatability: RepeatabilityRecord
     findings: list[FindingRecord]
     notes: list[str]

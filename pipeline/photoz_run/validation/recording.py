@@ -23,12 +23,15 @@ from photoz_run.validation.document import (
     SpecTableRecord,
     SpikeRecord,
     SubjectRecord,
+    TomographicBinRecord,
+    TomographyRecord,
 )
 from photoz_run.validation.findings import Finding
 from photoz_run.validation.metrics import Estimate, Group
 from photoz_run.validation.pairs import PairCounts
 from photoz_run.validation.result import ComparedColumn, GateOutcome, Result
 from photoz_run.validation.specz import SpecTable
+from photoz_run.validation.tomography import Tomography
 from photoz_run.validation.uncertainty import Distribution, Quality
 
 
@@ -47,6 +50,7 @@ def metrics_of(result: Result, outcomes: Sequence[GateOutcome] = ()) -> Metrics:
         representative=_representative(result),
         distribution=_distribution(result.distribution),
         nz=_redshift_distribution(result),
+        tomography=_tomography(result.tomography),
         repeatability=_repeatability(result),
         findings=[_finding(finding) for finding in result.findings],
         notes=list(result.notes),
@@ -146,6 +150,30 @@ def _redshift_distribution(result: Result) -> RedshiftDistributionRecord:
         training_correlation=measured(correlation),
         training_correlation_error=measured(error),
     )
+
+
+def _tomography(nz: Tomography | None) -> TomographyRecord | None:
+    if nz is None:
+        return None
+    bins = []
+    for k, part in enumerate(nz.bins):
+        record = TomographicBinRecord(
+            low_edge=part.low,
+            high_edge=part.high,
+            sources=part.sources,
+            spectra=part.galaxies,
+            effective_number=part.effective,
+            mean_predicted=estimate_record(part.mean_predicted),
+            mean_spectroscopic=estimate_record(part.mean_spectroscopic),
+            mean_difference=estimate_record(part.mean_difference),
+            width_predicted=estimate_record(part.width_predicted),
+            width_spectroscopic=estimate_record(part.width_spectroscopic),
+            same_galaxies=estimate_record(part.same_galaxies),
+            predicted=nz.predicted_BK[k].tolist(),
+            spectroscopic=nz.spectroscopic_BK[k].tolist(),
+        )
+        bins.append(record)
+    return TomographyRecord(nz.assigned, nz.source, nz.weights, nz.grid_G.tolist(), bins)
 
 
 def _repeatability(result: Result) -> RepeatabilityRecord:

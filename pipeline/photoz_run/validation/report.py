@@ -38,6 +38,8 @@ from photoz_run.validation.rows import (
     statistics_table,
     structure_rows,
     subject_rows,
+    tomography_line,
+    tomography_rows,
 )
 
 NOTHING_FOUND = "No category, tile or survey differs from the others by more than chance."
@@ -70,6 +72,11 @@ CAPTIONS = {
         "Beside other methods",
         "Filled: measured on the galaxies of this validation. Open: as published, for other"
         " galaxies.",
+    ),
+    "tomography": (
+        "n(z) in tomographic bins",
+        "Lines: predicted from stacked distributions of the catalogue. Steps: spec-z, weighted to"
+        " the catalogue where its magnitudes are known.",
     ),
     "pit": ("Calibration of the predicted distributions", ""),
     "categories": (
@@ -111,6 +118,11 @@ def draw(
         "categories": lambda: bins.categories(result),
         "sky": lambda: bins.sky_map(columns, result),
         "methods": lambda: {"methods": bins.methods(result)},
+        "tomography": lambda: (
+            {"tomography": distributions.tomography_figure(result.tomography)}
+            if result.tomography
+            else {}
+        ),
         "pit": of_distribution,
         "outliers": gallery,
     }
@@ -162,6 +174,7 @@ def write_html(
     sections += [
         Section("figures", "Figures", _figures(plots)),
         Section("statistics", "Statistics", _statistics(result)),
+        Section("nz", "n(z) in tomographic bins", _tomography(result)),
         Section("uncertainty", "Uncertainty, bin by bin", _uncertainty(result)),
         Section("bins", "Bin by bin", _breakdowns(result)),
     ]
@@ -212,6 +225,13 @@ def _tables_on_the_right(result: Result) -> list[Rows]:
     return [rows for rows in (representative_rows(result), subject_rows(result)) if rows]
 
 
+def _tomography(result: Result) -> str:
+    nz = result.tomography
+    if nz is None:
+        return html_note(NO_DISTRIBUTION)
+    return html_table(tomography_rows(nz)) + html_note(tomography_line(nz))
+
+
 def _uncertainty(result: Result) -> str:
     """Errors and distributions in each bin, folded away."""
     if result.distribution is None:
@@ -249,6 +269,9 @@ def write_as_markdown(
     tables = [*_tables_on_the_left(result), *_tables_on_the_right(result)]
     parts += ["## Statistics", markdown_table(statistics_table(result))]
     parts += [markdown_table(rows) for rows in tables]
+    if result.tomography is not None:
+        parts += ["## n(z) in tomographic bins", markdown_table(tomography_rows(result.tomography))]
+        parts.append(plain(tomography_line(result.tomography)))
     parts.append("## Figures")
     for plot in plots.values():
         parts += markdown_figure(plot)

@@ -1,9 +1,10 @@
 """Is the spectroscopic sample like the whole catalogue? Statistics weighted so that it is."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from photoz_run.science.representative import (
     cell_weights,
@@ -12,6 +13,7 @@ from photoz_run.science.representative import (
     scaled,
     without_spectrum,
 )
+from photoz_run.science.statistics import Floats
 from photoz_run.validation.catalogue import MAGNITUDES, SEEING, Catalogue
 from photoz_run.validation.metrics import Group, Sample, measure
 from photoz_run.validation.tables import Columns
@@ -36,6 +38,9 @@ class Representative:
     """The effective number of spectra with either weights."""
     without: float
     """The share of the catalogue that no spectrum is like."""
+    row_K: NDArray[np.int64] = field(repr=False)
+    """The pairs that were compared, and their weights by nearest neighbours."""
+    weight_K: Floats = field(repr=False)
 
 
 def represent(
@@ -52,11 +57,11 @@ def represent(
     if magnitudes < FEWEST_MAGNITUDES:
         return f"the catalogue has {magnitudes} of the magnitudes MAG_GAAP_*"
     known = np.flatnonzero(np.isfinite(pairs.terms.z_phot_N))
-    row_K = _some(known, MOST_PAIRS, seed)
+    row_K = some_rows(known, MOST_PAIRS, seed)
     if len(row_K) < FEWEST_PAIRS:
         return f"{len(row_K)} pairs are too few"
     sources = catalogue.columns_of(
-        _some(np.flatnonzero(np.isfinite(catalogue.z_N)), MOST_SOURCES, seed)
+        some_rows(np.flatnonzero(np.isfinite(catalogue.z_N)), MOST_SOURCES, seed)
     )
     names = [name for name in names if name in sources]
     spec_KD, all_MD = scaled(
@@ -73,10 +78,12 @@ def represent(
         weighted=tuple(_weighted(pairs.of(row_K), weights)),
         effective=tuple(effective_number(weight_K) for weight_K in weights.values()),
         without=float(without_spectrum(spec_KD, all_MD).mean()),
+        row_K=row_K,
+        weight_K=weights["weighted"],
     )
 
 
-def _some(row_N: np.ndarray, most: int, seed: int) -> np.ndarray:
+def some_rows(row_N: np.ndarray, most: int, seed: int) -> np.ndarray:
     """At most so many of the rows, drawn without order and put in order."""
     if len(row_N) <= most:
         return row_N

@@ -10,6 +10,7 @@ from photoz_run.validation.pairs import PairCounts
 from photoz_run.validation.representative import Representative
 from photoz_run.validation.specz import SpecTable
 from photoz_run.validation.subject import Subject
+from photoz_run.validation.tomography import Tomography
 from photoz_run.validation.uncertainty import Distribution
 
 
@@ -57,6 +58,8 @@ class Result:
     representative: Representative | None = None
     """The pairs weighted to the whole catalogue; None where magnitudes or pairs are too few."""
     distribution: Distribution | None = None
+    tomography: Tomography | None = None
+    """n(z) in bins; None where the catalogue has no distributions."""
     comparisons: tuple[ComparedColumn, ...] = ()
     breakdowns: dict[str, tuple[Group, ...]] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()

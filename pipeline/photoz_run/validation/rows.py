@@ -11,6 +11,7 @@ from photoz_run.validation.metrics import STATISTICS, Estimate, Group
 from photoz_run.validation.result import GateOutcome, Result
 from photoz_run.validation.specz import REASONS
 from photoz_run.validation.subject import SIMULATED
+from photoz_run.validation.tomography import Tomography
 from photoz_run.wording import counted
 
 Rows = list[list[str]]
@@ -264,6 +265,34 @@ def structure_rows(result: Result) -> Rows:
     else:
         rows.append(["sources measured in two tiles", "none"])
     return rows
+
+
+def tomography_rows(nz: Tomography) -> Rows:
+    """One row per tomographic bin: mean and width of n(z), predicted and spectroscopic."""
+    header = ["bin", "sources", "spectra", "mean, predicted", "mean, spec-z", "difference"]
+    rows = [[*header, "the same galaxies", "width, predicted", "width, spec-z"]]
+    for part in nz.bins:
+        values = [
+            format_estimate(part.mean_predicted),
+            format_estimate(part.mean_spectroscopic),
+            format_estimate(part.mean_difference, sign="+"),
+            format_estimate(part.same_galaxies, sign="+"),
+            format_estimate(part.width_predicted),
+            format_estimate(part.width_spectroscopic),
+        ]
+        if part.galaxies < FEWEST:
+            values[1:] = ["too few spectra"] * (len(values) - 1)
+        rows.append([part.label, f"{part.sources:,}", f"{part.galaxies:,}", *values])
+    return rows
+
+
+def tomography_line(nz: Tomography) -> str:
+    """Say how the bins were made."""
+    return (
+        f"Galaxies are assigned {nz.assigned}. n(z) is predicted {nz.source}, for the whole"
+        f" catalogue or a sample of it; spectra are weighted {nz.weights}. The same galaxies:"
+        " predicted minus spectroscopic mean of those with spec-z, unweighted."
+    )
 
 
 def representative_rows(result: Result) -> Rows:

@@ -3,7 +3,7 @@
 import tomllib
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -64,6 +64,24 @@ class Gates(Limits):
     """Bins with fewer objects are not tested."""
 
 
+class TomographySettings(_Frozen):
+    """Bins of redshift in which n(z) is predicted, and compared with the spectra."""
+
+    edges: tuple[float, ...] = ()
+    """Edges of the bins in Z_PHOT; without them bins hold equal numbers."""
+    bins: int = Field(default=4, ge=1, le=20)
+    """Number of bins with equal numbers of galaxies."""
+    by: Literal["point", "mass"] = "point"
+    """A galaxy is in the bin of its Z_PHOT, or in that which holds most of its distribution."""
+
+    @field_validator("edges")
+    @classmethod
+    def _edges_increase(cls, edges: tuple[float, ...]) -> tuple[float, ...]:
+        if edges and (len(edges) < 2 or any(high <= low for low, high in pairwise(edges))):
+            raise ValueError("two or more increasing numbers are needed")
+        return edges
+
+
 class ValidationSettings(_Frozen):
     """Everything `photoz validate` can be told by a file."""
 
@@ -101,6 +119,7 @@ class ValidationSettings(_Frozen):
                 raise ValueError(f"{name} needs two or more increasing numbers")
         return edges
 
+    tomography: TomographySettings = TomographySettings()
     training_nz: Path | None = None
     """Table with the training redshifts (column z), whose n(z) is compared with n(z_phot)."""
     seed: int = 1
@@ -130,6 +149,7 @@ def _explain(error: ValidationError) -> str:
         return f"{key}: {first['msg'].removeprefix('Value error, ')}"
     tables: dict[str, type[BaseModel]] = {
         "specz": SpecSettings,
+        "tomography": TomographySettings,
         "gates": Gates,
         "gates.per_bin": Limits,
     }

@@ -120,7 +120,7 @@ def distribution(
     -------
     None if the catalogue has neither quantiles nor intervals.
     """
-    chosen = _quantiles(columns, levels_Q, again)
+    chosen = quantiles_of(columns, levels_Q, again)
     if chosen is None:
         return None
     source, row_K, quantiles_KQ, levels_Q = chosen
@@ -142,11 +142,14 @@ def distribution(
     )
 
 
-def _quantiles(
+def quantiles_of(
     columns: Columns, levels_Q: Floats, again: Remeasured | None
 ) -> tuple[str, NDArray[np.int64], Floats, Floats] | None:
-    """Where quantiles come from, rows of the pairs, their quantiles, the levels of these."""
-    n = len(columns["Z_SPEC"])
+    """Where quantiles come from, rows of the columns, their quantiles, the levels of these.
+
+    None if there are neither quantiles nor intervals.
+    """
+    n = len(columns["Z_PHOT"])
     row_K = np.arange(0, n, max(1, n // SAMPLE))
     if QUANTILES in columns and len(levels_Q) == columns[QUANTILES].shape[-1] >= 2:
         source = f"from {len(levels_Q)} quantiles of {QUANTILES}"

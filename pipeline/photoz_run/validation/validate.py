@@ -30,6 +30,7 @@ from photoz_run.validation.settings import ValidationSettings
 from photoz_run.validation.specz import SpecSample, read_specz
 from photoz_run.validation.subject import Subject, read_subject
 from photoz_run.validation.tables import Columns, open_catalogue
+from photoz_run.validation.tomography import tomography
 from photoz_run.validation.uncertainty import distribution
 
 
@@ -91,6 +92,10 @@ def examine(
     representative = represent(catalogue, pairs.columns, every, settings.seed)
     if isinstance(representative, str):
         notes.append(f"not known whether the spec-z are like the catalogue: {representative}")
+    known = None if isinstance(representative, str) else representative
+    nz = tomography(catalogue, pairs.columns, resampling, known, settings)
+    if isinstance(nz, str):
+        notes.append(f"no n(z) in tomographic bins: {nz}")
     comparisons = []
     for other in catalogue.compare:
         group, paired = compare(pairs.columns, other, resampling, settings.weight)
@@ -111,7 +116,8 @@ def examine(
         overall=overall,
         grouping=grouping.words,
         science=science,
-        representative=None if isinstance(representative, str) else representative,
+        representative=known,
+        tomography=None if isinstance(nz, str) else nz,
         spikes=spikes,
         imprint=_imprint(spikes, settings.training_nz),
         repeatability=repeatability(repeats),

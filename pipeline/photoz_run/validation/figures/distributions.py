@@ -1,6 +1,7 @@
 """Figures of distributions: z_phot against z_spec, normdz, PIT, n(z)."""
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 from matplotlib.colors import LogNorm
@@ -10,6 +11,7 @@ from scipy import stats
 
 from photoz_run.science.redshift_distribution import Spikes
 from photoz_run.science.statistics import Floats, normalised_residual, quantile
+from photoz_run.validation.breakdowns import FEWEST
 from photoz_run.validation.figures.style import (
     BLUE,
     DENSITY,
@@ -24,10 +26,14 @@ from photoz_run.validation.figures.style import (
 )
 from photoz_run.validation.metrics import Group
 from photoz_run.validation.tables import Columns
+from photoz_run.validation.tomography import Tomography, coarse
 from photoz_run.validation.uncertainty import Distribution
 
 PER_BIN = 100
 """Galaxies in a bin of the running quantiles."""
+
+DRAWN_CELLS = 60
+"""Cells of the spectroscopic n(z) in a drawing."""
 
 FIT_SAMPLE = 20_000
 """Values that the Student fit is made of; more would only take time."""
@@ -220,6 +226,27 @@ def nz_figure(columns: Columns, spikes: Spikes, n_catalogue: int) -> Figure:
     span = 1.2 * float(np.nanmax(np.abs(shown), initial=0.2))
     right.set_ylim(-span, span)
     number(right, n_catalogue)
+    return figure
+
+
+def tomography_figure(nz: Tomography) -> Figure:
+    """Predicted n(z) of each bin as a line, that of the spectra as steps."""
+    figure = new_figure(5.8, 3.2)
+    axes = figure.subplots()
+    spectra_BK, wide_G = coarse(nz.spectroscopic_BK, nz.grid_G, DRAWN_CELLS)
+    centre_K = (nz.grid_G[:-1] + nz.grid_G[1:]) / 2
+    colours = colormaps["viridis"](np.linspace(0, 0.85, len(nz.bins)))
+    for k, (part, colour) in enumerate(zip(nz.bins, colours, strict=True)):
+        label = f"{part.label}: {part.sources:,} sources, {part.galaxies:,} spectra"
+        axes.plot(centre_K, nz.predicted_BK[k], color=colour, lw=1.4, label=label)
+        if part.galaxies >= FEWEST:
+            axes.stairs(spectra_BK[k], wide_G, color=colour, lw=0.9, alpha=0.8)
+    reached = np.flatnonzero(nz.predicted_BK.max(axis=0) > 0.002 * nz.predicted_BK.max())
+    top = nz.grid_G[reached[-1] + 1] if len(reached) else nz.grid_G[-1]
+    axes.set(xlim=(0, top), xlabel="redshift", ylabel="n(z), normalised")
+    axes.set_ylim(0, 1.45 * axes.get_ylim()[1])
+    axes.legend(loc="upper right", fontsize=7)
+    number(axes, sum(part.sources for part in nz.bins))
     return figure
 
 
