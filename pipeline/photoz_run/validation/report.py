@@ -116,13 +116,13 @@ def draw(
         "nz": lambda: {"nz": distributions.nz_figure(columns, result.spikes, result.rows)},
         "trends": lambda: bins.trends(result),
         "categories": lambda: bins.categories(result),
-        "sky": lambda: bins.sky_map(columns, result),
-        "methods": lambda: {"methods": bins.methods(result)},
         "tomography": lambda: (
             {"tomography": distributions.tomography_figure(result.tomography)}
             if result.tomography
             else {}
         ),
+        "sky": lambda: bins.sky_map(columns, result),
+        "methods": lambda: {"methods": bins.methods(result)},
         "pit": of_distribution,
         "outliers": gallery,
     }
