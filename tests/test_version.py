@@ -1,5 +1,6 @@
 """A program says which code it is: by its checkout, or by what was recorded at its build."""
 
+import os
 import runpy
 import shutil
 import subprocess
@@ -48,6 +49,21 @@ def committed(package: Path) -> str:
 def test_in_a_checkout_it_is_the_commit_checked_out(package):
     commit = committed(package)
     assert commit_of(package) == commit[:12]
+
+
+def test_a_git_that_is_killed_is_asked_again(package, tmp_path, monkeypatch):
+    """Otherwise the driver of a run and its workers would not know each other's program."""
+    commit = committed(package)
+    killed, wrapper = tmp_path / "killed", tmp_path / "bin" / "git"
+    wrapper.parent.mkdir()
+    wrapper.write_text(
+        f"#!/bin/sh\nif [ ! -e {killed} ]; then touch {killed}; kill -KILL $$; fi\n"
+        f'exec {shutil.which("git")} "$@"\n'
+    )
+    wrapper.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{wrapper.parent}{os.pathsep}{os.environ['PATH']}")
+    assert commit_of(package) == commit[:12]
+    assert killed.exists()
 
 
 def test_changed_files_are_marked_and_new_ones_are_not(package):

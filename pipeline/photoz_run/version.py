@@ -12,6 +12,8 @@ RECORDED = Path(__file__).with_name("commit.txt")
 """Written into the wheel when it is built (``deploy/record_commit.py``)."""
 LENGTH = 12
 SECONDS = 10
+TRIES = 3
+"""How often git is asked, for as many seconds each time."""
 
 
 @cache
@@ -41,11 +43,8 @@ def _checkout() -> str:
     # Without locks: nothing of a checkout that others use is touched.
     command = ["git", "--no-optional-locks", "-C", str(ROOT)]
     command += ["status", "--porcelain=v2", "--branch", "-uno"]
-    try:
-        status = subprocess.run(
-            command, capture_output=True, text=True, timeout=SECONDS, check=True
-        )
-    except (OSError, subprocess.SubprocessError):
+    status = _answer(command)
+    if status is None or status.returncode != 0:
         return ""
     lines = status.stdout.splitlines()
     commit = next(
@@ -53,6 +52,24 @@ def _checkout() -> str:
     )
     changed = any(not line.startswith("#") for line in lines)
     return "" if commit == "(initial)" else commit[:LENGTH] + "+" * changed
+
+
+def _answer(command: list[str]) -> "subprocess.CompletedProcess[str] | None":
+    """How a command of git ended; ``None`` if it cannot be had.
+
+    One that was killed, or hung in storage, says nothing of the checkout. It is asked again: else
+    one process of a run would not know the commit of the others.
+    """
+    for _ in range(TRIES):
+        try:
+            answer = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS)
+        except subprocess.TimeoutExpired:
+            continue
+        except OSError:
+            return None
+        if answer.returncode >= 0:
+            return answer
+    return None
 
 
 def _recorded() -> str:

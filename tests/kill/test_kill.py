@@ -81,6 +81,7 @@ class Disturber:
         """Episode after episode until ``number`` processes were hit, then one in peace."""
         while self.hits.total() < number:
             self.episode(self.aims(min(number - self.hits.total(), self.random.randint(1, 5))))
+            print(f"{self.hits.total()} hits, {self.catalogues} catalogues", flush=True)
         self.episode([])
 
     def aims(self, number: int) -> list[str]:
