@@ -4,11 +4,15 @@ import hashlib
 import os
 import subprocess
 import sys
+import tempfile
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from astropy.io import fits
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from photoz_run.afar.fetching import Portion, fetch
 from photoz_run.afar.listing import RemoteFile
@@ -255,7 +259,7 @@ def test_a_large_file_takes_little_memory(tmp_path):
     root = tmp_path / "root"
     root.mkdir()
     with (root / "KiDS_DR5.0_180.0_-0.5_r_sci.fits").open("wb") as file:
-        file.truncate(400_000_000)
+        file.truncate(250_000_000)
     program = (
         "import sys\n"
         "from pathlib import Path\n"
@@ -263,7 +267,7 @@ def test_a_large_file_takes_little_memory(tmp_path):
         "from photoz_run.afar.listing import find_afar\n"
         "from photoz_run.afar.transfer import Manners\n"
         "(file,) = find_afar([sys.argv[1]], Path(sys.argv[2])).remote.values()\n"
-        "assert fetch(Portion(file), Manners()).moved == 400_000_000\n"
+        "assert fetch(Portion(file), Manners()).moved == 250_000_000\n"
         "print(Path('/proc/self/status').read_text().split('VmHWM:')[1].split()[0])\n"
     )
     with nginx(root, tmp_path / "state") as url:
@@ -279,3 +283,44 @@ def test_a_plain_install_says_what_is_missing(monkeypatch):
     assert str(caught.value) == (
         "https://***@host/a.fits: this needs aiohttp: install photoz-run with the extra 'remote'"
     )
+
+
+FAULTS = ["truncate", "reset", 500, 429, "page", "shorter", "changed", 404]
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    faults=st.lists(st.sampled_from(FAULTS), max_size=5),
+    ranges=st.booleans(),
+    etags=st.booleans(),
+    changes=st.integers(0, 6),
+)
+def test_whatever_happens_a_file_is_right_or_not_there(faults, ranges, etags, changes):
+    """Also one that changes on its server after some chunks, without an ETag that tells."""
+    old, new = np.random.default_rng(1).bytes(200_000), np.random.default_rng(2).bytes(200_000)
+    server = WrongServer()
+    server.ranges, server.etags, server.lingers = ranges, etags, 0.0
+    server.files["/a.fits"] = old
+    with (
+        server.running(),
+        tempfile.TemporaryDirectory() as folder,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        patch.setattr("photoz_run.afar.http.CHUNK", 16384)
+        file = planned(server, Path(folder, "a.fits"))
+        file = replace(file, checksum="sha256:" + hashlib.sha256(old).hexdigest())
+        server.faults["/a.fits"] = list(faults)
+        left = [changes]
+
+        def change(number):
+            left[0] -= 1
+            if left[0] == 0:
+                server.files["/a.fits"] = new
+
+        try:
+            fetched = fetch(Portion(file), replace(HASTY, pause=0.0), change)
+        except (BadDataError, TransientError):
+            assert not file.path.exists()
+        else:
+            assert file.path.read_bytes() == old
+            assert fetched.digest == hashlib.sha256(old).hexdigest()

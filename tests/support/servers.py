@@ -100,6 +100,8 @@ class WrongServer:
         self.ranges = True
         self.retry_after = ""
         self.etags = True
+        self.lingers = 0.3
+        """Seconds before a reset; what the client has not read by then is lost."""
         self.requests: list[tuple[str, str, str]] = []
         """Method, path and range of each."""
         self.url = ""
@@ -170,17 +172,20 @@ class _Handler(BaseHTTPRequestHandler):
             stop = int(last) + 1 if last else len(content)
             part, status = content[int(first) : stop], 206
             facts["Content-Range"] = f"bytes {first}-{stop - 1}/{len(content)}"
-        if fault not in ("truncate", "reset", "stall"):
+        if fault in ("truncate", "reset", "stall"):
+            self._break_off(fault, status, part, facts)
+        else:
             self._send(status, part, facts)
-            return
+
+    def _break_off(self, fault: str, status: int, part: bytes, facts: dict[str, str]) -> None:
+        """Announce all of ``part``, and send half."""
         self._head(status, len(part), facts)
         self.wfile.write(part[: len(part) // 2])
         self.wfile.flush()
         if fault == "stall":
-            told.ended.wait(30)
+            self.told.ended.wait(30)
         if fault == "reset":
-            # What has not been read by then is lost to the client.
-            time.sleep(0.3)
+            time.sleep(self.told.lingers)
             # Closed with unread data and no lingering, a socket sends RST.
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
         self.close_connection = True
