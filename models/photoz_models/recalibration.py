@@ -51,21 +51,32 @@ def recalibrate(
     Raises
     ------
     BundleError
-        If the bundle was recalibrated before, or if there are too few galaxies.
+        If the bundle was recalibrated before, there are too few galaxies, or ``out`` cannot be
+        written.
     """
+    if not out.parent.is_dir():
+        raise BundleError(f"{out}: the folder {out.parent} does not exist")
     parent = PhotozModel.load(bundle, provider="cpu")
     refuse_second(parent, bundle)
     level_map = fit(labelled, parent.contract.quantile_levels)
     model = onnx.load(bundle)
     _append(model.graph, level_map, parent.contract)
     contract = _contract(parent, labelled, level_map, measured, model)
+    try:
+        _write(model, contract, out)
+    except OSError as error:
+        raise BundleError(f"{out}: cannot be written: {error.strerror}") from error
+    return contract
+
+
+def _write(model: Any, contract: ModelContract, out: Path) -> None:
+    """A bundle gets its name when it has proved to be one."""
     with tempfile.TemporaryDirectory(dir=out.parent) as scratch:
         graph, sealed = Path(scratch) / "graph.onnx", Path(scratch) / out.name
         onnx.save(model, graph)
         write_contract(graph, contract, sealed)
         check_answers(PhotozModel.load(sealed, provider="cpu"))
         sealed.replace(out)
-    return contract
 
 
 def refuse_second(model: PhotozModel, bundle: Path) -> None:
