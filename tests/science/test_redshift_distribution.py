@@ -3,7 +3,12 @@
 import numpy as np
 import pytest
 
-from photoz_run.science.redshift_distribution import find_spikes, imprint, smooth_without_centre
+from photoz_run.science.redshift_distribution import (
+    find_spikes,
+    imprint,
+    smooth_without_centre,
+    spike_chance,
+)
 
 SCATTER = 0.016
 
@@ -52,6 +57,19 @@ def test_a_parabola_is_predicted_exactly():
     one = np.zeros(30)
     one[15] = 1.0
     assert smooth_without_centre(one)[15] == pytest.approx(0, abs=1e-12)
+
+
+def test_the_chance_of_a_count_is_that_of_a_poisson_number_with_an_uncertain_mean():
+    """Counts around 20 with a mean that scatters as five neighbours on either side tell it."""
+    dice = np.random.default_rng(9)
+    neighbours = dice.poisson(20, (400_000, 11)).astype(float)
+    smooth = np.array([smooth_without_centre(row)[5] for row in neighbours[:2000]])
+    variance = np.var(smooth) + (0.05 * 20) ** 2
+    means = dice.gamma(20**2 / variance, variance / 20, 400_000)
+    counts = dice.poisson(means)
+    for count in (25, 30, 40):
+        expected = np.mean(counts >= count)
+        assert spike_chance([count], np.array([20.0]))[0] == pytest.approx(expected, rel=0.12)
 
 
 @pytest.mark.parametrize("z", [[], [np.nan], [0.2], [0.2] * 50])

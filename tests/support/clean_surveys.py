@@ -20,16 +20,20 @@ def residuals(dice, number):
     return SCATTER * dice.standard_t(5, number)
 
 
-def pairs_table(dice, tiles, per_tile=100, pool_N=None):
+def pairs_table(dice, tiles, per_tile=100, pool=None):
     """Columns of pairs: tiles of different sizes, with seeing and zero-points of their own.
 
-    ``pool_N`` holds the residuals that are drawn from.
+    ``pool`` holds residuals and redshifts of the galaxies of each tile of a survey: tiles are drawn
+    from it, and their galaxies, in place of made-up ones.
     """
-    tile_N = np.repeat(np.arange(tiles), dice.integers(per_tile // 2, 2 * per_tile, tiles))
-    n = len(tile_N)
-    x = residuals(dice, n) if pool_N is None else dice.choice(pool_N, n)
-    x = x * np.exp(0.05 * dice.normal(size=tiles))[tile_N] + dice.normal(0, OFFSET, tiles)[tile_N]
-    z = dice.gamma(6, 0.038, n) + 0.01
+    number_T = dice.integers(per_tile // 2, 2 * per_tile, tiles)
+    drawn = [
+        _tile(dice, number) if pool is None else _drawn(dice, pool[dice.integers(len(pool))])
+        for number in number_T
+    ]
+    tile_N = np.repeat(np.arange(tiles), [len(z) for _, z in drawn])
+    x, z = (np.concatenate(parts) for parts in zip(*drawn, strict=True))
+    n = len(x)
     return {
         "RA": 180 + tile_N + dice.random(n),
         "DEC": dice.random(n),
@@ -40,6 +44,17 @@ def pairs_table(dice, tiles, per_tile=100, pool_N=None):
         "MASK": (dice.random(n) < 0.1).astype(np.int32),
         "SPEC_SOURCE": dice.integers(0, 2, n),
     }
+
+
+def _tile(dice, number):
+    """Residuals with a width and an offset that the tile shares, and redshifts."""
+    x = residuals(dice, number) * np.exp(0.05 * dice.normal()) + dice.normal(0, OFFSET)
+    return x, dice.gamma(6, 0.038, number) + 0.01
+
+
+def _drawn(dice, tile):
+    rows = dice.integers(0, len(tile[0]), len(tile[0]))
+    return tile[0][rows], tile[1][rows]
 
 
 def findings_of(columns, seed=0):

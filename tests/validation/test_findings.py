@@ -2,8 +2,15 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 
-from photoz_run.science.many_looks import beyond_chance, excess_scatter, sigmas, student_p
+from photoz_run.science.many_looks import (
+    beyond_chance,
+    deviant_p,
+    excess_scatter,
+    sigmas,
+    student_p,
+)
 from support.clean_surveys import OFFSET, SCATTER, findings_of, pairs_table
 
 
@@ -38,6 +45,49 @@ def test_the_scatter_of_tiles_is_found_beyond_their_errors():
     assert excess_scatter(value_T, error_T) == pytest.approx(OFFSET, rel=0.35)
     assert excess_scatter(0.3 * error_T * dice.normal(size=600), error_T) == 0
     assert excess_scatter(value_T[:5], error_T[:5]) == 0
+
+
+def deleted_t(value_T, k):
+    """The t of one of several values with equal errors, from its regression on an indicator."""
+    rest = np.delete(value_T, k)
+    error = np.std(rest, ddof=1) * np.sqrt(1 + 1 / len(rest))
+    return (value_T[k] - rest.mean()) / error
+
+
+def test_a_tile_beside_few_others_has_students_chance():
+    value_T = np.random.default_rng(2).normal(0.002, 0.003, 12)
+    value_T[5] = 0.02
+    p = deviant_p(value_T, np.full(12, 0.001), 2)[5]
+    assert p == pytest.approx(2 * stats.t.sf(deleted_t(value_T, 5), 10), rel=1e-6)
+    assert deviant_p(value_T, np.full(12, 0.001), 1)[5] == pytest.approx(p / 2)
+
+
+@pytest.mark.parametrize("tiles", [8, 15, 60])
+def test_chances_of_clean_tiles_are_even(tiles):
+    """The smallest of T chances is below 0.05 / T in 5% of clean surveys, whatever tiles share."""
+    dice = np.random.default_rng(tiles)
+    alarms = 0
+    for _ in range(1000):
+        error_T = 0.015 / np.sqrt(dice.integers(50, 200, tiles))
+        value_T = dice.normal(0, np.hypot(error_T, 0.002))
+        alarms += np.nanmin(deviant_p(value_T, error_T, 2)) < 0.05 / tiles
+    # Leaving the most deviant ones out costs a little.
+    assert alarms / 1000 < 0.085
+
+
+def test_two_deviant_tiles_do_not_hide_each_other():
+    value_T = np.random.default_rng(3).normal(0, 0.002, 30)
+    value_T[:2] = 0.018
+    p = deviant_p(value_T, np.full(30, 0.001), 2)
+    assert np.flatnonzero(p < 1e-4).tolist() == [0, 1]
+
+
+def test_tiles_that_are_too_few_or_unknown():
+    assert np.isnan(deviant_p([0.1], [0.01], 2)).all()
+    assert np.isnan(deviant_p([np.nan, 0.1, 0.1], [0.01, 0.01, 0], 2)).all()
+    # The scatter of two tiles is not known: errors alone count.
+    p = deviant_p([0.0, 0.1], [0.02, 0.02], 2)
+    assert p == pytest.approx(2 * stats.norm.sf(0.1 / np.hypot(0.02, 0.02)))
 
 
 def test_holm_by_hand():

@@ -39,18 +39,9 @@ class ResidualCells:
         step_N = (self._stretched(x_N) - self.first) / self.width
         return np.fmax(np.fmin(step_N, CELLS - 1), 0).astype(np.int16)
 
-    def quantile(self, count_RK: Floats, level: float) -> Floats:
-        """A quantile of each row of counts; NaN where a row is empty."""
-        return self._inverse(_cumulated(count_RK), level)
-
-    def median(self, count_RK: Floats) -> Floats:
-        """The median of each row of counts."""
-        return self.quantile(count_RK, 0.5)
-
-    def smad(self, count_RK: Floats) -> Floats:
-        """The scaled median absolute deviation of each row of counts."""
-        share_RK = _cumulated(count_RK)
-        centre_R = self._inverse(share_RK, 0.5)
+    def smad(self, share_RK: Floats) -> Floats:
+        """The scaled median absolute deviation of each row of `cumulated` counts."""
+        centre_R = self.quantile(share_RK, 0.5)
         low_R, high_R = np.zeros(len(share_RK)), np.full(len(share_RK), np.ptp(self.edges_K))
         for _ in range(BISECTIONS):
             middle_R = (low_R + high_R) / 2
@@ -60,17 +51,19 @@ class ResidualCells:
             high_R = np.where(inside_R < 0.5, high_R, middle_R)
         return np.where(np.isnan(centre_R), np.nan, SMAD_FACTOR * (low_R + high_R) / 2)
 
-    def fraction_beyond(self, count_RK: Floats, centre_R: Floats, limit_R: Floats) -> Floats:
+    def fraction_beyond(self, share_RK: Floats, centre_R: Floats, limit_R: Floats) -> Floats:
         """The fraction of each row that lies further than ``limit_R`` from ``centre_R``."""
-        share_RK = _cumulated(count_RK)
         inside_R = self._below(share_RK, centre_R + limit_R)
         return np.asarray(1 - inside_R + self._below(share_RK, centre_R - limit_R))
 
     def _stretched(self, x: ArrayLike) -> Floats:
         return np.asarray(np.arcsinh((np.asarray(x, np.float64) - self.centre) / self.scale))
 
-    def _inverse(self, share_RK: Floats, level: float) -> Floats:
-        """Where the cumulated share of each row reaches ``level``, linear within a cell."""
+    def quantile(self, share_RK: Floats, level: float) -> Floats:
+        """Where each row of `cumulated` counts reaches ``level``, linear within a cell.
+
+        NaN where a row is empty.
+        """
         rows = np.arange(len(share_RK))
         k_R = np.clip((share_RK < level).sum(axis=1), 1, CELLS)
         below_R, above_R = share_RK[rows, k_R - 1], share_RK[rows, k_R]
@@ -118,9 +111,12 @@ def counts_in_cells(
     return counts.reshape(groups, CELLS)
 
 
-def _cumulated(count_RK: Floats) -> Floats:
+def cumulated(count_RK: Floats) -> Floats:
     """Cumulated share of the cells of each row, from 0 to 1; NaN for an empty row."""
     total_R = count_RK.sum(axis=1, keepdims=True)
+    share_RK = np.empty((len(count_RK), count_RK.shape[1] + 1))
+    share_RK[:, :1] = np.where(total_R > 0, 0, np.nan)
+    np.cumsum(count_RK, axis=1, out=share_RK[:, 1:])
     with np.errstate(invalid="ignore", divide="ignore"):
-        share_RK = np.cumsum(count_RK, axis=1) / total_R
-    return np.concatenate([0 * total_R + np.where(total_R > 0, 0, np.nan), share_RK], axis=1)
+        share_RK[:, 1:] /= total_R
+    return share_RK

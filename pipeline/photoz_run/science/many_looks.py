@@ -34,6 +34,71 @@ def excess_scatter(value_T: ArrayLike, error_T: ArrayLike) -> float:
     return float(np.sqrt(optimize.brentq(surplus, 0.0, most * (1 + 1e-9))))
 
 
+def deviant_p(value_T: ArrayLike, error_T: ArrayLike, tails: int) -> NDArray[np.float64]:
+    """The chance of each group's value, beside the scatter of the other groups.
+
+    Values are weighed by their errors and `excess_scatter`; what is left as scale is measured on
+    the other groups. So a value has Student's distribution (the deleted residual of Cook & Weisberg
+    1982, section 2.2). Deviant groups must not hide each other: one in ten of the groups, the
+    most deviant, are left out one after the other (Rosner 1983, Technometrics 25, 165). A group is
+    at least as deviant as those that come after it.
+
+    The scatter of fewer than `FEWEST_GROUPS` groups is not known: the errors alone count then.
+
+    Parameters
+    ----------
+    tails
+        1 if only large values deviate, 2 if small ones do, too.
+
+    Returns
+    -------
+    Shape (T,); NaN without a value or an error, and for a single group.
+    """
+    value, error = np.asarray(value_T, np.float64), np.asarray(error_T, np.float64)
+    chance_T = np.full(len(value), np.nan)
+    known = np.flatnonzero(np.isfinite(value) & np.isfinite(error) & (error > 0))
+    if len(known) < 2:
+        return chance_T
+    variance = error[known] ** 2 + excess_scatter(value[known], error[known]) ** 2
+    off = (value[known] - np.median(value[known])) / np.sqrt(variance)
+    order = np.argsort(-(np.abs(off) if tails == 2 else off), kind="stable")
+    value, variance = value[known][order], variance[order]
+    few = len(known) < FEWEST_GROUPS
+    left_out = 0 if few else len(known) // 10
+    p = np.empty(len(known))
+    for first in range(left_out + 1):
+        here = slice(first, first + 1 if first < left_out else None)
+        t = _deleted_residuals(value[first:], variance[first:], scaled=not few)
+        freedom = np.inf if few else len(t) - 2
+        p[here] = (tails * stats.t.sf(np.abs(t) if tails == 2 else t, freedom))[: len(p[here])]
+    first_ones = p[: left_out + 1]
+    p[: left_out + 1] = np.minimum.accumulate(first_ones[::-1])[::-1]
+    chance_T[known[order]] = p
+    return chance_T
+
+
+def _deleted_residuals(
+    value: NDArray[np.float64], variance: NDArray[np.float64], scaled: bool
+) -> NDArray[np.float64]:
+    """Each value's distance from the mean of the others in standard deviations.
+
+    With ``scaled``, the variances are known up to a factor, which the others tell.
+    """
+    weight = 1 / variance
+    rest = weight.sum() - weight
+    others = (np.sum(weight * value) - weight * value) / rest
+    difference = value - others
+    spread = variance + 1 / rest
+    if not scaled:
+        return np.asarray(difference / np.sqrt(spread))
+    centre = np.average(value, weights=weight)
+    # Leaving a value out takes its difference from the others off the sum of squares.
+    squares = np.sum(weight * (value - centre) ** 2) - difference**2 / spread
+    factor = np.maximum(squares, 0) / (len(value) - 2)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(difference / np.sqrt(spread * factor))
+
+
 def beyond_chance(p_K: ArrayLike, level: float) -> NDArray[np.bool_]:
     """Which of many tests stand out, with at most ``level`` false alarms among all of them.
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from photoz_run.science.cells import ResidualCells, cells_for, counts_in_cells
+from photoz_run.science.cells import ResidualCells, cells_for, counts_in_cells, cumulated
 from photoz_run.science.resampling import Codes, Rows, Sums, group_sums
 from photoz_run.science.statistics import (
     CENTRAL_LEVELS,
@@ -84,17 +84,18 @@ class PointTerms:
 
 def quantile_statistics(cells: ResidualCells, count_RK: Floats) -> dict[str, Floats]:
     """The point statistics that rest on quantiles, of each row of counts in cells."""
+    share_RK = cumulated(count_RK)
     low, quarter, centre, three_quarters, high = (
-        cells.quantile(count_RK, level) for level in CENTRAL_LEVELS
+        cells.quantile(share_RK, level) for level in CENTRAL_LEVELS
     )
-    scatter = cells.smad(count_RK)
+    scatter = cells.smad(share_RK)
     rail_limit = np.maximum(0.06, 3 * (three_quarters - quarter) / IQR_FACTOR)
     return {
         "median_normdz": centre,
         "smad": scatter,
         "sigma_68": (high - low) / 2,
-        "outliers_3smad": cells.fraction_beyond(count_RK, centre, 3 * scatter),
-        "outliers_rail": cells.fraction_beyond(count_RK, np.zeros_like(centre), rail_limit),
+        "outliers_3smad": cells.fraction_beyond(share_RK, centre, 3 * scatter),
+        "outliers_rail": cells.fraction_beyond(share_RK, np.zeros_like(centre), rail_limit),
     }
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import signal
+from scipy import signal, stats
 
 from photoz_run.science.statistics import Floats
 
@@ -19,19 +19,21 @@ class Spikes:
     """Excess of each bin over its smooth neighbourhood.
 
     Bins are equal in ln(1 + z), half a resolution element wide. ``excess_K`` is relative to the
-    neighbourhood. ``noise_K`` is its standard deviation, of counting noise and a floor of 5%. Both
-    are NaN where the neighbourhood is incomplete or nearly empty.
+    neighbourhood, ``noise_K`` its standard deviation, of counting noise and a floor of 5%.
+    ``chance_K`` is that of so many galaxies or more, see `spike_chance`. All three are NaN where
+    the neighbourhood is incomplete or nearly empty.
     """
 
     centre_K: Floats
     count_K: NDArray[np.int64]
     excess_K: Floats
     noise_K: Floats
+    chance_K: Floats
 
     @property
     def significance_K(self) -> Floats:
-        """The excess in standard deviations."""
-        return self.excess_K / self.noise_K
+        """The chance as standard deviations of a Gaussian, negative for a deficit."""
+        return np.asarray(stats.norm.isf(np.clip(self.chance_K, 1e-300, 1 - 1e-16)))
 
     @property
     def worst(self) -> tuple[float, float, float]:
@@ -69,10 +71,22 @@ def find_spikes(z_N: ArrayLike, resolution: float) -> Spikes:
     edges = (first + np.arange(bins + 1)) * width
     count = np.histogram(x, edges)[0]
     smooth = smooth_without_centre(count.astype(np.float64))
-    # Below ten expected objects neither the parabola nor Gaussian noise describes the counts.
+    # Below ten expected objects the parabola does not describe the counts.
     smooth = np.where(smooth >= 10, smooth, np.nan)
-    noise = np.sqrt((1 + _prediction_variance()) / smooth + SPIKE_FLOOR**2)
-    return Spikes(np.expm1((edges[:-1] + edges[1:]) / 2), count, count / smooth - 1, noise)
+    centre = np.expm1((edges[:-1] + edges[1:]) / 2)
+    noise = np.sqrt(1 / smooth + _prediction_variance(smooth))
+    return Spikes(centre, count, count / smooth - 1, noise, spike_chance(count, smooth))
+
+
+def spike_chance(count_K: ArrayLike, smooth_K: Floats) -> Floats:
+    """The chance of so many galaxies or more where the neighbours predict ``smooth_K``.
+
+    The prediction has the counting noise of the neighbours and a floor of `SPIKE_FLOOR`. A Poisson
+    number with such an uncertain mean is a negative binomial one.
+    """
+    shape_K = 1 / _prediction_variance(smooth_K)
+    counts_K = np.asarray(count_K)
+    return np.asarray(stats.nbinom.sf(counts_K - 1, shape_K, shape_K / (shape_K + smooth_K)))
 
 
 def smooth_without_centre(count_K: Floats) -> Floats:
@@ -92,9 +106,9 @@ def _weights_without_centre() -> Floats:
     return np.asarray(weights / (1 - centre))
 
 
-def _prediction_variance() -> float:
-    """Variance of the prediction relative to the counting variance of one bin."""
-    return float(np.sum(_weights_without_centre() ** 2))
+def _prediction_variance(smooth_K: Floats) -> Floats:
+    """Variance of the prediction relative to its square."""
+    return np.asarray(np.sum(_weights_without_centre() ** 2) / smooth_K + SPIKE_FLOOR**2)
 
 
 def imprint(spikes: Spikes, z_training_N: ArrayLike) -> tuple[float, float]:
