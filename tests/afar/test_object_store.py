@@ -3,6 +3,7 @@
 import urllib.request
 
 import boto3
+import pyarrow.parquet as pq
 import pytest
 import s3fs
 
@@ -11,6 +12,7 @@ from photoz_run.afar.listing import find_afar, looked_at
 from photoz_run.afar.transfer import Manners
 from photoz_run.errors import BadDataError, ConfigError, TransientError
 from photoz_run.survey.discovery import find_tiles
+from support.runs import in_process, options, outcome, tile_file
 from support.servers import moto
 from support.tiles import make_tile
 
@@ -142,3 +144,24 @@ def test_wrong_credentials_are_one_line(filled, store, tmp_path):
             find_afar([f"s3://{BUCKET}/dr5"], tmp_path)
     finally:
         enforce(b"inf")
+
+
+def test_a_run_reads_catalogues_here_and_coadds_from_a_store(client, bundle, tmp_path, monkeypatch):
+    tile = make_tile(tmp_path / "all", number=4)
+    here = tmp_path / "catalogues"
+    here.mkdir()
+    for path in tile.folder.glob("*_[ugri]_*"):
+        client.upload_file(str(path), BUCKET, f"dr5/{path.name}")
+    (here / tile.catalogue.name).write_bytes(tile.catalogue.read_bytes())
+    window = ("--window", "1GB", "--scratch-shared", str(tmp_path / "shared"))
+    arguments = options(here, bundle, tmp_path / "afar", *window)
+    arguments[4:4] = [f"s3://{BUCKET}/dr5"]
+    assert in_process(monkeypatch, arguments) == 0
+    assert in_process(monkeypatch, options(tile.folder, bundle, tmp_path / "local")) == 0
+    ours, theirs = (
+        pq.read_table(tile_file(tmp_path / name, tile.name)) for name in ("afar", "local")
+    )
+    assert ours.equals(theirs)
+    fetched = outcome(tmp_path / "afar", tile.name)["fetched"]
+    assert len(fetched) == 12
+    assert all(file["url"].startswith(f"s3://{BUCKET}/dr5/") and file["etag"] for file in fetched)

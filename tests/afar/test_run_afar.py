@@ -21,6 +21,7 @@ from photoz_run.afar.transfer import Manners
 from photoz_run.run import fetch_plan, fetchers
 from photoz_run.run.status import read_status
 from support.many_tiles import copies
+from support.photoz import photoz
 from support.runs import command, in_process, options, outcome, start_command, tile_file
 from support.servers import WrongServer, bytes_sent, nginx
 from support.tiles import make_tile
@@ -116,6 +117,11 @@ def test_a_run_over_a_server_gives_the_catalogue_of_local_files_through_its_wind
     assert fetched[0]["digest"] == hashlib.sha256(catalogue.read_bytes()).hexdigest()
     inputs = json.loads(pq.read_schema(tile_file(out, NAMES[0])).metadata[b"photoz-run.inputs"])
     assert [file["sha256"] for file in inputs] == [file["digest"] for file in fetched]
+    release = tmp_path / "release"
+    assert photoz("release", out, "--out", release, "--formats", "parquet") == 0
+    assert photoz("verify", release) == 0
+    provenance = json.loads((release / "provenance.json").read_text())
+    assert provenance["tiles"][0]["inputs"] == inputs
 
 
 def test_what_has_changed_on_the_server_since_is_refused_as_a_changed_file_is(

@@ -11,7 +11,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench import apply, release
+from bench import afar, apply, release
 from bench.cases import LOOPED
 from bench.measured import Measured
 from photoz_models.documents import parse_document
@@ -126,6 +126,7 @@ def main() -> None:
         shutil.rmtree(folder, ignore_errors=True)
     release.main()
     apply.main()
+    afar.main()
 
 
 def _help() -> float:

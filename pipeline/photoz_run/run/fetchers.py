@@ -204,11 +204,15 @@ class Fetchers:
                 return begun
 
     def _take_due(self) -> str | None:
-        """Take a tile off the list, unless another thread asks for room just now."""
+        """Take a tile off the list, unless another thread asks for room just now.
+
+        Those that failed go first: they have room, and the others may wait for it.
+        """
         if self._claiming:
             return None
         now = monotonic()
-        due = next((tile for tile in self._wanted if self._due.get(tile, now) <= now), "")
+        those_due = (tile for tile in self._wanted if self._due.get(tile, now) <= now)
+        due = min(those_due, key=lambda tile: not self._failures[tile], default="")
         if due:
             self._wanted.remove(due)
         self._claiming = due

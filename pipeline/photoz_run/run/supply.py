@@ -68,6 +68,8 @@ class AfarSupply(LocalSupply):
         self._afar = [tile for tile in tiles if survey.files_of(survey.tiles[tile])]
         self._here = set(tiles).difference(self._afar)
         self._ready: set[str] = set()
+        self._going: set[str] = set()
+        """Tiles whose files are being deleted."""
         self._fetchers: Fetchers | None = None
         self._ended = threading.Event()
         self._fetching = ThreadPoolExecutor(1, thread_name_prefix="supply")
@@ -97,6 +99,7 @@ class AfarSupply(LocalSupply):
         """Delete the files of a tile: its outcome is recorded."""
         if outcome.tile not in self._here:
             self._ready.discard(outcome.tile)
+            self._going.add(outcome.tile)
             quarantined = outcome.status is Status.QUARANTINED
             self._tasks.append(self._deleting.submit(self._drop, outcome.tile, quarantined))
 
@@ -125,7 +128,7 @@ class AfarSupply(LocalSupply):
     def _watch(self) -> None:
         """Look what another process fetches for this run, and whether there is one."""
         before = len(self._ready)
-        self._ready = self._window.delivered()
+        self._ready = self._window.delivered() - self._going
         if len(self._ready) > before:
             self._told()
         someone = any(holder.alive for holder in holders(self._window.locks))
@@ -139,6 +142,7 @@ class AfarSupply(LocalSupply):
 
     def _drop(self, tile: str, quarantined: bool) -> None:
         self._window.release(tile, quarantined)
+        self._going.discard(tile)
         if self._fetchers is not None:
             self._fetchers.room()
 

@@ -1,0 +1,88 @@
+"""``python -m bench.afar``: 40 tiles through a window of 4, beside fetching and measuring alone.
+
+An nginx on loopback gives each connection so many bytes a second that fetching takes about as long
+as measuring. Memory is that of ``photoz fetch``.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import psutil
+
+from bench.release import memory
+from support.many_tiles import copies
+from support.servers import nginx
+from support.tiles import make_tile
+
+TILES, SOURCES, WINDOW, FETCHERS = 40, 300, 4, 4
+EVERY = 0.1
+MOST, MOST_MIB = 1.1, 191
+"""200 MB."""
+
+
+def timed(command: str, *options: object) -> tuple[float, int]:
+    """Seconds and peak of memory (MiB) of a command."""
+    words = [str(Path(sys.executable).with_name(command)), *map(str, options)]
+    start, peak = time.perf_counter(), 0
+    with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        while process.poll() is None:
+            peak = max(peak, memory(psutil.Process(process.pid)))
+            time.sleep(EVERY)
+    if process.returncode:
+        raise RuntimeError(f"{command} ended with {process.returncode}")
+    return time.perf_counter() - start, peak >> 20
+
+
+def settings(folder: Path, data: str, out: str, window: int) -> Path:
+    """The settings of a run, in a file."""
+    path = folder / f"{out}.toml"
+    path.write_text(
+        f"""
+        tiles = ["all"]
+        data = ["{data}"]
+        out = "{folder / out}"
+        select = "all"
+        provider = "cpu"
+        workers = 1
+        [afar]
+        window = "{window}"
+        scratch_shared = "{folder / "shared"}"
+        fetchers = {FETCHERS}
+        """
+    )
+    return path
+
+
+def main() -> None:
+    """Make the tiles, run the three, print a line for each figure."""
+    folder = Path(os.environ.get("BENCH_DATA", tempfile.gettempdir())) / "photoz-bench-afar"
+    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        names = [f"KIDS_{k}.0_-31.2" for k in range(TILES)]
+        tile = make_tile(folder / "one", names[0], number=SOURCES)
+        data = copies(tile, folder / "data", names)
+        measuring, _ = timed("photoz-run", "--config", settings(folder, str(data), "here", WINDOW))
+        size = sum(path.stat().st_size for path in data.iterdir())
+        rate = int(size / measuring / FETCHERS)
+        with nginx(data, folder / "nginx", f"limit_rate {rate};") as address:
+            file = settings(folder, f"{address}/", "alone", TILES)
+            fetching, peak = timed("photoz", "fetch", folder / "alone", "--config", file)
+            shutil.rmtree(folder / "shared")
+            file = settings(folder, f"{address}/", "both", WINDOW)
+            both, _ = timed("photoz-run", "--config", file)
+        name = f"{TILES} tiles from afar, window of {WINDOW}: time / larger of fetching, measuring"
+        figure = f"{both / max(fetching, measuring):.2f}"
+        print(f"{name:<78}{figure:>6}   <= {MOST}", flush=True)
+        print(f"  {both:.1f} s; fetching alone {fetching:.1f} s, measuring alone {measuring:.1f} s")
+        print(f"  memory of photoz fetch: {peak:,} MiB (<= {MOST_MIB})", flush=True)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()
