@@ -122,7 +122,7 @@ def validated(n, rows, statistics):
         subject=document.SubjectRecord("", "", "", "", "", False, "", "", ""),
         catalogue=document.CatalogueRecord("run", rows, 0),
         specz={},
-        match=document.MatchRecord(n, n, n, 0, 0, 0, n, 0, 1.0),
+        match=document.MatchRecord(n, n, n, 0, 0, 0, n, 0, 1.0, 0, 0, 0),
         n=n,
         errors_over="",
         statistics=statistics,

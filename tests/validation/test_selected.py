@@ -6,10 +6,11 @@ import typer
 from typer.testing import CliRunner
 
 from photoz_run.cli.validate import validate
+from photoz_run.errors import ConfigError
 from photoz_run.flags import NOT_FOR_SCIENCE, bit
 from photoz_run.science.statistics import normalised_residual, smad
 from photoz_run.validation.document import read_metrics
-from support.validation import gama, survey, write_fits, write_run
+from support.validation import gama, survey, write_fits, write_parquet, write_run
 
 
 @pytest.fixture(scope="module")
@@ -65,3 +66,36 @@ def test_any_column_of_the_catalogue_selects(run, tmp_path, expression):
     }[expression]
     assert metrics.n == rows.sum()
     assert metrics.subject.validated_selection == expression
+
+
+def test_why_spectra_stay_unmatched_has_a_number_each(run, tmp_path):
+    catalogue, _, columns, z = run
+    table = gama(columns, z)
+    # Ten far away, twenty beside the sources of the footprint, by 30 arcsec.
+    for name, values in table.items():
+        table[name] = np.concatenate([values, values[:10], values[:20]])
+    table["Deccen"][2000:2010] += 20
+    table["Deccen"][2010:] += 30 / 3600
+    specz = write_fits(tmp_path / "specz.fits", table)
+    metrics, said = validated((catalogue, specz, None, None), tmp_path, "--select", "WEIRD == 3")
+    left_out = int((columns["WEIRD"] != 3).sum())
+    counts = metrics.match
+    assert counts.outside == 10
+    assert counts.left_out + counts.matched == 2000
+    assert counts.left_out == left_out
+    assert counts.without_source == 20
+    assert counts.specz == counts.outside + counts.left_out + counts.without_source + counts.matched
+    assert (
+        "unmatched spec-z: 10 outside the footprint, 20 without a source within the radius,"
+        f" {left_out:,} at sources that the selection leaves out"
+    ) in said
+
+
+@pytest.mark.parametrize("columns", [{"ra": [], "dec": [], "z": []}, {"a": [], "b": []}])
+def test_a_table_of_spectra_without_rows_is_told_as_such(run, tmp_path, columns):
+    path = write_parquet(tmp_path / "empty.parquet", {n: np.array(v) for n, v in columns.items()})
+    app = typer.Typer()
+    app.command()(validate)
+    outcome = CliRunner().invoke(app, [str(run[0]), "--specz", str(path), "--out", str(tmp_path)])
+    assert isinstance(outcome.exception, ConfigError)
+    assert str(outcome.exception) == f"{path}: it has no rows, so there is no spec-z in it"

@@ -81,6 +81,10 @@ class Catalogue:
     lacks_inputs: str = ""
     """Why columns that a run did not carry cannot be read from its inputs; "" if they can."""
     fetched: tuple[str, ...] = ()
+    left_out: tuple[NDArray[np.float64], NDArray[np.float64]] = field(
+        repr=False, default=(np.empty(0), np.empty(0))
+    )
+    """Positions (deg) of rows that ``select`` leaves out."""
     """Columns that a run did not carry, and its inputs have."""
 
     def __len__(self) -> int:
@@ -155,6 +159,7 @@ def read_catalogue(path: Path, settings: ValidationSettings) -> tuple[Catalogue,
         settings=settings,
         lacks_inputs=lacks_inputs,
         fetched=tuple(name for name in further if name not in own_names),
+        left_out=(ra_N[~chosen_N], dec_N[~chosen_N]),
     )
     return catalogue, _repeats(table, key, further, repeated_N, z_N, settings)
 

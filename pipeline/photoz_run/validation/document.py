@@ -78,6 +78,9 @@ class MatchRecord(Record):
     pairs: int
     without_photoz: int
     completeness: float | None
+    outside: int
+    without_source: int
+    left_out: int
 
 
 @dataclass(frozen=True)

@@ -50,6 +50,18 @@ class PairCounts:
     pairs: int
     without_photoz: int
     """Pairs that have no photo-z."""
+    left_out: int = 0
+    """In the footprint and unmatched, where a source lies that the selection leaves out."""
+
+    @property
+    def outside(self) -> int:
+        """Spec-z outside the footprint."""
+        return self.specz - self.in_footprint
+
+    @property
+    def without_source(self) -> int:
+        """Spec-z in the footprint with no source within the radius at all."""
+        return self.in_footprint - self.matched - self.left_out
 
     @property
     def completeness(self) -> float:
@@ -90,7 +102,7 @@ def pair(
     """
     match = match_positions(specz.ra_M, specz.dec_M, catalogue.ra_N, catalogue.dec_N, radius)
     matched = int(match.matched_N.sum())
-    in_footprint = _in_footprint(catalogue, specz, match.matched_N)
+    in_footprint, left_out = _unmatched(catalogue, specz, match.matched_N, radius)
     if not matched or matched < match_fraction_min * in_footprint:
         raise BadDataError(_explain(catalogue, specz, radius, matched, in_footprint))
 
@@ -113,6 +125,7 @@ def pair(
         conflicting=conflicting,
         pairs=len(taken),
         without_photoz=int(np.sum(~np.isfinite(columns["Z_PHOT"]))),
+        left_out=left_out,
     )
     if counts.without_photoz == counts.pairs:
         raise BadDataError(
@@ -163,25 +176,27 @@ def _conflicts(z_K: NDArray[np.float64], first_G: NDArray[np.intp]) -> NDArray[n
     return np.asarray(high - low > AGREEMENT * (1 + low))
 
 
-def _in_footprint(catalogue: Catalogue, specz: SpecSample, matched_M: NDArray[np.bool_]) -> int:
-    """How many spec-z lie on the catalogue's footprint.
+def _unmatched(
+    catalogue: Catalogue, specz: SpecSample, matched_M: NDArray[np.bool_], radius: float
+) -> tuple[int, int]:
+    """How many spec-z lie on the footprint, and how many unmatched ones on rows not selected.
 
-    Of very many unmatched ones about `SAMPLE` are looked at, and the number is an estimate.
+    Of very many unmatched ones about `SAMPLE` are looked at, and the numbers are estimates.
     """
     unmatched = np.flatnonzero(~matched_M)
     looked_at = unmatched[:: max(1, len(unmatched) // SAMPLE)]
     if not len(looked_at):
-        return len(specz)
+        return len(specz), 0
+    places = (specz.ra_M[looked_at], specz.dec_M[looked_at])
     # Thinned: the footprint does not need every source, and counting neighbours takes time.
     thin = slice(None, None, max(1, len(catalogue) // 200_000))
     near = match_positions(
-        specz.ra_M[looked_at],
-        specz.dec_M[looked_at],
-        catalogue.ra_N[thin],
-        catalogue.dec_N[thin],
-        FOOTPRINT_ARCSEC,
+        *places, catalogue.ra_N[thin], catalogue.dec_N[thin], FOOTPRINT_ARCSEC
     ).matched_N
-    return int(matched_M.sum()) + round(float(near.mean()) * len(unmatched))
+    left_out = match_positions(*places, *catalogue.left_out, radius).matched_N
+    near |= left_out
+    each = len(unmatched) / len(looked_at)
+    return int(matched_M.sum()) + round(near.sum() * each), round(left_out.sum() * each)
 
 
 def _explain(

@@ -117,6 +117,9 @@ def _match(counts: PairCounts) -> MatchRecord:
         pairs=counts.pairs,
         without_photoz=counts.without_photoz,
         completeness=measured(counts.completeness),
+        outside=counts.outside,
+        without_source=counts.without_source,
+        left_out=counts.left_out,
     )
 
 

@@ -8,6 +8,7 @@ from photoz_run.flags import SCIENCE_CUT
 from photoz_run.validation import uncertainty
 from photoz_run.validation.breakdowns import FEWEST
 from photoz_run.validation.metrics import STATISTICS, Estimate, Group
+from photoz_run.validation.pairs import PairCounts
 from photoz_run.validation.result import GateOutcome, Result
 from photoz_run.validation.specz import REASONS
 from photoz_run.validation.subject import SIMULATED
@@ -173,7 +174,9 @@ def match_rows(result: Result) -> Rows:
     c = result.counts
     words = {
         "reliable, used in the match": c.specz,
-        "inside the footprint of the catalogue": c.in_footprint,
+        "outside the footprint: no source within 5 arcmin": c.outside,
+        "in the footprint, no source within the radius": c.without_source,
+        "in the footprint, only sources that the selection leaves out": c.left_out,
         "matched to a source": c.matched,
         "ambiguous: several sources within the radius, nearest taken": c.ambiguous,
         "duplicates: further spec-z of a galaxy that agree, not used": c.duplicates,
@@ -181,7 +184,20 @@ def match_rows(result: Result) -> Rows:
         "pairs": c.pairs,
         "pairs without photo-z": c.without_photoz,
     }
-    return [*rows, *([label, f"{n:,}"] for label, n in words.items())]
+    always = ("reliable, used in the match", "matched to a source", "pairs")
+    shown = {label: n for label, n in words.items() if n or label in always}
+    return [*rows, *([label, f"{n:,}"] for label, n in shown.items())]
+
+
+def unmatched_line(counts: PairCounts) -> str:
+    """Say in one line why spec-z have no source; "" if all have one."""
+    reasons = {
+        "outside the footprint": counts.outside,
+        "without a source within the radius": counts.without_source,
+        "at sources that the selection leaves out": counts.left_out,
+    }
+    said = [f"{number:,} {words}" for words, number in reasons.items() if number]
+    return f"unmatched spec-z: {', '.join(said)}" if said else ""
 
 
 def paired_rows(result: Result) -> Rows:

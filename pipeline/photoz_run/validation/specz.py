@@ -149,7 +149,7 @@ def _read_one(settings: SpecSettings) -> tuple[NDArray[np.float64], SpecTable]:
         said = [f"{dropped[name]:,} {words}" for name, words in REASONS.items() if dropped[name]]
         raise BadDataError(
             f"{table.where}: none of its {number} rows has a usable redshift"
-            f" ({', '.join(said) or 'it has no rows'}; cut {columns.quality or 'none'!r})"
+            f" ({', '.join(said)}; cut {columns.quality or 'none'!r})"
         )
     return good_3M[:, :stop], SpecTable(str(settings.file), columns, number, dict(dropped))
 
@@ -165,6 +165,8 @@ def _open(settings: SpecSettings) -> tuple[Table, SpecColumns]:
 
     try:
         table = open_table(settings.file, will_do)
+        if not len(table):
+            raise BadDataError(f"{table.where}: it has no rows, so there is no spec-z in it")
         columns = recognise(table, settings)
         table.require(columns.needed)
     except BadDataError as error:

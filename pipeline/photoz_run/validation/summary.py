@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from photoz_run.validation.result import GateOutcome, Result
-from photoz_run.validation.rows import Rows, counts_line, gate_rows, terminal_table
+from photoz_run.validation.rows import Rows, counts_line, gate_rows, terminal_table, unmatched_line
 
 FINDINGS = 5
 """How many findings are printed; the report has all."""
@@ -27,6 +27,8 @@ def print_summary(result: Result, outcomes: Sequence[GateOutcome], out: Path) ->
     if result.subject.banner:
         print(f"! {result.subject.banner}")
     print(counts_line(result))
+    if words := unmatched_line(result.counts):
+        print(words)
     print(f"statistics of normdz, errors over {result.grouping}; the report has those by galaxy")
     print_table(f"{result.overall.n:,} galaxies", terminal_table(result))
     for note in result.notes:
