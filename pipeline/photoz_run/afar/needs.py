@@ -104,6 +104,9 @@ def _ranges(ref: TileRef, config: RunConfig, rule: StampRule) -> dict[str, Range
                 for image in coadd.files:
                     if not isinstance(image, MappedImage):
                         return None
+                    if len(tile.sources) * rule.stamp_size > image.shape_YX[0]:
+                        # Stamps lie in most rows: it is plain that ranges do not pay.
+                        return None
                     needed = pieces(image.layout, corners, rule.stamp_size, NETWORK)
                     ranges[image.path.name] = needed
     except BadDataError:

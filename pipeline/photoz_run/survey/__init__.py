@@ -2,7 +2,7 @@
 
 from astropy.utils import iers
 
-# A run fetches nothing: compute nodes have no network, and two tiles of one run must not use two
-# versions of a table.
+# Nothing is fetched unasked: compute nodes have no network, and two tiles of one run must not use
+# two versions of a table.
 iers.conf.auto_download = False
 iers.conf.auto_max_age = None
