@@ -79,6 +79,7 @@ class PhotozModel:
         provider: Provider = "auto",
         allow_fallback: bool = False,
         threads: int | None = None,
+        verify: bool = True,
     ) -> "PhotozModel":
         """Load the bundle at ``path``; check its contract and its golden values here.
 
@@ -89,6 +90,8 @@ class PhotozModel:
             ``allow_fallback``.
         threads
             Threads of one operator; by default all cores this process may use.
+        verify
+            False where nothing is computed with it: golden values cost 50 MB.
 
         Raises
         ------
@@ -105,7 +108,8 @@ class PhotozModel:
         _check_signature(session, contract, str(path))
         digest = hashlib.sha256(content).hexdigest()
         model = cls(contract, digest, active, session, signs_in(content))
-        model.verify(str(path))
+        if verify:
+            model.verify(str(path))
         return model
 
     def predict(self, stamps_NCHW: NDArray[np.float32], table_NT: NDArray[np.float32]) -> Outputs:

@@ -152,10 +152,15 @@ def copies_of(data: Path, folder: Path, names: list[str]) -> Path:
     return folder
 
 
-def test_a_bad_file_on_the_server_costs_its_tile_and_no_other(data, bundle, tmp_path, monkeypatch):
-    hasty = partial(Manners, silence=0.5, attempts=1, pause=0.01)
-    monkeypatch.setattr(fetchers, "Manners", hasty)
+@pytest.fixture
+def hasty(monkeypatch) -> None:
+    """A transfer is given up at its first failure, and tried again at once."""
+    monkeypatch.setattr(fetchers, "Manners", partial(Manners, silence=0.5, attempts=1, pause=0.01))
     monkeypatch.setattr(fetchers, "PAUSE_SECONDS", 0.01)
+
+
+@pytest.mark.usefixtures("hasty")
+def test_a_bad_file_on_the_server_costs_its_tile_and_no_other(data, bundle, tmp_path, monkeypatch):
     server = WrongServer()
     for path in sorted(data.iterdir()):
         server.files[f"/{path.name}"] = path.read_bytes()
@@ -163,12 +168,13 @@ def test_a_bad_file_on_the_server_costs_its_tile_and_no_other(data, bundle, tmp_
     def of(name: str) -> str:
         return next(path for path in server.files if f"{name[4:]}_r_sci" in path)
 
-    lost, stalled, changed, page = NAMES[:4]
+    lost, stalled, changed, page, hurt = NAMES[:5]
     addresses = list(server.files)
     del server.files[of(lost)]
     server.faults[of(stalled)] = ["stall"] * 100
     server.faults[of(changed)] = ["changed"]
     server.faults[of(page)] = ["page"]
+    server.faults[of(hurt)] = ["reset"]
     out = tmp_path / "run"
     with server.running():
         listed = tmp_path / "files.txt"
@@ -181,6 +187,27 @@ def test_a_bad_file_on_the_server_costs_its_tile_and_no_other(data, bundle, tmp_
     assert "web page instead of the file" in reasons[page]
     assert reasons[NAMES[4]] == reasons[NAMES[5]] == ""
     assert not [path for path in (tmp_path / "shared").rglob("*") if path.is_file()]
+
+
+@pytest.mark.usefixtures("hasty")
+def test_an_archive_that_is_away_ends_the_run_to_be_resumed_and_blames_no_tile(
+    data, bundle, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(fetchers, "PATIENCE_SECONDS", 0.2)
+    server = WrongServer()
+    for path in sorted(data.iterdir()):
+        server.files[f"/{path.name}"] = path.read_bytes()
+        server.faults[f"/{path.name}"] = ["reset"] * 1000
+    out = tmp_path / "run"
+    with server.running():
+        listed = tmp_path / "files.txt"
+        listed.write_text("".join(f"{server.url}{path}\n" for path in server.files))
+        arguments = afar(str(listed), bundle, out)
+        assert in_process(monkeypatch, arguments) == 75
+        assert "the same command resumes" in capsys.readouterr().err
+        assert not list((out / "quarantine").rglob("*.json"))
+        server.faults.clear()
+        assert in_process(monkeypatch, arguments) == 0
 
 
 def test_a_dry_run_says_what_is_fetched_how_long_it_takes_and_the_window_it_needs(

@@ -247,7 +247,8 @@ class Fetchers:
         """Whether an earlier start has fetched the tile as it is now."""
         if not self._window.accept(ref.tile, self._survey.inputs_of(ref)):
             return False
-        self._delivered += 1
+        with self._change:
+            self._delivered += 1
         self._told(ref.tile)
         return True
 
@@ -274,7 +275,8 @@ class Fetchers:
                 raise Stopped
             if transit.problem:
                 raise Abandoned
-            self._bytes += number
+            with self._change:
+                self._bytes += number
 
         tick(0)
         if job is not None:

@@ -41,7 +41,7 @@ def fetch_run(config: RunConfig, progress: StepProgress, say: Say) -> FetchSumma
     InterruptedRunError
         If a signal ended it, the archive is away, or the window cannot be written.
     """
-    planned = plan_run(config, say)
+    planned = plan_run(config, say, compute=False)
     directory = RunDirectory(config.out)
     directory.prepare(restart=False, share=config.share)
     window = Window(config)

@@ -60,8 +60,10 @@ class PlannedRun:
         return directory.settled(tiles, self.manifest.run_digest, say, partial(look, self.survey))
 
 
-def plan_run(config: RunConfig, say: Say) -> PlannedRun:
+def plan_run(config: RunConfig, say: Say, compute: bool = True) -> PlannedRun:
     """Check a run, and look at its files; no tile is opened.
+
+    ``compute``: False if this process computes no redshift.
 
     Raises
     ------
@@ -74,7 +76,8 @@ def plan_run(config: RunConfig, say: Say) -> PlannedRun:
     survey = read_places(config) if remembered else find_survey(config, say)
     check_tiles(survey.tiles, config)
     path = model_path(config.model)
-    model = PhotozModel.load(path, config.provider, config.allow_fallback)
+    provider = config.provider if compute else "cpu"
+    model = PhotozModel.load(path, provider, config.allow_fallback, verify=compute)
     check_magnitudes(survey.tiles, config, model.contract)
     if not remembered:
         survey = narrowed(survey, config, model.contract)
