@@ -43,6 +43,7 @@ def fetched(url, window, settings):
     survey = looked_at(survey, survey.tiles)
     (ref,) = survey.tiles.values()
     records = [fetch(portion, MANNERS) for portion in first_files(survey, ref)]
+    settings = settings.model_copy(update={"scratch": window / "of workers alone"})
     portions = other_files(survey, ref, settings, RULE, MANNERS)
     records += [fetch(portion, MANNERS) for portion in portions]
     return ref, records

@@ -97,8 +97,10 @@ def _moved(ref: TileRef, places: Mapping[Path, Path]) -> TileRef:
 def _ranges(ref: TileRef, config: RunConfig, rule: StampRule) -> dict[str, Ranges] | None:
     """What is needed of each image by its name; ``None`` if that cannot be told by headers."""
     ranges: dict[str, Ranges] = {}
+    # The scratch of workers need not exist where files are fetched.
+    settings = config.model_copy(update={"scratch": None})
     try:
-        with open_tile(ref, rule, config, look=False) as tile:
+        with open_tile(ref, rule, settings, look=False) as tile:
             for name, coadd in tile.coadds.images.items():
                 corners = stamp_corners(tile.located[name], rule)
                 for image in coadd.files:
