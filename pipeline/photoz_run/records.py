@@ -158,7 +158,7 @@ class Fetched(Record):
     digest: str
     """sha256; empty where only ranges were fetched."""
     verified: str
-    """By what: sha256 or md5 of a list, DATASUM, size; ``ranges`` were not verified."""
+    """By what: sha256 or md5 of a list, DATASUM, size, nothing; ``ranges`` were not verified."""
     moved: int
     """Bytes that came over the network."""
     pieces: int

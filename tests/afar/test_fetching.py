@@ -90,6 +90,17 @@ def test_a_server_without_ranges_begins_anew(server, content, tmp_path):
     assert fetched.moved > 1.2 * len(content)
 
 
+def test_a_server_that_tells_no_size(server, content, tmp_path):
+    server.sizes = server.ranges = False
+    file = planned(server, tmp_path / "a.fits")
+    assert file.bytes == -1
+    assert fetch(Portion(file), HASTY).verified == "DATASUM"
+    assert file.path.read_bytes() == content
+    server.files["/a.fits"] = b"no FITS file"
+    file = planned(server, tmp_path / "b.fits")
+    assert fetch(Portion(file), HASTY).verified == "nothing"
+
+
 @pytest.mark.parametrize("fault", ["truncate", "reset", "stall", 500])
 def test_a_server_that_fails_without_end_is_given_up(server, tmp_path, fault):
     server.ranges = False

@@ -100,6 +100,7 @@ class WrongServer:
         self.ranges = True
         self.retry_after = ""
         self.etags = True
+        self.sizes = True
         self.lingers = 0.3
         """Seconds before a reset; what the client has not read by then is lost."""
         self.requests: list[tuple[str, str, str]] = []
@@ -198,6 +199,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _head(self, status: int, length: int, headers: dict[str, str]) -> None:
         self.send_response(status)
-        for name, value in (headers | {"Content-Length": str(length)}).items():
+        if self.told.sizes:
+            headers = headers | {"Content-Length": str(length)}
+        else:
+            # The end of the connection is the end of the file.
+            headers = headers | {"Connection": "close"}
+        for name, value in headers.items():
             self.send_header(name, value)
         self.end_headers()

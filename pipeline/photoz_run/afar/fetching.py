@@ -18,6 +18,8 @@ from photoz_run.records import Fetched
 PART = ".part"
 RANGES = "ranges"
 """How files are verified of which only ranges come: not at all."""
+NOTHING = "nothing"
+"""How a file is verified of which nobody told a size, and that has no sums."""
 TWICE = "fetched twice"
 """How a file is verified whose DATASUM is of other data, if it comes the same twice."""
 
@@ -100,6 +102,8 @@ def _verified(file: RemoteFile, path: Path, digests: Digests) -> str:
     if file.checksum:
         return "" if digests.differs else file.checksum.partition(":")[0]
     proof = data_sums(path)
+    if proof is Proof.NONE and file.bytes < 0:
+        return NOTHING
     return "" if proof is Proof.BAD else str(proof)
 
 
