@@ -11,12 +11,12 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench import afar, apply, release
+from bench import afar, apply, cold, packed, release
 from bench.cases import LOOPED
 from bench.measured import Measured
 from photoz_models.documents import parse_document
 
-MANY, FEW = 20_000, 1_200
+MANY = 20_000
 
 
 def case(name: str, folder: Path, sources: int) -> Measured:
@@ -77,16 +77,6 @@ def main() -> None:
             "",
             masked.peak,
         )
-        for number, target in ((100, "<= 0.4"), (FEW, "<= 0.45"), (MANY, "<= 1.0")):
-            for name, words in (("cold", ""), ("cold-masked", ", weights and flags")):
-                cold = case(name, folder, number)
-                line(
-                    f"{number:,} sources cold{words}: time / by rows, as before",
-                    ratio(cold),
-                    target,
-                    cold.peak,
-                )
-                line("  read, MB", f"{cold.bytes_read / 1e6:,.0f}", "")
         tile = case("tile", folder, MANY)
         larger = 1 if tile.medians[1] > tile.medians[2] else 2
         line(
@@ -124,6 +114,8 @@ def main() -> None:
         )
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+    cold.main()
+    packed.main()
     release.main()
     apply.main()
     afar.main()

@@ -14,14 +14,13 @@ from astropy.coordinates import SkyCoord
 from astropy.io import fits
 from astropy.nddata import Cutout2D
 
-from bench.full_size import SHAPE_YX, make_tile
+from bench.full_size import make_tile
 from bench.measured import Measured
 from photoz_models.documents import document_text
 from photoz_models.session import PhotozModel
 from photoz_run.catalogue.provenance import Provenance, input_files
 from photoz_run.config import RunConfig, load_config, model_path
 from photoz_run.records import Stamps, TileRef
-from photoz_run.science.cutouts import stamp_start
 from photoz_run.survey.discovery import find_tiles
 from photoz_run.tile import BATCH, open_tile, predict, process_tile
 
@@ -77,29 +76,6 @@ def cutout2d_loop(folder: Path, model: PhotozModel, config: RunConfig, on_sky: b
                         cutout.data.astype(np.float32)
 
 
-def read_rows(folder: Path, model: PhotozModel, config: RunConfig) -> None:
-    """Read every row of the coadds that a stamp touches, in order, in large pieces."""
-    with open_tile(tile_of(folder), model.contract, config) as tile:
-        for epochs in tile.coadds.bands.values():
-            for coadd in epochs.values():
-                _, y_N = coadd.grid.pixels(tile.sources.ra_N, tile.sources.dec_N)
-                touched_Y = np.zeros(SHAPE_YX[0] + 1, bool)
-                for y0 in stamp_start(y_N, 36):
-                    touched_Y[max(0, y0) : max(0, y0 + 36)] = True
-                edges = np.flatnonzero(np.diff(touched_Y.astype(np.int8), prepend=0)).reshape(-1, 2)
-                _read_spans(coadd.sci.path, edges)
-
-
-def _read_spans(path: Path, spans: np.ndarray) -> None:
-    row_bytes, offset = SHAPE_YX[1] * 4, 2880
-    with path.open("rb", buffering=0) as file:
-        for start, stop in spans:
-            file.seek(offset + int(start) * row_bytes)
-            left = int(stop - start) * row_bytes
-            while left > 0:
-                left -= len(file.read(min(left, 1 << 22)))
-
-
 def infer(folder: Path, model: PhotozModel, config: RunConfig) -> None:
     """Run the network on one batch as often as the tile has batches."""
     with open_tile(tile_of(folder), model.contract, config) as tile:
@@ -127,12 +103,6 @@ def drop_cache(folder: Path) -> None:
         os.close(handle)
 
 
-def bytes_read() -> int:
-    """What storage has given this process so far, as the kernel counts it."""
-    lines = Path("/proc/self/io").read_text().splitlines()
-    return int(next(line for line in lines if line.startswith("read_bytes")).split()[1])
-
-
 def timed(action: Callable[[], object], before: Callable[[], object] = lambda: None) -> float:
     """Seconds that ``action`` takes; ``before`` is not counted."""
     before()
@@ -157,15 +127,6 @@ def main() -> None:
             lambda: cutout2d_loop(folder, model, pixels_only, on_sky=False),
             lambda: cut_all(folder, model, pixels_only),
         ],
-        "cold": [
-            lambda: cut_all(folder, model, pixels_only),
-            lambda: cut_all(folder, model, settings(folder, reading="rows")),
-            lambda: read_rows(folder, model, pixels_only),
-        ],
-        "cold-masked": [
-            lambda: cut_all(folder, model, everything),
-            lambda: cut_all(folder, model, settings(folder, False, "rows")),
-        ],
         "tile": [
             lambda: whole_tile(folder, model, everything),
             lambda: cut_all(folder, model, everything),
@@ -173,21 +134,14 @@ def main() -> None:
         ],
     }
     actions = cases[name]
-    cold = name.startswith("cold")
-    if not cold:
-        for action in actions:
-            action()
+    for action in actions:
+        action()
     repeats = 3 if name in ("tile", "cutout2d") else REPEATS
-    before = (lambda: drop_cache(folder)) if cold else (lambda: None)
-    start = bytes_read()
-    seconds = [[timed(actions[0], before)]]
-    read = bytes_read() - start
-    seconds[0] += [timed(action, before) for action in actions[1:]]
-    seconds += [[timed(action, before) for action in actions] for _ in range(repeats - 1)]
+    seconds = [[timed(action) for action in actions] for _ in range(repeats)]
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     medians = [statistics.median(column) for column in zip(*seconds, strict=True)]
     rows = tuple(tuple(row) for row in seconds)
-    print(document_text(Measured(rows, tuple(medians), round(peak), read)))
+    print(document_text(Measured(rows, tuple(medians), round(peak))))
 
 
 if __name__ == "__main__":

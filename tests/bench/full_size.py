@@ -16,6 +16,8 @@ SKY = 3e-12
 SCALE = 0.2 / 3600
 RA, DEC = 180.0, -0.5
 STEM = "KiDS_DR5.0_180.0_-0.5"
+CATALOGUE = f"{STEM}_ugri1i2ZYJHKs_cat.fits"
+BITPIX = {">f4": -32, "|u1": 8}
 NINE = ["u", "g", "r", "i1", "i2", "Z", "Y", "J", "H", "Ks"]
 
 
@@ -32,13 +34,14 @@ def image_header(bitpix: int) -> fits.Header:
     return header
 
 
-def write_image(path: Path, rows: np.ndarray) -> None:
-    """Write a full-size image that repeats the block ``rows``."""
-    bitpix = {">f4": -32, "|u1": 8}[rows.dtype.str]
+def write_image(path: Path, rows: np.ndarray, height: int = SHAPE_YX[0]) -> None:
+    """Write an image of full width that repeats the block ``rows``."""
+    header = image_header(BITPIX[rows.dtype.str])
+    header["NAXIS2"] = height
     with path.open("wb") as file:
-        file.write(image_header(bitpix).tostring().encode())
-        for start in range(0, SHAPE_YX[0], len(rows)):
-            file.write(rows[: SHAPE_YX[0] - start].tobytes())
+        file.write(header.tostring().encode())
+        for start in range(0, height, len(rows)):
+            file.write(rows[: height - start].tobytes())
         file.write(b"\0" * (-file.tell() % 2880))
 
 
@@ -66,13 +69,37 @@ def write_catalogue(path: Path, n: int) -> None:
 def make_tile(folder: Path, n: int) -> None:
     """Make the tile in ``folder`` with ``n`` sources; images that are there already are kept."""
     folder.mkdir(parents=True, exist_ok=True)
-    rng = np.random.default_rng(0)
-    noise = (SKY * rng.standard_normal((500, SHAPE_YX[1]))).astype(">f4")
-    weight = np.full((500, SHAPE_YX[1]), 1 / SKY**2).astype(">f4")
-    mask = (rng.random((500, SHAPE_YX[1])) < 1e-4).astype("u1") * 64
-    for band in "ugri":
-        for product, block in (("sci", noise), ("wei", weight), ("msk", mask)):
+    for product, block in blocks().items():
+        for band in "ugri":
             path = folder / f"{STEM}_{band}_{product}.fits"
             if not path.exists():
                 write_image(path, block)
-    write_catalogue(folder / f"{STEM}_ugri1i2ZYJHKs_cat.fits", n)
+    write_catalogue(folder / CATALOGUE, n)
+
+
+def make_seeds(folder: Path, n: int) -> None:
+    """Make what `storage.c` serves as such a tile: of each image the header and its first rows.
+
+    The size of the whole stands in a file's name.
+    """
+    folder.mkdir(parents=True)
+    for product, block in blocks().items():
+        header = image_header(BITPIX[block.dtype.str]).tostring().encode()
+        size = len(header) + block.itemsize * SHAPE_YX[0] * SHAPE_YX[1]
+        size += -size % 2880
+        names = [f"{STEM}_{band}_{product}.fits.{size}" for band in "ugri"]
+        (folder / names[0]).write_bytes(header + block.tobytes())
+        for name in names[1:]:
+            (folder / name).hardlink_to(folder / names[0])
+    write_catalogue(folder / CATALOGUE, n)
+
+
+def blocks() -> dict[str, np.ndarray]:
+    """The rows that each product of every band repeats."""
+    shape = 500, SHAPE_YX[1]
+    rng = np.random.default_rng(0)
+    return {
+        "sci": (SKY * rng.standard_normal(shape)).astype(">f4"),
+        "wei": np.full(shape, 1 / SKY**2).astype(">f4"),
+        "msk": (rng.random(shape) < 1e-4).astype("u1") * 64,
+    }
