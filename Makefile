@@ -72,7 +72,7 @@ format: $(VENV)/.installed-dev ## put the code into the project's form
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(VENV)/.installed-dev ## speed and memory on a full-size tile and a release of 20 million rows (15 GB, 25 minutes)
+bench: $(VENV)/.installed-dev ## speed and memory on a full-size tile and a release of 20 million rows (15 GB, 40 minutes)
 	PYTHONPATH=tests $(BIN)/python -m bench
 
 # No environment of its own: a machine with a GPU may have no package registry. Name its Python with PYTHON.

@@ -14,9 +14,9 @@ from photoz_models.documents import document_text, parse_document
 from photoz_models.session import PhotozModel
 from photoz_run.config import model_path
 
-PRICES = ((20.0, 500.0), (5_000.0, 200.0))
-"""Microseconds of a piece and MB/s: pieces cost 10 kB of a stream, or a megabyte on a disk."""
-NUMBERS = (100, 1_200, 20_000)
+MEMORY, DISK = (20.0, 500.0), (5_000.0, 200.0)
+"""Microseconds of a piece and MB/s: pieces cost 10 kB of a stream, or a megabyte."""
+CASES = ((100, MEMORY), (1_200, MEMORY), (20_000, MEMORY), (1_200, DISK))
 REPEATS = 3
 
 
@@ -27,11 +27,10 @@ def main() -> None:
         print(document_text(measure(int(sources), float(seek), float(rate), files == "pixels")))
         return
     print(f"{'cold: sources, files, storage':<58}{'s':>8}{'MB':>9}{'pieces':>9}   of rows: s, MB")
-    for seek, rate in PRICES:
-        for sources in NUMBERS:
-            for files in ("pixels", "everything"):
-                case = [str(word) for word in (sources, seek, rate, files)]
-                _print_row(f"{sources:,}, {files}, {seek:,.0f} us, {rate:.0f} MB/s", _alone(case))
+    for sources, (seek, rate) in CASES:
+        for files in ("pixels", "everything"):
+            case = [str(word) for word in (sources, seek, rate, files)]
+            _print_row(f"{sources:,}, {files}, {seek:,.0f} us, {rate:.0f} MB/s", _alone(case))
 
 
 def measure(sources: int, seek: float, rate: float, pixels_only: bool) -> Cold:

@@ -1,4 +1,4 @@
-"""What of a packed image is unpacked: the rows of stamps, each of them once."""
+"""What is unpacked of a compressed image, and how often: once."""
 
 from collections import Counter
 
@@ -11,6 +11,7 @@ from photoz_run import tile as tile_module
 from photoz_run.config import RunConfig
 from photoz_run.images.opening import open_image
 from photoz_run.images.plan import Storage
+from photoz_run.images.streamed import StreamedImage
 from photoz_run.images.unpacking import Strip, UnpackerPool
 from photoz_run.survey.discovery import find_tiles
 from photoz_run.tile import open_tile
@@ -79,3 +80,27 @@ def test_a_tile_unpacks_each_row_of_its_files_once(tmp_path, unpacked, monkeypat
         assert len(list(tile.batches())) == 5
     assert len({path for path, _ in unpacked}) == 12
     assert set(unpacked.values()) == {1}
+
+
+def test_a_gzipped_tile_is_read_once_and_not_unpacked_to_scratch(tmp_path, monkeypatch):
+    made = make_tile(tmp_path, data_release="DR4.0", compression=".gz")
+    monkeypatch.setattr(tile_module, "BATCH", 8)
+    starts: Counter = Counter()
+    read = StreamedImage._read_strip
+
+    def counted(image: StreamedImage):
+        starts[image.path, image._next] += 1
+        return read(image)
+
+    def refused(*_: object) -> None:
+        pytest.fail("a copy on scratch")
+
+    monkeypatch.setattr(StreamedImage, "_read_strip", counted)
+    monkeypatch.setattr("photoz_run.images.streamed.unpacked", refused)
+    model = PhotozModel.load(BUNDLED / "hybrid-sim.onnx", provider="cpu", threads=1)
+    config = RunConfig(tiles=("all",), data=(tmp_path,), out=tmp_path, select="all")
+    (ref,) = find_tiles([made.folder]).values()
+    with open_tile(ref, model.contract, config) as tile:
+        assert len(list(tile.batches())) == 5
+    assert len({path for path, _ in starts}) == 12
+    assert set(starts.values()) == {1}
