@@ -1,5 +1,6 @@
 """``--cards``: keywords of ESO's archive are checked by name, type and form, and proven."""
 
+import re
 import subprocess
 from pathlib import Path
 
@@ -27,7 +28,13 @@ MJD-OBS = 55800
 MJD-END = 58700.5
 M_EPOCH = false
 EQUINOX = 2000
+OBID1 = 100123456
+FPRA1 = 10.0
+FPRA1B = 20.0
+NOESODAT = false
 """
+NOT_ALLOWED = re.compile(r"(TZERO|TSCAL)\d+|EXTVER|EXTLEVEL")
+"""What no extension with a catalogue may have."""
 WRONG = {
     'PRODCAT = "SCIENCE.CATALOG"': "PRODCAT is no keyword of ESO's catalogues; did you mean PROD",
     'PRODCATG = "SCIENCE.IMAGE"': "PRODCATG is 'SCIENCE.IMAGE'; it must look like SCIENCE.CATALOG",
@@ -38,12 +45,19 @@ WRONG = {
     "MJD-OBS = true": "MJD-OBS is True; it must be a number",
     "MJD-OBS = 58000\nMJD-END = 57000": "MJD-END lies before MJD-OBS",
     "MJD-OBS = 2011.5": "MJD-OBS and MJD-END are days from 40587 on",
+    "MJD-END = 99999": "MJD-OBS and MJD-END are days of the past",
+    'PROV1 = "x.fits[1]"': "PROV1 is 'x.fits[1]'; it must look like OMEGA.2012",
+    'ASSOM1 = "x"': "ASSOM1 is 'x'; it must look like 0000",
+    'OBID1 = "x"': "OBID1 is 'x'; it must be a whole number",
+    "PROVXTN = true": "PROVXTN is not for this file: a release has no extension PHASE3PROV",
+    "EXT_OBJ = false": "EXT_OBJ is no keyword of ESO's catalogues",
+    "FILTER1A = 1": "FILTER1A is no keyword of ESO's catalogues",
     "EQUINOX = 1950": "EQUINOX must be 2000.0",
     'TELESCOP = "MULTI"': "TELESCOP is MULTI: name them with TELESC1, TELESC2 ...",
     'INSTR1 = "OMEGACAM"\nINSTR2 = "VIRCAM"': "INSTRUME must be MULTI",
     'REFERENC = "x"': "REFERENC is not for this file: give it with --reference",
     'FILTER0 = "r"': "FILTER0 is no keyword of ESO's catalogues",
-    'EPS_REG = "naïve"': "is not printable ASCII",
+    'OBSTECH = "naïve"': "is not printable ASCII",
     f'OBSTECH = "{"x" * 70}"': "OBSTECH is longer than 67 characters; ESO allows no CONTINUE",
     "PRODCATG": "no TOML file",
 }
@@ -77,12 +91,22 @@ def test_they_stand_in_the_file_and_are_proven(run, tmp_path, capsys):
         assert (header["PRODCATG"], header["ORIGIN"]) == ("SCIENCE.CATALOG", "ESO-PARANAL")
         assert isinstance(header["MJD-OBS"], float)
         assert header["M_EPOCH"] is False
+    check_columns(fits.getheader(out / "sim.fits", "PHOTOZ"))
     told = subprocess.run(["fitsverify", "-q", out / "sim.fits"], capture_output=True, text=True)
     assert told.stdout.startswith("verification OK"), told.stdout
     assert failed(out) == set()
     forge_fits(out, lambda rows: rows, {"PROG_ID": "188.A-0001(A)"})
     resum(out)
     assert failed(out) == {"provenance in FITS"}
+
+
+def check_columns(header: fits.Header) -> None:
+    """Every column says its unit, an empty text if it has none, what it holds, and its UCD."""
+    for number in range(1, header["TFIELDS"] + 1):
+        for keyword in ("TTYPE", "TFORM", "TCOMM", "TUCD"):
+            assert header[f"{keyword}{number}"]
+        assert isinstance(header[f"TUNIT{number}"], str)
+    assert not [keyword for keyword in header if NOT_ALLOWED.fullmatch(keyword)]
 
 
 def failed(folder: Path) -> set[str]:

@@ -18,7 +18,7 @@ from astropy.table import Table
 from photoz_run.catalogue.fits_columns import text_widths
 from photoz_run.errors import BadDataError, ConfigError
 from photoz_run.flags import FLAGS
-from photoz_run.release.products.parquet import write_release_parquet
+from photoz_run.release.products.parquet import parts_in, write_release_parquet
 from photoz_run.schema import COLUMNS, DESCRIPTIONS
 from support.programs import needs
 from support.release_rows import LEVELS, RECORD, RUN, release_rows, release_schema
@@ -29,8 +29,9 @@ GROUP = 5
 
 def write(folder: Path, rows: pa.Table, at_once: int = 7, record=RECORD) -> list[Path]:
     batches = (rows.slice(first, at_once) for first in range(0, len(rows), at_once))
+    places = parts_in(folder / "SIM1_parquet")
     return write_release_parquet(
-        folder / "SIM1.parquet", rows.schema, batches, record, text_widths([rows]), group=GROUP
+        places, rows.schema, batches, record, text_widths([rows]), group=GROUP
     )
 
 
@@ -257,8 +258,8 @@ def test_a_null_where_none_may_be_is_refused(tmp_path, rows):
 def test_a_type_that_no_catalogue_has_is_refused(tmp_path):
     arrow = release_schema().append(pa.field("WHEN", pa.timestamp("s")))
     with pytest.raises(ConfigError, match="column WHEN: FITS has no column type for timestamp"):
-        write_release_parquet(tmp_path / "x.parquet", arrow, iter(()), RECORD, {})
-    assert not list(tmp_path.glob("*.parquet/*"))
+        write_release_parquet(iter([tmp_path / "x.parquet"]), arrow, iter(()), RECORD, {})
+    assert not list(tmp_path.iterdir())
 
 
 def test_memory_does_not_grow_with_the_rows(tmp_path):
@@ -279,7 +280,7 @@ def test_memory_does_not_grow_with_the_rows(tmp_path):
         subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
     )
     assert (
-        sum(pq.read_metadata(part).num_rows for part in (tmp_path / "stream.parquet").iterdir())
+        sum(pq.read_metadata(part).num_rows for part in (tmp_path / "stream_parquet").iterdir())
         == rows
     )
     rows_at_once = release_rows(at_once, kept=False, quantiles=False)

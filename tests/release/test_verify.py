@@ -53,7 +53,7 @@ def copy(release, tmp_path) -> Path:
 
 
 def part(folder: Path) -> Path:
-    return folder / "sim.parquet" / "part-0000.parquet"
+    return folder / "sim.parquet"
 
 
 def nth(folder: Path, number: int) -> str:
@@ -182,7 +182,7 @@ SPOILED: dict[str, tuple[Callable[[Path], object], set[str]]] = {
     ),
     "a file that is gone": (
         lambda folder: part(folder).unlink(),
-        {"columns of Parquet", "rows", "no other files"},
+        {"columns of Parquet", "rows", "products"},
     ),
     "a product that is gone": (
         lambda folder: shutil.rmtree(folder / "sim_hats"),

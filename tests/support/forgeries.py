@@ -4,6 +4,7 @@ A forgery is a function that changes the folder of a release. `docs/verify.md` l
 """
 
 import os
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -249,8 +250,8 @@ def append_bytes(name: str) -> Spoil:
 
 def rewrite_part(change: Callable[[pa.Table], pa.Table]) -> Spoil:
     def spoil(folder: Path) -> None:
-        path = folder / "sim.parquet" / "part-0000.parquet"
-        pq.write_table(change(pq.read_table(path, partitioning=None)), path)
+        path = folder / "sim.parquet"
+        pq.write_table(change(pq.read_table(path)), path)
 
     return spoil
 
@@ -266,15 +267,40 @@ def change_votable(old: str, new: str) -> Spoil:
     return rewrite_part(change)
 
 
+def into_parts(folder: Path) -> Path:
+    """The catalogue in a folder of files, as a larger one is; the one file that it has."""
+    part = folder / "sim_parquet" / "part-0000.parquet"
+    part.parent.mkdir()
+    (folder / "sim.parquet").rename(part)
+    change_statement(lambda said: said["products"][0].update(path="sim_parquet"))(folder)
+    return part
+
+
 def add_empty_part(folder: Path) -> None:
-    path = folder / "sim.parquet" / "part-0000.parquet"
-    empty = pq.read_schema(path).empty_table()
-    pq.write_table(empty, path.with_name("part-0001.parquet"))
+    part = into_parts(folder)
+    empty = pq.read_schema(part).empty_table()
+    pq.write_table(empty, part.with_name("part-0001.parquet"))
 
 
 def skip_a_number(folder: Path) -> None:
-    path = folder / "sim.parquet" / "part-0000.parquet"
-    path.rename(path.with_name("part-0007.parquet"))
+    part = into_parts(folder)
+    part.rename(part.with_name("part-0007.parquet"))
+
+
+def add_notes(folder: Path) -> None:
+    into_parts(folder).with_name("notes.txt").write_text("mine")
+
+
+def repeat_catalogue(folder: Path) -> None:
+    """The catalogue as a folder of files beside the one file."""
+    part = folder / "sim_parquet" / "part-0000.parquet"
+    part.parent.mkdir()
+    shutil.copy(folder / "sim.parquet", part)
+
+    def list_both(said: dict[str, Any]) -> None:
+        said["products"].insert(1, said["products"][0] | {"path": "sim_parquet"})
+
+    change_statement(list_both)(folder)
 
 
 def card_of_area(folder: Path) -> None:
@@ -472,9 +498,8 @@ PLAIN: dict[str, Forgery] = {
     "a part without rows": Forgery(add_empty_part, {"columns of Parquet"}),
     "a part with another number": Forgery(skip_a_number, {"columns of Parquet"}),
     # the folder
-    "a file in a sub-folder": Forgery(
-        lambda folder: (folder / "sim.parquet" / "notes.txt").write_text("mine"), {"products"}
-    ),
+    "a second catalogue": Forgery(repeat_catalogue, {"products"}),
+    "a file in a sub-folder": Forgery(add_notes, {"products"}),
     "a hidden file": Forgery(lambda folder: (folder / ".notes").write_text("mine"), {"products"}),
     "an empty folder": Forgery(lambda folder: (folder / "more").mkdir(), {"no other files"}),
     "a link in place of a file": Forgery(link, {"no other files"}),

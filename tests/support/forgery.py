@@ -44,8 +44,7 @@ def forge(
     """Drop rows and change values, by ID, in some or all products; else files stay in order."""
     order = ids(folder)
     if "parquet" in products:
-        for path in (folder / f"{NAME}.parquet").iterdir():
-            _forge_parquet(path, drop, change or {})
+        _forge_parquet(folder / f"{NAME}.parquet", drop, change or {})
     if "hats" in products:
         for path in partitions(folder):
             _forge_parquet(path, drop, change or {})

@@ -12,10 +12,10 @@ import pyarrow as pa
 
 from photoz_run.catalogue import fits_stream
 from photoz_run.progress import StepProgress
-from photoz_run.release import duplicates, merge, rows
+from photoz_run.release import draft, duplicates, merge, rows
 from photoz_run.release.assemble import make_release
 from photoz_run.release.options import ReleaseOptions
-from photoz_run.release.products.parquet import write_release_parquet
+from photoz_run.release.products.parquet import GROUPS, write_release_parquet
 
 PIECE = 1 << 12
 
@@ -26,6 +26,7 @@ def main() -> None:
     rows.BATCH = fits_stream.ROWS = PIECE
     duplicates.CLAIMS_AT_ONCE = PIECE
     write_release_parquet.__defaults__ = (PIECE,)
+    draft.PART = GROUPS * PIECE
     options = ReleaseOptions("memory", formats=("parquet", "fits"))
     tracemalloc.start()
     make_release(Path(sys.argv[1]), Path(sys.argv[2]), options, StepProgress(quiet=True))

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from photoz_run.catalogue.provenance import Provenance
 from photoz_run.catalogue.table import dictionary_schema
 from photoz_run.release.products.fits import write_release_fits
-from photoz_run.release.products.parquet import write_release_parquet
+from photoz_run.release.products.parquet import parts_in, write_release_parquet
 from photoz_run.release.record import ReleaseRecord, text_rows
 
 LEVELS = (0.025, 0.16, 0.5, 0.84, 0.975)
@@ -165,7 +165,7 @@ def stream(kind: str, folder: Path, rows: int, at_once: int) -> int:
         write_release_fits(folder / "stream.fits", arrow, rows, batches(), RECORD, EXTENSIONS, {})
     else:
         write_release_parquet(
-            folder / "stream.parquet", arrow, batches(), RECORD, {}, group=2 * at_once
+            parts_in(folder / "stream_parquet"), arrow, batches(), RECORD, {}, group=2 * at_once
         )
     return peak_bytes() - before
 

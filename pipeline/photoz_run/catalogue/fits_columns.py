@@ -61,7 +61,8 @@ class FitsColumn:
         values = {
             "TTYPE": self.field.name,
             "TFORM": f"{self.size}{self.code}" if self.code == "A" or self.size != 1 else self.code,
-            "TUNIT": description.get("unit"),
+            # ESO's archive asks for an empty text where there is no unit.
+            "TUNIT": description.get("unit", ""),
             "TUCD": description.get("ucd"),
             "TCOMM": description.get("description"),
             "TNULL": self.null,

@@ -74,12 +74,14 @@ def _merge(
         scan = scan_tiles(run, scratch, tick)
     further = _further_columns(run, scan, options)
     with progress.step("tiles merged", len(run.done)) as tick:
-        buckets = deal_out(run, scan, further, scratch, tick)
+        buckets = deal_out(run, scan, further, scratch, tick, "hats" in options.formats)
     for columns in further:
         if isinstance(columns, Attachment):
             columns.check_matched()
     record = make_record(run, scan, options)
     draft = Draft(run, scan, options, record, buckets, folder, scratch, progress)
+    for writer in chosen(options):
+        writer.refuse(draft)
     return draft, further
 
 
@@ -111,7 +113,7 @@ def _write(draft: Draft, further: list[FurtherColumns]) -> ReleaseProvenance:
     for writer in chosen(draft.options):
         if not writer.possible(draft):
             continue
-        name = f"{draft.record.name}{writer.ending}"
+        name = writer.name(draft)
         rows = writer.write(draft, draft.folder / name)
         listed.append(ProductFacts(name, rows, writer.what))
     results = Results(

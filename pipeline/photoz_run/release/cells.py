@@ -60,6 +60,11 @@ class Cells:
         return row_M, cell_U9[place_N[row_M], side_M]
 
 
+def empty_counts() -> NDArray[np.int64]:
+    """No rows in any cell of `MAP_ORDER`."""
+    return np.zeros(12 << 2 * MAP_ORDER, np.int64)
+
+
 def count_rows(count_K: NDArray[np.int64], index_N: NDArray[np.int64]) -> None:
     """Add the rows at these indices of order 29 to the counts in cells of `MAP_ORDER`."""
     cell_U, number_U = np.unique(index_N >> 2 * (ORDER - MAP_ORDER), return_counts=True)

@@ -59,7 +59,7 @@ class OlderRelease:
     @property
     def parts(self) -> list[Path]:
         """Its Parquet files, in order."""
-        return parquet_parts(self.folder / f"{self.provenance.name}.parquet")
+        return parquet_parts(self.folder, self.provenance.name)
 
 
 @dataclass

@@ -17,7 +17,7 @@ from photoz_run.release.coverage import covered_area
 from photoz_run.release.merge import Scan, SkyBuckets, Tally
 from photoz_run.release.options import ReleaseOptions
 from photoz_run.release.record import ReleaseRecord
-from photoz_run.release.rows import parquet_rows
+from photoz_run.release.rows import PART, parquet_rows
 from photoz_run.release.tiles import FinishedRun
 
 
@@ -46,6 +46,11 @@ class Draft:
     def rows(self) -> int:
         """Rows of the Parquet files."""
         return sum(pq.read_metadata(part).num_rows for part in self.parts)
+
+    @property
+    def in_parts(self) -> bool:
+        """Whether it has more rows than one Parquet file takes."""
+        return self.buckets.rows > PART
 
     @cached_property
     def older(self) -> OlderRelease:
@@ -92,6 +97,10 @@ def any_draft(draft: Draft) -> bool:
     return True
 
 
+def nothing_refused(draft: Draft) -> None:
+    """For products that can be made with all options."""
+
+
 @dataclass(frozen=True)
 class Writer:
     """How one product is written."""
@@ -108,6 +117,20 @@ class Writer:
     """Whether a release without a name for it in ``--formats`` has it."""
     possible: Callable[[Draft], bool] = any_draft
     """Whether the run has what it is made of."""
+    refuse: Callable[[Draft], None] = nothing_refused
+    """Raises `ConfigError` before any product is written, if this one cannot be made."""
+    ending_in_parts: str = ""
+    """The end of its name if it is a file, and a folder of files where there are many rows."""
+
+    @property
+    def endings(self) -> list[str]:
+        """All ends that its name may have."""
+        return [ending for ending in (self.ending, self.ending_in_parts) if ending]
+
+    def name(self, draft: Draft) -> str:
+        """Its name in the folder of the release."""
+        ending = self.endings[-1] if draft.in_parts else self.ending
+        return f"{draft.record.name}{ending}"
 
     def is_wanted(self, options: ReleaseOptions) -> bool:
         """Whether a release with these options has this product."""

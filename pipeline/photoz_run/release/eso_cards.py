@@ -1,11 +1,15 @@
 """``photoz release --cards``: keywords of ESO's archive that only the submitter knows.
 
-The names, types and rules are those for catalogues in the ESO Science Data Products Standard
-(ESO-044286, https://www.eso.org/sci/observing/phase3.html) and the list of checks that ESO makes of
-a submission (phase3_checks_summary.txt, 2025-03-27).
+Which keywords a catalogue has: ESO Science Data Products Standard, ESO-044286 issue 6, table of FITS
+keywords, as transcribed in github.com/EmAstro/ESOAsg (p3sdpstd_header_keywords.csv and its notes).
+The rules for values: the checks that ESO makes of a submission (phase3_checks_summary.txt,
+2025-03-27), and for ``PROVn`` the questions and answers of Phase 3
+(https://www.eso.org/sci/observing/phase3/faq.html). The form of a programme is that of ESO's
+archive. PRODLVL is of a later issue.
 """
 
 import re
+import time
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -23,6 +27,8 @@ CATEGORIES = "SCIENCE.CATALOG|SCIENCE.CATALOGTILE|SCIENCE.MCATALOG"
 EARLIEST_MJD = 40587
 """1970-01-01: ESO refuses what is earlier."""
 INDEX = re.compile(r"(.*?)([1-9]\d*)")
+POLYGON = re.compile(r"(FPRA|FPDE)([1-9]\d*)[A-Z]")
+"""A corner of a further polygon of the footprint."""
 
 
 @dataclass(frozen=True)
@@ -54,21 +60,25 @@ KEYWORDS: dict[str, Keyword] = {
     "M_EPOCH": Keyword(bool, "several epochs?"),
     "APMATCHD": Keyword(bool, "fluxes in matched apertures?"),
     "ABMAGLIM": Keyword(float, "limiting magnitude (AB, 5 sigma)"),
-    "EPS_REG": Keyword(str, "region of the public survey"),
+    "WAVELMIN": Keyword(float, "shortest wavelength (nm)"),
+    "WAVELMAX": Keyword(float, "longest wavelength (nm)"),
+    "NOESODAT": Keyword(bool, "data of other observatories?"),
     "PRODLVL": Keyword(int, "level of the data product"),
 }
 """Those without a number."""
 NUMBERED: dict[str, Keyword] = {
     "PROGID": Keyword(str, "ESO programme", PROGRAMME.removeprefix("MULTI|"), "177.A-3016(A)"),
+    "OBID": Keyword(int, "ESO observation block"),
     "TELESC": Keyword(str, "telescope"),
     "INSTR": Keyword(str, "instrument"),
     "FILTER": Keyword(str, "filter"),
     "MAGLIM": Keyword(float, "limiting magnitude"),
     "FPRA": Keyword(float, "footprint (deg)"),
     "FPDE": Keyword(float, "footprint (deg)"),
-    "PROV": Keyword(str, "originating file"),
+    "PROV": Keyword(str, "originating file", r"[^\[\]]+", "OMEGA.2012-01-01T00:00:00.000.fits"),
     "ASSON": Keyword(str, "associated file"),
     "ASSOC": Keyword(str, "category of the associated file", r"ANCILLARY\..+", "ANCILLARY.README"),
+    "ASSOM": Keyword(str, "MD5 sum of the associated file", "[0-9a-f]{32}", 32 * "0"),
 }
 """Those that end in a number from 1 on."""
 SEVERAL = {"PROG_ID": "PROGID", "TELESCOP": "TELESC", "INSTRUME": "INSTR"}
@@ -76,6 +86,7 @@ SEVERAL = {"PROG_ID": "PROGID", "TELESCOP": "TELESC", "INSTRUME": "INSTR"}
 OWN = {
     "REFERENC": "give it with --reference",
     "OBJECT": "it is the name of the release, --name",
+    "PROVXTN": "a release has no extension PHASE3PROVENANCE; name files in PROV1, PROV2 ...",
     **dict.fromkeys(("DATE", "RADESYS", "PROCSOFT"), "every release writes it"),
 }
 WORDS = {str: "a text", float: "a number", bool: "true or false", int: "a whole number"}
@@ -119,7 +130,7 @@ def fits_cards(cards: Mapping[str, CardValue]) -> list[Card]:
 
 
 def _keyword(name: str) -> Keyword | None:
-    numbered = INDEX.fullmatch(name)
+    numbered = INDEX.fullmatch(name) or POLYGON.fullmatch(name)
     return KEYWORDS.get(name) or (NUMBERED.get(numbered[1]) if numbered else None)
 
 
@@ -169,7 +180,14 @@ def _contradictions(cards: Mapping[str, CardValue]) -> Iterator[str]:
     numbers = [day for day in days if isinstance(day, (int, float))]
     if any(day < EARLIEST_MJD for day in numbers):
         yield f"MJD-OBS and MJD-END are days from {EARLIEST_MJD} on"
+    elif any(day > _today() for day in numbers):
+        yield "MJD-OBS and MJD-END are days of the past"
     elif len(numbers) == len(days) and numbers[0] > numbers[1]:
         yield "MJD-END lies before MJD-OBS"
     if cards.get("EQUINOX", 2000) != 2000:
         yield "EQUINOX must be 2000.0"
+
+
+def _today() -> float:
+    """The time as a modified Julian date."""
+    return EARLIEST_MJD + time.time() / 86400

@@ -22,6 +22,7 @@ from photoz_run.errors import ConfigError
 from photoz_run.progress import Tick
 from photoz_run.release.accounting import PENDING, TileAccount, account_of, unmeasured
 from photoz_run.release.buckets import MOST, Buckets
+from photoz_run.release.cells import count_rows, empty_counts
 from photoz_run.release.duplicates import COLUMNS, Claims, Duplicates, centre_of
 from photoz_run.release.plain import plain_field, plain_rows
 from photoz_run.release.provenance import SourceFile
@@ -125,12 +126,21 @@ class SkyBuckets:
     rows: int
     widths: Mapping[str, int]
     """Characters of the longest text of each text column without a length in the dictionary."""
+    count_K: NDArray[np.int64] | None = None
+    """Rows in each cell of `cells.MAP_ORDER`, if they were counted."""
 
 
 def deal_out(
-    run: FinishedRun, scan: Scan, further: Sequence[FurtherColumns], scratch: Path, tick: Tick
+    run: FinishedRun,
+    scan: Scan,
+    further: Sequence[FurtherColumns],
+    scratch: Path,
+    tick: Tick,
+    counted: bool = False,
 ) -> SkyBuckets:
     """Read every tile again, leave out duplicates, add ``further`` columns, sort into ranges.
+
+    If ``counted``, rows are counted in cells of the sky, which takes 100 MB.
 
     Raises
     ------
@@ -145,6 +155,7 @@ def deal_out(
     start_R = range_starts(scan.count_C, _rows_at_once(run.rows, scan.row_bytes))
     buckets = Buckets(scratch / "ranges", len(start_R))
     rows, widths = 0, dict.fromkeys(texts, 1)
+    count_K = empty_counts() if counted else None
     for number, tile in enumerate(run.done):
         table = run.read(tile).replace_schema_metadata()
         table = _without(table, scan.duplicates.rows.get(number))
@@ -154,11 +165,13 @@ def deal_out(
         index_N = _index(table)
         buckets.add(table.append_column(INDEX, pa.array(index_N)), range_of(index_N, start_R))
         rows += len(table)
+        if count_K is not None:
+            count_rows(count_K, index_N)
         longest = text_widths([table.select(texts)])
         widths = {name: max(width, longest.get(name, 1)) for name, width in widths.items()}
         tick(1)
     buckets.close()
-    return SkyBuckets(buckets, pa.schema(fields), rows, widths)
+    return SkyBuckets(buckets, pa.schema(fields), rows, widths, count_K)
 
 
 @dataclass

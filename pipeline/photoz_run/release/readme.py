@@ -6,6 +6,7 @@ from dataclasses import asdict
 from photoz_run.flags import FLAGS, USER_BITS
 from photoz_run.records import Status
 from photoz_run.release.provenance import AttachedFacts, ReleaseProvenance, UpdateFacts
+from photoz_run.release.rows import IN_PARTS, WHOLE
 
 NAMED = 5
 """Tiles named in a line."""
@@ -105,6 +106,8 @@ def _files(provenance: ReleaseProvenance) -> list[str]:
 
 def _reading(provenance: ReleaseProvenance) -> list[str]:
     name = provenance.name
+    whole = provenance.has_product(f"{name}{WHOLE}")
+    catalogue = f"{name}{WHOLE if whole else IN_PARTS}"
     lines = [
         "With pandas. Without Arrow's types a column of integers with nulls becomes one of floats,"
         " in which long identifiers are no longer told apart:",
@@ -112,7 +115,7 @@ def _reading(provenance: ReleaseProvenance) -> list[str]:
         "```python",
         "import pandas as pd",
         "",
-        f'galaxies = pd.read_parquet("{name}.parquet", dtype_backend="pyarrow")',
+        f'galaxies = pd.read_parquet("{catalogue}", dtype_backend="pyarrow")',
         f"NOT_FOR_SCIENCE = {provenance.science_cut.mask}",
         "good = galaxies[(galaxies.PHOTOZ_FLAG & NOT_FOR_SCIENCE) == 0]",
         'print(good[["ID", "RAJ2000", "DECJ2000", "Z_PHOT", "Z_PHOT_ERR"]])',
@@ -125,7 +128,7 @@ def _reading(provenance: ReleaseProvenance) -> list[str]:
         "import pyarrow.parquet as pq",
         "from astropy.table import Table",
         "",
-        f'galaxies = Table.from_df(pq.read_table("{name}.parquet"))',
+        f'galaxies = Table.from_df(pq.read_table("{catalogue}"))',
         "```",
         "",
     ]

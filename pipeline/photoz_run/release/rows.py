@@ -8,16 +8,25 @@ import pyarrow.parquet as pq
 
 BATCH = 1 << 16
 """Rows handed on together."""
+PART = 1 << 22
+"""Most rows of a Parquet file of the catalogue; one that has more is a folder of such files."""
+WHOLE, IN_PARTS = ".parquet", "_parquet"
+"""The ends of the catalogue's name: that of the one file, and that of the folder."""
 INDEX = "_healpix_29"
 """The column of HATS that holds the HEALPix index; rows have it while they are sorted."""
 
 
-def parquet_parts(product: Path) -> list[Path]:
-    """The Parquet files of a catalogue, in order; `FileNotFoundError` if there is none."""
-    parts = sorted(product.glob("*.parquet"))
-    if not parts:
-        raise FileNotFoundError(f"{product.name} holds no Parquet file")
-    return parts
+def parquet_parts(folder: Path, name: str) -> list[Path]:
+    """The Parquet files of the release ``name``, in order; `FileNotFoundError` if there is none.
+
+    In releases of 0.1.0 the folder has the name of the file.
+    """
+    for ending in (WHOLE, IN_PARTS):
+        product = folder / f"{name}{ending}"
+        parts = [product] if product.is_file() else sorted(product.glob("*.parquet"))
+        if parts:
+            return parts
+    raise FileNotFoundError(f"there is no {name}{WHOLE} and no {name}{IN_PARTS} with a file")
 
 
 def parquet_rows(parts: Iterable[Path], columns: list[str] | None = None) -> Iterator[pa.Table]:

@@ -125,9 +125,10 @@ def _contents(
 def _judges(opened: Opened) -> Iterator[Judge]:
     """A judge for each product that the release has."""
     for product in PRODUCTS:
-        path = opened.product(product.writer.ending)
-        if path is not None:
-            yield product.judge(opened, path)
+        for ending in product.writer.endings:
+            path = opened.product(ending)
+            if path is not None:
+                yield product.judge(opened, path)
 
 
 def _fits_sums(opened: Opened, progress: StepProgress) -> Iterator[Check]:

@@ -79,8 +79,13 @@ def matrix(values: pa.ChunkedArray) -> NDArray[np.float64]:
 
 
 def _rows_of_release(folder: Path) -> list[Path]:
-    """A release has its rows in the parts of one data set, and again in FITS and in HATS."""
-    whole = [file for file in sorted(folder.glob("*.parquet")) if file.is_file()]
-    parts = whole or sorted(folder.glob("*.parquet/*.parquet"))
+    """A release has its rows in one Parquet file or a folder of them, and again in FITS and HATS.
+
+    A release that updates another lists the sources that differ beside them. In releases of 0.1.0
+    the folder is called ``NAME.parquet``.
+    """
+    files = [file for file in sorted(folder.glob("*.parquet")) if file.is_file()]
+    whole = [file for file in files if not file.name.endswith("_changes.parquet")]
+    parts = whole or sorted(folder.glob("*[._]parquet/*.parquet"))
     visible = [file for file in parts if not file.name.startswith(("_", "."))]
     return visible or parquet_files(folder)

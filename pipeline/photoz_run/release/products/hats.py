@@ -14,9 +14,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from photoz_run import schema
-from photoz_run.release.cells import MAP_ORDER, Cells, count_rows, partition_cells
+from photoz_run.release.cells import Cells, partition_cells, whole_sky
 from photoz_run.release.draft import Draft, Writer
-from photoz_run.release.products.hats_margin import MarginRows
+from photoz_run.release.products.hats_margin import MarginRows, margin_order
 from photoz_run.release.products.hats_metadata import Description, partition_schema
 from photoz_run.release.products.hats_partitions import PartitionWriter
 from photoz_run.release.record import margin_name
@@ -33,8 +33,7 @@ POSITION = [
 
 def write(draft: Draft, path: Path) -> int:
     """Write the HATS collection; the number of rows in its catalogue."""
-    count_K = _counts(draft)
-    cells = partition_cells(count_K, PARTITION_ROWS)
+    count_K, cells = _counts_and_cells(draft)
     fields = partition_schema(draft.parts[0], draft.record)
     described = Description(path, draft.record, fields)
     margin = None
@@ -53,16 +52,24 @@ def write(draft: Draft, path: Path) -> int:
     return draft.rows
 
 
-WRITER = Writer("_hats", "the catalogue in HATS partitions, for LSDB", write, format="hats")
+def refuse(draft: Draft) -> None:
+    """Refuse a margin that is too wide for the smallest partition."""
+    if draft.options.margin is not None:
+        _, cells = _counts_and_cells(draft)
+        margin_order(draft.options.margin, whole_sky(cells))
 
 
-def _counts(draft: Draft) -> NDArray[np.int64]:
-    """The rows in each cell of `MAP_ORDER`."""
-    count_K = np.zeros(12 << 2 * MAP_ORDER, np.int64)
-    with draft.progress.step("rows counted for HATS", draft.rows) as tick:
-        for batch in draft.batches(tick, POSITION):
-            count_rows(count_K, _index(batch))
-    return count_K
+WRITER = Writer(
+    "_hats", "the catalogue in HATS partitions, for LSDB", write, format="hats", refuse=refuse
+)
+
+
+def _counts_and_cells(draft: Draft) -> tuple[NDArray[np.int64], Cells]:
+    """The rows in each cell of `MAP_ORDER`, and the partitions."""
+    count_K = draft.buckets.count_K
+    if count_K is None:
+        raise ValueError("the rows were not counted")
+    return count_K, partition_cells(count_K, PARTITION_ROWS)
 
 
 def _pieces(

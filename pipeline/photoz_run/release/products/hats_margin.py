@@ -40,7 +40,7 @@ class MarginRows:
     def __init__(self, cells: Cells, width: float, folder: Path) -> None:
         self.width = width
         self._sky = whole_sky(cells)
-        self._order = _margin_order(width, self._sky)
+        self._order = margin_order(width, self._sky)
         self._buckets = Buckets(folder, min(MOST, len(self._sky.cell_C)))
 
     def add(self, rows: pa.Table, index_N: NDArray[np.int64]) -> None:
@@ -68,8 +68,21 @@ class MarginRows:
                 yield int(cell), rows.filter(pa.array(cell_N == cell)).drop_columns([CELL])
 
 
-def _margin_order(width: float, sky: Cells) -> int:
-    """The order of the finest cells that are wider than the margin, by the estimate of hats."""
+def margin_order(width: float, sky: Cells) -> int:
+    """The order of the finest cells that are wider than the margin, by the estimate of hats.
+
+    Parameters
+    ----------
+    width
+        Of the margin, arcsec.
+    sky
+        The partitions, and the cells between them.
+
+    Raises
+    ------
+    ConfigError
+        If the margin is too wide for the smallest partition.
+    """
     from hats.pixel_math.healpix_shim import margin2order, order2mindist
 
     order, finest = int(margin2order(width / 60)), int(sky.order_C.max()) + 1

@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
@@ -16,6 +17,7 @@ from photoz_run.release.companions import COMPANIONS
 from photoz_run.release.folder import SUMS
 from photoz_run.release.proof.check import UNREADABLE, Check, in_one_line, verdict
 from photoz_run.release.provenance import FILE, ProductFacts, ReleaseProvenance
+from photoz_run.release.rows import IN_PARTS, WHOLE
 
 ALWAYS = (*COMPANIONS, FILE, SUMS)
 SIGNATURE = f"{SUMS}.sig"
@@ -29,7 +31,7 @@ HATS_FILES = re.compile(
     r"|[^/]+/dataset/Norder=\d+/Dir=\d+/Npix=\d+\.parquet"
 )
 """The files of a HATS collection by their path in it."""
-FORMATS = {".parquet": "parquet", ".fits": "fits", "_hats": "hats"}
+FORMATS = {WHOLE: "parquet", IN_PARTS: "parquet", ".fits": "fits", "_hats": "hats"}
 """The name in ``--formats`` of what holds the catalogue, by the end of its name."""
 PDFS = "_pdf.hdf5"
 CHANGES = "_changes.parquet"
@@ -127,11 +129,12 @@ def check_products(folder: Path, provenance: ReleaseProvenance) -> Check:
 
 def _unasked(provenance: ReleaseProvenance) -> Iterator[str]:
     """Products that contradict what was asked for, or say other rows than the catalogue has."""
-    asked = set(provenance.options.formats)
+    asked = Counter(set(provenance.options.formats))
     named = {product.path.removeprefix(provenance.name): product for product in provenance.products}
-    for ending, name in FORMATS.items():
-        if (ending in named) != (name in asked):
-            yield f"{name} was asked for and is no product, or the reverse"
+    made = Counter(FORMATS[ending] for ending in named if ending in FORMATS)
+    for name in dict.fromkeys(FORMATS.values()):
+        if made[name] != asked[name]:
+            yield f"{name} was asked for and is no product, or the reverse, or there are two"
     if (PDFS in named) != provenance.options.pdf:
         yield "PDFs were asked for and are no product, or the reverse"
     if (CHANGES in named) != (provenance.update is not None):

@@ -14,7 +14,7 @@ from astropy.io import fits
 from numpy.typing import NDArray
 
 from photoz_run import __version__
-from photoz_run.catalogue.arrow_fields import is_text
+from photoz_run.catalogue.arrow_fields import fixed_width, is_text, longest_text
 from photoz_run.catalogue.fits_cards import add_remarks, printable
 from photoz_run.catalogue.fits_columns import FitsColumn, fits_columns, text_widths
 from photoz_run.catalogue.fits_stream import primary_header, table_header
@@ -129,8 +129,10 @@ def stored_values(stored: NDArray[Any], null: int | None) -> Values:
 
 
 def _stored_alike(stored: NDArray[Any], column: pa.ChunkedArray, null: int | None) -> bool:
-    """Whether numbers are stored bit by bit as they ought to be; others are compared in full."""
+    """Whether values are stored bit by bit as they ought to be; others are compared in full."""
     kind = stored.dtype.kind
+    if kind == "S":
+        return _texts_alike(stored, column)
     if stored.ndim > 1 or kind not in "fi" or stored.dtype.itemsize == 1:
         return False
     array = column.combine_chunks()
@@ -143,6 +145,14 @@ def _stored_alike(stored: NDArray[Any], column: pa.ChunkedArray, null: int | Non
         bits = f"u{stored.dtype.itemsize}"
         stored, expected = stored.view(f">{bits}"), expected.view(bits)
     return bool(np.array_equal(stored, expected))
+
+
+def _texts_alike(stored: NDArray[np.bytes_], column: pa.ChunkedArray) -> bool:
+    width = stored.dtype.itemsize
+    if not len(stored) or longest_text(column) > width:
+        return False
+    expected = fixed_width(column, width)
+    return np.ascontiguousarray(stored).tobytes() == expected.tobytes()
 
 
 def check_fits_statements(path: Path, opened: Opened) -> Check:
@@ -290,7 +300,7 @@ def _wrong_cards(header: fits.Header, number: int, column: FitsColumn) -> list[s
     problems = []
     for key in KEYWORDS:
         keyword = f"{key}{number}"
-        stored, stated = header.get(keyword), expected.get(keyword)
+        stored, stated = header.get(keyword, ""), expected.get(keyword, "")
         if stored != stated:
             problems.append(f"{keyword} ({name}) is {stored!r}, not {stated!r}")
     return problems

@@ -14,7 +14,6 @@ import pyarrow.parquet as pq
 from astropy.io import fits
 from numpy.typing import NDArray
 
-from photoz_run.release.identity import id_numbers
 from photoz_run.release.proof.check import Check, counted, proven, verdict
 from photoz_run.release.proof.compare import Difference, column_differences, unequal
 from photoz_run.release.proof.judge import Beside, Judge
@@ -228,19 +227,16 @@ class MarginCopy:
                 self._inside += len(table) - partition.outside(table)
                 tables.append(table)
         self._rows = pa.concat_tables(tables) if tables else None
-        self._number_M = np.empty(0, np.uint64)
+        self._index_M = np.empty(0, np.int64)
         if self._rows is not None:
-            self._number_M = np.unique(id_numbers(self._rows["ID"]))
+            self._index_M = np.unique(self._rows[INDEX].to_numpy())
         self._same: list[pa.Table] = []
 
     def compare(self, batch: pa.Table, index_N: NDArray[np.int64]) -> None:
-        """Keep those of the next rows that the margin cache has too."""
-        if not len(self._number_M):
-            return
-        number_N = id_numbers(batch["ID"])
-        place_N = np.searchsorted(self._number_M, number_N)
-        place_N = np.minimum(place_N, len(self._number_M) - 1)
-        wanted_N = self._number_M[place_N] == number_N
+        """Keep those of the next rows that lie where the margin cache has rows."""
+        ends = index_N.min(), index_N.max() + 1
+        near_M = self._index_M[slice(*np.searchsorted(self._index_M, ends))]
+        wanted_N = np.isin(index_N, near_M)
         if wanted_N.any():
             kept = batch.append_column(INDEX, pa.array(index_N))
             self._same.append(kept.filter(pa.array(wanted_N)))

@@ -30,7 +30,7 @@ class Opened:
     @property
     def parts(self) -> list[Path]:
         """The Parquet files in order; `FileNotFoundError` if there is none."""
-        return parquet_parts(self.folder / f"{self.provenance.name}.parquet")
+        return parquet_parts(self.folder, self.provenance.name)
 
     @property
     def fields(self) -> pa.Schema:

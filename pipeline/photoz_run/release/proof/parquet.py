@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
@@ -25,10 +24,18 @@ from photoz_run.release.proof.compare import column_differences
 from photoz_run.release.proof.identity import Identities, repeated
 from photoz_run.release.proof.judge import Judge
 from photoz_run.release.proof.opened import Opened
-from photoz_run.release.proof.rules import RowLimits, Rule, flag_rules, null_rules, range_rules
+from photoz_run.release.proof.rules import (
+    RowLimits,
+    Rows,
+    Rule,
+    flag_rules,
+    null_rules,
+    range_rules,
+)
 from photoz_run.release.proof.votable import LENGTH, VOTABLE_KEYS, wrong_fields, wrong_infos
 from photoz_run.release.provenance import ColumnFacts, TileFacts
 from photoz_run.release.record import ReleaseRecord
+from photoz_run.release.rows import WHOLE
 from photoz_run.release.sky import healpix_index
 from photoz_run.survey.data_release import find_data_release
 from photoz_run.wording import counted
@@ -86,8 +93,8 @@ def check_parquet_columns(
     for part in parts:
         if not pq.read_schema(part).equals(fields, check_metadata=True):
             problems.append(f"{part.name} has other columns or metadata than {parts[0].name}")
-    good = f"{len(fields)} columns, alike in {counted(len(parts), 'part')}"
-    problems += _wrong_names(parts)
+    good = f"{len(fields)} columns, alike in {counted(len(parts), 'file')}"
+    problems += _wrong_names(parts, record.name)
     yield verdict("columns of Parquet", problems, good)
     wrong = [*wrong_fields(fields), *wrong_infos(fields, record)]
     yield verdict("VOTable in Parquet", wrong, "VOParquet 1.0, the same columns")
@@ -106,8 +113,10 @@ def _check_dictionary(fields: pa.Schema) -> Check:
     return verdict("columns of the dictionary", problems, good)
 
 
-def _wrong_names(parts: Sequence[Path]) -> Iterator[str]:
-    """Parts that are not numbered from 0 on, or have no rows; a release without rows has one."""
+def _wrong_names(parts: Sequence[Path], name: str) -> Iterator[str]:
+    """Parts that are not numbered from 0 on, or have no rows; one file has the release's name."""
+    if parts[0].name == f"{name}{WHOLE}":
+        return
     for number, part in enumerate(parts):
         if part.name != f"part-{number:04d}.parquet":
             yield f"{part.name} is not part {number}"
@@ -166,13 +175,14 @@ class RowProof:
     def add(self, batch: pa.Table, index_N: NDArray[np.int64]) -> None:
         """Look at the next rows; ``index_N`` are their HEALPix indices."""
         self.rows += len(batch)
-        self.nulls.note(batch, null_rules(batch))
-        self.ranges.note(batch, range_rules(batch, self.limits))
-        self.bits.note(batch, flag_rules(batch, self.limits))
+        rows = Rows(batch)
+        self.nulls.note(batch, null_rules(rows))
+        self.ranges.note(batch, range_rules(rows, self.limits))
+        self.bits.note(batch, flag_rules(rows, self.limits))
         self.identities.add(batch["ID"])
         for pair in batch["KIDS_TILE"].value_counts().to_pylist():
             self.tiles[str(pair["values"])] += pair["counts"]
-        self.flags.update(flags.count(batch["PHOTOZ_FLAG"].fill_null(0).to_numpy()))
+        self.flags.update(flags.count(rows.flag_N))
         disordered_N = self._disordered(batch["ID"], index_N)
         self.order.note(batch, [("out of order by HEALPix index and ID", disordered_N)])
         self._note_outside(batch, index_N)
@@ -231,12 +241,12 @@ class RowProof:
         last_index, last_id = self._last
         self._last = int(index_N[-1]), ids[-1].as_py()
         before_N = np.concatenate([[last_index], index_N[:-1]])
-        id_N = ids.combine_chunks().cast(pa.string())
-        id_before_N = pa.concat_arrays([pa.array([last_id], pa.string()), id_N[:-1]])
-        id_falls_N = pc.less(id_N, id_before_N).to_numpy(zero_copy_only=False)
-        falls_N = index_N < before_N
-        same_N = index_N == before_N
-        return np.asarray(falls_N | (same_N & id_falls_N), np.bool_)
+        wrong_N = index_N < before_N
+        # Few rows share an index: only there the IDs decide.
+        for row in np.flatnonzero(index_N == before_N):
+            id_before = ids[row - 1].as_py() if row else last_id
+            wrong_N[row] = (ids[row].as_py() or "") < (id_before or "")
+        return np.asarray(wrong_N, np.bool_)
 
     def _note_outside(self, batch: pa.Table, index_N: NDArray[np.int64]) -> None:
         if self.covered_R2 is None:

@@ -4,14 +4,14 @@ Each rule yields its words and the rows that break it. Null floats are NaN here,
 with NaN breaks no rule.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from photoz_run import flags, schema
@@ -47,30 +47,60 @@ class RowLimits:
     """The levels of the quantiles, empty without quantiles."""
 
 
-def null_rules(batch: pa.Table) -> Iterator[Rule]:
+class Rows:
+    """Some rows of a catalogue, their columns as arrays."""
+
+    def __init__(self, batch: pa.Table) -> None:
+        self.batch = batch
+
+    @cached_property
+    def missing(self) -> dict[str, NDArray[np.bool_]]:
+        """Where each column is null; quantiles have nulls of their own."""
+        names = [name for name in self.batch.column_names if name != schema.QUANTILES.name]
+        return {name: self.batch[name].is_null().to_numpy() for name in names}
+
+    @cached_property
+    def floats(self) -> dict[str, NDArray[Any]]:
+        """The columns that hold floats; null is NaN."""
+        fields = [field for field in self.batch.schema if pa.types.is_floating(field.type)]
+        return {field.name: self.batch[field.name].to_numpy() for field in fields}
+
+    @cached_property
+    def quantiles_NQ(self) -> NDArray[np.float32] | None:
+        """The quantiles, if the catalogue has them."""
+        if schema.QUANTILES.name not in self.batch.column_names:
+            return None
+        return quantile_matrix(self.batch[schema.QUANTILES.name])
+
+    @cached_property
+    def flag_N(self) -> NDArray[np.int32]:
+        """The quality flags; null is 0."""
+        return np.asarray(self.batch["PHOTOZ_FLAG"].fill_null(0).to_numpy())
+
+
+def null_rules(rows: Rows) -> Iterator[Rule]:
     """No null where the dictionary has none; of columns that belong together both, or neither."""
+    missing = rows.missing
     for column in schema.COLUMNS:
         if not column.null:
-            yield f"{column.name} is null", _missing(batch[column.name])
-    for name, kind in zip(batch.schema.names, batch.schema.types, strict=True):
-        if pa.types.is_floating(kind):
-            yield f"{name} is NaN, not null", pc.fill_null(pc.is_nan(batch[name]), False).to_numpy()
-    lost_N = _missing(batch["Z_PHOT"])
-    flag_N = (batch["PHOTOZ_FLAG"].fill_null(0).to_numpy() & flags.bit("NO_REDSHIFT")) != 0
+            yield f"{column.name} is null", missing[column.name]
+    for name, value_N in rows.floats.items():
+        yield f"{name} is NaN, not null", np.isnan(value_N) & ~missing[name]
+    lost_N = missing["Z_PHOT"]
+    flag_N = (rows.flag_N & flags.bit("NO_REDSHIFT")) != 0
     yield "Z_PHOT is null without NO_REDSHIFT, or is not with it", lost_N != flag_N
     for first, second in PAIRS:
-        alone_N = _missing(batch[first]) != _missing(batch[second])
-        yield f"{first} or {second} is null alone", alone_N
+        yield f"{first} or {second} is null alone", missing[first] != missing[second]
     for name in (*LEVELS, "Z_DOMAIN"):
-        yield f"{name} is there without Z_PHOT", lost_N & ~_missing(batch[name])
-    if schema.QUANTILES.name in batch.column_names:
-        known_N = np.isfinite(quantile_matrix(batch[schema.QUANTILES.name])).any(axis=1)
+        yield f"{name} is there without Z_PHOT", lost_N & ~missing[name]
+    if rows.quantiles_NQ is not None:
+        known_N = np.isfinite(rows.quantiles_NQ).any(axis=1)
         yield f"{schema.QUANTILES.name} is there without Z_PHOT", lost_N & known_N
 
 
-def range_rules(batch: pa.Table, limits: RowLimits) -> Iterator[Rule]:
+def range_rules(rows: Rows, limits: RowLimits) -> Iterator[Rule]:
     """What lies out of its range, or out of order."""
-    value = _floats(batch)
+    value = rows.floats
     ra_N = value["RAJ2000"]
     yield "RAJ2000 is not in 0..360", ~((ra_N >= 0) & (ra_N <= 360))
     yield "DECJ2000 is not in -90..90", ~(np.abs(value["DECJ2000"]) <= 90)
@@ -83,14 +113,13 @@ def range_rules(batch: pa.Table, limits: RowLimits) -> Iterator[Rule]:
     width_N = value["Z_PHOT_HI68"] - value["Z_PHOT_LO68"]
     yield "Z_PHOT_ERR is not half of the 68% interval", _apart(value["Z_PHOT_ERR"], width_N / 2)
     yield "Z_DOMAIN is negative", value["Z_DOMAIN"] < 0
-    yield from _quantile_rules(batch, limits, value)
+    yield from _quantile_rules(rows, limits)
 
 
-def flag_rules(batch: pa.Table, limits: RowLimits) -> Iterator[Rule]:
+def flag_rules(rows: Rows, limits: RowLimits) -> Iterator[Rule]:
     """Bits that nobody knows, and bits that contradict the values."""
-    flag_N = batch["PHOTOZ_FLAG"].fill_null(0).to_numpy()
-    mask_N = batch["MASK"].fill_null(0).to_numpy()
-    value = _floats(batch)
+    flag_N, value = rows.flag_N, rows.floats
+    mask_N = rows.batch["MASK"].fill_null(0).to_numpy()
     yield "PHOTOZ_FLAG has an unknown bit", (flag_N & ~np.int32(KNOWN_FLAGS)) != 0
     yield f"MASK has a bit beyond {limits.mask_bits - 1}", (mask_N >> limits.mask_bits) != 0
     tolerance = LIMIT * (limits.z_max - limits.z_min)
@@ -102,31 +131,16 @@ def flag_rules(batch: pa.Table, limits: RowLimits) -> Iterator[Rule]:
         yield f"{name} contradicts the value", set_N != expected_N
 
 
-def _quantile_rules(
-    batch: pa.Table, limits: RowLimits, value: Mapping[str, NDArray[Any]]
-) -> Iterator[Rule]:
-    if schema.QUANTILES.name not in batch.column_names:
+def _quantile_rules(rows: Rows, limits: RowLimits) -> Iterator[Rule]:
+    quantiles_NQ = rows.quantiles_NQ
+    if quantiles_NQ is None:
         return
-    quantiles_NQ = quantile_matrix(batch[schema.QUANTILES.name])
     falling_N = (np.diff(quantiles_NQ, axis=1) < -ROUNDING).any(axis=1)
     yield f"{schema.QUANTILES.name} fall", np.asarray(falling_N, np.bool_)
     for name, level in LEVELS.items():
         at_N = quantile_at(level, np.array(limits.levels), quantiles_NQ)
-        yield f"{name} is not the quantile at {level:g}", _apart(value[name], at_N)
+        yield f"{name} is not the quantile at {level:g}", _apart(rows.floats[name], at_N)
 
 
 def _apart(here_N: NDArray[Any], there_N: NDArray[Any]) -> NDArray[np.bool_]:
     return np.asarray(np.abs(here_N - there_N) > ROUNDING, np.bool_)
-
-
-def _missing(column: pa.ChunkedArray) -> NDArray[np.bool_]:
-    return np.asarray(column.is_null().to_numpy(), np.bool_)
-
-
-def _floats(batch: pa.Table) -> dict[str, NDArray[Any]]:
-    """The columns of the dictionary that hold floats; null is NaN."""
-    return {
-        column.name: batch[column.name].to_numpy()
-        for column in schema.COLUMNS
-        if column.dtype in ("f4", "f8")
-    }
