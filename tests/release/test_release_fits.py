@@ -190,7 +190,7 @@ def test_cards_of_each_column_come_from_the_dictionary(written):
             "TUCD": column.ucd,
             "TCOMM": column.description,
             "TDISP": shown,
-            **({"TUNIT": column.unit} if column.unit else {}),
+            "TUNIT": column.unit,
             **({"TNULL": TNULL} if column.name == "MASK" else {}),
         }
 

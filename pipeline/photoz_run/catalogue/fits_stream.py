@@ -15,8 +15,8 @@ from photoz_run.catalogue.fits_columns import FitsColumn, packed
 from photoz_run.errors import BadDataError
 
 BLOCK = 2880
-ROWS = 1 << 16
-"""Rows that are turned into bytes at once."""
+ROWS = 1 << 14
+"""Rows that are turned into bytes at once: they fit into the cache of a core."""
 ALL_ONES = 0xFFFFFFFF
 FORBIDDEN = frozenset(b":;<=>?@[\\]^_`")
 """Punctuation between digits and letters that the text of a checksum must not contain."""

@@ -1,7 +1,7 @@
 """``photoz release --cards``: keywords of ESO's archive that only the submitter knows.
 
-Which keywords a catalogue has: ESO Science Data Products Standard, ESO-044286 issue 6, table of FITS
-keywords, as transcribed in github.com/EmAstro/ESOAsg (p3sdpstd_header_keywords.csv and its notes).
+Which keywords a catalogue has: ESO Science Data Products Standard, ESO-044286 issue 6, its table of
+FITS keywords, as github.com/EmAstro/ESOAsg has it (p3sdpstd_header_keywords.csv and its notes).
 The rules for values: the checks that ESO makes of a submission (phase3_checks_summary.txt,
 2025-03-27), and for ``PROVn`` the questions and answers of Phase 3
 (https://www.eso.org/sci/observing/phase3/faq.html). The form of a programme is that of ESO's

@@ -1,6 +1,7 @@
 """The catalogue of a release in Parquet: a file, or a folder of files of a few million rows.
 
-Each file describes its columns. The catalogue is the first product: every other catalogue is made from its files and compared with them.
+Each file describes its columns. The catalogue is the first product: all others are made from its
+files and compared with them.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -41,6 +42,7 @@ WRITER = Writer(WHOLE, "the catalogue", write, format="parquet", ending_in_parts
 
 
 def parts_in(folder: Path) -> Iterator[Path]:
+    """The places of the files in a folder, without end; the folder is made."""
     folder.mkdir()
     for number in count():
         yield folder / f"part-{number:04d}.parquet"

@@ -28,6 +28,8 @@ from photoz_run.release.record import release_cards
 
 KEYWORDS = ("TTYPE", "TFORM", "TUNIT", "TUCD", "TCOMM", "TNULL", "TDISP", "TSCAL", "TZERO", "TDIM")
 """All that a FITS header may say of a column."""
+ROWS = 1 << 14
+"""Records compared at once: they fit into the cache of a core, column by column."""
 HDUS = ["PRIMARY", "PHOTOZ", "PROVENANCE", "TEXTS"]
 UNCOMPARED = re.compile(rf"CHECKSUM|DATASUM|({'|'.join(KEYWORDS)})\d+")
 """Cards that are looked at elsewhere: the sums, and what is said of columns."""
@@ -97,6 +99,11 @@ class FitsCopy:
 
     def compare(self, batch: pa.Table, index_N: NDArray[np.int64]) -> None:
         """Compare the next records."""
+        for start in range(0, len(batch), ROWS):
+            self._compare(batch.slice(start, ROWS))
+            self._seen += min(ROWS, len(batch) - start)
+
+    def _compare(self, batch: pa.Table) -> None:
         records = self._stream.take(len(batch))
         part = batch.slice(0, len(records))
         for name in batch.column_names:
@@ -105,7 +112,6 @@ class FitsCopy:
             here = stored_values(records[name], self._stream.nulls[name])
             there = arrow_values(part[name], records.dtype[name].itemsize)
             self._difference.note(name, differing(here, there), self._seen)
-        self._seen += len(batch)
 
     def checks(self) -> Iterator[Check]:
         """Rows and values."""
@@ -152,7 +158,7 @@ def _texts_alike(stored: NDArray[np.bytes_], column: pa.ChunkedArray) -> bool:
     if not len(stored) or longest_text(column) > width:
         return False
     expected = fixed_width(column, width)
-    return np.ascontiguousarray(stored).tobytes() == expected.tobytes()
+    return bool(np.array_equal(np.ascontiguousarray(stored).view("u1"), expected.view("u1")))
 
 
 def check_fits_statements(path: Path, opened: Opened) -> Check:

@@ -25,8 +25,8 @@ from photoz_run.release.proof.identity import Identities, repeated
 from photoz_run.release.proof.judge import Judge
 from photoz_run.release.proof.opened import Opened
 from photoz_run.release.proof.rules import (
+    RowArrays,
     RowLimits,
-    Rows,
     Rule,
     flag_rules,
     null_rules,
@@ -175,7 +175,7 @@ class RowProof:
     def add(self, batch: pa.Table, index_N: NDArray[np.int64]) -> None:
         """Look at the next rows; ``index_N`` are their HEALPix indices."""
         self.rows += len(batch)
-        rows = Rows(batch)
+        rows = RowArrays(batch)
         self.nulls.note(batch, null_rules(rows))
         self.ranges.note(batch, range_rules(rows, self.limits))
         self.bits.note(batch, flag_rules(rows, self.limits))

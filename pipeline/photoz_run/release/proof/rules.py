@@ -47,7 +47,7 @@ class RowLimits:
     """The levels of the quantiles, empty without quantiles."""
 
 
-class Rows:
+class RowArrays:
     """Some rows of a catalogue, their columns as arrays."""
 
     def __init__(self, batch: pa.Table) -> None:
@@ -78,7 +78,7 @@ class Rows:
         return np.asarray(self.batch["PHOTOZ_FLAG"].fill_null(0).to_numpy())
 
 
-def null_rules(rows: Rows) -> Iterator[Rule]:
+def null_rules(rows: RowArrays) -> Iterator[Rule]:
     """No null where the dictionary has none; of columns that belong together both, or neither."""
     missing = rows.missing
     for column in schema.COLUMNS:
@@ -98,7 +98,7 @@ def null_rules(rows: Rows) -> Iterator[Rule]:
         yield f"{schema.QUANTILES.name} is there without Z_PHOT", lost_N & known_N
 
 
-def range_rules(rows: Rows, limits: RowLimits) -> Iterator[Rule]:
+def range_rules(rows: RowArrays, limits: RowLimits) -> Iterator[Rule]:
     """What lies out of its range, or out of order."""
     value = rows.floats
     ra_N = value["RAJ2000"]
@@ -116,7 +116,7 @@ def range_rules(rows: Rows, limits: RowLimits) -> Iterator[Rule]:
     yield from _quantile_rules(rows, limits)
 
 
-def flag_rules(rows: Rows, limits: RowLimits) -> Iterator[Rule]:
+def flag_rules(rows: RowArrays, limits: RowLimits) -> Iterator[Rule]:
     """Bits that nobody knows, and bits that contradict the values."""
     flag_N, value = rows.flag_N, rows.floats
     mask_N = rows.batch["MASK"].fill_null(0).to_numpy()
@@ -131,7 +131,7 @@ def flag_rules(rows: Rows, limits: RowLimits) -> Iterator[Rule]:
         yield f"{name} contradicts the value", set_N != expected_N
 
 
-def _quantile_rules(rows: Rows, limits: RowLimits) -> Iterator[Rule]:
+def _quantile_rules(rows: RowArrays, limits: RowLimits) -> Iterator[Rule]:
     quantiles_NQ = rows.quantiles_NQ
     if quantiles_NQ is None:
         return
