@@ -5,9 +5,11 @@ from dataclasses import dataclass, replace
 from itertools import islice
 
 import numpy as np
+from scipy import stats
 
-from photoz_run.science.many_looks import beyond_chance, sigmas, student_p
+from photoz_run.science.many_looks import beyond_chance, excess_scatter, sigmas, student_p
 from photoz_run.science.resampling import LOTS
+from photoz_run.science.statistics import Floats
 from photoz_run.validation.breakdowns import (
     CONTINUOUS,
     FEWEST,
@@ -108,19 +110,19 @@ class Accuracy:
 def accuracy(
     ours: Sample,
     theirs: Sample,
-    columns_b: Columns,
+    columns: Columns,
     settings: ValidationSettings,
     errors_over: str,
     without: tuple[int, int],
 ) -> Accuracy:
-    """Statistics of A (ours) and B (theirs) for all, and in bins of what B says of the galaxies.
+    """Statistics of A (ours) and B (theirs) for all, and in bins of ``columns``.
 
     ``without`` are the galaxies left out since A, or B, has no redshift for them.
     """
     intervals = ours.terms.inside.keys() & theirs.terms.inside.keys()
     names = [name for name in STATISTICS if name not in IDEAL or name in intervals]
     bins = []
-    for name, parts in _bins(columns_b, settings):
+    for name, parts in _bins(columns, settings):
         for part in parts:
             if len(part.rows) >= FEWEST:
                 here = _changes(ours.of(part.rows), theirs.of(part.rows), IN_BINS)
@@ -131,7 +133,7 @@ def accuracy(
         without_b=without[1],
         errors_over=errors_over,
         overall=_marked(_changes(ours, theirs, names), OVERALL_LEVEL),
-        bins=tuple(_marked_bins(bins)),
+        bins=tuple(_marked_bins(_beside_other_tiles(bins))),
     )
 
 
@@ -149,6 +151,36 @@ def _bins(columns: Columns, settings: ValidationSettings) -> Iterator[tuple[str,
     for name, bins in breakdowns.items():
         if not isinstance(bins, str):
             yield name, bins
+
+
+def _beside_other_tiles(bins: Sequence[BinChange]) -> list[BinChange]:
+    """The bins, with chances of tiles that count how much the changes of tiles scatter.
+
+    Two runs differ in every tile a little. One stands out if its change is too far from that of
+    the others for its own error and this scatter together.
+    """
+    tiles = [part for part in bins if part.breakdown == "tile"]
+    if len(tiles) < 2:
+        return list(bins)
+    chance_TS = np.column_stack([_tile_chances(tiles, k) for k in range(len(IN_BINS))])
+    beside = []
+    for part, chance_S in zip(tiles, chance_TS.tolist(), strict=True):
+        pairs = zip(part.changes, chance_S, strict=True)
+        changes = tuple(replace(change, chance=chance) for change, chance in pairs)
+        beside.append(replace(part, changes=changes))
+    return [*(part for part in bins if part.breakdown != "tile"), *beside]
+
+
+def _tile_chances(tiles: Sequence[BinChange], k: int) -> Floats:
+    """The chance of the change of each tile in the statistic ``k``, beside the other tiles."""
+    differences = [part.changes[k].difference for part in tiles]
+    value_T = np.array([difference.value for difference in differences])
+    error_T = np.array([difference.error for difference in differences])
+    scatter = excess_scatter(value_T, error_T)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        t_T = (value_T - np.median(value_T)) / np.hypot(error_T, scatter)
+    freedom = len(tiles) - 1 if scatter else np.inf
+    return np.asarray(2 * stats.t.sf(np.abs(t_T), freedom))
 
 
 def _changes(ours: Sample, theirs: Sample, names: Sequence[str]) -> tuple[Change, ...]:

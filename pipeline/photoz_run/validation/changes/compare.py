@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import nan
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from photoz_run.progress import SILENT, StepProgress
 from photoz_run.science.resampling import resample
@@ -120,7 +122,7 @@ def compare_catalogues(
             ReadRows(table_b, b.row_N[shared.b_K]),
         )
         columns = tuple(column_changes(rows_a, rows_b, z_b_K, scatter))
-        by_set = moves(z_a_K, columns_b, scatter, settings)
+        by_set = moves(z_a_K, z_b_K, between(columns_b, z_a_K), scatter, settings)
     return Changes(
         a=_side(a, table_a, table_b, shared.only_a, selections[0], settings.select),
         b=_side(b, table_b, table_a, shared.only_b, selections[1], settings.select),
@@ -138,6 +140,15 @@ def compare_catalogues(
         z_b_K=z_b_K,
         notes=tuple(notes),
     )
+
+
+def between(columns_b: Columns, z_a_K: Floats) -> dict[str, NDArray[Any]]:
+    """Columns of B with the mean of both redshifts, by which galaxies are sorted into bins.
+
+    Sorted by the redshift of one catalogue, the galaxies of the outer bins would be those that its
+    errors carried there, and the other would seem to differ.
+    """
+    return {**columns_b, "Z_PHOT": (columns_b["Z_PHOT"] + z_a_K) / 2}
 
 
 def _side(
@@ -180,7 +191,9 @@ def _measure(
     resampling = resample(grouping.group_N, seed=settings.seed)
     ours, theirs = (sample(part, resampling, settings.weight) for part in (columns_a, columns_b))
     without = (int((known_b & ~known_a).sum()), int((known_a & ~known_b).sum()))
-    measured = accuracy(ours, theirs, columns_b, settings, grouping.words, without)
+    measured = accuracy(
+        ours, theirs, between(columns_b, columns_a["Z_PHOT"]), settings, grouping.words, without
+    )
     return measured, list(specz.remarks)
 
 

@@ -60,18 +60,21 @@ class FlagChange:
 
 
 def moves(
-    z_a_K: Floats, columns_b: Columns, scatter: float, settings: ValidationSettings
+    z_a_K: Floats,
+    z_b_K: Floats,
+    columns: Columns,
+    scatter: float,
+    settings: ValidationSettings,
 ) -> dict[str, tuple[Move, ...]]:
     """How redshifts moved: for all, and by magnitude, redshift, colour class, flag, mask and tile.
 
-    The sources are sorted by their values in B.
+    The sources are sorted by ``columns``.
     """
-    z_b_K = columns_b["Z_PHOT"].astype(np.float64)
     shift_K = (z_a_K - z_b_K) / (1 + z_b_K)
     known = np.flatnonzero(np.isfinite(shift_K))
     everything = _move("all", Bin("all", known), shift_K, scatter)
     measured: dict[str, tuple[Move, ...]] = {"all": (everything,)}
-    for name, bins in _bins(columns_b, settings):
+    for name, bins in _bins(columns, settings):
         if not isinstance(bins, str):
             measured[name] = tuple(_move(name, part, shift_K, scatter) for part in bins)
     return measured
