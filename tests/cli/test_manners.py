@@ -119,3 +119,13 @@ def test_one_of_a_thing_is_said_in_the_singular():
     assert counted(1, "tile") == "1 tile"
     assert counted(0, "tile") == "0 tiles"
     assert counted(2000, "galaxy", "galaxies") == "2,000 galaxies"
+
+
+@pytest.mark.parametrize("word", ["flags", "--help"])
+def test_who_reads_no_further_does_not_make_a_command_fail(word):
+    """As in ``photoz flags | head -n 1``."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run([PHOTOZ, word], stdout=writer, stderr=subprocess.PIPE, text=True)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (0, "")

@@ -50,7 +50,7 @@ def test_a_position_shows_the_redshift_of_the_run(
     assert f"domain {row['Z_DOMAIN']:.2f}, within the training set; oddest is the" in flat(out)
     assert "model closed-form 1, trained on simulations: not for science" in flat(out)
     assert max(map(len, out.splitlines())) <= 80
-    assert re.search(r"^ *mag( +\d\d\.\d\d){9} *$", out, re.MULTILINE)
+    assert re.search(r"^ *GAaP( +\d\d\.\d\d){9} *$", out, re.MULTILINE)
     assert re.search(r"[▁▂▃▄▅▆▇█]{20}", out)
 
 
@@ -68,7 +68,7 @@ def test_a_source_in_two_tiles_is_said_to_be(survey, run, rows, shown, bundle):
     code, out, _ = shown(*position(row), "--data", survey, "--model", bundle)
     assert code == 0
     names = {FIELD: row, AGAIN: other}
-    (shown_tile,) = re.findall(r"KIDS_180\.0_-0\.[56](?=\s+r = )", out)
+    (shown_tile,) = re.findall(r"KIDS_180\.0_-0\.[56](?=\s+AUTO r = )", out)
     (second,) = set(names) - {shown_tile}
     assert f"also in {second}: z = {names[second]['Z_PHOT']:.3f}" in flat(out)
     code, out, _ = shown(row["ID"], "--run", run)
@@ -209,7 +209,7 @@ def test_a_bundle_of_magnitudes_alone_is_shown_with_stamps_all_the_same(
     closed_form_bundle(tmp_path / "ugi.onnx", image_bands=(), magnitude_bands=("u", "g", "i"))
     code, out, _ = shown(rows[OTHER][3]["ID"], "--data", survey, "--model", tmp_path / "ugi.onnx")
     assert code == 0
-    assert re.search(r"^ *mag( +\d\d\.\d\d){9} *$", out, re.MULTILINE)
+    assert re.search(r"^ *GAaP( +\d\d\.\d\d){9} *$", out, re.MULTILINE)
     assert re.findall(r"\b(u|g|i|r|Z|seeing) +0\.\d{3} +[+-]0", out) == ["u", "i", "g"]
 
 

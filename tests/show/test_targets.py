@@ -36,12 +36,14 @@ def test_a_list_of_ids_with_blanks(tmp_path):
     assert [target.id for target in parse_targets([str(listed)])] == names
 
 
-def test_a_row_without_a_position_is_refused_later_not_now(tmp_path):
+def test_a_row_without_a_position_on_the_sky_is_refused_later_not_now(tmp_path):
     table = tmp_path / "t.csv"
-    table.write_text("RA,DEC\n1,2\n,\n")
-    first, second = parse_targets([str(table)])
-    assert first.ra == 1
-    assert np.isnan(second.ra)
+    table.write_text("RA,DEC\n1,2\n,\n400,0\n10,95\n")
+    first, *others = parse_targets([str(table)])
+    assert (first.ra, first.problem) == (1, "")
+    assert [target.words for target in others] == ["row 2", "row 3", "row 4"]
+    assert {target.problem for target in others} == {"no position on the sky (RA, DEC)"}
+    assert all(np.isnan(target.ra) for target in others)
 
 
 @pytest.mark.parametrize("words", [["1"], ["1", "2", "3"], ["400", "0"], ["nan", "0"], ["1", "91"]])

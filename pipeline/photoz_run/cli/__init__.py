@@ -3,8 +3,11 @@
 Heavy imports stay inside the commands, so that help comes at once.
 """
 
+import io
+import os
 import sys
 from collections.abc import Callable
+from typing import Any
 
 
 def main() -> None:
@@ -37,6 +40,7 @@ def _interruptible(name: str, command: Callable[[], None], then: str) -> None:
     from photoz_run.errors import ExitCode, InterruptedRunError
     from photoz_run.run.interruption import interruptible, leave
 
+    _go_on_unread()
     try:
         with interruptible(then):
             command()
@@ -47,3 +51,24 @@ def _interruptible(name: str, command: Callable[[], None], then: str) -> None:
         if ended.code == ExitCode.INTERRUPTED:
             leave(ExitCode.INTERRUPTED)
         raise
+
+
+class _Pipe(io.FileIO):
+    """Standard output; from where a reader has gone, as ``head`` does, words lead nowhere."""
+
+    def write(self, data: Any) -> int:
+        try:
+            return super().write(data) or 0
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self.fileno())
+            return len(data)
+
+
+def _go_on_unread() -> None:
+    """Let no command stop because nobody reads to the end what it prints."""
+    stream = sys.stdout
+    if isinstance(stream, io.TextIOWrapper) and not stream.isatty():
+        pipe = io.BufferedWriter(_Pipe(stream.fileno(), "w", closefd=False))
+        sys.stdout = io.TextIOWrapper(
+            pipe, stream.encoding, stream.errors, line_buffering=stream.line_buffering
+        )

@@ -2,7 +2,7 @@
 
 from photoz_run.errors import ConfigError
 
-HELP = "Its magnitude columns, BAND=COLUMN,... or COLUMN,..."
+HELP = "Its magnitude columns, BAND=COLUMN,...; BAND alone where the column is called so"
 
 
 def columns_of_bands(text: str) -> dict[str, str]:

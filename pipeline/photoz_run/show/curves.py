@@ -84,7 +84,7 @@ def sed_svg(galaxy: Galaxy) -> str:
     log_range = float(np.log10(MICRONS[0])), float(np.log10(MICRONS[1]))
     axes = Axes(log_range, (faint, bright))
     place = {band: float(np.log10(EFFECTIVE_MICRONS[band])) for band in galaxy.magnitudes}
-    parts = axes.frame("AB magnitude by band", [(x, band) for band, x in place.items()])
+    parts = axes.frame("GAaP magnitude (AB) by band", [(x, band) for band, x in place.items()])
     for value in ticks((bright, faint)):
         x, y = axes.at(log_range[0], value)
         parts.append(f'<path class="grid" d="M{x} {y}H{WIDTH - RIGHT}"/>')

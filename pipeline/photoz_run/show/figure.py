@@ -123,7 +123,7 @@ def _stamp(axes: Axes, galaxy: Galaxy, k: int) -> None:
 
 
 def _magnitudes(axes: Axes, galaxy: Galaxy) -> None:
-    axes.set_title("magnitudes (AB)")
+    axes.set_title("GAaP magnitudes (AB)")
     if not galaxy.magnitudes:
         _nothing(axes, "none at hand")
         return

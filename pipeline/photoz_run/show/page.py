@@ -27,6 +27,7 @@ from photoz_run.show.words import (
     interval,
     redshift,
     spec_words,
+    total_magnitude,
 )
 
 STAMP = 36
@@ -98,8 +99,7 @@ def _heading(sight: Sight, galaxy: Galaxy) -> str:
     parts = [f"{ra:.5f} {dec:+.5f}", str(galaxy.row.get("KIDS_TILE") or "")]
     if np.isfinite(galaxy.separation):
         parts.append(f"{galaxy.separation:.2f}″ from the position")
-    magnitude = galaxy.number("MAG_AUTO_CALIB")
-    parts.append("" if np.isnan(magnitude) else f"r = {magnitude:.2f}")
+    parts.append(total_magnitude(galaxy))
     words = "".join(f"<span>{escape(part)}</span>" for part in parts if part)
     return f"<h2>{escape(str(galaxy.row['ID']))}</h2><p class='where'>{words}</p>"
 

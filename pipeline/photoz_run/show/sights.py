@@ -112,6 +112,9 @@ def _measure_by_tile(
     problems: dict[int, str] = {}
     by_tile: defaultdict[str, list[int]] = defaultdict(list)
     for number, target in enumerate(targets):
+        if target.problem:
+            problems[number] = target.problem
+            continue
         try:
             for tile in _tiles(target, rows.get(number, []), holdings):
                 by_tile[tile].append(number)

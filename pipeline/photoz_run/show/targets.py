@@ -28,6 +28,11 @@ class Target:
     ra: float = np.nan
     dec: float = np.nan
 
+    @property
+    def problem(self) -> str:
+        """Why it cannot be looked for; empty if it can."""
+        return "" if self.id or _on_sky(self.ra, self.dec) else "no position on the sky (RA, DEC)"
+
 
 def parse_targets(words: Sequence[str]) -> list[Target]:
     """Targets from the words of a command: RA DEC, an ID, or a file.
@@ -77,10 +82,13 @@ def _targets(path: Path, table: Table) -> list[Target]:
         return [Target(name, id=name) for name in texts(rows, ids[0])]
     places = zip(*positions(table.where, rows, pair), strict=True)
     names = texts(rows, ids[0]) if ids else [""] * len(rows)
-    return [
-        Target(name or f"{ra:.5f} {dec:+.5f}", name, ra, dec)
-        for name, (ra, dec) in zip(names, places, strict=True)
-    ]
+    targets = []
+    for row, (name, (ra, dec)) in enumerate(zip(names, places, strict=True), start=1):
+        if _on_sky(ra, dec):
+            targets.append(Target(name or f"{ra:.5f} {dec:+.5f}", name, ra, dec))
+        else:
+            targets.append(Target(name or f"row {row}", name))
+    return targets
 
 
 def _listed_ids(path: Path) -> list[str]:
@@ -103,9 +111,14 @@ def _check_number(path: Path, number: int) -> None:
 
 
 def _position(text: str, ra: float, dec: float) -> Target:
-    if not (np.isfinite(ra) and abs(dec) <= 90 and abs(ra) <= 360):
+    if not _on_sky(ra, dec):
         raise ConfigError(f"{text}: no position on the sky; give RA and DEC, deg")
     return Target(text, ra=ra % 360, dec=dec)
+
+
+def _on_sky(ra: float, dec: float) -> bool:
+    """Whether numbers can be a position; those that are missing cannot."""
+    return bool(abs(ra) <= 360 and abs(dec) <= 90)
 
 
 def _number(text: str) -> float | None:

@@ -108,7 +108,7 @@ def _magnitudes(galaxy: Galaxy) -> Table:
         table.add_column(name, justify="right", header_style="dim")
     values = {band: f"{galaxy.magnitudes[band].value:.2f}" for band in bands}
     errors = {band: f"{galaxy.magnitudes[band].error:.2f}" for band in bands}
-    table.add_row(Text("mag", "dim"), *(values.get(band, "-") for band in MAGNITUDE_BANDS))
+    table.add_row(Text("GAaP", "dim"), *(values.get(band, "-") for band in MAGNITUDE_BANDS))
     lines = [("±", {band: text for band, text in errors.items() if text != "nan"})]
     lines.append(("seeing", {band: f"{fwhm:.2f}" for band, fwhm in galaxy.seeing.items()}))
     for name, texts in lines:

@@ -18,9 +18,13 @@ def heading(galaxy: Galaxy) -> str:
     """ID, position, tile and total magnitude."""
     ra, dec = galaxy.number("RAJ2000"), galaxy.number("DECJ2000")
     parts = [str(galaxy.row["ID"]), f"{ra:.5f} {dec:+.5f}", str(galaxy.row.get("KIDS_TILE") or "")]
+    return "  ".join(part for part in (*parts, total_magnitude(galaxy)) if part)
+
+
+def total_magnitude(galaxy: Galaxy) -> str:
+    """The total magnitude, named apart from those in small apertures; empty without one."""
     magnitude = galaxy.number("MAG_AUTO_CALIB")
-    parts.append("" if np.isnan(magnitude) else f"r = {magnitude:.2f}")
-    return "  ".join(part for part in parts if part)
+    return "" if np.isnan(magnitude) else f"AUTO r = {magnitude:.2f}"
 
 
 def redshift(z: float) -> str:
