@@ -4,11 +4,18 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
+from photoz_models import BUNDLED
+from photoz_models.session import PhotozModel
+from photoz_run.catalogue.provenance import Provenance, input_files
+from photoz_run.config import RunConfig
 from photoz_run.images import storage as storage_module
 from photoz_run.images.opening import open_image
 from photoz_run.images.plan import PAGE, PixelLayout, Storage, merged
 from photoz_run.images.storage import measure_storage
 from photoz_run.science.cutouts import cut_stamps
+from photoz_run.survey.discovery import find_tiles
+from photoz_run.tile import process_tile
+from support.tiles import make_tile
 
 SIZE = 36
 LAYOUT = PixelLayout(2880, (19500, 18500), 4)
@@ -90,3 +97,22 @@ def test_a_storage_is_measured_and_nothing_stays_behind(tmp_path, monkeypatch, t
     assert sorted(tmp_path.rglob("*")) == before
     with pytest.raises(OSError, match="no such folder"):
         measure_storage(tmp_path / "nowhere")
+
+
+def test_the_catalogue_is_the_same_byte_for_byte_whatever_the_plan(tmp_path):
+    made = make_tile(tmp_path / "data", data_release="DR4.0")
+    model = PhotozModel.load(BUNDLED / "hybrid-sim.onnx", provider="cpu", threads=1)
+    run = Provenance("photoz-run", "0", "0", "", "run", "c", "model", "1", "model", "none", True)
+    (ref,) = find_tiles([made.folder]).values()
+    written = {}
+    for reading in ("auto", "pages", "rows", "stream"):
+        out = tmp_path / reading
+        out.mkdir()
+        config = RunConfig(
+            tiles=("all",), data=(made.folder,), out=out, select="all", reading=reading
+        )
+        result = process_tile(ref, config, model, out, run, input_files(ref.paths()))
+        assert result.bytes_read > 0
+        written[reading] = {path.name: path.read_bytes() for path in out.iterdir()}
+    assert written["auto"]
+    assert all(files == written["auto"] for files in written.values())
