@@ -13,6 +13,7 @@ from photoz_run.science.calibration import (
     calibration_error,
     cde_loss,
     crps_terms,
+    ks_uniformity,
     pinball_loss,
     pit,
     uniformity,
@@ -103,6 +104,15 @@ def test_a_weight_counts_an_object_as_often():
     for loss in (cde_loss, pinball_loss):
         repeated = loss(np.repeat(z, weight), np.repeat(quantiles, weight, axis=0), LEVELS)
         assert loss(z, quantiles, LEVELS, weight) == pytest.approx(repeated)
+
+
+@pytest.mark.parametrize("n", [20, 150, 3000])
+def test_the_quick_test_is_the_exact_one(n):
+    values = np.random.default_rng(n).random(n) ** (1 + 0.5 / np.sqrt(n))
+    quick, exact = ks_uniformity(values), uniformity(values)
+    assert quick.ks == pytest.approx(exact.ks, abs=1e-12)
+    assert quick.ks_p == pytest.approx(exact.ks_p, rel=0.02)
+    assert np.isnan(ks_uniformity([0.5]).ks)
 
 
 def test_uniformity_by_hand():

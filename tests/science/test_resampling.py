@@ -5,11 +5,14 @@ import pytest
 from scipy import stats
 
 from photoz_run.science.resampling import (
-    errors_by_group,
     errors_in,
     resample,
     small_sample_stretch,
 )
+
+
+def errors_by_group(terms, group_N, statistic=None, weight_N=None, **options):
+    return errors_in(resample(group_N, **options), terms, statistic, weight_N)
 
 
 def survey(rng, tiles, offset=0.004, scatter=0.015):

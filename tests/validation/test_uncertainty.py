@@ -11,6 +11,7 @@ import pytest
 from scipy import stats
 
 from photoz_run.science.calibration import cde_loss_terms, pinball_loss_terms
+from photoz_run.science.resampling import resample
 from photoz_run.validation.document import read_metrics
 from photoz_run.validation.settings import ValidationSettings
 from photoz_run.validation.uncertainty import distribution
@@ -23,7 +24,7 @@ LEVELS = np.array([0.025, 0.16, 0.3, 0.5, 0.7, 0.84, 0.975])
 
 def single(columns):
     """Pairs that share nothing."""
-    return np.arange(len(columns["Z_SPEC"]), dtype=np.int32)
+    return resample(np.arange(len(columns["Z_SPEC"])))
 
 
 @pytest.fixture
@@ -61,7 +62,7 @@ def test_what_pairs_of_a_group_share_widens_the_errors(columns):
     levels = np.array([0.1, 0.5, 0.9])
     alone, together = (
         distribution(many, levels, PLAIN, groups).overall.estimates["crps"]
-        for groups in (single(many), group_N)
+        for groups in (single(many), resample(group_N))
     )
     assert together.value == alone.value
     assert together.error > 2 * alone.error
@@ -106,7 +107,7 @@ def test_a_fault_of_one_magnitude_is_seen_in_its_bins_alone():
         "Z_QUANTILES": z_phot[:, None] + quoted[:, None] * stats.norm.ppf(LEVELS),
     }
     settings = ValidationSettings(edges={"r": (16, 17, 18, 19, 20)})
-    judged = distribution(columns, LEVELS, settings, tile.astype(np.int32))
+    judged = distribution(columns, LEVELS, settings, resample(tile))
     *good, bad = judged.bins["r"]
     for quality in good:
         assert quality.estimates["coverage_68"].value == pytest.approx(0.68, abs=0.02)

@@ -197,44 +197,29 @@ def small_sample_stretch(weight_G: ArrayLike) -> float:
     return float(student * np.sqrt(effective / (effective - 1)))
 
 
-def errors_by_group(
-    terms: Sequence[ArrayLike],
-    group_N: ArrayLike,
-    statistic: Callable[..., Floats] | None = None,
-    *,
-    weight_N: ArrayLike | None = None,
-    replicates: int = REPLICATES,
-    seed: int = 0,
-) -> Errors:
-    """A function of means over galaxies, with its errors by group and by galaxy.
-
-    Parameters
-    ----------
-    terms
-        Arrays of length N whose means enter; NaN takes a galaxy out of the mean of its term.
-    group_N
-        Tile or region of each galaxy.
-    statistic
-        Called with the means of ``terms``, arrays of one shape; gives an array of that shape.
-        Without it, the mean of the first term.
-
-    Examples
-    --------
-    Coverage of an interval: ``errors_by_group([inside_N], tile_N)``. A standard deviation:
-    ``errors_by_group([x, x**2], tile_N, lambda mean, square: np.sqrt(square - mean**2))``.
-    """
-    return errors_in(
-        resample(group_N, replicates=replicates, seed=seed), terms, statistic, weight_N
-    )
-
-
 def errors_in(
     resampling: Resampling,
     terms: Sequence[ArrayLike],
     statistic: Callable[..., Floats] | None = None,
     weight_N: ArrayLike | None = None,
 ) -> Errors:
-    """`errors_by_group` with groups that are drawn already, as for the other statistics."""
+    """A function of means over galaxies, with its errors by group and by galaxy.
+
+    Parameters
+    ----------
+    resampling
+        Of the N galaxies: the groups that are drawn (`resample`).
+    terms
+        Arrays of length N whose means enter; NaN takes a galaxy out of the mean of its term.
+    statistic
+        Called with the means of ``terms``, arrays of one shape; gives an array of that shape.
+        Without it, the mean of the first term.
+
+    Examples
+    --------
+    Coverage of an interval: ``errors_in(resample(tile_N), [inside_N])``. A standard deviation:
+    ``errors_in(groups, [x, x**2], lambda mean, square: np.sqrt(square - mean**2))``.
+    """
     arrays = [np.asarray(term, np.float64) for term in terms]
     weight = np.ones(len(resampling)) if weight_N is None else np.asarray(weight_N, np.float64)
     weight = np.where(weight > 0, weight, 0.0)

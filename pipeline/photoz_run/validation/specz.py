@@ -71,6 +71,11 @@ class SpecSample:
     def __len__(self) -> int:
         return len(self.z_M)
 
+    def without_rows(self) -> "SpecSample":
+        """What is known of the tables, without their redshifts."""
+        none = np.empty(0)
+        return SpecSample(none, none, none, np.empty(0, np.int16), self.tables)
+
     @property
     def sources(self) -> tuple[str, ...]:
         """Names of the tables."""

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from photoz_run.science import calibration
-from photoz_run.science.resampling import errors_by_group
+from photoz_run.science.resampling import Resampling, errors_in
 from photoz_run.science.statistics import (
     Floats,
     mean,
@@ -93,19 +93,18 @@ class _Terms:
     pit_N: Floats
     mean_terms: dict[str, Floats]
     pull_N: Floats
-    group_N: NDArray[Any]
 
     def of(self, rows: NDArray[Any]) -> "_Terms":
         """Those of some of the galaxies."""
         terms = {name: values[rows] for name, values in self.mean_terms.items()}
-        return _Terms(self.pit_N[rows], terms, self.pull_N[rows], self.group_N[rows])
+        return _Terms(self.pit_N[rows], terms, self.pull_N[rows])
 
 
 def distribution(
     columns: Columns,
     levels_Q: Floats,
     settings: ValidationSettings,
-    group_N: NDArray[np.int32],
+    resampling: Resampling,
     again: Remeasured | None = None,
 ) -> Distribution | None:
     """Judge the predicted distributions, from quantiles or else from five points.
@@ -113,8 +112,8 @@ def distribution(
     Quantiles are those of the catalogue, or those measured again. The five points are the ends of
     the 68% and 95% intervals, and Z_PHOT for the median; they are an approximation, and named as
     such. Of very many pairs only every k-th is used. Means are weighted and have bootstrap
-    intervals; ``group_N`` says which pairs share errors. The tests of PIT count every pair alike,
-    and have p-values instead.
+    intervals; ``resampling`` says which pairs share errors. The tests of PIT count every pair
+    alike, and have p-values instead.
 
     Returns
     -------
@@ -125,11 +124,11 @@ def distribution(
         return None
     source, row_K, quantiles_KQ, levels_Q = chosen
     here = take(columns, row_K)
-    terms = _terms(here, group_N[row_K], quantiles_KQ, levels_Q)
+    terms = _terms(here, quantiles_KQ, levels_Q)
     weights = [here[settings.weight].astype(np.float64)] if settings.weight else []
     bins = {name: parts for name, parts in _bins(here, settings) if not isinstance(parts, str)}
     measured = {
-        name: tuple(_quality(name, part, terms, weights, settings.seed) for part in parts)
+        name: tuple(_quality(name, part, terms, weights) for part in parts)
         for name, parts in bins.items()
     }
     everything = Bin("all", np.arange(len(row_K)))
@@ -137,7 +136,7 @@ def distribution(
         source=source,
         n=int(np.isfinite(terms.pit_N).sum()),
         pit_N=terms.pit_N,
-        overall=_quality("all", everything, terms, weights, settings.seed, intervals=True),
+        overall=_quality("all", everything, terms, weights, resampling.of(row_K)),
         bins=measured,
     )
 
@@ -163,9 +162,7 @@ def quantiles_of(
     return FIVE_POINTS_SOURCE, row_K, quantiles_KQ, np.array(FIVE_LEVELS)
 
 
-def _terms(
-    columns: Columns, group_N: NDArray[np.int32], quantiles_NQ: Floats, levels_Q: Floats
-) -> _Terms:
+def _terms(columns: Columns, quantiles_NQ: Floats, levels_Q: Floats) -> _Terms:
     z_N = columns["Z_SPEC"].astype(np.float64)
     pit_N = calibration.pit(z_N, quantiles_NQ, levels_Q)
     missing_N = np.isnan(pit_N)
@@ -189,7 +186,6 @@ def _terms(
             "pull_beyond_3": np.where(np.isnan(pull_N), np.nan, np.abs(pull_N) > BEYOND),
         },
         pull_N,
-        group_N,
     )
 
 
@@ -198,18 +194,17 @@ def _quality(
     part: Bin,
     terms: _Terms,
     weights: Sequence[Floats],
-    seed: int,
-    intervals: bool = False,
+    resampling: Resampling | None = None,
 ) -> Quality:
-    """The figures of one set; means have intervals over tiles for all, and shares in bins."""
+    """The figures of one set; means have intervals if groups are drawn, else shares have."""
     here = terms.of(part.rows)
     weight = weights[0][part.rows] if weights else None
     estimates = {}
     for key, term_N in here.mean_terms.items():
         value = float(mean(term_N, weight))
         estimates[key] = Estimate(value)
-        if intervals:
-            errors = errors_by_group([term_N], terms.group_N, weight_N=weight, seed=seed)
+        if resampling is not None:
+            errors = errors_in(resampling, [term_N], weight_N=weight)
             estimates[key] = Estimate(value, errors.low, errors.high)
         elif key.startswith("coverage"):
             estimates[key] = _share(value, int(np.isfinite(term_N).sum()))
@@ -219,7 +214,8 @@ def _quality(
     ordered = {key: estimates[key] for key in STATISTICS if np.isfinite(estimates[key].value)}
     n = int(np.isfinite(here.pit_N).sum())
     edges = (part.centre, part.low_edge, part.high_edge)
-    return Quality(name, part.label, n, ordered, calibration.uniformity(here.pit_N), *edges)
+    test = calibration.uniformity if resampling is not None else calibration.ks_uniformity
+    return Quality(name, part.label, n, ordered, test(here.pit_N), *edges)
 
 
 def _share(value: float, n: int) -> Estimate:

@@ -62,6 +62,8 @@ def validate(
     fewest = 0.0 if settings.select else settings.match_fraction_min
     with progress.step("sources and spec-z matched"):
         pairs = pair(catalogue, specz, settings.radius, fewest)
+    # Of twenty million spec-z the rows are 500 MB, that the statistics need.
+    specz = specz.without_rows()
     if settings.weight:
         _check_weights(path, settings.weight, pairs.columns[settings.weight])
     subject = read_subject(catalogue.table, run_selection, settings.select)
@@ -125,7 +127,7 @@ def examine(
             pairs.columns,
             catalogue.levels_Q,
             settings,
-            grouping.group_N,
+            resampling,
             again if isinstance(again, Remeasured) else None,
         ),
         comparisons=tuple(comparisons),
