@@ -108,7 +108,7 @@ class RunConfig(BaseModel):
     )
     data: tuple[Place, ...] = Field(
         min_length=1,
-        description="folders with the survey's files",
+        description="folders with the survey's files, or from afar: https://..., s3://..., lists",
     )
     out: Path = Field(description="run directory; an interrupted run there is resumed")
     model: str = Field(

@@ -120,6 +120,7 @@ class Fetchers:
         self._change = threading.Condition()
         self._claiming = ""
         self._full = self._ended = False
+        self._ask_again = 0.0
         self._last_good: RemoteFile | None = None
         self._good_since = self._start = monotonic()
         self._delivered = self._bytes = 0
@@ -160,6 +161,7 @@ class Fetchers:
     def room(self) -> None:
         """There may be room now."""
         with self._change:
+            self._ask_again = 0.0
             self._change.notify_all()
 
     @property
@@ -208,9 +210,9 @@ class Fetchers:
 
         Those that failed go first: they have room, and the others may wait for it.
         """
-        if self._claiming:
-            return None
         now = monotonic()
+        if self._claiming or now < self._ask_again:
+            return None
         those_due = (tile for tile in self._wanted if self._due.get(tile, now) <= now)
         due = min(those_due, key=lambda tile: not self._failures[tile], default="")
         if due:
@@ -232,11 +234,12 @@ class Fetchers:
         with self._change:
             self._claiming = ""
             self._full = not (gone or room)
+            if self._full:
+                self._wanted.appendleft(tile)
+                self._ask_again = monotonic() + LOOK_SECONDS
+                return None
             self._change.notify_all()
-            if not room:
-                if not gone:
-                    self._wanted.appendleft(tile)
-                    self._wait()
+            if gone:
                 return None
             transit = Transit(ref, deque(first_files(self._survey, ref)), running=1)
             job = transit.jobs.popleft() if transit.jobs else None
