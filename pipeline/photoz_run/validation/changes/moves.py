@@ -22,12 +22,14 @@ from photoz_run.validation.breakdowns import (
     number_bins,
     value_bins,
 )
-from photoz_run.validation.findings import BIAS_SHARE, LEVEL
+from photoz_run.validation.findings import BIAS_SHARE
 from photoz_run.validation.settings import ValidationSettings
 from photoz_run.validation.tables import Columns
 
 BEYOND = 0.15
 """Sources that moved by more, over 1 + z, count as moved far."""
+TILES_LEVEL = 0.005
+"""Of Holm's correction over the tiles."""
 MEDIAN_ERROR = float(np.sqrt(np.pi / 2))
 """Error of the median of Gaussian numbers, in units of that of the mean."""
 
@@ -143,7 +145,9 @@ def shifted_tiles(measured: Mapping[str, Sequence[Move]], scatter: float) -> lis
     with np.errstate(divide="ignore", invalid="ignore"):
         t_T = np.abs(shift_T - usual) / np.hypot(error_T, tau)
     chance_T = 2 * stats.t.sf(t_T, len(tiles) - 1 if tau else np.inf)
-    beyond_T = beyond_chance(chance_T, LEVEL) & (np.abs(shift_T - usual) > BIAS_SHARE * scatter)
+    beyond_T = beyond_chance(chance_T, TILES_LEVEL) & (
+        np.abs(shift_T - usual) > BIAS_SHARE * scatter
+    )
     return [
         f"{TITLES['tile']} {tiles[k].label}: redshifts moved by {shift_T[k]:+z.4f} (1 + z) in the"
         f" median where {usual:+z.4f} is usual ({tiles[k].n:,} sources,"
