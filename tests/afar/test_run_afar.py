@@ -140,7 +140,7 @@ def test_what_has_changed_on_the_server_since_is_refused_as_a_changed_file_is(
         capsys.readouterr()
         assert in_process(monkeypatch, arguments) == 2
     said = capsys.readouterr().err
-    assert "input files of 1 finished tiles have changed since they were measured" in said
+    assert "input files of 1 finished tile have changed since measuring" in said
 
 
 def copies_of(data: Path, folder: Path, names: list[str]) -> Path:

@@ -359,7 +359,7 @@ def test_an_outcome_that_does_not_fit_is_told_and_the_tile_measured_anew(
     whole = contents(tmp_path / "out")
     mark = next((tmp_path / "out" / "tiles").glob("*/*.json"))
     mark.write_text(json.dumps(json.loads(mark.read_text()) | {field: value}))
-    problem = f"1 records of tiles cannot be used: {mark}: {problem}"
+    problem = f"1 record of a tile cannot be used: {mark}: {problem}"
     status = read_status(tmp_path / "out")
     assert (status.tiles["PENDING"], status.problems) == (1, (problem.partition(": ")[2],))
     capsys.readouterr()

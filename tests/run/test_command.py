@@ -291,7 +291,7 @@ def test_inputs_changed_since_are_refused(again, data, bundle, tmp_path, monkeyp
     os.utime(catalogue)
     assert in_process(monkeypatch, arguments) == 2
     assert (
-        "input files of 1 finished tiles have changed since they were measured,"
+        "input files of 1 finished tile have changed since measuring,"
         f" the first is {TILES[0]}" in (capsys.readouterr().err)
     )
 

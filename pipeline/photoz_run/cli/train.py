@@ -8,6 +8,7 @@ import typer
 from photoz_models.training_settings import Settings
 from photoz_run.cli.bands import HELP
 from photoz_run.cli.options import Shown, from_record
+from photoz_run.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -158,7 +159,7 @@ def train(
             writing(keep_set),
         ):
             save_examples(examples, keep_set)
-    typer.echo(f"{len(examples):,} galaxies of {examples.facts.name}")
+    typer.echo(f"{counted(len(examples), 'galaxy', 'galaxies')} of {examples.facts.name}")
     if out is None:
         typer.echo(f"next: photoz train --set {keep_set} --out NAME.onnx")
         return

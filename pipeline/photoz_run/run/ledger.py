@@ -24,6 +24,7 @@ from photoz_run.catalogue.provenance import LOOKERS, Look, inputs_digest, look_a
 from photoz_run.errors import ConfigError, OutputError
 from photoz_run.records import Status, TileOutcome, TileRef, tile_group
 from photoz_run.run.manifest import RunManifest
+from photoz_run.wording import counted
 
 LEFTOVER_SECONDS = 86400.0
 """Age from which a half-written file is nobody's: no tile takes a day to write."""
@@ -45,7 +46,8 @@ class Outcomes:
         """One line for all problems; empty without any."""
         if not self.problems:
             return ""
-        return f"{len(self.problems)} records of tiles cannot be used: {self.problems[0]}"
+        records = counted(len(self.problems), "record of a tile", "records of tiles")
+        return f"{records} cannot be used: {self.problems[0]}"
 
 
 @dataclass(frozen=True)
@@ -291,8 +293,8 @@ class RunDirectory:
                 changed.append(tile)
         if changed:
             raise ConfigError(
-                f"input files of {len(changed)} finished tiles have changed since they were"
-                f" measured, the first is {changed[0]}; restore them, choose another --out,"
+                f"input files of {counted(len(changed), 'finished tile')} have changed since"
+                f" measuring, the first is {changed[0]}; restore them, choose another --out,"
                 " or start over with --restart"
             )
         return settled

@@ -22,6 +22,7 @@ from photoz_run.config import RunConfig, result_settings
 from photoz_run.records import TileRef
 from photoz_run.tables.names import split_name
 from photoz_run.version import package_versions, program_commit
+from photoz_run.wording import counted
 
 PACKAGES = (
     "numpy",
@@ -155,4 +156,8 @@ def _changed_tiles(before: tuple[str, ...], after: tuple[str, ...]) -> list[str]
         ("added", sorted(set(after) - set(before))),
         ("gone", sorted(set(before) - set(after))),
     )
-    return [f"{len(names)} tiles {verb} ({names[0]} ...)" for verb, names in changes if names]
+    return [
+        f"{counted(len(names), 'tile')} {verb} ({names[0]}{' ...' * (len(names) > 1)})"
+        for verb, names in changes
+        if names
+    ]
