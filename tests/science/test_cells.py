@@ -6,7 +6,7 @@ import pytest
 from photoz_run.science.point_errors import point_terms
 from photoz_run.science.resampling import resample
 from photoz_run.science.sky_regions import sky_regions
-from photoz_run.science.statistics import point_statistics
+from photoz_run.science.statistics import point_statistics, smad
 
 
 @pytest.mark.parametrize("weighted", [False, True])
@@ -33,6 +33,31 @@ def test_errors_of_quantiles_are_those_of_the_formulas():
     for name, factor in (("median_normdz", 1.2533), ("smad", 1.1664)):
         assert spreads[name].error == pytest.approx(factor * 0.015 / 200, rel=0.2)
         assert spreads[name].by_galaxy == pytest.approx(factor * 0.015 / 200, rel=0.15)
+
+
+def test_intervals_of_median_and_smad_hold_the_truth_about_two_times_in_three():
+    """In 100 surveys whose tiles share an offset; 300 of them give 66% and 67%."""
+    dice = np.random.default_rng(77)
+
+    def residuals(tile_N):
+        shared_N = dice.normal(0, 0.004, tile_N.max() + 1)[tile_N]
+        return 0.015 * dice.standard_t(5, len(tile_N)) + shared_N
+
+    everything = residuals(np.arange(1_000_000))
+    truth = {"median_normdz": 0.0, "smad": float(smad(everything))}
+    inside = dict.fromkeys(truth, 0)
+    for seed in range(100):
+        tiles = dice.integers(8, 61)
+        tile_N = np.repeat(np.arange(tiles), dice.integers(50, 300, tiles))
+        z_N = np.full(len(tile_N), 0.2)
+        terms = point_terms(z_N + 1.2 * residuals(tile_N), z_N)
+        resampling = resample(tile_N, seed=seed)
+        spreads = resampling.spreads(terms.statistics, resampling.sums(terms.sums))
+        values = point_statistics(terms.z_phot_N, z_N)
+        for name, true in truth.items():
+            low = values[name] - spreads[name].below
+            inside[name] += low <= true <= values[name] + spreads[name].above
+    assert all(0.55 <= number / 100 <= 0.80 for number in inside.values()), inside
 
 
 @pytest.mark.parametrize("z_phot", [[], [0.2], [0.2] * 30, [np.nan] * 30])
