@@ -8,7 +8,7 @@ import numpy as np
 from scipy import stats
 
 from photoz_run.science.many_looks import beyond_chance, excess_scatter, sigmas, student_p
-from photoz_run.science.resampling import LOTS
+from photoz_run.science.resampling import LOTS, resample
 from photoz_run.science.statistics import Floats
 from photoz_run.validation.breakdowns import (
     CONTINUOUS,
@@ -129,7 +129,10 @@ def accuracy(
     for name, parts in _bins(columns, settings):
         for part in parts:
             if len(part.rows) >= FEWEST:
-                here = _changes(ours.of(part.rows), theirs.of(part.rows), IN_BINS)
+                both = ours.of(part.rows), theirs.of(part.rows)
+                if name == "tile":
+                    both = _alone(both, settings.seed)
+                here = _changes(*both, IN_BINS)
                 bins.append(BinChange(name, part.label, len(part.rows), here))
     return Accuracy(
         n=len(ours.terms.z_phot_N),
@@ -155,6 +158,12 @@ def _bins(columns: Columns, settings: ValidationSettings) -> Iterator[tuple[str,
     for name, bins in breakdowns.items():
         if not isinstance(bins, str):
             yield name, bins
+
+
+def _alone(both: tuple[Sample, Sample], seed: int) -> tuple[Sample, Sample]:
+    """The galaxies of one tile: errors are by galaxy, and other tiles need not be drawn."""
+    alone = resample(np.zeros(len(both[0].resampling), np.int32), seed=seed)
+    return Sample(both[0].terms, alone), Sample(both[1].terms, alone)
 
 
 def _beside_other_tiles(bins: Sequence[BinChange]) -> list[BinChange]:
