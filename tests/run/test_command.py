@@ -417,9 +417,10 @@ def test_a_full_disk_stops_the_run_and_leaves_no_half_file(
 
 
 def test_help_is_there_at_once_and_names_every_option(monkeypatch):
-    start = time.monotonic()
+    before = os.times().children_user
     said = command(["--help"])
-    assert time.monotonic() - start < 5
+    # Seconds of computing: a busy machine takes longer.
+    assert os.times().children_user - before < 5
     assert said.returncode == 0
     for option in (
         "--tiles",

@@ -107,7 +107,11 @@ def blocks_ctrl_c() -> list[bool]:
     """Of each thread of Python in this process, whether SIGINT is blocked."""
     masks = []
     for thread in Path("/proc/self/task").iterdir():
-        lines = (thread / "status").read_text().splitlines()
+        try:
+            lines = (thread / "status").read_text().splitlines()
+        except FileNotFoundError:
+            # It has ended since it was listed.
+            continue
         (mask,) = (int(line.split()[1], 16) for line in lines if line.startswith("SigBlk"))
         masks.append(bool(mask >> (signal.SIGINT - 1) & 1))
     return masks
