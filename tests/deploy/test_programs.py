@@ -21,6 +21,9 @@ ROOT = Path(__file__).parents[2]
 TEST = "tests/catalogue/test_tile_files.py::test_fitsverify_has_nothing_to_say"
 NEEDED = re.compile(r'needs\("([\w-]+)"\)')
 STARTED = re.compile(r'\[\s*"([\w-]+)",')
+BENCH = ROOT / "tests" / "bench"
+"""It measures; nothing there is skipped."""
+TESTS = [path for path in (ROOT / "tests").rglob("*.py") if BENCH not in path.parents]
 TOOLS = (
     "sh",
     "dirname",
@@ -43,7 +46,7 @@ def test_every_program_that_a_test_needs_is_one_that_the_script_installs():
     assert needed | set(slurm.PROGRAMS) == listed_programs()
 
 
-@pytest.mark.parametrize("path", [*(ROOT / "tests").rglob("*.py")], ids=lambda path: path.name)
+@pytest.mark.parametrize("path", TESTS, ids=lambda path: path.name)
 def test_a_listed_program_is_started_only_where_it_is_needed(path):
     text = path.read_text()
     started = set(STARTED.findall(text)) & listed_programs() - {"sbatch"}
