@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from photoz_run.afar.fetching import Portion, fetch
 from photoz_run.afar.listing import RemoteFile
-from photoz_run.afar.store import open_store
+from photoz_run.afar.opening import open_store
 from photoz_run.afar.transfer import Manners
 from photoz_run.errors import BadDataError, ConfigError, OutputError, TransientError
 from photoz_run.images.opening import open_image
@@ -288,7 +288,7 @@ def test_a_large_file_takes_little_memory(tmp_path):
 
 
 def test_a_plain_install_says_what_is_missing(monkeypatch):
-    monkeypatch.setattr("photoz_run.afar.store.find_spec", {"fsspec": 1}.get)
+    monkeypatch.setattr("photoz_run.afar.opening.find_spec", {"fsspec": 1}.get)
     with pytest.raises(ConfigError) as caught:
         open_store("https://me:pw@host/a.fits")
     assert str(caught.value) == (

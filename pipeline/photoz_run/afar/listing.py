@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from photoz_run.afar.lists import read_list
-from photoz_run.afar.store import Entry, Facts, ServerError, open_store, read_range
+from photoz_run.afar.opening import open_store, read_range
+from photoz_run.afar.store import Entry, Facts, ServerError
 from photoz_run.catalogue.provenance import InputFile, input_files
 from photoz_run.errors import BadDataError, ConfigError, InterruptedRunError, TransientError
 from photoz_run.places import masked

@@ -4,12 +4,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 
 from photoz_run.errors import BadDataError, ConfigError, TransientError
 from photoz_run.places import masked
 
-NEEDED = ("fsspec", "aiohttp")
 SILENCE = 60.0
 """Seconds without a byte after which a transfer has failed."""
 
@@ -101,39 +99,6 @@ class Store(ABC):
         ConfigError
             If it wants other credentials.
         """
-
-
-def open_store(url: str) -> Store:
-    """What speaks the protocol of an address.
-
-    Raises
-    ------
-    ConfigError
-        If what it needs is not installed, or nobody knows the protocol.
-    """
-    if lacking := [module for module in NEEDED if find_spec(module) is None]:
-        raise ConfigError(
-            f"{masked(url)}: this needs {' and '.join(lacking)}: install photoz-run with the extra"
-            " 'remote'"
-        )
-    if url.partition("://")[0] in ("http", "https"):
-        from photoz_run.afar.http import HttpStore
-
-        return HttpStore()
-    from photoz_run.afar.filesystems import FileSystemStore
-
-    return FileSystemStore(url)
-
-
-def read_range(url: str, start: int, stop: int, known: Facts) -> bytes:
-    """Bytes of a file at once; fewer at its end."""
-    with open_store(url).read(url, start, stop, known, SILENCE, lambda _: None) as answer:
-        content = bytearray()
-        for chunk in answer.chunks:
-            content += chunk
-            if len(content) >= stop - answer.start:
-                break
-        return bytes(content[start - answer.start : stop - answer.start])
 
 
 def refused(url: str, reason: str) -> ConfigError:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from itertools import chain
 
 from photoz_run.afar.listing import RemoteFile
-from photoz_run.afar.store import SILENCE, Answer, ServerError, Tick, open_store
+from photoz_run.afar.opening import open_store
+from photoz_run.afar.store import SILENCE, Answer, ServerError, Tick
 from photoz_run.errors import BadDataError, TransientError
 from photoz_run.wording import counted
 

@@ -7,7 +7,7 @@ from photoz_run.validation.settings import ValidationSettings
 
 def compare(a: Path, b: Path, settings: ValidationSettings, out: Path, plots: bool) -> None:
     """Compare catalogue ``a`` with ``b``; write and print what changed."""
-    from photoz_run.cli.validate import make_directory, selection_of
+    from photoz_run.cli.reports import make_directory, selection_of
     from photoz_run.errors import BadDataError, ConfigError, writing
     from photoz_run.progress import StepProgress
     from photoz_run.run.interruption import interruptible

@@ -70,6 +70,8 @@ def validate(
     """
     from functools import partial
 
+    from photoz_run.cli.changes import compare
+    from photoz_run.cli.reports import check_directory, make_directory, selection_of
     from photoz_run.errors import BadDataError, ConfigError, ExitCode, writing
     from photoz_run.progress import StepProgress
     from photoz_run.run.interruption import interruptible
@@ -93,8 +95,6 @@ def validate(
     out = out or _default_directory(catalogue)
     check_directory(out)
     if against is not None:
-        from photoz_run.cli.changes import compare
-
         compare(catalogue, against, settings, out, plots)
         return
     progress = StepProgress(command="photoz validate")
@@ -159,58 +159,6 @@ def tile_notes(catalogue: Path) -> list[str]:
     except DocumentError as error:
         return [f"tiles with an unusual zero-point are not known: {error}"]
     return [f"unusual zero-point: {words}" for words in deviant]
-
-
-def selection_of(catalogue: Path) -> str:
-    """Which sources the run behind a catalogue measured; "" where that is not known."""
-    from photoz_models.errors import DocumentError
-    from photoz_run.release.provenance import FILE, read_provenance
-    from photoz_run.validation.subject import selection_of_run
-
-    if not (catalogue / FILE).is_file():
-        return selection_of_run(catalogue)
-    try:
-        return str(read_provenance(catalogue).run.config.get("select", ""))
-    except DocumentError:
-        return ""
-
-
-def check_directory(out: Path) -> None:
-    """Refuse a directory of the report that cannot be written, before anything is computed.
-
-    Nothing may lie inside a release but the release.
-    """
-    import os
-
-    from photoz_run.errors import ConfigError
-    from photoz_run.release.provenance import FILE
-
-    above = (out, *out.resolve().parents)
-    within = next((place for place in above if (place / FILE).exists()), None)
-    if within is not None:
-        raise ConfigError(
-            f"{out}: lies inside the release {within}, which photoz verify would refuse then;"
-            " choose another --out"
-        )
-    there = next(place for place in above if place.exists())
-    if not there.is_dir():
-        raise ConfigError(f"{out}: cannot be written: {there} is a file; choose another --out")
-    if not os.access(there, os.W_OK | os.X_OK):
-        raise ConfigError(
-            f"{out}: cannot be written: no permission for {there}; choose another --out"
-        )
-
-
-def make_directory(out: Path) -> None:
-    """Make the directory of the report."""
-    from photoz_run.errors import ConfigError
-
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(
-            f"{out}: cannot be written: {error.strerror}; choose another --out"
-        ) from error
 
 
 def _default_directory(catalogue: Path) -> Path:

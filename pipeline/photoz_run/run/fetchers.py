@@ -18,7 +18,7 @@ from photoz_models.stamp_rule import StampRule
 from photoz_run.afar.fetching import Portion, fetch
 from photoz_run.afar.listing import AfarSurvey, RemoteFile
 from photoz_run.afar.needs import first_files, other_files
-from photoz_run.afar.store import open_store
+from photoz_run.afar.opening import open_store
 from photoz_run.afar.transfer import Manners
 from photoz_run.config import RunConfig
 from photoz_run.errors import BadDataError, InterruptedRunError, PhotozError, TransientError
