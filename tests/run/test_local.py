@@ -23,7 +23,7 @@ PATIENCE = 90.0
 class Tiles:
     """A run that has tiles left."""
 
-    left = 5
+    useful = 5
 
     def give_up(self, error: PhotozError) -> None:
         raise AssertionError(str(error))

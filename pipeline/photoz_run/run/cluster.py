@@ -62,7 +62,7 @@ TLS_FILES = ("tls_ca_file", *(f"tls_{role}_{part}" for role in ROLES for part in
 def open_client(config: RunConfig, demand: Demand) -> Iterator[Client]:
     """A client of the workers that ``config`` asks for.
 
-    No more workers are asked for than ``demand`` has tiles left. What was started for the run ends
+    No more workers are asked for than ``demand`` has tiles for. What was started for the run ends
     with the block.
     """
     pages = {} if config.cluster.dashboard else WITHOUT_PAGES
@@ -70,7 +70,7 @@ def open_client(config: RunConfig, demand: Demand) -> Iterator[Client]:
         if config.cluster.scheduler or config.cluster.scheduler_file:
             opened = existing_client(config.cluster)
         elif config.cluster.kind == "local":
-            number = local_workers(config, demand.left)
+            number = local_workers(config, demand.useful)
             opened = local_client(number, demand, config.cluster.dashboard)
         else:
             opened = job_client(config, demand)
@@ -216,7 +216,7 @@ def job_client(config: RunConfig, demand: Demand) -> Iterator[Client]:
         raise ConfigError(
             f"say how many workers {config.cluster.kind} may start: --workers N or MIN:MAX"
         )
-    low, high = min(low, demand.left), min(high, demand.left)
+    low, high = min(low, demand.useful), min(high, demand.useful)
     settings = job_settings(config.cluster, config.out)
     with ExitStack() as stack:
         if config.share == (1, 1):

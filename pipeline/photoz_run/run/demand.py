@@ -1,4 +1,4 @@
-"""What workers are kept for: the tiles that are left. The dispatcher is one."""
+"""What workers are kept for: tiles that can be measured. The dispatcher is one."""
 
 from typing import Protocol
 
@@ -9,8 +9,8 @@ class Demand(Protocol):
     """What workers are kept for."""
 
     @property
-    def left(self) -> int:
-        """Tiles that have no outcome yet."""
+    def useful(self) -> int:
+        """Workers for which there are tiles, now or soon."""
 
     def say(self, words: str) -> None:
         """Tell the operator."""

@@ -17,12 +17,7 @@ from typing import Any
 from distributed import Client, Future
 from distributed.scheduler import KilledWorker
 
-from photoz_run.errors import (
-    HostError,
-    InterruptedRunError,
-    OutputError,
-    PhotozError,
-)
+from photoz_run.errors import HostError, InterruptedRunError, OutputError, PhotozError
 from photoz_run.records import Failure, Status, TileOutcome
 from photoz_run.run.acquaintance import Acquaintance
 from photoz_run.run.handing import Pace, Rests, Running, Workers
@@ -39,13 +34,10 @@ SOON_SECONDS = 0.1
 GREETING_SECONDS = 5.0
 """So long tiles wait for the answers of new workers: the first host to answer may be a bad one."""
 
-BACKOFF_SECONDS = 2.0
-"""Pause before a tile's second try, and of a worker on which a try failed.
-
-It is doubled for each further failure, up to `LONGEST_PAUSE`.
+BACKOFF_SECONDS, LONGEST_PAUSE = 2.0, 60.0
+"""Pause before a tile's second try, and of a worker on which a try failed: it is doubled for each
+further failure, up to the longest.
 """
-
-LONGEST_PAUSE = 60.0
 
 STRIKES = 5
 """A host that lacks something so often, with a pause after each time, gets no more tiles."""
@@ -68,6 +60,8 @@ class Dispatcher:
         Seconds without any worker that end the run.
     ready
         Whether the files of a tile are there; one that is not ready waits.
+    at_once
+        How many tiles are there at once.
     """
 
     def __init__(
@@ -78,11 +72,13 @@ class Dispatcher:
         patience: float = 0.0,
         longest_wait: float = math.inf,
         ready: Callable[[str], bool] = lambda _: True,
+        at_once: Callable[[], float] = lambda: math.inf,
     ) -> None:
         self._waiting = deque(tasks)
         self._running: dict[Future[Any], Running] = {}
         self._done: SimpleQueue[Future[Any] | None] = SimpleQueue()
         self._ready = ready
+        self._at_once = at_once
         self._quarantined: dict[str, TileTask] = {}
         self._hosts = Hosts()
         self._workers = Workers({}, {})
@@ -109,6 +105,11 @@ class Dispatcher:
     def left(self) -> int:
         """Tiles that have no outcome yet."""
         return len(self._waiting) + len(self.running)
+
+    @property
+    def useful(self) -> int:
+        """Workers for which there are tiles; one at least while any is left."""
+        return int(min(self.left, max(1, self._at_once())))
 
     @property
     def workers(self) -> int:

@@ -18,7 +18,7 @@ from photoz_run.run.plan import simulated_model_warning
 from photoz_run.run.planned import plan_run
 from photoz_run.run.progress import Progress
 from photoz_run.run.summary import RunSummary
-from photoz_run.run.supply import Supplied, prepare_window, supply_of
+from photoz_run.run.supply import Supplied, most_at_once, prepare_window, supply_of
 from photoz_run.run.task import TileTask, make_tasks, record
 
 PRIVATE = 0o077
@@ -52,8 +52,9 @@ def run(config: RunConfig, progress: Progress, restart: bool = False) -> RunSumm
         mine = dict(list(tiles.items())[number - 1 :: of])
         settled = planned.settled(mine, progress.say)
         pending = [ref for tile, ref in mine.items() if tile not in settled]
-        processes = sharing(config, len(pending))
-        check_open_files(most_workers(config, len(pending)), config.cluster.kind == "local")
+        most = most_at_once(survey, [ref.tile for ref in pending], config)
+        processes = sharing(config, most)
+        check_open_files(most_workers(config, most), config.cluster.kind == "local")
         places = prepare_window(survey, config, settled, restart)
         tasks = make_tasks(
             pending, config, planned.model_file, manifest.provenance, processes, places
@@ -88,6 +89,7 @@ def measure(
         patience(config.cluster),
         longest_wait(config),
         supply.ready,
+        supply.at_once,
     )
     outcomes: dict[str, TileOutcome] = {}
     done = Counter(rows=0, bytes=0)

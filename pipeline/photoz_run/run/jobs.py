@@ -87,7 +87,7 @@ def processes(cluster: ClusterConfig) -> int:
 def start_jobs(
     cluster: JobQueueCluster, config: ClusterConfig, low: int, high: int, demand: Demand
 ) -> None:
-    """Submit jobs for ``high`` workers, then for as many as tiles are left, ``low`` at least.
+    """Submit jobs for ``high`` workers, then for as many as there are tiles for, ``low`` at least.
 
     Lost ones are replaced. The jobs are of a class that `refusable` made.
 

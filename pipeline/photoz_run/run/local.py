@@ -92,7 +92,7 @@ def reason(error: BaseException) -> str:
 
 
 class LocalWorkers:
-    """Keeps ``number`` workers of ``cluster``, but no more than ``demand`` has tiles left."""
+    """Keeps ``number`` workers of ``cluster``, but no more than ``demand`` has tiles for."""
 
     def __init__(self, cluster: LocalCluster, number: int, demand: Demand | None = None) -> None:
         self._cluster: Any = cluster
@@ -151,7 +151,7 @@ class LocalWorkers:
                 self._end(worker)
         if any(worker.came for worker in self._workers):
             self._failures = 0
-        wanted = self._number if self._demand is None else min(self._number, self._demand.left)
+        wanted = self._number if self._demand is None else min(self._number, self._demand.useful)
         if time.monotonic() >= self._next_start:
             while len(self._workers) < wanted:
                 self._workers.append(self._start())

@@ -51,7 +51,7 @@ def refusable(job: type[Job]) -> type[Job]:
 
 
 class Replacing(Adaptive):
-    """Looks after the jobs of ``cluster`` for as long as ``demand`` has tiles left.
+    """Looks after the jobs of ``cluster`` for as long as ``demand`` has tiles for them.
 
     Each job has ``processes`` workers.
     """
@@ -72,7 +72,7 @@ class Replacing(Adaptive):
 
     async def target(self) -> int:
         """Workers that there are tiles for."""
-        return self._demand.left
+        return self._demand.useful
 
     async def recommendations(self, target: int) -> dict[str, Any]:
         """Replace lost jobs; then say whether ``target`` workers need more jobs, or fewer."""

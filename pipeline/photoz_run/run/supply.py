@@ -1,5 +1,6 @@
 """Tiles from afar as a driver sees them: which can be handed out, and what goes when they ended."""
 
+import math
 import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -12,11 +13,14 @@ from photoz_run.afar.listing import AfarSurvey
 from photoz_run.config import RunConfig
 from photoz_run.errors import ConfigError, InterruptedRunError
 from photoz_run.records import Status, TileOutcome
-from photoz_run.run.fetchers import Fetchers
+from photoz_run.run.fetchers import Fetchers, size_of
 from photoz_run.run.lock import RunLock, WorkState, holders
 from photoz_run.run.window import Window
 
 TELL_SECONDS = 1.0
+IDLE_SECONDS = 600.0
+"""So long workers are kept for tiles that do not come."""
+
 TRY_SECONDS = 5.0
 """How often a driver tries to fetch itself, while another process does it for the run."""
 
@@ -36,6 +40,10 @@ class LocalSupply:
         """Whether a tile can be handed out."""
         return True
 
+    def at_once(self) -> float:
+        """Tiles that are here at once: more workers than that have nothing to do."""
+        return math.inf
+
     def ended(self, _outcome: TileOutcome) -> None:
         """A tile has its outcome."""
 
@@ -44,6 +52,25 @@ class LocalSupply:
 
     def check(self) -> None:
         """Raise what ended the fetching."""
+
+
+class Peak:
+    """The largest number of late: of one period at least, of two at most."""
+
+    def __init__(self, first: int) -> None:
+        self._before, self._now = first, 0
+        self._since = monotonic()
+
+    def see(self, number: int) -> None:
+        """The number as it is now."""
+        if monotonic() - self._since > IDLE_SECONDS:
+            self._before, self._now, self._since = self._now, 0, monotonic()
+        self._now = max(self._now, number)
+
+    @property
+    def most(self) -> int:
+        """The largest number."""
+        return max(self._before, self._now)
 
 
 class AfarSupply(LocalSupply):
@@ -67,7 +94,11 @@ class AfarSupply(LocalSupply):
         self._window = Window(config)
         self._afar = [tile for tile in tiles if survey.files_of(survey.tiles[tile])]
         self._here = set(tiles).difference(self._afar)
+        self._expected = frozenset(self._afar)
         self._ready: set[str] = set()
+        """Tiles that are here, with workers or not."""
+        # Nobody knows yet how fast tiles come: there may be as many as have room.
+        self._peak = Peak(most_at_once(survey, self._afar, config))
         self._going: set[str] = set()
         """Tiles whose files are being deleted."""
         self._fetchers: Fetchers | None = None
@@ -94,6 +125,10 @@ class AfarSupply(LocalSupply):
     def ready(self, tile: str) -> bool:
         """Whether all files of a tile are there."""
         return tile in self._here or tile in self._ready
+
+    def at_once(self) -> float:
+        """Tiles that were here at once of late; at first, those that the window may hold."""
+        return len(self._here) + self._peak.most
 
     def ended(self, outcome: TileOutcome) -> None:
         """Delete the files of a tile: its outcome is recorded."""
@@ -124,11 +159,13 @@ class AfarSupply(LocalSupply):
             self._fetchers.check()
         else:
             self._watch()
+        self._peak.see(len(self._ready))
 
     def _watch(self) -> None:
         """Look what another process fetches for this run, and whether there is one."""
         before = len(self._ready)
-        self._ready = self._window.delivered() - self._going
+        delivered = self._window.delivered() - self._going
+        self._ready = {tile for tile in delivered if tile in self._expected}
         if len(self._ready) > before:
             self._told()
         someone = any(holder.alive for holder in holders(self._window.locks))
@@ -203,6 +240,15 @@ def supply_of(
     if not survey.remote:
         return LocalSupply()
     return AfarSupply(survey, tiles, config, rule, longest_wait, say)
+
+
+def most_at_once(survey: AfarSurvey, tiles: Sequence[str], config: RunConfig) -> int:
+    """How many of ``tiles`` can be here at once: those that lie here, and those with room."""
+    if not survey.remote:
+        return len(tiles)
+    sizes = [size_of(survey, survey.tiles[tile]) for tile in tiles]
+    afar = [size for size in sizes if size]
+    return len(sizes) - len(afar) + Window(config).most(afar)
 
 
 def prepare_window(

@@ -14,6 +14,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 
 from photoz_models.documents import Record, read_document
@@ -98,6 +99,13 @@ class Window:
     def holds(self, size: int) -> bool:
         """Whether a tile of ``size`` bytes has room in an empty window."""
         return self._has_room([], size)
+
+    def most(self, sizes: Sequence[int]) -> int:
+        """How many tiles have room at once, at most, of some of ``sizes`` in bytes."""
+        if self.room.tiles is not None:
+            return min(len(sizes), self.room.tiles)
+        totals = accumulate(sorted(sizes))
+        return sum(total <= (self.room.bytes or 0) for total in totals)
 
     def _has_room(self, claimed: Sequence[int], size: int) -> bool:
         if self.room.tiles is not None:
