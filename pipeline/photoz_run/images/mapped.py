@@ -13,12 +13,16 @@ from typing_extensions import override
 from photoz_run.errors import BadDataError
 from photoz_run.images.image import Corners, Image
 from photoz_run.images.plan import PAGE, PixelLayout, ReadingPlan, Storage, merged
-from photoz_run.science.cutouts import cut_stamps
+from photoz_run.science.cutouts import copy_stamps, covered_pixels, empty_stamps
 
 DTYPES = {8: ">u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4", -64: ">f8"}
 
 PIECE = 128 * 1024
 """Bytes announced at once: the kernel forgets what is beyond its own read-ahead, without a word."""
+
+MAPPED_AT_ONCE = 32 << 20
+"""Bytes of a file between the first and the last of the stamps that are cut before the mapping is
+given back."""
 
 LOOKED_AT = 8
 """Pages of a batch of which the kernel is asked whether it has them: then nothing need be
@@ -79,9 +83,16 @@ class MappedImage(Image):
     @override
     def stamps(self, corners: Corners, size: int) -> tuple[NDArray[Any], NDArray[np.bool_]]:
         y0_N, x0_N = corners
-        values, covered = cut_stamps(self._array_YX, y0_N, x0_N, size)
-        self._give_back(int(y0_N.min(initial=0)), int(y0_N.max(initial=0)) + size)
-        return self._scaling.values(values), covered
+        stored_NHW = empty_stamps(self._array_YX, len(y0_N), size)
+        # What has been touched of a mapping is memory of this process until it is given back.
+        touched = int(np.ptp(y0_N)) * self.layout.row_bytes if len(y0_N) else 0
+        for part_N in np.array_split(np.arange(len(y0_N)), touched // MAPPED_AT_ONCE + 1):
+            if len(part_N):
+                part = slice(part_N[0], part_N[-1] + 1)
+                copy_stamps(self._array_YX, y0_N[part], x0_N[part], stored_NHW[part])
+                self._give_back(int(y0_N[part].min()), int(y0_N[part].max()) + size)
+        covered_NHW = covered_pixels(self.shape_YX, y0_N, x0_N, size)
+        return self._scaling.values(stored_NHW), covered_NHW
 
     @override
     def rows(self, start: int, stop: int) -> NDArray[Any]:

@@ -38,9 +38,25 @@ def cut_stamps(
     values_NHW : ndarray of the dtype of ``image_YX`` in native byte order
     covered_NHW : bool ndarray, True where the stamp lies on the image
     """
-    n = len(y0_N)
-    values_NHW = np.empty((n, size, size), dtype=image_YX.dtype.newbyteorder("="))
+    values_NHW = empty_stamps(image_YX, len(y0_N), size)
+    copy_stamps(image_YX, y0_N, x0_N, values_NHW)
+    return values_NHW, covered_pixels(image_YX.shape, y0_N, x0_N, size)
+
+
+def empty_stamps(image_YX: NDArray[np.generic], n: int, size: int) -> NDArray[np.generic]:
+    """Room for ``n`` stamps of an image, in native byte order."""
+    return np.empty((n, size, size), dtype=image_YX.dtype.newbyteorder("="))
+
+
+def copy_stamps(
+    image_YX: NDArray[np.generic],
+    y0_N: NDArray[np.int64],
+    x0_N: NDArray[np.int64],
+    values_NHW: NDArray[np.generic],
+) -> None:
+    """Fill ``values_NHW`` with stamps that start at the given pixels, zero outside the image."""
     height, width = image_YX.shape
+    size = values_NHW.shape[-1]
     top_N, bottom_N = np.clip(y0_N, 0, height), np.clip(y0_N + size, 0, height)
     left_N, right_N = np.clip(x0_N, 0, width), np.clip(x0_N + size, 0, width)
     values_NHW[(bottom_N - top_N < size) | (right_N - left_N < size)] = 0
@@ -50,8 +66,16 @@ def cut_stamps(
     for values_HW, (y0, x0, top, bottom, left, right) in zip(values_NHW, places, strict=True):
         seen_YX = image_YX[top:bottom, left:right]
         values_HW[top - y0 : bottom - y0, left - x0 : right - x0] = seen_YX
-    row_NH, column_NW = _on_axis(y0_N, size, height), _on_axis(x0_N, size, width)
-    return values_NHW, row_NH[:, :, None] & column_NW[:, None, :]
+
+
+def covered_pixels(
+    shape_YX: tuple[int, ...], y0_N: NDArray[np.int64], x0_N: NDArray[np.int64], size: int
+) -> NDArray[np.bool_]:
+    """True where stamps that start at the given pixels lie on an image of this shape [N, H, W]."""
+    row_NH = _on_axis(y0_N, size, shape_YX[0])
+    column_NW = _on_axis(x0_N, size, shape_YX[1])
+    covered_NHW: NDArray[np.bool_] = row_NH[:, :, None] & column_NW[:, None, :]
+    return covered_NHW
 
 
 def _on_axis(start_N: NDArray[np.int64], size: int, length: int) -> NDArray[np.bool_]:
