@@ -1,5 +1,8 @@
 """What a storage is like, measured; and the reading plans that follow from it."""
 
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 from astropy.io import fits
@@ -83,6 +86,32 @@ def test_stamps_are_the_same_whatever_the_plan(tmp_path, reading):
         np.testing.assert_array_equal(covered, on_image)
     image.close()
     assert 0.9 * plan.bytes <= image.bytes_read <= 1.1 * plan.bytes + 4 * PAGE
+
+
+def resident(field: str) -> int:
+    """Bytes of this process that are in memory now (VmRSS), or were at most (VmHWM)."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) << 10 for line in lines if line.startswith(field))
+
+
+@pytest.mark.parametrize("reading", ["pages", "rows"])
+def test_stamps_from_all_over_a_file_take_little_memory(tmp_path, reading):
+    path, size = tmp_path / "image.fits", 444 << 20
+    header = fits.PrimaryHDU(np.zeros((1, 18500), np.float32)).header
+    header["NAXIS2"] = 6000
+    path.write_bytes(header.tostring().encode())
+    os.truncate(path, size)
+    with path.open("rb") as file:
+        while file.read(1 << 24):
+            pass  # from now on the file is in memory, and the kernel maps neighbours of a page
+    y0_N, x0_N = np.sort(RNG.integers(0, 5900, 256)), RNG.integers(0, 18400, 256)
+    image = open_image(path)
+    image.plan((y0_N, x0_N), SIZE, Storage(reading=reading))
+    Path("/proc/self/clear_refs").write_text("5")
+    before = resident("VmRSS")
+    image.stamps((y0_N, x0_N), SIZE)
+    assert resident("VmHWM") - before < 100 << 20
+    image.close()
 
 
 @pytest.mark.parametrize("there", [True, False])
