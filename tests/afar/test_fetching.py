@@ -244,6 +244,42 @@ def test_a_folder_that_cannot_be_written_ends_the_run(server, tmp_path):
         fetch(Portion(planned(server, tmp_path / "tile" / "a.fits")), HASTY)
 
 
+def test_a_server_that_gives_no_range_sends_the_whole_file(server, content, tmp_path):
+    server.ranges = False
+    file = planned(server, tmp_path / "a.fits")
+    fetched = fetch(Portion(file, ((0, 65536), (131072, 135168))), HASTY)
+    assert (fetched.verified, fetched.pieces) == ("DATASUM", 1)
+    assert file.path.read_bytes() == content
+
+
+def test_what_came_of_ranges_is_not_taken_for_the_beginning_of_a_whole_file(server, tmp_path):
+    """There is no DATASUM that would tell."""
+    content = np.random.default_rng(3).bytes(400_000)
+    server.files["/a.fits"] = content
+    file = planned(server, tmp_path / "a.fits")
+
+    class Killed(BaseException):
+        """As a signal."""
+
+    def kill(number):
+        if number:
+            raise Killed
+
+    with pytest.raises(Killed):
+        fetch(Portion(file, ((0, 1000), (200_000, 201_000))), HASTY, kill)
+    assert len(leftovers(tmp_path)) == 1
+    assert fetch(Portion(file), HASTY).moved == len(content)
+    assert file.path.read_bytes() == content
+    assert leftovers(tmp_path) == []
+
+
+def test_an_etag_that_is_weak_for_a_moment_is_no_other(server, content, tmp_path):
+    """Apache calls that of a file weak within a second of its last change."""
+    file = planned(server, tmp_path / "a.fits")
+    weak = replace(file.facts, etag=f"W/{file.facts.etag}")
+    assert fetch(Portion(replace(file, facts=weak)), HASTY).bytes == len(content)
+
+
 def test_ranges_leave_holes_that_nobody_reads(server, content, tmp_path):
     file = planned(server, tmp_path / "a.fits")
     server.faults["/a.fits"] = ["truncate"]

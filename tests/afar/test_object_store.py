@@ -12,12 +12,12 @@ from photoz_run.afar.listing import find_afar, looked_at
 from photoz_run.afar.transfer import Manners
 from photoz_run.errors import BadDataError, ConfigError, TransientError
 from photoz_run.survey.discovery import find_tiles
-from support.runs import in_process, options, outcome, tile_file
-from support.servers import moto
+from support.runs import assert_nowhere, in_process, options, outcome, tile_file
+from support.servers import CuttingProxy, moto
 from support.tiles import make_tile
 
 HASTY = Manners(silence=2, attempts=2, pause=0.01)
-BUCKET = "kids"
+BUCKET, SECRET = "kids", "d41d8cd98f00b204"
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,7 @@ def client(store, monkeypatch):
     """A client of the empty store; its address and keys stand where those of users do."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", store)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     s3fs.S3FileSystem.clear_instance_cache()
@@ -109,9 +109,28 @@ def test_an_object_that_changes_while_it_is_read_is_refused(filled, survey, tmp_
     with pytest.raises(BadDataError, match="its ETag has changed since the run was planned"):
         fetch(Portion(file), HASTY, change)
     assert list(tmp_path.glob("*/*")) == []
-    with pytest.raises(TransientError, match="changed while it was read"):
+    with pytest.raises(BadDataError, match="its ETag has changed since the run was planned"):
         fetch(Portion(file, ((0, 4096),)), HASTY)
     assert not file.path.exists()
+
+
+@pytest.mark.parametrize("times", [1, 1000])
+def test_an_answer_that_is_cut_off_is_asked_for_again(
+    filled, store, survey, tmp_path, monkeypatch, times
+):
+    proxy = CuttingProxy(store, times)
+    with proxy.running() as url:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", url)
+        s3fs.S3FileSystem.clear_instance_cache()
+        file = next(file for path, file in planned(tmp_path).remote.items() if "r_sci" in path.name)
+        if times == 1:
+            fetch(Portion(file), HASTY)
+            assert file.path.read_bytes() == (survey / file.path.name).read_bytes()
+        else:
+            with pytest.raises(TransientError, match="given up after 2 failures in a row"):
+                fetch(Portion(file), HASTY)
+            assert not file.path.exists()
+    assert proxy.left < times
 
 
 def test_places_that_are_no_buckets(filled, tmp_path):
@@ -146,7 +165,9 @@ def test_wrong_credentials_are_one_line(filled, store, tmp_path):
         enforce(b"inf")
 
 
-def test_a_run_reads_catalogues_here_and_coadds_from_a_store(client, bundle, tmp_path, monkeypatch):
+def test_a_run_reads_catalogues_here_and_coadds_from_a_store(
+    client, bundle, tmp_path, monkeypatch, capfd
+):
     tile = make_tile(tmp_path / "all", number=4)
     here = tmp_path / "catalogues"
     here.mkdir()
@@ -164,4 +185,10 @@ def test_a_run_reads_catalogues_here_and_coadds_from_a_store(client, bundle, tmp
     assert ours.equals(theirs)
     fetched = outcome(tmp_path / "afar", tile.name)["fetched"]
     assert len(fetched) == 12
-    assert all(file["url"].startswith(f"s3://{BUCKET}/dr5/") and file["etag"] for file in fetched)
+    for file in fetched:
+        assert file["url"] == f"s3://{BUCKET}/dr5/{file['name']}"
+        assert file["digest"]
+        assert file["etag"]
+    said = capfd.readouterr()
+    assert SECRET not in said.out + said.err
+    assert_nowhere(SECRET, tmp_path / "afar", tmp_path / "shared")

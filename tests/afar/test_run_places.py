@@ -1,14 +1,11 @@
-"""Runs over an object store, and over a list of signed addresses: as over local files."""
+"""A run over a list of signed addresses, and one that logs in: secrets stand nowhere."""
 
 from pathlib import Path
 
-import boto3
-import pyarrow.parquet as pq
 import pytest
-import s3fs
 
-from support.runs import in_process, options, outcome, tile_file
-from support.servers import moto, nginx
+from support.runs import assert_nowhere, in_process, options, outcome
+from support.servers import nginx
 from support.tiles import make_tile
 
 NAME = "KIDS_180.0_-0.5"
@@ -22,36 +19,9 @@ def data(tmp_path_factory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module")
-def local(data, bundle) -> Path:
-    out = data.parent / "local"
-    with pytest.MonkeyPatch.context() as patch:
-        assert in_process(patch, options(data, bundle, out)) == 0
-    return out
-
-
 def afar(place: object, bundle: Path, out: Path) -> list[str]:
     places = ("--window", "1GB", "--scratch-shared", str(out.parent / "shared"))
     return options(str(place), bundle, out, *places)
-
-
-def test_a_run_over_an_object_store(data, local, bundle, tmp_path, monkeypatch):
-    with moto() as url:
-        keys = {"AWS_ACCESS_KEY_ID": "anna", "AWS_SECRET_ACCESS_KEY": SECRET}
-        for name, value in (keys | {"AWS_ENDPOINT_URL": url, "AWS_REGION": "us-east-1"}).items():
-            monkeypatch.setenv(name, value)
-        s3fs.S3FileSystem.clear_instance_cache()
-        client = boto3.client("s3")
-        client.create_bucket(Bucket="kids")
-        for path in data.iterdir():
-            client.upload_file(str(path), "kids", f"dr5/{path.name}")
-        assert in_process(monkeypatch, afar("s3://kids/dr5", bundle, tmp_path / "run")) == 0
-    ours, theirs = (pq.read_table(tile_file(out, NAME)) for out in (tmp_path / "run", local))
-    assert ours.equals(theirs)
-    for file in outcome(tmp_path / "run", NAME)["fetched"]:
-        assert file["url"] == f"s3://kids/dr5/{file['name']}"
-        assert file["digest"]
-    assert_nowhere(SECRET, tmp_path / "run")
 
 
 def test_signatures_of_a_list_stand_nowhere(data, bundle, tmp_path, monkeypatch, capfd):
@@ -77,7 +47,18 @@ def test_signatures_of_a_list_stand_nowhere(data, bundle, tmp_path, monkeypatch,
     assert_nowhere(SECRET, tmp_path / "run", tmp_path / "absent", tmp_path / "shared")
 
 
-def assert_nowhere(secret: str, *folders: Path) -> None:
-    files = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
-    assert files
-    assert [path for path in files if secret.encode() in path.read_bytes()] == []
+def test_a_password_of_netrc_stands_nowhere(data, bundle, tmp_path, monkeypatch, capfd):
+    """Not even if it is wrong, and the run ends."""
+    (tmp_path / "users").write_text(f"anna:{{PLAIN}}{SECRET}\n")
+    netrc = tmp_path / "netrc"
+    monkeypatch.setenv("NETRC", str(netrc))
+    asks = f'auth_basic "archive"; auth_basic_user_file {tmp_path / "users"};'
+    with nginx(data, tmp_path / "nginx", asks) as address:
+        for password, status in ((f"{SECRET}x", 2), (SECRET, 0)):
+            netrc.write_text(f"machine 127.0.0.1 login anna password {password}")
+            arguments = afar(f"{address}/", bundle, tmp_path / "run")
+            assert in_process(monkeypatch, arguments) == status
+    said = capfd.readouterr()
+    assert "refused (401 Unauthorized); credentials are missing or wrong" in said.err
+    assert SECRET not in said.out + said.err
+    assert_nowhere(SECRET, tmp_path / "run", tmp_path / "shared")

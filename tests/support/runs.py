@@ -106,3 +106,10 @@ def outcome(out: Path, tile: str) -> dict[str, Any]:
     assert good.exists() != bad.exists()
     record: dict[str, Any] = json.loads((good if good.exists() else bad).read_text())
     return record
+
+
+def assert_nowhere(secret: str, *folders: Path) -> None:
+    """No file below the folders, of which there are some, holds a secret."""
+    files = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
+    assert files
+    assert [path for path in files if secret.encode() in path.read_bytes()] == []

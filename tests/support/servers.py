@@ -8,7 +8,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -29,6 +29,10 @@ http {{
     }}
 }}
 """
+
+
+MUCH = 20_000
+"""Bytes at once that are part of a file, and of no answer of another kind."""
 
 
 def free_port() -> int:
@@ -207,3 +211,50 @@ class _Handler(BaseHTTPRequestHandler):
         for name, value in headers.items():
             self.send_header(name, value)
         self.end_headers()
+
+
+class CuttingProxy:
+    """Passes on what a server says, and cuts its first long answers off in the middle."""
+
+    def __init__(self, server: str, times: int) -> None:
+        host, _, port = server.rpartition("/")[2].partition(":")
+        self._server = host, int(port)
+        self.left = times
+        """Answers that are to be cut off yet."""
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def running(self) -> Iterator[str]:
+        with socket.create_server(("127.0.0.1", 0)) as door:
+            threading.Thread(target=self._serve, args=(door,), daemon=True).start()
+            yield f"http://127.0.0.1:{door.getsockname()[1]}"
+
+    def _serve(self, door: socket.socket) -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = door.accept()
+                server = socket.create_connection(self._server)
+                threading.Thread(target=self._pass_on, args=(client, server), daemon=True).start()
+                threading.Thread(target=self._pass_back, args=(server, client), daemon=True).start()
+
+    def _pass_on(self, client: socket.socket, server: socket.socket) -> None:
+        with suppress(OSError):
+            while content := client.recv(65536):
+                server.sendall(content)
+
+    def _pass_back(self, server: socket.socket, client: socket.socket) -> None:
+        with suppress(OSError):
+            while content := server.recv(65536):
+                if len(content) > MUCH and self._cuts():
+                    client.sendall(content[: len(content) // 2])
+                    break
+                client.sendall(content)
+        for end in (client, server):
+            with suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+            end.close()
+
+    def _cuts(self) -> bool:
+        with self._lock:
+            self.left -= 1
+            return self.left >= 0

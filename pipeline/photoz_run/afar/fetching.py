@@ -3,13 +3,14 @@
 import hashlib
 import json
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from photoz_run.afar.listing import RemoteFile
 from photoz_run.afar.store import Facts, Tick
-from photoz_run.afar.transfer import Manners, Transfer
+from photoz_run.afar.transfer import Manners, NoRangesError, Transfer
 from photoz_run.afar.verifying import Digests, Proof, data_sums
 from photoz_run.errors import BadDataError, writing
 from photoz_run.images.held import Ranges, read_held, side_file, write_held
@@ -60,11 +61,13 @@ def fetch(portion: Portion, manners: Manners, tick: Tick = lambda _: None) -> Fe
     with writing(file.path):
         file.path.parent.mkdir(parents=True, exist_ok=True)
     transfer = Transfer(file, manners, tick)
-    if portion.ranges is None:
-        digest, verified = _whole(file, transfer)
-        return _record(file, transfer, digest, verified, 1)
-    _some(file, portion.ranges, transfer)
-    return _record(file, transfer, "", RANGES, len(portion.ranges))
+    if portion.ranges is not None:
+        # Some servers give no ranges of a file that was written a moment ago.
+        with suppress(NoRangesError):
+            _some(file, portion.ranges, transfer)
+            return _record(file, transfer, "", RANGES, len(portion.ranges))
+    digest, verified = _whole(file, transfer)
+    return _record(file, transfer, digest, verified, 1)
 
 
 def _whole(file: RemoteFile, transfer: Transfer) -> tuple[str, str]:
@@ -132,7 +135,7 @@ def _some(file: RemoteFile, ranges: Ranges, transfer: Transfer) -> None:
     """Ranges of a file, in a file of its size that has holes elsewhere."""
     if _is_there(file) and read_held(file.path) in (None, ranges):
         return
-    part = _part(file)
+    part = _part(file, ranges)
     with writing(file.path):
         with part.open("wb") as output:
             output.truncate(file.bytes)
@@ -140,6 +143,7 @@ def _some(file: RemoteFile, ranges: Ranges, transfer: Transfer) -> None:
                 for place, chunk in transfer.chunks(start, min(stop, file.bytes)):
                     output.seek(place)
                     output.write(chunk)
+        transfer.confirm()
         write_held(file.path, ranges)
         _give_name(part, file)
 
@@ -154,10 +158,13 @@ def _is_there(file: RemoteFile) -> bool:
     )
 
 
-def _part(file: RemoteFile) -> Path:
-    """The name of a file on its way; that of another version of the file goes."""
+def _part(file: RemoteFile, ranges: Ranges | None = None) -> Path:
+    """The name of a file on its way; another version of it, or other ranges of it, go.
+
+    So nobody takes a file with holes for the beginning of a whole one.
+    """
     facts = file.facts
-    identity = json.dumps([facts.bytes, facts.etag, facts.modified_ns])
+    identity = json.dumps([facts.bytes, facts.etag, facts.modified_ns, ranges])
     version = hashlib.sha256(identity.encode()).hexdigest()[:8]
     part = file.path.with_name(f"{file.path.name}.{version}{PART}")
     for other in file.path.parent.glob(f"{file.path.name}.*{PART}"):

@@ -29,7 +29,7 @@ def open_store(url: str) -> Store:
         return HttpStore()
     from photoz_run.afar.filesystems import FileSystemStore
 
-    return FileSystemStore(url)
+    return FileSystemStore()
 
 
 def read_range(url: str, start: int, stop: int, known: Facts) -> bytes:

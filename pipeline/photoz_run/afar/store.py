@@ -36,10 +36,13 @@ class Facts:
     modified_ns: int = 0
 
     def differs(self, other: "Facts") -> str:
-        """What both tell, and tell otherwise: "size", "ETag" or "Last-Modified"; else ""."""
+        """What both tell, and tell otherwise: "size", "ETag" or "Last-Modified"; else "".
+
+        Apache calls the ETag of a file weak (``W/``) for a second after its last change.
+        """
         pairs = (
             ("size", self.bytes, other.bytes, -1),
-            ("ETag", self.etag, other.etag, ""),
+            ("ETag", self.etag.removeprefix("W/"), other.etag.removeprefix("W/"), ""),
             ("Last-Modified", self.modified_ns, other.modified_ns, 0),
         )
         for name, mine, theirs, untold in pairs:

@@ -7,7 +7,7 @@ from itertools import chain
 
 from photoz_run.afar.listing import RemoteFile
 from photoz_run.afar.opening import open_store
-from photoz_run.afar.store import SILENCE, Answer, ServerError, Tick
+from photoz_run.afar.store import SILENCE, Answer, Facts, ServerError, Tick
 from photoz_run.errors import BadDataError, TransientError
 from photoz_run.wording import counted
 
@@ -28,6 +28,10 @@ class Manners:
     pause: float = 1.0
     """Seconds after the first failure; doubled for each further one."""
     longest_pause: float = 300.0
+
+
+class NoRangesError(BadDataError):
+    """A server answers with the whole file where a range was asked for."""
 
 
 class Transfer:
@@ -58,6 +62,8 @@ class Transfer:
         ------
         BadDataError
             If the file is not there, or has changed since the run was planned.
+        NoRangesError
+            If a range is asked for, and the server knows none.
         TransientError
             If the server fails again and again.
         """
@@ -70,6 +76,23 @@ class Transfer:
                     at = place + len(chunk)
                     if at > farthest:
                         farthest, failures = at, 0
+                return
+            except ServerError as error:
+                failures += 1
+                self._rest(failures, error)
+
+    def confirm(self) -> None:
+        """Look whether the file is still the one of which ranges came.
+
+        Raises
+        ------
+        BadDataError, TransientError
+            If it has changed, or the server fails again and again.
+        """
+        failures = 0
+        while True:
+            try:
+                self._compare(self._store.look(self._file.url))
                 return
             except ServerError as error:
                 failures += 1
@@ -89,7 +112,7 @@ class Transfer:
             first = next(answer.chunks, b"")
             self._check(answer, first)
             if stop is not None and at != start:
-                raise BadDataError(f"{file.shown}: its server knows no ranges any more")
+                raise NoRangesError(f"{file.shown}: its server knows no ranges")
             for chunk in chain([first], answer.chunks):
                 self._tick(len(chunk))
                 self._slow_down(len(chunk))
@@ -110,8 +133,10 @@ class Transfer:
                 f"{self._file.shown}: the server answers with a web page instead of the file; does"
                 " it ask for a login, or has the file moved?"
             )
-        change = self._file.facts.differs(answer.facts)
-        if change:
+        self._compare(answer.facts)
+
+    def _compare(self, facts: Facts) -> None:
+        if change := self._file.facts.differs(facts):
             raise BadDataError(
                 f"{self._file.shown}: its {change} has changed since the run was planned; start the"
                 " same command again"
