@@ -8,10 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -26,6 +23,7 @@ from support.photoz import photoz
 from support.runs import command, in_process, options, outcome, start_command, tile_file
 from support.servers import WrongServer, bytes_sent, nginx
 from support.tiles import make_tile
+from support.windows import watched
 
 NAMES = [f"KIDS_{k}.0_-31.2" for k in range(6)]
 LOCATIONS = {b"photoz-run.inputs", b"photoz-run.inputs_digest"}
@@ -62,42 +60,6 @@ def same_catalogues(one: Path, other: Path, names: list[str]) -> None:
         told = ours.schema.metadata, theirs.schema.metadata
         assert {key for key in told[0] if told[0][key] != told[1][key]} <= LOCATIONS
         assert told[0].keys() == told[1].keys()
-
-
-@contextmanager
-def watched(window: Path) -> Iterator[list[tuple[int, int]]]:
-    """Watch a window: tiles with files, and bytes, again and again."""
-    seen: list[tuple[int, int]] = []
-    ended = threading.Event()
-
-    def look() -> None:
-        while not ended.wait(0.02):
-            sizes = {path: _size(path) for path in _files(window)}
-            seen.append((len({path.parent for path in sizes}), sum(sizes.values())))
-
-    thread = threading.Thread(target=look)
-    thread.start()
-    try:
-        yield seen
-    finally:
-        ended.set()
-        thread.join()
-
-
-def _files(window: Path) -> list[Path]:
-    """The files of tiles; a tile that goes in this moment has none."""
-    files = []
-    for folder in window.glob("*/KIDS_*"):
-        with suppress(FileNotFoundError):
-            files += [path for path in folder.iterdir() if path.suffix != ".json"]
-    return files
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:
-        return 0
 
 
 def test_a_run_over_a_server_gives_the_catalogue_of_local_files_through_its_window(

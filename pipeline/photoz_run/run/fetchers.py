@@ -229,7 +229,8 @@ class Fetchers:
     def _begin(self, tile: str) -> tuple[Transit, Portion | None] | None:
         """The first file of a tile, if there is room for it."""
         ref = self._survey.tiles[tile]
-        gone = self._settled(tile) or self._is_here(ref)
+        # In this order: the files of a tile go when it is settled, also in this moment.
+        gone = self._is_here(ref) or self._settled(tile)
         room = not gone and self._window.claim(tile, size_of(self._survey, ref))
         with self._change:
             self._claiming = ""

@@ -101,6 +101,8 @@ class AfarSupply(LocalSupply):
         self._peak = Peak(most_at_once(survey, self._afar, config))
         self._going: set[str] = set()
         """Tiles whose files are being deleted."""
+        self._over: set[str] = set()
+        """Tiles that have ended: who takes over the fetching fetches them no more."""
         self._fetchers: Fetchers | None = None
         self._ended = threading.Event()
         self._fetching = ThreadPoolExecutor(1, thread_name_prefix="supply")
@@ -133,6 +135,7 @@ class AfarSupply(LocalSupply):
     def ended(self, outcome: TileOutcome) -> None:
         """Delete the files of a tile: its outcome is recorded."""
         if outcome.tile not in self._here:
+            self._over.add(outcome.tile)
             self._ready.discard(outcome.tile)
             self._going.add(outcome.tile)
             quarantined = outcome.status is Status.QUARANTINED
@@ -141,6 +144,7 @@ class AfarSupply(LocalSupply):
     def again(self, tile: str) -> None:
         """Fetch a tile again, once its files are gone."""
         if tile not in self._here:
+            self._over.discard(tile)
             self._tasks.append(self._deleting.submit(self._want, tile))
 
     def check(self) -> None:
@@ -203,6 +207,7 @@ class AfarSupply(LocalSupply):
                 self._config,
                 self._rule,
                 self._window,
+                settled=self._over.__contains__,
                 told=self._complete,
                 say=self._say,
             )

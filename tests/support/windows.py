@@ -1,0 +1,42 @@
+"""Watching a window for tiles from afar."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+
+@contextmanager
+def watched(window: Path) -> Iterator[list[tuple[int, int]]]:
+    """Watch a window: tiles with files, and bytes, again and again."""
+    seen: list[tuple[int, int]] = []
+    ended = threading.Event()
+
+    def look() -> None:
+        while not ended.wait(0.02):
+            sizes = {path: _size(path) for path in _files(window)}
+            seen.append((len({path.parent for path in sizes}), sum(sizes.values())))
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    try:
+        yield seen
+    finally:
+        ended.set()
+        thread.join()
+
+
+def _files(window: Path) -> list[Path]:
+    """The files of tiles; a tile that goes in this moment has none."""
+    files = []
+    for folder in window.glob("*/KIDS_*"):
+        with suppress(FileNotFoundError):
+            files += [path for path in folder.iterdir() if ".fits" in path.name]
+    return files
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
