@@ -133,7 +133,7 @@ def move_area(folder: Path, elsewhere: bool = True) -> None:
     area = MOC.from_fits(path)
     far = MOC.from_healpix_cells(np.array([5]), np.array([14], np.uint8), 14)
     flat = area.flatten()
-    opened = Opened(folder, read_provenance(folder))
+    opened = Opened(folder, read_provenance(folder), {})
     rows = pq.read_table(folder / "sim.parquet")
     ra, dec = (rows[name].to_numpy() * units.deg for name in ("RAJ2000", "DECJ2000"))
     held = MOC.from_lonlat(ra, dec, max_norder=14).flatten()
@@ -159,7 +159,7 @@ def enlarge_area(folder: Path) -> None:
         said["area_deg2"] = round(square_degrees(covered_area(corners)), 4)
 
     change_statement(change)(folder)
-    opened = Opened(folder, read_provenance(folder))
+    opened = Opened(folder, read_provenance(folder), {})
     (folder / "sim_moc.fits").unlink()
     corners = [tile.footprint for tile in opened.provenance.tiles]
     write_moc(covered_area(corners), folder / "sim_moc.fits", opened.record)

@@ -95,7 +95,7 @@ def write_hdu(file: BinaryIO, header: fits.Header, chunks: Iterable[bytes] = ())
     file.seek(end)
 
 
-def added_up(data: bytes, start: int = 0) -> int:
+def added_up(data: bytes | memoryview, start: int = 0) -> int:
     """The 32-bit ones' complement sum of big-endian words, added to ``start``.
 
     An HDU is whole if the sum of all its bytes is `ALL_ONES` (or 0, which means the same).

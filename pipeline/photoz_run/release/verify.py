@@ -5,9 +5,9 @@ Every value stands in several products and every number in several files, and th
 Memory grows by some ten bytes a row.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,19 +15,20 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from photoz_run.errors import ConfigError, PhotozError
-from photoz_run.progress import StepProgress
+from photoz_run.progress import StepProgress, Tick
 from photoz_run.release.against_run import RunProof
 from photoz_run.release.against_tables import TableCopy, not_compared, table_copies
 from photoz_run.release.folder import SUMS
 from photoz_run.release.listing import PRODUCTS
 from photoz_run.release.proof.check import Check, counted, in_one_line, proven, unwarned
 from photoz_run.release.proof.files import (
-    check_fits_sums,
     check_products,
     check_sums,
+    digests,
     fits_files,
     present_files,
 )
+from photoz_run.release.proof.fits_sums import FitsSums, check_fits_sums
 from photoz_run.release.proof.judge import Beside, Judge
 from photoz_run.release.proof.opened import Opened
 from photoz_run.release.proof.parquet import RowProof, check_tiles, indices
@@ -81,25 +82,44 @@ class Origins:
 
 
 def _checks(folder: Path, progress: StepProgress, origins: Origins) -> Iterator[Check]:
-    try:
-        opened = Opened(folder, read_provenance(folder))
-    except PhotozError as error:
-        yield from _sums(folder, progress)
-        yield Check(FILE, False, in_one_line(error))
-        return
+    names = present_files(folder)
+    size = sum((folder / name).stat().st_size for name in names)
+    with progress.step("bytes summed up", size) as tick:
+        try:
+            provenance = read_provenance(folder)
+        except PhotozError as error:
+            yield from _sums(folder, lambda: digests(folder, names, tick))
+            yield Check(FILE, False, in_one_line(error))
+            return
+        with ExitStack() as stack:
+            fits_sums = {}
+            for name in sorted(set(names).intersection(fits_files(provenance.products))):
+                fits_sums[name] = stack.enter_context(closing(FitsSums(folder / name, tick)))
+            others = [name for name in names if name not in fits_sums]
+            opened = Opened(folder, provenance, fits_sums)
+            yield from _proofs(opened, others, progress, origins, tick)
+
+
+def _proofs(
+    opened: Opened, others: Sequence[str], progress: StepProgress, origins: Origins, tick: Tick
+) -> Iterator[Check]:
+    """All checks; FITS files are summed up while their rows are compared, ``others`` beside it."""
     judges = list(_judges(opened))
     for judge in judges:
         judge.require()
-    sums = in_background(lambda: [*_sums(folder, progress), *_fits_sums(opened, progress)])
-    rest = list(_contents(opened, judges, progress, origins))
-    yield from sums.result()
-    yield from rest
+    sums = in_background(lambda: digests(opened.folder, others, tick))
+    contents = list(_contents(opened, judges, progress, origins))
+    fits_sums = opened.fits_sums
+    yield from _sums(
+        opened.folder,
+        lambda: sums.result() | {name: file.sha256() for name, file in fits_sums.items()},
+    )
+    yield from proven("FITS checksums", lambda: check_fits_sums(fits_sums))
+    yield from contents
 
 
-def _sums(folder: Path, progress: StepProgress) -> Iterator[Check]:
-    size = sum((folder / name).stat().st_size for name in present_files(folder))
-    with progress.step("bytes summed up", size) as tick:
-        yield from proven("files", lambda: check_sums(folder, tick))
+def _sums(folder: Path, sums: Callable[[], dict[str, str]]) -> Iterator[Check]:
+    yield from proven("files", lambda: check_sums(folder, sums()))
 
 
 def _contents(
@@ -129,13 +149,6 @@ def _judges(opened: Opened) -> Iterator[Judge]:
             path = opened.product(ending)
             if path is not None:
                 yield product.judge(opened, path)
-
-
-def _fits_sums(opened: Opened, progress: StepProgress) -> Iterator[Check]:
-    names = fits_files(opened.provenance.products)
-    size = sum(_size(opened.folder / name) for name in names)
-    with progress.step("bytes of FITS added up", size) as tick:
-        yield check_fits_sums(opened.folder, names, tick)
 
 
 def _tables(opened: Opened, paths: Sequence[Path]) -> list[TableCopy]:
@@ -185,7 +198,3 @@ def _rows(
 
 def _itself(table: TableCopy) -> TableCopy:
     return table
-
-
-def _size(path: Path) -> int:
-    return path.stat().st_size if path.is_file() else 0

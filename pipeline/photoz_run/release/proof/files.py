@@ -4,18 +4,14 @@ import re
 import shutil
 import subprocess
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
 
-from astropy.io import fits
-
-from photoz_run.catalogue.fits_stream import ALL_ONES, BLOCK, added_up
 from photoz_run.catalogue.on_disk import file_digest
 from photoz_run.progress import Tick
 from photoz_run.release.companions import COMPANIONS
 from photoz_run.release.folder import SUMS
-from photoz_run.release.proof.check import UNREADABLE, Check, in_one_line, verdict
+from photoz_run.release.proof.check import Check, verdict
 from photoz_run.release.provenance import FILE, ProductFacts, ReleaseProvenance
 from photoz_run.release.rows import IN_PARTS, WHOLE
 
@@ -35,8 +31,6 @@ FORMATS = {WHOLE: "parquet", IN_PARTS: "parquet", ".fits": "fits", "_hats": "hat
 """The name in ``--formats`` of what holds the catalogue, by the end of its name."""
 PDFS = "_pdf.hdf5"
 CHANGES = "_changes.parquet"
-CHUNK = BLOCK << 12
-"""Bytes added up at once: whole FITS blocks."""
 
 
 def present_files(folder: Path) -> list[str]:
@@ -75,21 +69,28 @@ def check_signature(folder: Path) -> Iterator[Check]:
     yield Check("signature", result.returncode == 0, f"{told}; compare the key with the authors'")
 
 
-def check_sums(folder: Path, tick: Tick) -> Iterator[Check]:
-    """Compare the files with ``SHA256SUMS``; ``tick`` is told the bytes read."""
+def digests(folder: Path, names: Iterable[str], tick: Tick) -> dict[str, str]:
+    """The sha256 of files by their path in ``folder``; ``tick`` is told the bytes read."""
+    sums = {}
+    for name in names:
+        sums[name] = file_digest(folder / name)
+        tick((folder / name).stat().st_size)
+    return sums
+
+
+def check_sums(folder: Path, sums: Mapping[str, str]) -> Iterator[Check]:
+    """Compare the files with ``SHA256SUMS``; ``sums`` has the sha256 of all that there are."""
     listed, malformed = read_sums(folder)
-    present = present_files(folder)
-    missing = [f"{name} is missing" for name in sorted(set(listed) - set(present))]
+    missing = [f"{name} is missing" for name in sorted(set(listed) - set(sums))]
     yield verdict("files present", malformed + missing, f"all {len(listed):,} files of {SUMS}")
-    strangers = [f"{name} is not in {SUMS}" for name in sorted(set(present) - set(listed))]
+    strangers = [f"{name} is not in {SUMS}" for name in sorted(set(sums) - set(listed))]
     strangers += strange_places(folder)
     yield verdict("no other files", strangers, "none")
-    changed = []
-    for name in present:
-        if name in listed:
-            if file_digest(folder / name) != listed[name]:
-                changed.append(f"{name} has another sha256")
-            tick((folder / name).stat().st_size)
+    changed = [
+        f"{name} has another sha256"
+        for name, digest in sorted(sums.items())
+        if listed.get(name, digest) != digest
+    ]
     yield verdict("sha256 of the files", changed, "as listed")
     yield from check_signature(folder)
 
@@ -163,45 +164,3 @@ def _belongs(name: str, product: str) -> bool:
 def fits_files(products: Sequence[ProductFacts]) -> list[str]:
     """The products that are FITS files."""
     return [product.path for product in products if product.path.endswith(".fits")]
-
-
-def check_fits_sums(folder: Path, names: Sequence[str], tick: Tick) -> Check:
-    """Add up every HDU again: CHECKSUM and DATASUM of the FITS standard 4.0, section 4.4.2.7."""
-    problems = []
-    for name in names:
-        try:
-            problems += [f"{name} {problem}" for problem in _wrong_sums(folder / name, tick)]
-        except UNREADABLE as error:
-            problems.append(f"{name} cannot be read: {in_one_line(error)}")
-    return verdict("FITS checksums", problems, f"of every HDU in {', '.join(names)}")
-
-
-def _wrong_sums(path: Path, tick: Tick) -> Iterator[str]:
-    with fits.open(path) as hdus, path.open("rb") as file:
-        for number, hdu in enumerate(hdus):
-            place, header = hdu.fileinfo(), hdu.header
-            if "CHECKSUM" not in header or "DATASUM" not in header:
-                yield f"HDU {number} has no sums"
-                continue
-            data = _sum(file, place["datLoc"], place["datSpan"])
-            whole = _sum(file, place["hdrLoc"], place["datLoc"] - place["hdrLoc"], data)
-            tick(place["datSpan"])
-            if data != int(header["DATASUM"]):
-                yield f"HDU {number}: its data do not add up to DATASUM"
-            elif whole not in (0, ALL_ONES):
-                yield f"HDU {number}: its header does not add up to CHECKSUM"
-        beyond = path.stat().st_size - place["datLoc"] - place["datSpan"]
-        if beyond:
-            yield f"has {beyond:,} bytes behind its last HDU"
-
-
-def _sum(file: BinaryIO, start: int, length: int, total: int = 0) -> int:
-    """The sum of a part of a file, added to ``total``."""
-    file.seek(start)
-    while length > 0:
-        chunk = file.read(min(CHUNK, length))
-        if len(chunk) < min(CHUNK, length):
-            raise ValueError("the file ends too early")
-        total = added_up(chunk, total)
-        length -= len(chunk)
-    return total

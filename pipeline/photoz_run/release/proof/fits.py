@@ -3,9 +3,9 @@
 import re
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pyarrow as pa
@@ -52,16 +52,20 @@ class FitsJudge(Judge):
 
     def copies(self, stack: ExitStack) -> Iterator[Beside]:
         """Its rows."""
-        yield Beside("FITS = Parquet", lambda: stack.enter_context(closing(FitsCopy(self.path))))
+        yield Beside("FITS = Parquet", self._copy)
+
+    def _copy(self) -> "FitsCopy":
+        stream = self.opened.fits_sums[self.path.name].stream
+        return FitsCopy(FitsStream(self.path, "PHOTOZ", stream))
 
 
 class FitsStream:
-    """The records of a FITS table as they lie in the file.
+    """The records of a FITS table as they lie in the file, from its ``stream``.
 
     No library decides what is missing in them.
     """
 
-    def __init__(self, path: Path, table: str) -> None:
+    def __init__(self, path: Path, table: str, stream: BinaryIO) -> None:
         with fits.open(path) as hdus:
             hdu = hdus[table]
             header = hdu.header
@@ -75,25 +79,22 @@ class FitsStream:
         self.nulls = {header[f"TTYPE{k}"]: header.get(f"TNULL{k}") for k in numbers}
         self.rows = int(header["NAXIS2"])
         self._left = self.rows
-        self._file = path.open("rb")
-        self._file.seek(start)
+        self._stream = stream
+        self._stream.read(start)
 
     def take(self, number: int) -> NDArray[Any]:
         """The next ``number`` records, fewer at the end."""
         number = min(number, self._left)
         self._left -= number
-        return np.fromfile(self._file, self.dtype, number)
-
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()
+        content = self._stream.read(number * self.dtype.itemsize)
+        return np.frombuffer(content, self.dtype)
 
 
 class FitsCopy:
     """The rows of the FITS table beside those of Parquet."""
 
-    def __init__(self, path: Path) -> None:
-        self._stream = FitsStream(path, "PHOTOZ")
+    def __init__(self, stream: FitsStream) -> None:
+        self._stream = stream
         self._difference = Difference()
         self._seen = 0
 
@@ -118,10 +119,6 @@ class FitsCopy:
         yield counted("rows of FITS", self._stream.rows, self._seen)
         problems = self._difference.problems()
         yield verdict("FITS = Parquet", problems, f"{self._seen:,} rows, value by value")
-
-    def close(self) -> None:
-        """Close the file."""
-        self._stream.close()
 
 
 def stored_values(stored: NDArray[Any], null: int | None) -> Values:

@@ -1,5 +1,6 @@
 """A release that is to be proven, as its provenance describes it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,6 +11,7 @@ import pyarrow.parquet as pq
 from photoz_run.catalogue.provenance import Provenance
 from photoz_run.records import Status
 from photoz_run.release.accounting import PENDING
+from photoz_run.release.proof.fits_sums import FitsSums
 from photoz_run.release.provenance import ReleaseProvenance
 from photoz_run.release.record import ReleaseRecord
 from photoz_run.release.rows import parquet_parts
@@ -21,6 +23,8 @@ class Opened:
 
     folder: Path
     provenance: ReleaseProvenance
+    fits_sums: Mapping[str, FitsSums]
+    """Its FITS files by name, each to be read once."""
 
     def product(self, ending: str) -> Path | None:
         """The place of a product by the end of its name, ``None`` if it was not made."""
