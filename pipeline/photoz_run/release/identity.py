@@ -25,8 +25,9 @@ def id_numbers(ids: Texts) -> NDArray[np.uint64]:
     words = max(1, -(-longest_text(ids) // WORD))
     word_NW = fixed_width(ids, words * WORD).view("<u8").reshape(len(ids), words)
     number_N = np.zeros(len(ids), np.uint64)
-    for word_N in word_NW.T:
-        mixed_N = (number_N ^ word_N) * MIX
+    for word_N in np.ascontiguousarray(word_NW.T):
+        mixed_N = number_N ^ word_N
+        mixed_N *= MIX
         mixed_N ^= mixed_N >> np.uint64(29)
         # A word of padding changes nothing: the number must not depend on the longest ID.
         number_N = np.where(word_N == 0, number_N, mixed_N)

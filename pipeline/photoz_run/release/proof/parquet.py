@@ -222,10 +222,10 @@ class RowProof:
     def _check_flag_counts(self, stated: Mapping[str, int]) -> Check:
         problems = []
         for name in sorted({*self.flags, *stated}):
-            counted, expected = self.flags.get(name, 0), stated.get(name, 0)
-            if counted != expected:
-                problems.append(f"{name} is set in {counted:,} rows, not {expected:,}")
-        good = f"{len(self.flags)} kinds, as in provenance.json"
+            here, expected = self.flags.get(name, 0), stated.get(name, 0)
+            if here != expected:
+                problems.append(f"{name} is set in {here:,} rows, not {expected:,}")
+        good = f"{counted(len(self.flags), 'kind')}, as in provenance.json"
         return verdict("numbers of flags", problems, good)
 
     def _check_ids(self, again: Iterable[pa.Table]) -> Check:

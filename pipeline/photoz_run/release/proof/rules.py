@@ -56,8 +56,13 @@ class RowArrays:
     @cached_property
     def missing(self) -> dict[str, NDArray[np.bool_]]:
         """Where each column is null; quantiles have nulls of their own."""
-        names = [name for name in self.batch.column_names if name != schema.QUANTILES.name]
-        return {name: self.batch[name].is_null().to_numpy() for name in names}
+        nowhere_N = np.zeros(len(self.batch), bool)
+        missing = {}
+        for name in self.batch.column_names:
+            column = self.batch[name]
+            if name != schema.QUANTILES.name:
+                missing[name] = column.is_null().to_numpy() if column.null_count else nowhere_N
+        return missing
 
     @cached_property
     def floats(self) -> dict[str, NDArray[Any]]:
