@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from photoz_run.catalogue.arrow_fields import is_text
-from photoz_run.errors import BadDataError, ConfigError
+from photoz_run.errors import ConfigError, PhotozError
 from photoz_run.progress import StepProgress
 from photoz_run.release.accounting import settle
 from photoz_run.release.coverage import covered_area
@@ -185,7 +185,7 @@ def _kept(run: FinishedRun, scan: Scan, keep: Sequence[str]) -> tuple[PassThroug
         return None, ""
     try:
         return pass_through(run.manifest, list(run.done), keep, scan.fields.names), ""
-    except (ConfigError, BadDataError) as error:
+    except PhotozError as error:
         return None, str(error)
 
 

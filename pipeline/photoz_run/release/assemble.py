@@ -72,7 +72,7 @@ def _merge(
     """The rows of all tiles without their duplicates, dealt out by place, with further columns."""
     with progress.step("tiles checked", len(run.done)) as tick:
         scan = scan_tiles(run, scratch, tick)
-    further = _further_columns(run, scan, options)
+    further = _further_columns(run, scan, options, scratch)
     with progress.step("tiles merged", len(run.done)) as tick:
         buckets = deal_out(run, scan, further, scratch, tick, "hats" in options.formats)
     for columns in further:
@@ -85,14 +85,16 @@ def _merge(
     return draft, further
 
 
-def _further_columns(run: FinishedRun, scan: Scan, options: ReleaseOptions) -> list[FurtherColumns]:
+def _further_columns(
+    run: FinishedRun, scan: Scan, options: ReleaseOptions, scratch: Path
+) -> list[FurtherColumns]:
     """What is kept and attached. What cannot be had is refused before anything large is written."""
     if options.pdf:
         quantile_levels(scan.fields)
     further: list[FurtherColumns] = []
     taken = list(scan.fields.names)
     if options.keep:
-        kept = pass_through(run.manifest, list(run.done), options.keep, taken)
+        kept = pass_through(run.manifest, list(run.done), options.keep, taken, scratch)
         taken += [field.name for field in kept.fields]
         further.append(kept)
     if options.attach is not None:

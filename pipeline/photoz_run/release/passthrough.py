@@ -1,6 +1,6 @@
 """``photoz release --keep``: columns of the input catalogues that the run did not carry."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -8,22 +8,20 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from photoz_run.catalogue.provenance import InputFile, input_files
 from photoz_run.errors import ConfigError
+from photoz_run.release.input_catalogues import InputCatalogues, input_catalogues
 from photoz_run.run.manifest import RunManifest
 from photoz_run.survey.catalogues import IDENTITY, column_names
 from photoz_run.survey.columns import kept_fields, sayable_type
-from photoz_run.survey.discovery import find_tiles
 from photoz_run.tables.canonical import TEXT
 from photoz_run.tables.opening import open_table
 
 
 @dataclass(frozen=True)
 class PassThrough:
-    """The catalogues of the tiles, unchanged since they were measured, and columns of them."""
+    """Columns of the catalogues that were measured."""
 
-    catalogues: Mapping[str, Path]
-    """By tile."""
+    catalogues: InputCatalogues
     fields: list[pa.Field]
     """The columns as they come out, with unit, UCD and description of the catalogue."""
 
@@ -35,9 +33,12 @@ class PassThrough:
         ConfigError
             If a source is not in the catalogue, or a column has another type than in the others.
         BadDataError
-            If the catalogue cannot be read, or lacks a column.
+            If the catalogue cannot be fetched or read, or lacks a column.
         """
-        path = self.catalogues[tile]
+        with self.catalogues.opened(tile) as path:
+            return self._add(path, table)
+
+    def _add(self, path: Path, table: pa.Table) -> pa.Table:
         names = [field.name for field in self.fields]
         rows = open_table(path, [*IDENTITY, *names]).read(["ID", *names])
         place = pc.index_in(table["ID"].cast(TEXT), value_set=rows["ID"].combine_chunks())
@@ -59,7 +60,11 @@ class PassThrough:
 
 
 def pass_through(
-    manifest: RunManifest, tiles: Sequence[str], keep: Sequence[str], taken: Sequence[str]
+    manifest: RunManifest,
+    tiles: Sequence[str],
+    keep: Sequence[str],
+    taken: Sequence[str],
+    scratch: Path | None = None,
 ) -> PassThrough:
     """Find the catalogues of ``tiles`` by the run's settings, and the columns ``keep`` in them.
 
@@ -73,6 +78,8 @@ def pass_through(
         Columns of the catalogues.
     taken
         Columns that the release has already.
+    scratch
+        Folder for a catalogue from afar; that of temporary files if ``None``.
 
     Raises
     ------
@@ -83,25 +90,10 @@ def pass_through(
         If a catalogue cannot be read, or a column holds lists.
     """
     refuse_taken("--keep", keep, taken, "leave it out, it is carried already")
-    data = manifest.config.data
-    known = find_tiles(data, manifest.config.data_release)
-    catalogues: dict[str, Path] = {}
-    for tile in tiles:
-        path = known[tile].catalogue if tile in known else None
-        if path is not None:
-            catalogues[tile] = path
-    lost = sorted(set(tiles) - set(catalogues))
-    if lost:
-        folders = ", ".join(map(str, data))
-        raise ConfigError(
-            f"--keep: {len(lost)} of {len(tiles)} tiles have no catalogue in {folders} now, the"
-            f" first is {lost[0]}; put it back, or leave --keep out"
-        )
-    for tile, path in catalogues.items():
-        _refuse_changed(tile, path, manifest.inputs[tile])
-    first = next(iter(catalogues.values()))
-    _refuse_unknown(first, keep)
-    return PassThrough(catalogues, kept_fields(first, keep))
+    catalogues = input_catalogues(manifest, tiles, scratch)
+    with catalogues.opened(tiles[0]) as first:
+        _refuse_unknown(first, keep)
+        return PassThrough(catalogues, kept_fields(first, keep))
 
 
 def refuse_taken(option: str, names: Sequence[str], taken: Sequence[str], remedy: str) -> None:
@@ -120,15 +112,6 @@ def refuse_taken(option: str, names: Sequence[str], taken: Sequence[str], remedy
                 f" {remedy}"
             )
         present[name.lower()] = name
-
-
-def _refuse_changed(tile: str, path: Path, inputs: Sequence[InputFile]) -> None:
-    recorded = {file.name: file for file in inputs}
-    if input_files([path])[0] != recorded.get(path.name):
-        raise ConfigError(
-            f"{path}: the catalogue of {tile} has changed since it was measured (another name,"
-            " size or time); restore it, or measure the tile again"
-        )
 
 
 def _refuse_unknown(path: Path, keep: Sequence[str]) -> None:
