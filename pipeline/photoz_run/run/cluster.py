@@ -9,7 +9,7 @@ import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from photoz_run.errors import ConfigError, HostError, OutputError
 from photoz_run.interrupts import children_undisturbed
 from photoz_run.run.batch_systems import SYSTEMS
 from photoz_run.run.demand import Demand
+from photoz_run.run.gpus import usable_gpus
 from photoz_run.run.jobs import job_settings, processes, start_jobs
 from photoz_run.run.local import LocalWorkers, reason
 from photoz_run.run.replacing import refusable
@@ -71,7 +72,8 @@ def open_client(config: RunConfig, demand: Demand) -> Iterator[Client]:
             opened = existing_client(config.cluster)
         elif config.cluster.kind == "local":
             number = local_workers(config, demand.useful)
-            opened = local_client(number, demand, config.cluster.dashboard)
+            gpus = () if config.provider == "cpu" else usable_gpus(os.environ)
+            opened = local_client(number, demand, config.cluster.dashboard, gpus)
         else:
             opened = job_client(config, demand)
         with opened as client:
@@ -139,11 +141,15 @@ def longest_wait(config: RunConfig) -> float:
 
 @contextmanager
 def local_client(
-    workers: int, demand: Demand | None = None, dashboard: bool = False
+    workers: int,
+    demand: Demand | None = None,
+    dashboard: bool = False,
+    gpus: Sequence[str] = (),
 ) -> Iterator[Client]:
     """A client of ``workers`` processes on this machine, reachable from loopback only.
 
-    Lost ones are replaced, for as long as ``demand`` has tiles for them.
+    Lost ones are replaced, for as long as ``demand`` has tiles for them. ``gpus`` are shared out
+    among them.
 
     Raises
     ------
@@ -157,7 +163,7 @@ def local_client(
             cluster = stack.enter_context(_local_cluster(dashboard))
             if not dashboard:
                 _close_pages(cluster)
-            kept = LocalWorkers(cluster, workers, demand)
+            kept = LocalWorkers(cluster, workers, demand, gpus)
             stack.callback(cluster.sync, kept.close)
             cluster.sync(kept.open)
             client = stack.enter_context(Client(cluster))

@@ -9,6 +9,7 @@ import asyncio
 import os
 import signal
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import count
@@ -19,6 +20,7 @@ from distributed.core import Status
 
 from photoz_run.errors import HostError
 from photoz_run.run.demand import Demand
+from photoz_run.run.gpus import VISIBLE, least_used
 from photoz_run.run.tile_log import node_name
 
 LOOK_SECONDS = 0.5
@@ -49,6 +51,8 @@ class LocalWorker:
     name: str
     nanny: Nanny
     start: "asyncio.Task[Any]"
+    gpu: str = ""
+    """The one it computes on, if GPUs are shared out."""
     seen: float = field(default_factory=time.monotonic)
     came: bool = False
     """Whether the scheduler has ever known it."""
@@ -92,12 +96,22 @@ def reason(error: BaseException) -> str:
 
 
 class LocalWorkers:
-    """Keeps ``number`` workers of ``cluster``, but no more than ``demand`` has tiles for."""
+    """Keeps ``number`` workers of ``cluster``, but no more than ``demand`` has tiles for.
 
-    def __init__(self, cluster: LocalCluster, number: int, demand: Demand | None = None) -> None:
+    Each sees one of ``gpus``, if there are any.
+    """
+
+    def __init__(
+        self,
+        cluster: LocalCluster,
+        number: int,
+        demand: Demand | None = None,
+        gpus: Sequence[str] = (),
+    ) -> None:
         self._cluster: Any = cluster
         self._number = number
         self._demand = demand
+        self._gpus = gpus
         self._workers: list[LocalWorker] = []
         self._ending: set[asyncio.Task[None]] = set()
         self._names = count()
@@ -175,13 +189,15 @@ class LocalWorkers:
 
     def _start(self) -> LocalWorker:
         name = f"local-{next(self._names)}"
+        gpu = least_used(self._gpus, (worker.gpu for worker in self._workers)) if self._gpus else ""
         nanny = Nanny(
             self._cluster.scheduler.address,
             name=name,
             death_timeout=START_SECONDS,
+            env={VISIBLE: gpu} if gpu else {},
             **self._cluster.new_spec["options"],
         )
-        return LocalWorker(name, nanny, asyncio.ensure_future(nanny))
+        return LocalWorker(name, nanny, asyncio.ensure_future(nanny), gpu)
 
     def _end(self, worker: LocalWorker) -> None:
         task = asyncio.ensure_future(worker.end())
