@@ -222,19 +222,21 @@ def _open(
 
     # A provider that cannot start is reported here in one line; ONNX Runtime would add a page.
     onnxruntime.set_default_logger_severity(FATAL_ONLY)
+    providers: list[Any] = [CPU]
     if provider != "cpu" and CUDA in onnxruntime.get_available_providers():
         if find_spec("nvidia"):
             onnxruntime.preload_dlls()
-        session = _create(content, where, [(CUDA, CUDA_OPTIONS), CPU], threads)
-        # ONNX Runtime goes on with the CPU in silence when CUDA cannot start.
-        if session.get_providers()[0] == CUDA:
-            return session, "cuda"
+        providers = [(CUDA, CUDA_OPTIONS), CPU]
+    session = _create(content, where, providers, threads)
+    # ONNX Runtime goes on with the CPU in silence when CUDA cannot start.
+    if session.get_providers()[0] == CUDA:
+        return session, "cuda"
     if provider == "cuda" and not allow_fallback:
         raise BundleError(
             f"{where}: CUDA was asked for and cannot be used here;"
             " allow the fallback or ask for cpu"
         )
-    return _create(content, where, [CPU], threads), "cpu"
+    return session, "cpu"
 
 
 def _create(content: bytes, where: str, providers: list[Any], threads: int) -> Any:

@@ -56,8 +56,7 @@ class MappedImage(Image):
         self._map = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)
         # Until it is known what is wanted the kernel guesses nothing: it would read megabytes for a
         # row.
-        self._map.madvise(mmap.MADV_RANDOM)
-        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_RANDOM)
+        self._guess_nothing(True)
         pixels = np.frombuffer(self._map, dtype, shape_YX[0] * shape_YX[1], offset)
         self._array_YX = pixels.reshape(shape_YX)
         self._asked = np.zeros(shape_YX[0], bool)
@@ -66,11 +65,9 @@ class MappedImage(Image):
     @override
     def plan(self, corners: Corners, size: int, storage: Storage) -> ReadingPlan:
         self.way = self.layout.plan(*corners, size, storage)
-        if self.way.way != "pages":
-            self._map.madvise(mmap.MADV_NORMAL)
-            os.posix_fadvise(self._file.fileno(), 0, 0, os.POSIX_FADV_NORMAL)
-        else:
-            self._asked = np.zeros(self.layout.stop // PAGE + 1, bool)
+        pages = self.way.way == "pages"
+        self._guess_nothing(pages)
+        self._asked = np.zeros(self.layout.stop // PAGE + 1 if pages else self.shape_YX[0], bool)
         return self.way
 
     @override
@@ -109,6 +106,12 @@ class MappedImage(Image):
         del self._array_YX
         self._map.close()
         self._file.close()
+
+    def _guess_nothing(self, nothing: bool) -> None:
+        """Whether the kernel reads only what it is asked for, or ahead as well."""
+        self._map.madvise(mmap.MADV_RANDOM if nothing else mmap.MADV_NORMAL)
+        advice = os.POSIX_FADV_RANDOM if nothing else os.POSIX_FADV_NORMAL
+        os.posix_fadvise(self._file.fileno(), 0, 0, advice)
 
     def _announce_pages(self, corners: Corners, size: int) -> None:
         pages = self._not_asked(self.layout.pages(*corners, size))

@@ -10,18 +10,9 @@ from photoz_run.config import BUNDLED_MODEL, RunConfig, load_config
 from photoz_run.errors import ConfigError, PhotozError
 from photoz_run.facade.redshifts import load_bundle
 from photoz_run.facade.survey import Survey, open_survey
-from photoz_run.release.provenance import FILE, read_provenance
-from photoz_run.run.ledger import RunDirectory
 from photoz_run.science.selection import names_in
 from photoz_run.tables.table import Table
 from photoz_run.validation.tables import open_catalogue
-
-PASSED_ON = (
-    *("missing_band", "missing_dmag", "bad_pixel_bits", "use_weights", "scratch"),
-    *("magnitudes", "magnitudes_by", "magnitudes_radius"),
-    *("magnitudes_ra", "magnitudes_dec", "magnitudes_id"),
-)
-"""Settings of a run that decide what the network is told of a source."""
 
 
 @dataclass(frozen=True)
@@ -40,11 +31,6 @@ class Holdings:
     """The rows of the run or the release."""
     notes: tuple[str, ...] = ()
     """What cannot be shown, and why."""
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        """Settings with which a tile is opened."""
-        return {name: getattr(self.config, name) for name in PASSED_ON}
 
 
 @dataclass(frozen=True)
@@ -94,6 +80,8 @@ def _survey(data: Sequence[Path], model: str, select: str) -> Holdings:
 
 
 def _run(path: Path) -> Origin:
+    from photoz_run.run.ledger import RunDirectory
+
     manifest = RunDirectory(path).read_manifest()
     model = f"{manifest.model} {manifest.model_version}"
     return Origin(
@@ -107,6 +95,8 @@ def _run(path: Path) -> Origin:
 
 
 def _release(path: Path) -> Origin:
+    from photoz_run.release.provenance import FILE, read_provenance
+
     if not (path / FILE).is_file():
         raise ConfigError(f"{path} is not a release: it has no {FILE}")
     facts = read_provenance(path)

@@ -7,18 +7,27 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from photoz_models.session import PhotozModel
 from photoz_models.stamp_rule import MAGNITUDE_BANDS
-from photoz_run.facade.survey import SurveyTile
-from photoz_run.records import Sources, TileRef
+from photoz_run.catalogue.table import tile_table
+from photoz_run.prediction import blind, join_predictions, judged
+from photoz_run.records import Sources, Stamps, TileRef
 from photoz_run.science.matching import separations
 from photoz_run.science.photometry import valid_magnitudes
 from photoz_run.science.selection import names_in, select
 from photoz_run.show.holdings import Holdings
 from photoz_run.show.pictures import Picture, cut_pictures
 from photoz_run.show.targets import Target
-from photoz_run.show.without import Without, bands_and_seeing, leave_out, oddest, single_inputs
+from photoz_run.show.without import (
+    Without,
+    bands_and_seeing,
+    measure_without,
+    oddest,
+    single_inputs,
+)
 from photoz_run.survey.catalogues import column_names, magnitude_suffixes
-from photoz_run.tile import pixel_policy
+from photoz_run.survey.stamps import cut_batch
+from photoz_run.tile import OpenTile, open_tile
 
 
 @dataclass(frozen=True)
@@ -50,44 +59,61 @@ def measure(
     holdings: Holdings, tile: str, targets: Sequence[Target], radius: float
 ) -> list[Measurement | None]:
     """The source of each target in one tile, measured; None where there is none."""
-    assert holdings.survey is not None
-    ref = holdings.survey.tiles[tile]
-    if holdings.bundle is None:
+    bundle, survey = holdings.bundle, holdings.survey
+    if bundle is None or survey is None:
         return [None] * len(targets)
+    ref = survey.tiles[tile]
     suffixes = _suffixes(ref)
     named = names_in(holdings.config.select)
     columns = tuple(dict.fromkeys((*_magnitude_columns(ref, suffixes), *named)))
-    opened = holdings.survey.tile(
-        tile, holdings.bundle, "all", **holdings.settings, keep=columns, quantiles=True
-    )
-    places = [_nearest(opened.sources, target, radius) for target in targets]
-    rows = [row for row, _ in places if row is not None]
-    view = opened.take(rows)
-    if not rows:
-        return [None] * len(targets)
-    selected_N = select(holdings.config.select, view.sources.columns, len(rows))
-    sources = iter(_measure_all(view, ref, suffixes, selected_N))
+    config = holdings.config.model_copy(update={"select": "all", "keep": columns})
+    with open_tile(ref, bundle.contract, config) as opened:
+        places = [_nearest(opened.sources, target, radius) for target in targets]
+        rows = [row for row, _ in places if row is not None]
+        if not rows:
+            return [None] * len(targets)
+        chosen = opened.take(np.array(rows))
+        selected_N = select(holdings.config.select, chosen.sources.columns, len(rows))
+        sources = iter(_measure_all(bundle, chosen, ref, suffixes, selected_N))
     return [
         None if row is None else replace(next(sources), separation=apart) for row, apart in places
     ]
 
 
 def _measure_all(
-    view: SurveyTile, ref: TileRef, suffixes: Mapping[str, str], selected_N: NDArray[np.bool_]
+    bundle: PhotozModel,
+    tile: OpenTile,
+    ref: TileRef,
+    suffixes: Mapping[str, str],
+    selected_N: NDArray[np.bool_],
 ) -> list[Measurement]:
     """Every source of a tile that was opened with all its columns of magnitudes."""
-    rule, sources = view.bundle.contract, view.sources
-    bands, single = bands_and_seeing(rule), single_inputs(rule)
-    stamps = view.stamps()
+    rule, sources = bundle.contract, tile.sources
+    stamps = _stamps(tile)
     table_NT = stamps.beside(sources.magnitudes_NB)
-    pictures = cut_pictures(ref, sources.ra_N, sources.dec_N, pixel_policy(view.config))
+    pictures = cut_pictures(ref, sources.ra_N, sources.dec_N, tile.policy)
     notes = (f"no picture: {pictures}",) if isinstance(pictures, str) else ()
-    seeing = dict(zip(rule.seeing_bands, stamps.seeing_S.tolist(), strict=True))
+    seeing = zip(rule.seeing_bands, stamps.seeing_S.tolist(), strict=True)
+    known_seeing = {band: value for band, value in seeing if np.isfinite(value)}
+    bands, single = bands_and_seeing(rule), single_inputs(rule)
+    # A batch for each: the source as it is, and without each input.
+    each = [
+        measure_without(bundle, stamps.flux_NCHW[n], table_NT[n], single | bands)
+        for n in range(len(sources))
+    ]
+    blind_N = blind(rule, stamps.flux_NCHW, table_NT)
+    flags_N = sources.flags_N | stamps.flags_N
+    prediction = join_predictions(
+        [
+            judged(rule, own, blind_N[n : n + 1], flags_N[n : n + 1])
+            for n, (own, _) in enumerate(each)
+        ]
+    )
+    table = tile_table(ref.tile, sources, prediction, rule.quantile_levels, (), quantiles=True)
     measured = []
-    for n, row in enumerate(view.measure().to_pylist()):
+    for n, row in enumerate(table.to_pylist()):
         # Without a redshift there is none that could change.
-        groups = {} if row["Z_PHOT"] is None else single | bands
-        without = leave_out(view.bundle, stamps.flux_NCHW[n], table_NT[n], groups)
+        without = [] if row["Z_PHOT"] is None else each[n][1]
         domain = np.nan if row["Z_DOMAIN"] is None else row["Z_DOMAIN"]
         magnitudes = _magnitudes(sources, n, suffixes)
         told = zip(rule.magnitude_bands, sources.magnitudes_NB[n].tolist(), strict=True)
@@ -100,7 +126,7 @@ def _measure_all(
                 row,
                 bool(selected_N[n]),
                 {band: one for band, one in magnitudes.items() if np.isfinite(one.value)},
-                seeing,
+                known_seeing,
                 tuple(one for one in without if one.name in bands),
                 oddest(domain, [one for one in without if one.name in single]),
                 None if isinstance(pictures, str) else pictures[n],
@@ -108,6 +134,14 @@ def _measure_all(
             )
         )
     return measured
+
+
+def _stamps(tile: OpenTile) -> Stamps:
+    """The stamps of the sources of a tile; files are read for them alone."""
+    tile.coadds.plan(tile.located, tile.rule, tile.policy.storage)
+    stamps = cut_batch(tile.coadds, tile.sources, tile.rule, tile.policy, tile.located)
+    tile.coadds.finish()
+    return stamps
 
 
 def _nearest(sources: Sources, target: Target, radius: float) -> tuple[int | None, float]:

@@ -1,6 +1,6 @@
 """Stamps for the eye: every band with its own stretch, unusable pixels marked, and in colour."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,7 @@ from photoz_run.errors import PhotozError
 from photoz_run.records import Sources, TileRef
 from photoz_run.science.colour import colour_image
 from photoz_run.science.cutouts import stamp_start
-from photoz_run.survey.coadds import PixelPolicy, TileCoadds, open_coadds
+from photoz_run.survey.coadds import Located, PixelPolicy, TileCoadds, open_coadds
 from photoz_run.survey.stamps import cut_batch
 
 SIZE = 60
@@ -81,25 +81,24 @@ def cut_pictures(
         extinction_NC=np.zeros((n, len(IMAGE_BANDS)), np.float32),
         flags_N=np.zeros(n, np.int32),
     )
-    seen = PixelPolicy(policy.bad_bits, policy.use_weights, "flag", "zero", policy.scratch)
-    whole = PixelPolicy(0, False, "flag", "zero", policy.scratch)
+    # A source is shown in the bands that there are.
+    policy = replace(policy, missing_band="flag", missing_dmag="zero")
     try:
-        with open_coadds(ref, rule, seen) as coadds:
-            usable_NCHW = np.isfinite(cut_batch(coadds, sources, rule, seen).flux_NCHW)
-        with open_coadds(ref, rule, whole) as coadds:
-            stamps = cut_batch(coadds, sources, rule, whole)
-            offset_NC2 = _offsets(coadds, sources)
+        with open_coadds(ref, rule, policy) as coadds:
+            located = coadds.locate(sources)
+            usable = cut_batch(coadds, sources, rule, policy, located)
+            stamps = cut_batch(coadds.pixels_alone(), sources, rule, policy, located)
+            offset_NC2 = _offsets(coadds, located, len(sources))
     except PhotozError as error:
         return str(error)
-    unusable_NCHW = stamps.covered_NCHW & ~usable_NCHW
+    unusable_NCHW = stamps.covered_NCHW & ~np.isfinite(usable.flux_NCHW)
     rows = zip(stamps.flux_NCHW, stamps.covered_NCHW, unusable_NCHW, offset_NC2, strict=True)
     return [Picture(IMAGE_BANDS, *row) for row in rows]
 
 
-def _offsets(coadds: TileCoadds, sources: Sources) -> NDArray[np.float64]:
+def _offsets(coadds: TileCoadds, located: Located, number: int) -> NDArray[np.float64]:
     """Offset of N sources from the middle of their stamps in C bands, [N, C, 2]."""
-    offset_NC2 = np.zeros((len(sources), len(IMAGE_BANDS), 2))
-    located = coadds.locate(sources)
+    offset_NC2 = np.zeros((number, len(IMAGE_BANDS), 2))
     for c, band in enumerate(IMAGE_BANDS):
         for name in list(coadds.bands[band])[:1]:
             for axis, position_N in enumerate(located[name]):

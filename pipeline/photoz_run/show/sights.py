@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,7 +18,9 @@ from photoz_run.show.pictures import Picture
 from photoz_run.show.rows import CatalogueRow, find_rows, quantile_levels
 from photoz_run.show.targets import Target
 from photoz_run.show.without import Without
-from photoz_run.validation.specz import SpecSample
+
+if TYPE_CHECKING:
+    from photoz_run.validation.specz import SpecSample
 
 SPEC_RADIUS = 1.0
 """arcsec, as in a validation."""
@@ -73,7 +75,7 @@ class Sight:
 def look(
     targets: Sequence[Target],
     holdings: Holdings,
-    specz: SpecSample | None = None,
+    specz: "SpecSample | None" = None,
     radius: float = RADIUS,
     done: Callable[[int], None] = lambda _: None,
 ) -> list[Sight]:
@@ -240,7 +242,7 @@ def _redshift(row: Mapping[str, Any]) -> str:
     return "no redshift" if z is None else f"z = {z:.3f}"
 
 
-def _with_specz(galaxy: Galaxy, specz: SpecSample) -> Galaxy:
+def _with_specz(galaxy: Galaxy, specz: "SpecSample") -> Galaxy:
     """The galaxy with the spectroscopic redshift of the nearest row within `SPEC_RADIUS`."""
     ra, dec = galaxy.number("RAJ2000"), galaxy.number("DECJ2000")
     apart_M = separations(specz.ra_M, specz.dec_M, ra, dec)

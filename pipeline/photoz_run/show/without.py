@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from photoz_models.golden import Outputs
 from photoz_models.session import PhotozModel
 from photoz_models.stamp_rule import StampRule
 from photoz_run.science.intervals import quantile_at
@@ -60,32 +61,37 @@ def single_inputs(rule: StampRule) -> dict[str, InputGroup]:
     return magnitudes | stamps | seeing
 
 
-def leave_out(
+def measure_without(
     bundle: PhotozModel,
     flux_CHW: NDArray[np.float32],
     table_T: NDArray[np.float32],
     groups: Mapping[str, InputGroup],
-) -> list[Without]:
-    """The redshift of one galaxy without each of ``groups`` that it has.
+) -> tuple[Outputs, list[Without]]:
+    """One galaxy as it is, and without each of ``groups`` that it has, in one batch.
 
     A group of which the galaxy has nothing, or besides which it has nothing, is passed over.
+
+    Returns
+    -------
+    tuple
+        What the network says of the galaxy, a batch of one, and its redshifts without the groups.
     """
-    inputs = {}
+    names, fluxes, tables = [], [flux_CHW], [table_T]
     for name, group in groups.items():
         flux, table = flux_CHW.copy(), table_T.copy()
         flux[list(group.channels)] = np.nan
         table[list(group.columns)] = np.nan
         known = _known(flux, table)
         if 0 < known < _known(flux_CHW, table_T):
-            inputs[name] = flux, table
-    if not inputs:
-        return []
-    flux_KCHW, table_KT = (np.stack(arrays) for arrays in zip(*inputs.values(), strict=True))
-    z_K, quantiles_KQ, domain_K = bundle.predict(flux_KCHW, table_KT)
+            names.append(name)
+            fluxes.append(flux)
+            tables.append(table)
+    z_K, quantiles_KQ, domain_K = bundle.predict(np.stack(fluxes), np.stack(tables))
+    own = z_K[:1].copy(), quantiles_KQ[:1].copy(), domain_K[:1].copy()
     levels_Q = np.asarray(bundle.contract.quantile_levels)
     low_K, high_K = (quantile_at(level, levels_Q, quantiles_KQ) for level in (0.16, 0.84))
-    columns = (column.tolist() for column in (z_K, low_K, high_K, domain_K))
-    return [Without(*row) for row in zip(inputs, *columns, strict=True)]
+    columns = (column[1:].tolist() for column in (z_K, low_K, high_K, domain_K))
+    return own, [Without(*row) for row in zip(names, *columns, strict=True)]
 
 
 def oddest(domain: float, without: list[Without]) -> Without | None:

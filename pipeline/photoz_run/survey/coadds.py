@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -156,6 +156,14 @@ class TileCoadds:
     def i_images(self) -> tuple[str, ...]:
         """The i images used (i, i2 or both): their GAaP magnitudes go with these stamps."""
         return tuple(self.bands.get("i", {})) or ("i",)
+
+    def pixels_alone(self) -> "TileCoadds":
+        """The same coadds without their weight and flag images."""
+        bands = {
+            band: {name: replace(coadd, wei=None, msk=None) for name, coadd in epochs.items()}
+            for band, epochs in self.bands.items()
+        }
+        return replace(self, bands=bands)
 
     def locate(self, sources: Sources) -> Located:
         """Where the sources lie on each coadd."""
