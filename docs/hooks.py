@@ -1,17 +1,37 @@
-"""Fills the tables of the documentation from the program itself, so that nothing is typed twice."""
+"""Tables from the program itself, and a page of the notebook, so that nothing is typed twice."""
 
 from functools import partial
+from pathlib import Path
 from typing import Any
 
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
+from nbconvert import MarkdownExporter
 from pydantic import BaseModel
 
 from photoz_run import schema
 from photoz_run.config import ClusterConfig, RunConfig
 from photoz_run.flags import FLAGS, NOT_FOR_SCIENCE, NOT_FOR_SCIENCE_WORDS, USER_BITS
 
+NOTEBOOK = Path(__file__).parent / "one-galaxy.ipynb"
+NOTEBOOK_PAGE = "one-galaxy.md"
 
-def on_page_markdown(markdown: str, **_: Any) -> str:
-    """Replace ``<!-- table: NAME -->`` by the table of that name."""
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Add the page of the notebook, with the figures that are kept in it."""
+    markdown, resources = MarkdownExporter().from_filename(str(NOTEBOOK))
+    page = f"{markdown}\n[The notebook]({NOTEBOOK.name}) itself, to go on from here.\n"
+    files.append(File.generated(config, NOTEBOOK_PAGE, content=page))
+    for name, figure in resources["outputs"].items():
+        files.append(File.generated(config, name, content=figure))
+    return files
+
+
+def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
+    """Replace ``<!-- table: NAME -->`` by the table of that name; lead to the notebook's page."""
+    if page.file.src_uri != NOTEBOOK_PAGE:
+        markdown = markdown.replace(f"({NOTEBOOK.name})", f"({NOTEBOOK_PAGE})")
     tables = {
         "flags": _flags,
         "settings": _settings,
