@@ -22,8 +22,8 @@ from photoz_run.show.words import (
     change,
     domain_words,
     flag_words,
-    heading,
     intervals,
+    place,
     redshift,
     spec_words,
 )
@@ -85,7 +85,8 @@ def draw(galaxy: Galaxy, holdings: Holdings) -> Figure:
 def _write_head(figure: Figure, galaxy: Galaxy, lines: Sequence[tuple[str, str]]) -> None:
     """ID, redshift, and what is to be said of it, in lines of 0.2 inches."""
     inch = 1 / figure.get_figheight()
-    figure.text(0.02, 1 - 0.28 * inch, heading(galaxy), fontsize=11, color=INK, weight="bold")
+    heading = f"{galaxy.row['ID']}  {place(galaxy)}"
+    figure.text(0.02, 1 - 0.28 * inch, heading, fontsize=11, color=INK, weight="bold")
     z = redshift(galaxy.number("Z_PHOT"))
     figure.text(0.02, 1 - 0.62 * inch, z, fontsize=15, color=BLUE, weight="bold")
     figure.text(0.17, 1 - 0.61 * inch, intervals(galaxy, "     "), fontsize=10)

@@ -21,8 +21,8 @@ from photoz_run.show.words import (
     domain_words,
     flag_names,
     flag_words,
-    heading,
     intervals,
+    place,
     redshift,
     spec_words,
 )
@@ -52,7 +52,8 @@ def print_sights(sights: Sequence[Sight], holdings: Holdings, console: Console) 
 
 def _galaxy(galaxy: Galaxy, console: Console) -> RenderableType:
     parts: list[RenderableType] = [
-        Text(heading(galaxy), "bold"),
+        Text(str(galaxy.row["ID"]), "bold"),
+        Text(place(galaxy), "dim"),
         Text(),
         Text.assemble(
             (redshift(galaxy.number("Z_PHOT")), "bold cyan"),

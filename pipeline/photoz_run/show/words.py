@@ -14,10 +14,10 @@ LARGE = 1.0
 """A change of the redshift by more than its 68% half-width is told apart."""
 
 
-def heading(galaxy: Galaxy) -> str:
-    """ID, position, tile and total magnitude."""
+def place(galaxy: Galaxy) -> str:
+    """Position, tile and total magnitude."""
     ra, dec = galaxy.number("RAJ2000"), galaxy.number("DECJ2000")
-    parts = [str(galaxy.row["ID"]), f"{ra:.5f} {dec:+.5f}", str(galaxy.row.get("KIDS_TILE") or "")]
+    parts = [f"{ra:.5f} {dec:+.5f}", str(galaxy.row.get("KIDS_TILE") or "")]
     return "  ".join(part for part in (*parts, total_magnitude(galaxy)) if part)
 
 
