@@ -4,11 +4,11 @@ import hashlib
 import json
 import os
 import random
-import signal
 import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -260,10 +260,11 @@ def test_a_machine_with_a_network_fetches_for_a_run_that_has_none(
     same_catalogues(local, run, NAMES)
 
 
-def test_kills_of_who_fetches_and_of_the_driver_at_any_moment_change_nothing(
-    data, local, bundle, tmp_path
-):
-    """The server is slow, so that they are hit within a transfer; the window keeps its limit."""
+def test_whoever_is_killed_the_other_takes_over_and_nothing_is_lost(data, local, bundle, tmp_path):
+    """Both fetch: first ``photoz fetch``, then the driver, then ``photoz fetch`` again.
+
+    The server is slow, so that they are hit within a transfer; the window keeps its limit.
+    """
     seed = time.time_ns() % 10**6
     print(f"seed {seed}")
     moments = random.Random(seed)
@@ -273,23 +274,40 @@ def test_kills_of_who_fetches_and_of_the_driver_at_any_moment_change_nothing(
         file = settings(tmp_path, address, bundle, window=2)
         fetching = fetch_command(run, "--config", str(file))
         wait_for(lambda: (run / "places.json").exists())
-        driver = start_command(["--config", str(file), "--workers", "1"])
+        driver = start_command(["--config", str(file), "--workers", "1", "--fetchers", "2"])
         wait_for(lambda: list(run.glob("tiles/*/*.json")))
         status = read_status(run).fetching
         assert status is not None
         assert status.hosts == (socket.gethostname(),)
         assert 1 <= status.waiting + status.on_their_way <= 2
-        for process in moments.sample([fetching, driver], 2):
-            time.sleep(moments.uniform(0, 0.5))
-            process.send_signal(signal.SIGKILL)
-            process.communicate()
+        before = who_fetches(shared)
+        kill(fetching, moments)
+        wait_for(lambda: who_fetches(shared) not in (None, before))
+        assert who_fetches(shared) == driver.pid
+        kill(driver, moments)
         fetching = fetch_command(run)
+        wait_for(lambda: who_fetches(shared) not in (None, driver.pid))
         assert command(["--config", str(file), "--workers", "1"]).returncode == 0
         fetching.communicate(timeout=60)
         assert fetching.returncode == 0
     same_catalogues(local, run, NAMES)
     assert max(tiles for tiles, _ in seen) == 2
     assert not [path for path in shared.rglob("*") if path.is_file()]
+
+
+def who_fetches(shared: Path) -> int | None:
+    """The process that fetches, or was the last to do so."""
+    for path in shared.glob("*/locks/*.json"):
+        with suppress(FileNotFoundError, ValueError):
+            return int(json.loads(path.read_text())["pid"])
+    return None
+
+
+def kill(process: "subprocess.Popen[str]", moments: random.Random) -> None:
+    """End a process at some moment of the next half second."""
+    time.sleep(moments.uniform(0, 0.5))
+    process.kill()
+    process.communicate()
 
 
 def wait_for(happened) -> None:

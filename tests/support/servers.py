@@ -109,6 +109,11 @@ class WrongServer:
         """Seconds before a reset; what the client has not read by then is lost."""
         self.requests: list[tuple[str, str, str]] = []
         """Method, path and range of each."""
+        self.pause = 0.0
+        """Seconds before each answer to GET."""
+        self.busy = self.most_at_once = 0
+        """Requests that are being answered, now and at most."""
+        self.counting = threading.Lock()
         self.url = ""
         self.ended = threading.Event()
 
@@ -145,6 +150,16 @@ class _Handler(BaseHTTPRequestHandler):
         self.do_GET()
 
     def do_GET(self) -> None:
+        told = self.told
+        with told.counting:
+            told.busy += 1
+            told.most_at_once = max(told.most_at_once, told.busy)
+        time.sleep(told.pause if self.command == "GET" else 0)
+        self._answer()
+        with told.counting:
+            told.busy -= 1
+
+    def _answer(self) -> None:
         told, path = self.told, self.path.partition("?")[0]
         asked = self.headers.get("Range", "") if told.ranges else ""
         told.requests.append((self.command, path, asked))
