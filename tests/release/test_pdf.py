@@ -79,6 +79,16 @@ def test_the_distributions_are_distributions(written):
     assert ENDS[0] <= ensemble.dist.xvals.min() <= ensemble.dist.xvals.max() <= ENDS[1]
 
 
+def test_integrals_over_the_steps_give_mean_and_width_as_documented(written):
+    ensemble = qp.read(written)
+    z, density = ensemble.objdata["xvals"], ensemble.objdata["yvals"]
+    mean_N = np.trapezoid(z * density, z)
+    width_N = np.sqrt(np.trapezoid((z - mean_N[:, None]) ** 2 * density, z))
+    present = [k for k in range(N) if k not in LOST]
+    np.testing.assert_allclose(mean_N, np.linspace(0.1, 0.5, N)[present], atol=1e-4)
+    np.testing.assert_allclose(width_N, np.linspace(0.012, 0.05, N)[present], rtol=0.06)
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_quantiles_of_any_shape_give_distributions(tmp_path, seed):
     """Wide and narrow steps side by side, equal ones, and all of them at an end of the range."""

@@ -84,9 +84,11 @@ def by_duckdb(folder: Path) -> list[dict[str, Any]]:
 
 
 def by_duckdb_from_hats(folder: Path) -> list[dict[str, Any]]:
+    """As README.md says."""
     import duckdb
 
-    pattern = folder / "sim_hats" / "sim" / "dataset" / "**" / "Npix=*.parquet"
+    assert "`sim_hats/sim/dataset/**/*.parquet`" in (folder / "README.md").read_text()
+    pattern = folder / "sim_hats/sim/dataset/**/*.parquet"
     return duckdb.sql(f"from '{pattern}'").to_arrow_table().to_pylist()
 
 

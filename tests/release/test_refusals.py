@@ -242,7 +242,7 @@ def test_a_partial_release_lists_what_it_lacks_everywhere(partial, capsys):
     assert provenance["partial"] is True
     assert {tile_facts["tile"] for tile_facts in provenance["missing"]} == {BROKEN, OTHER}
     text = (partial / "README.md").read_text()
-    assert "> **This release is partial:** 2 tiles of the run are missing" in text
+    assert "> **This release is partial:** it lacks 2 tiles of the run, listed at the end" in text
     assert f"| {OTHER} | not measured |" in text
     assert f"| {BROKEN} | {BROKEN}: " in text
     header = fits.getheader(partial / "part.fits", "PHOTOZ")

@@ -171,9 +171,8 @@ def test_the_readme_says_what_one_must_know(release, provenance):
     for column in provenance["columns"]:
         assert f"| `{column['name']}` |" in text
     assert f"| released | {provenance['rows']:,} |" in text
-    assert (
-        f"{provenance['duplicates']['sources']} sources were measured in more than one tile" in text
-    )
+    assert f"Measured in more than one tile: {provenance['duplicates']['sources']} sources." in text
+    assert "`qp.read('sim_pdf.hdf5')`" in text
     assert provenance["duplicates"]["rule"] in text
     assert "This run was not compared with spectroscopic redshifts." in text
     assert re.search(r"\| 6 \| 64 \| `I_EPOCH_SUBSTITUTED` \| 0 \|", text)

@@ -6,6 +6,7 @@ from typing import Any
 import yaml
 
 from photoz_run.release.provenance import ReleaseProvenance
+from photoz_run.wording import counted
 
 NAME = "CITATION.cff"
 DOI = re.compile(r"10\.\d{4,9}/\S+")
@@ -26,7 +27,7 @@ def citation(provenance: ReleaseProvenance) -> str:
         "authors": [{"name": name} for name in authors],
         "date-released": provenance.date[:10],
         "abstract": (
-            f"Photometric redshifts of {provenance.rows:,} sources of KiDS"
+            f"Photometric redshifts of {counted(provenance.rows, 'source')} of KiDS"
             f" {' and '.join(provenance.input_releases)} by the model"
             f" {provenance.model.name} {provenance.model.version}."
         ),

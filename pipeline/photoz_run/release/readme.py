@@ -7,6 +7,7 @@ from photoz_run.flags import FLAGS, USER_BITS
 from photoz_run.records import Status
 from photoz_run.release.provenance import AttachedFacts, ReleaseProvenance, UpdateFacts
 from photoz_run.release.rows import IN_PARTS, WHOLE
+from photoz_run.wording import counted
 
 NAMED = 5
 """Tiles named in a line."""
@@ -66,10 +67,10 @@ def _opening(provenance: ReleaseProvenance) -> str:
     released = sum(tile.status == Status.DONE for tile in provenance.tiles)
     model = provenance.model
     return (
-        f"Photometric redshifts of {provenance.rows:,} sources in {released:,} tiles of"
-        f" KiDS {' and '.join(provenance.input_releases)}, {area_words(provenance)}, by the model"
-        f" {model.name} {model.version}. One row per source; rows are sorted by their place on"
-        " the sky (HEALPix, nested), alike in all files."
+        f"Photometric redshifts of {counted(provenance.rows, 'source')} in"
+        f" {counted(released, 'tile')} of KiDS {' and '.join(provenance.input_releases)},"
+        f" {area_words(provenance)}, by the model {model.name} {model.version}. One row per source;"
+        " rows are sorted by their place on the sky (HEALPix, nested), alike in all files."
     )
 
 
@@ -81,10 +82,9 @@ def _warnings(provenance: ReleaseProvenance) -> list[str]:
             " works; of real galaxies they are not for science."
         )
     if provenance.partial:
-        number = len(provenance.missing)
         lines.append(
-            f"> **This release is partial:** {number} tiles of the run are missing, listed at the"
-            " end."
+            "> **This release is partial:** it lacks"
+            f" {counted(len(provenance.missing), 'tile')} of the run, listed at the end."
         )
     return "\n>\n".join(lines).splitlines()
 
@@ -132,15 +132,32 @@ def _reading(provenance: ReleaseProvenance) -> list[str]:
         "```",
         "",
     ]
-    if provenance.has_product(f"{name}.fits"):
-        lines.append(
+    return [*lines, *_other_readers(provenance)]
+
+
+def _other_readers(provenance: ReleaseProvenance) -> list[str]:
+    """A line for each further product."""
+    name = provenance.name
+    readers = {
+        f"{name}.fits": (
             f"TOPCAT and astropy open `{name}.fits` as it is, and mask what is missing:"
             f" `Table.read('{name}.fits', hdu='PHOTOZ')`. fitsio shows the number in `TNULLn` of"
             " the header for a missing integer, NaN for a float, a blank text for a text."
-        )
-    if provenance.has_product(f"{name}_hats"):
-        lines.append(f"LSDB opens the folder: `lsdb.open_catalog('{name}_hats')`.")
-    return lines
+        ),
+        f"{name}_hats": (
+            f"LSDB opens the folder: `lsdb.open_catalog('{name}_hats')`. Others take"
+            f" `{name}_hats/{name}/dataset/**/*.parquet`, because other files of the folder"
+            " repeat rows."
+        ),
+        f"{name}_pdf.hdf5": (
+            f"qp opens the redshift distributions: `qp.read('{name}_pdf.hdf5')`. Their"
+            " `ancil['ROW']` is the row of the catalogue, from 0."
+        ),
+        f"{name}_moc.fits": (
+            f"Aladin, TOPCAT and mocpy read the area: `MOC.from_fits('{name}_moc.fits')`."
+        ),
+    }
+    return [f"- {words}" for product, words in readers.items() if provenance.has_product(product)]
 
 
 def _columns(provenance: ReleaseProvenance) -> list[str]:
@@ -192,14 +209,14 @@ def _accounting(provenance: ReleaseProvenance) -> list[str]:
         "Rows of the catalogues = excluded + measured + flagged + in quarantine; measured +"
         " flagged = released + duplicates. `provenance.json` has the numbers of each tile.",
         "",
-        f"{duplicates.sources:,} sources were measured in more than one tile. One row of each is"
-        f" kept: {duplicates.rule}.",
+        f"Measured in more than one tile: {counted(duplicates.sources, 'source')}. One row of each"
+        f" is kept: {duplicates.rule}.",
     ]
     not_counted = provenance.accounting.tiles_not_counted
     if not_counted:
         lines += [
             "",
-            f"The catalogues of {not_counted} tiles could not be counted and add to no sum.",
+            f"Catalogues that could not be counted and add to no sum: {not_counted}.",
         ]
     return lines
 
