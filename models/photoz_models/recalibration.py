@@ -51,8 +51,9 @@ def recalibrate(
     Raises
     ------
     BundleError
-        If the bundle was recalibrated before, there are too few galaxies, or ``out`` cannot be
-        written.
+        If the bundle was recalibrated before, or there are too few galaxies.
+    OSError
+        If ``out`` cannot be written.
     """
     if not out.parent.is_dir():
         raise BundleError(f"{out}: the folder {out.parent} does not exist")
@@ -62,10 +63,7 @@ def recalibrate(
     model = onnx.load(bundle)
     _append(model.graph, level_map, parent.contract)
     contract = _contract(parent, labelled, level_map, measured, model)
-    try:
-        _write(model, contract, out)
-    except OSError as error:
-        raise BundleError(f"{out}: cannot be written: {error.strerror}") from error
+    _write(model, contract, out)
     return contract
 
 

@@ -1,6 +1,7 @@
 """Training of one network: loss, augmentation, schedule, early stopping, checkpoint, resume."""
 
-import errno
+import io
+import pickle
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -82,6 +83,8 @@ def train(
     """
     examples = examples.narrowed(architecture.image_bands, architecture.columns)
     device = torch.device("cuda" if on_gpu() else "cpu")
+    if settings.mixed_precision is None:
+        settings = settings.model_copy(update={"mixed_precision": on_gpu()})
     progress = _begin(architecture, examples, split, settings, device)
     identity = _identity(architecture, examples, split, settings)
     if checkpoint is not None and checkpoint.exists():
@@ -213,7 +216,7 @@ def _step(
     device = next(network.parameters()).device
     stamps_NCHW, table_NT, true_z_N = _tensors(examples, rows_N, device)
     stamps_NCHW, table_NT = augment(stamps_NCHW, table_NT, settings, dice)
-    z_N, quantiles_NQ, _ = network(stamps_NCHW, table_NT, settings.mixed_precision)
+    z_N, quantiles_NQ, _ = network(stamps_NCHW, table_NT, bool(settings.mixed_precision))
     loss = loss_of(z_N, quantiles_NQ, true_z_N, settings.alpha)
     for group in progress.optimiser.param_groups:
         group["lr"] = rate
@@ -293,15 +296,18 @@ def _store(progress: TrainingState, checkpoint: Path, identity: dict[str, Any]) 
         "history": [asdict(epoch) for epoch in progress.history],
         "best": (progress.best_loss, progress.best_epoch, progress.best_state),
     }
+    # Not into the file: of one that it cannot write torch does not say why.
+    content = io.BytesIO()
+    torch.save(state, content)
     with written_whole(checkpoint) as beside:
-        try:
-            torch.save(state, beside)
-        except RuntimeError as error:  # torch says so of a file that it cannot write
-            raise OSError(errno.EIO, str(error).partition("\n")[0]) from error
+        beside.write_bytes(content.getbuffer())
 
 
 def _restore(progress: TrainingState, checkpoint: Path, identity: dict[str, Any]) -> None:
-    state = torch.load(checkpoint, weights_only=True)
+    try:
+        state = torch.load(checkpoint, weights_only=True)
+    except (EOFError, RuntimeError, pickle.UnpicklingError) as error:
+        raise TrainingError(f"{checkpoint}: is damaged; remove it to start over") from error
     if state["identity"] != identity:
         other = [key for key in identity if state["identity"].get(key) != identity[key]]
         raise TrainingError(

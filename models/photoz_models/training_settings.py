@@ -12,8 +12,6 @@ class Settings(BaseModel):
         Shares of the galaxies that lose columns of the table (each with probability 1/4), one whole
         image band, or the pixels past a line near the edge. They are drawn anew in each epoch, so
         that the network knows gaps.
-    mixed_precision
-        Whether the image branch computes in bfloat16. GPUs and some CPUs have instructions for it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
@@ -30,4 +28,6 @@ class Settings(BaseModel):
     lost_magnitudes: float = 0.15
     lost_band: float = 0.05
     lost_edge: float = 0.03
-    mixed_precision: bool = False
+    mixed_precision: bool | None = Field(
+        default=None, description="images in bfloat16 (default: on a GPU); faster on CPUs with AMX"
+    )

@@ -90,6 +90,8 @@ def wrap(
     BundleError
         If the graph cannot be read, does not fit the specification, does not run, or is no sound
         network: the redshift of a row depends on other rows, or on nothing at all.
+    OSError
+        If ``out`` cannot be written.
     """
     spec = checked(spec)
     if not out.parent.is_dir():
@@ -100,8 +102,6 @@ def wrap(
         return _wrap(graph, spec, out, calibration, say)
     except GraphRunError as error:
         raise BundleError(f"{graph}: {error}") from error
-    except OSError as error:
-        raise BundleError(f"{out}: cannot be written: {error.strerror}") from error
 
 
 def _wrap(

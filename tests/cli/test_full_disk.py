@@ -9,6 +9,7 @@ import pytest
 
 from photoz_models.kept_sets import save_examples
 from photoz_models.whole_files import written_whole
+from support.bundles import closed_form_bundle
 from support.galaxies import toy_examples
 from support.runs import COMMAND
 from support.tiles import make_tile
@@ -17,14 +18,16 @@ from support.validation import gama, survey, write_fits, write_parquet
 PHOTOZ = str(Path(COMMAND).with_name("photoz"))
 LARGEST = 20_000
 """Bytes of the largest file that can be written."""
+NOTHING = 100
+"""Bytes that hold no document."""
 
 
-def with_little_room(*words: object) -> tuple[int, str]:
+def with_little_room(*words: object, largest: int = LARGEST) -> tuple[int, str]:
     done = subprocess.run(
         [PHOTOZ, *map(str, words)],
         capture_output=True,
         text=True,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (LARGEST, LARGEST)),
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (largest, largest)),
     )
     assert "Traceback" not in done.stderr
     return done.returncode, done.stderr.splitlines()[-1]
@@ -64,6 +67,16 @@ def test_a_training_needs_room(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["set"]
 
 
+def test_the_checkpoints_of_a_training_need_room(tmp_path):
+    save_examples(toy_examples(1500), tmp_path / "set")
+    out, folder = tmp_path / "model.onnx", tmp_path / "checkpoints"
+    words = ["--set", tmp_path / "set", "--network", "magnitudes", "--out", out]
+    status, line = with_little_room("train", *words, "--checkpoints", folder)
+    assert status == 75
+    assert f"{folder}: cannot be written (File too large)" in line
+    assert not list(folder.iterdir())
+
+
 def test_a_training_set_needs_room(tmp_path):
     tile = make_tile(tmp_path / "data", products=("sci",))
     columns = {"RA": tile.ra_N, "DEC": tile.dec_N, "Z": np.linspace(0.1, 0.4, 40)}
@@ -90,3 +103,18 @@ def test_a_file_is_whole_or_what_it_was(tmp_path):
         fail()
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    ("command", "of", "into"),
+    [("compare", "--set", "--json"), ("recalibrate", "--with", "--out")],
+)
+def test_what_is_made_of_a_bundle_needs_room(tmp_path, command, of, into):
+    bundle, kept, out = (tmp_path / name for name in ("bundle.onnx", "set", "out.onnx"))
+    closed_form_bundle(bundle, image_bands=())
+    save_examples(toy_examples(3000), kept)
+    words = ["model", command, bundle, of, kept, into, out]
+    status, line = with_little_room(*words, largest=NOTHING)
+    assert status == 75
+    assert f"{out}: cannot be written (File too large)" in line
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bundle.onnx", "set"]

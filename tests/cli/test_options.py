@@ -16,10 +16,14 @@ from photoz_run.cli import photoz
 from photoz_run.cli import release as release_command
 from photoz_run.cli import run as run_command
 from photoz_run.cli import train as train_command
+from photoz_run.cli import validate as validate_command
 from photoz_run.cli.console import Command
-from photoz_run.cli.options import Shown, from_record, settings
+from photoz_run.cli.options import SPECTRA, Shown, from_record, settings
 from photoz_run.config import ClusterConfig, RunConfig
+from photoz_run.errors import ConfigError
 from photoz_run.release.options import ReleaseOptions
+from photoz_run.training.settings import Recipe
+from photoz_run.validation.settings import SpecSettings, ValidationSettings
 
 DERIVED = [
     ("run", RunConfig, run_command.RUN),
@@ -28,6 +32,11 @@ DERIVED = [
     ("run", run_command.WorkerJob, run_command.JOB),
     ("release", ReleaseOptions, release_command.RELEASE),
     ("train", Settings, train_command.TRAINING),
+    ("train", Recipe, train_command.RECIPE),
+    ("train", RunConfig, train_command.SURVEY),
+    ("train", SpecSettings, SPECTRA),
+    ("validate", SpecSettings, SPECTRA),
+    ("validate", ValidationSettings, validate_command.VALIDATION),
 ]
 COMMANDS = {"photoz-run": typer.main.get_command(run_command.command_line())}
 GROUP = typer.main.get_command(photoz.app)
@@ -147,3 +156,10 @@ def test_help_keeps_within_80_columns_and_shows_no_type_of_python(name, monkeypa
 
 def _app(name):
     return run_command.command_line() if name == "photoz-run" else photoz.app
+
+
+def test_a_value_that_its_record_refuses_ends_in_one_line(tmp_path):
+    words = ["train", "--set", str(tmp_path), "--out", str(tmp_path / "x.onnx"), "--split", "row"]
+    outcome = CliRunner().invoke(photoz.app, words)
+    assert isinstance(outcome.exception, ConfigError)
+    assert str(outcome.exception) == "--split: Input should be 'galaxy' or 'tile' (got 'row')"

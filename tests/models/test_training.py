@@ -66,6 +66,16 @@ def test_a_checkpoint_of_another_training_is_refused(examples, tmp_path):
         train(TINY, examples, split, QUICK, tmp_path / "c.pt")
 
 
+@pytest.mark.parametrize("kept", [0, 3000])
+def test_a_damaged_checkpoint_is_refused(examples, tmp_path, kept):
+    split, path = split_examples(examples, 1, "galaxy"), tmp_path / "c.pt"
+    short = QUICK.model_copy(update={"epochs": 1})
+    train(TINY, examples, split, short, path)
+    path.write_bytes(path.read_bytes()[:kept])
+    with pytest.raises(TrainingError, match=r"c\.pt: is damaged; remove it"):
+        train(TINY, examples, split, short, path)
+
+
 def test_training_stops_early_and_keeps_the_best_epoch(examples, tmp_path):
     split = split_examples(examples, 1, "galaxy")
     seen = []

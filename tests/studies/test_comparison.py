@@ -11,7 +11,8 @@ from photoz_models.kept_sets import save_examples
 from photoz_models.training import Settings
 from photoz_run.errors import ConfigError
 from photoz_run.training.comparison import Comparison
-from photoz_run.training.recipe import Recipe, make_bundle
+from photoz_run.training.recipe import make_bundle
+from photoz_run.training.settings import Recipe
 from studies import comparison, peers
 from studies.page import as_page
 from support.galaxies import toy_examples, with_seeing
@@ -37,7 +38,7 @@ class Silent:
 
 
 def bundle_of(examples, network, epochs, out):
-    recipe = Recipe(network, 1, "tile", False, Settings(epochs=epochs), "1", "MIT")
+    recipe = Recipe(network=network, split="tile", settings=Settings(epochs=epochs))
     make_bundle(examples, recipe, out, None, Silent())
 
 

@@ -83,7 +83,7 @@ def results(path):
         {name: values.tolist() for name, values in pairs.columns.items()},
     )
     remarks = []
-    examples = from_table(path, {"r": "MAG_r"}, "Z", None, False, remarks.append)
+    examples = from_table(SpecSettings(file=path, z="Z"), {"r": "MAG_r"}, False, remarks.append)
     trained = (examples.magnitudes_NB.tolist(), examples.z_N.tolist(), len(remarks))
     sources = columns()[["ID", "RA", "DEC"]][::-3]
     sources.rename_columns(["RA", "DEC"], ["RAJ2000", "DECJ2000"])

@@ -20,6 +20,7 @@ from photoz_run.cli.train import train
 from photoz_run.errors import BadDataError, ConfigError
 from photoz_run.training.comparison import Comparison
 from photoz_run.training.labelled import from_table
+from photoz_run.validation.settings import SpecSettings
 from support.bundles import closed_form_bundle
 from support.galaxies import toy_examples
 from support.tiles import make_tile
@@ -164,5 +165,5 @@ def test_a_specification_that_does_not_fit_is_named(tmp_path):
 def test_codes_for_no_magnitude_are_no_magnitudes(tmp_path):
     path = tmp_path / "t.parquet"
     pq.write_table(pa.table({"r": [20.0, 99.0, -99.0, -999.0], "Z": [0.1, 0.2, 0.3, 0.4]}), path)
-    examples = from_table(path, {"r": "r"}, "Z", None, False, print)
+    examples = from_table(SpecSettings(file=path, z="Z"), {"r": "r"}, False, print)
     assert np.isnan(examples.magnitudes_NB[:, 0]).tolist() == [False, True, True, True]

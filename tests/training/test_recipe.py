@@ -24,7 +24,8 @@ from photoz_run.training.comparison import (
     unseen,
     worst_lost_band,
 )
-from photoz_run.training.recipe import Recipe, choose_architecture, make_bundle, plot_losses
+from photoz_run.training.recipe import choose_architecture, make_bundle, plot_losses
+from photoz_run.training.settings import Recipe
 from support.galaxies import toy_examples, with_seeing
 
 SETTINGS = Settings(epochs=3, batch=64, seed=5)
@@ -44,7 +45,14 @@ def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp("made")
     examples = toy_examples(3000)
     save_examples(examples, folder / "set")
-    recipe = Recipe("magnitudes9", 2, "tile", False, SETTINGS, "7", "MIT")
+    recipe = Recipe(
+        network="magnitudes9",
+        ensemble=2,
+        split="tile",
+        settings=SETTINGS,
+        version="7",
+        licence="MIT",
+    )
     trained = make_bundle(examples, recipe, folder / "table.onnx", folder / "checkpoints", Silent())
     return folder, examples, trained
 
@@ -163,7 +171,7 @@ def test_a_spike_in_the_redshift_distribution_disappears_and_the_rest_stays():
 
 
 def test_an_unknown_network_is_refused(tmp_path):
-    recipe = Recipe("gru", 1, "tile", False, SETTINGS, "1", "MIT")
+    recipe = Recipe(network="gru", settings=SETTINGS)
     with pytest.raises(ConfigError, match="network 'gru' is none of hybrid"):
         make_bundle(toy_examples(1200), recipe, tmp_path / "x.onnx", None, Silent())
 

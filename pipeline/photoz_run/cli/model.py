@@ -98,7 +98,7 @@ def compare(
     with progress.shown():
         comparison = compare_bundles(paths, load_examples(kept_set), progress)
     if json_out is not None:
-        json_out.write_text(document_text(comparison.rounded()), encoding="utf-8")
+        _write(json_out, document_text(comparison.rounded()))
     typer.echo(as_table(comparison.rows))
 
 
@@ -131,7 +131,7 @@ def equivalence(
     )
     result = side_by_side(*sides, load_examples(kept_set))
     if json_out is not None:
-        json_out.write_text(document_text(result), encoding="utf-8")
+        _write(json_out, document_text(result))
     typer.echo(as_table(result))
     typer.echo(in_words(result))
     if result.beyond:
@@ -163,6 +163,7 @@ def recalibrate(
     from photoz_models import recalibration
     from photoz_models.level_map import held_out
     from photoz_run.config import model_path
+    from photoz_run.errors import writing
     from photoz_run.training.known_redshifts import labelled_quantiles
     from photoz_run.training.recalibrated import as_table
 
@@ -173,7 +174,8 @@ def recalibrate(
     for line in as_table(labelled, measured):
         typer.echo(line)
     if out is not None:
-        contract = recalibration.recalibrate(path, labelled, out, measured)
+        with writing(out):
+            contract = recalibration.recalibrate(path, labelled, out, measured)
         typer.echo(f"{out}: {contract.name}, version {contract.version}, verified")
 
 
@@ -200,11 +202,21 @@ def wrap(
     need("onnx", extra="train")
     from photoz_models import wrap as wrapping
     from photoz_models.kept_sets import load_examples
+    from photoz_run.errors import writing
 
     wanted = wrapping.read_spec(spec)
     pairs = None if calibrate is None else load_examples(calibrate)
-    contract = wrapping.wrap(graph, wanted, out, pairs, lambda text: typer.echo(text, err=True))
+    with writing(out):
+        contract = wrapping.wrap(graph, wanted, out, pairs, lambda text: typer.echo(text, err=True))
     typer.echo(f"{out}: {contract.network}, verified")
+
+
+def _write(out: Path, text: str) -> None:
+    from photoz_models.whole_files import written_whole
+    from photoz_run.errors import writing
+
+    with writing(out), written_whole(out) as beside:
+        beside.write_text(text, encoding="utf-8")
 
 
 def _load(bundle: str, provider: str) -> "PhotozModel":

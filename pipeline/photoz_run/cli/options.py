@@ -10,10 +10,15 @@ import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import typer
+from pydantic import BaseModel, ValidationError
 from typing_extensions import Doc
+
+from photoz_run.errors import ConfigError
+
+Model = TypeVar("Model", bound=BaseModel)
 
 
 @dataclass(frozen=True)
@@ -27,6 +32,15 @@ class Shown:
     comma: bool = False
     """Several values are one word, with commas between them."""
 
+
+OF_SPECTRA = "The table of spec-z"
+SPECTRA = {
+    "ra": Shown("COLUMN", panel=OF_SPECTRA),
+    "dec": Shown("COLUMN", panel=OF_SPECTRA),
+    "z": Shown("COLUMN", panel=OF_SPECTRA),
+    "quality": Shown("EXPR", panel=OF_SPECTRA),
+}
+"""What may be said of tables of spec-z, in commands that take one."""
 
 VALUES = {str: "TEXT", Path: "PATH", int: "N", float: "NUMBER", bool: ""}
 """What stands for a value in the help; a flag has none."""
@@ -83,6 +97,16 @@ def from_record(record: Any, shown: Mapping[str, Shown]) -> Callable[[Any], Any]
         return call
 
     return decorate
+
+
+def checked(record: type[Model], **values: Any) -> Model:
+    """The record of what was given; `ConfigError` names an option whose value does not fit."""
+    try:
+        return record(**values)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        option = str(first["loc"][0]).replace("_", "-")
+        raise ConfigError(f"--{option}: {first['msg']} (got {first['input']!r})") from error
 
 
 def _keyword(parameter: inspect.Parameter) -> inspect.Parameter:

@@ -1,13 +1,16 @@
 """`photoz train`: survey tiles and spec-z, a kept set, or a simulation, to one sealed bundle."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from photoz_models.training_settings import Settings
 from photoz_run.cli.bands import HELP
-from photoz_run.cli.options import Shown, from_record
+from photoz_run.cli.options import SPECTRA, Shown, checked, from_record
+from photoz_run.config import RunConfig, load_config
+from photoz_run.training.settings import Recipe
+from photoz_run.validation.settings import SpecSettings
 from photoz_run.wording import counted
 
 if TYPE_CHECKING:
@@ -16,17 +19,35 @@ if TYPE_CHECKING:
     from photoz_models.contract import ModelContract
 
 
+TRAINED = "How it is trained and sealed"
+TILES = "The tiles in --data"
+SURVEY = {
+    "select": Shown("EXPR", panel=TILES),
+    "data_release": Shown("DR", panel=TILES),
+}
+RECIPE = {
+    "network": Shown("NAME", panel=TRAINED),
+    "ensemble": Shown("N", panel=TRAINED),
+    "split": Shown(panel=TRAINED),
+    "smooth_redshifts": Shown(panel=TRAINED),
+    "version": Shown(panel=TRAINED),
+    "licence": Shown(panel=TRAINED),
+}
 TRAINING = {
-    "epochs": Shown(),
-    "batch": Shown(),
-    "learning_rate": Shown(),
-    "alpha": Shown(),
-    "patience": Shown(),
-    "seed": Shown(),
+    "epochs": Shown(panel=TRAINED),
+    "batch": Shown(panel=TRAINED),
+    "learning_rate": Shown(panel=TRAINED),
+    "alpha": Shown(panel=TRAINED),
+    "patience": Shown(panel=TRAINED),
+    "seed": Shown(panel=TRAINED),
+    "mixed_precision": Shown(panel=TRAINED, option="--mixed-precision/--no-mixed-precision"),
 }
 
 
+@from_record(Recipe, RECIPE)
 @from_record(Settings, TRAINING)
+@from_record(RunConfig, SURVEY)
+@from_record(SpecSettings, SPECTRA)
 def train(
     out: Annotated[
         Path | None,
@@ -56,48 +77,10 @@ def train(
     keep_set: Annotated[
         Path | None, typer.Option(help="Keep the training set in this folder.")
     ] = None,
-    network: Annotated[
-        str,
-        typer.Option(
-            help="hybrid, hybrid-z, images, magnitudes9, magnitudes4; magnitudes: all of the set"
-            " (default: hybrid; magnitudes for a set without stamps)."
-        ),
-    ] = "",
-    ensemble: Annotated[int, typer.Option(min=1, help="Networks to average.")] = 1,
-    split: Annotated[
-        Literal["galaxy", "tile"],
-        typer.Option(help="Units of the split into training, validation and test part."),
-    ] = "galaxy",
-    smooth: Annotated[
-        bool,
-        typer.Option(
-            "--smooth-redshifts", help="Thin out the peaks of the training part's redshifts."
-        ),
-    ] = False,
-    ra: Annotated[str, typer.Option(help="Column of right ascension (default: recognised).")] = "",
-    dec: Annotated[str, typer.Option(help="Column of declination (default: recognised).")] = "",
-    z: Annotated[str, typer.Option(help="Column of the redshift (default: recognised).")] = "",
-    quality: Annotated[
-        str | None, typer.Option(help="Rows to trust, like 'NQ > 2' (default: the survey's cut).")
-    ] = None,
-    select: Annotated[
-        str, typer.Option(help="bright, all, or an expression over catalogue columns.")
-    ] = "bright",
-    data_release: Annotated[
-        str | None, typer.Option(help="DR4 or DR5 (default: from the file names).")
-    ] = None,
-    mixed_precision: Annotated[
-        bool | None,
-        typer.Option(help="Images in bfloat16 (default: on a GPU); faster on CPUs with AMX, too."),
-    ] = None,
     checkpoints: Annotated[
         Path | None,
         typer.Option(help="Folder for checkpoints; a training found there is taken up again."),
     ] = None,
-    version: Annotated[str, typer.Option(help="Version written into the contract.")] = "1",
-    licence: Annotated[
-        str, typer.Option(help="Licence of the bundle, like CC-BY-4.0; written into the contract.")
-    ] = "not stated",
     loss_plot: Annotated[
         Path | None, typer.Option(help="Draw the loss curves into this PNG.")
     ] = None,
@@ -115,13 +98,11 @@ def train(
 
     need("torch", "onnx", extra="train")
     from photoz_models.kept_sets import load_examples, save_examples
-    from photoz_models.training import on_gpu
     from photoz_models.whole_files import written_whole
     from photoz_run.errors import ConfigError, writing
     from photoz_run.run.interruption import interruptible
     from photoz_run.training.labelled import from_survey, from_table
-    from photoz_run.training.recipe import Recipe, make_bundle, plot_losses
-    from photoz_run.validation.settings import SpecSettings
+    from photoz_run.training.recipe import make_bundle, plot_losses
 
     if simulated and table is None:
         raise ConfigError("--simulated is for --table; tiles and kept sets say it themselves")
@@ -130,25 +111,30 @@ def train(
             "nothing to make: give --out for a bundle, --keep-set for the training set, or both"
         )
     _refuse_to_overwrite(out, keep_set)
-    mixed = on_gpu() if mixed_precision is None else mixed_precision
-    settings = Settings(mixed_precision=mixed, **chosen)
-    recipe = Recipe(network, ensemble, split, smooth, settings, version, licence)
+    survey, spectra, of_recipe, of_training = (
+        {name: chosen.pop(name) for name in names if name in chosen}
+        for names in (SURVEY, SPECTRA, RECIPE, TRAINING)
+    )
+    settings = checked(Settings, **of_training)
+    recipe = checked(Recipe, **of_recipe, settings=settings)
     match (specz, kept_set, table):
         case (None, Path(), None):
             examples = load_examples(kept_set)
         case (None, None, Path()):
             columns = columns_of_bands(bands)
-            if not columns or not z:
+            if not columns or "z" not in spectra:
                 raise ConfigError(
                     "--table needs --bands with its magnitude columns, and --z with its redshift"
                     " column"
                 )
-            examples = from_table(table, columns, z, quality, simulated, typer.echo)
+            labels = SpecSettings(file=table, **spectra)
+            examples = from_table(labels, columns, simulated, typer.echo)
         case (Path(), None, None):
             if not data:
                 raise ConfigError("no survey: give --data DIR with the tiles that --specz covers")
-            spectra = SpecSettings(file=specz, ra=ra, dec=dec, z=z, quality=quality)
-            examples = from_survey(data, data_release, select, spectra, typer.echo)
+            tiles = {"tiles": ("all",), "data": tuple(data), "out": Path()}
+            config = load_config(None, tiles | survey)
+            examples = from_survey(config, SpecSettings(file=specz, **spectra), typer.echo)
         case _:
             raise ConfigError(
                 "give one source of galaxies: --data with --specz, or --set, or --table"
@@ -163,9 +149,8 @@ def train(
     if out is None:
         typer.echo(f"next: photoz train --set {keep_set} --out NAME.onnx")
         return
-    lines = EpochLines(ensemble, settings.epochs)
-    again = "goes on" if checkpoints else "starts anew"
-    with interruptible(f"no bundle was written, the same command {again}"), lines.bar, writing(out):
+    lines = EpochLines(recipe.ensemble, settings.epochs)
+    with interruptible(_then(keep_set, checkpoints)), lines.bar, writing(out):
         trained = make_bundle(examples, recipe, out, checkpoints, lines)
     with interruptible(f"the bundle is complete: {out}"):
         if loss_plot is not None:
@@ -173,6 +158,14 @@ def train(
                 plot_losses(trained.histories, beside)
         _print_test(out, trained.contract.test_metrics)
         typer.echo(f"next: {_next_step(out, trained.contract, bands)}")
+
+
+def _then(keep_set: Path | None, checkpoints: Path | None) -> str:
+    """What holds of a training that was interrupted."""
+    if keep_set is not None:
+        return f"no bundle was written; the set is complete, train on it: --set {keep_set}"
+    again = "goes on" if checkpoints else "starts anew"
+    return f"no bundle was written, the same command {again}"
 
 
 def _refuse_to_overwrite(out: Path | None, keep_set: Path | None) -> None:

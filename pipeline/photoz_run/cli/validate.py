@@ -1,11 +1,18 @@
 """`photoz validate`: a catalogue against spectroscopic redshifts."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from photoz_run.cli.options import SPECTRA, Shown, from_record
+from photoz_run.validation.settings import SpecSettings, ValidationSettings
 
+VALIDATION = {"select": Shown("EXPR"), "id": Shown("COLUMN")}
+
+
+@from_record(SpecSettings, SPECTRA)
+@from_record(ValidationSettings, VALIDATION)
 def validate(
     catalogue: Annotated[
         Path,
@@ -13,7 +20,7 @@ def validate(
     ],
     specz: Annotated[
         list[Path] | None,
-        typer.Option(help="Tables of spec-z (GAMA, SDSS, 2dFLenS, DESI ...), one or more."),
+        typer.Option(metavar="TABLE...", help="Tables of spec-z (GAMA, SDSS, 2dFLenS, DESI ...)."),
     ] = None,
     against: Annotated[
         Path | None,
@@ -28,28 +35,6 @@ def validate(
             help="Directory of the report; RUN/validation for a run, else CATALOGUE-validation."
         ),
     ] = None,
-    ra: Annotated[
-        str, typer.Option(help="Column of right ascension of --specz (default: recognised).")
-    ] = "",
-    dec: Annotated[
-        str, typer.Option(help="Column of declination of --specz (default: recognised).")
-    ] = "",
-    z: Annotated[
-        str, typer.Option(help="Column of the redshift of --specz (default: recognised).")
-    ] = "",
-    quality: Annotated[
-        str | None, typer.Option(help="Rows to trust, like 'NQ > 2' (default: the survey's cut).")
-    ] = None,
-    select: Annotated[
-        str,
-        typer.Option(
-            metavar="EXPR",
-            help="Rows of CATALOGUE to validate, like 'MASK == 0 and MAG_AUTO_CALIB < 19'.",
-        ),
-    ] = "",
-    id: Annotated[
-        str, typer.Option(help="Column of CATALOGUE whose rows are one galaxy (default: ID).")
-    ] = "",
     config: Annotated[
         Path | None, typer.Option(help="TOML file with columns, bins, gates.")
     ] = None,
@@ -60,6 +45,7 @@ def validate(
         bool,
         typer.Option("--pairs", help="Write pairs.parquet too; photoz model recalibrate reads it."),
     ] = False,
+    **chosen: Any,
 ) -> None:
     """Compare the redshifts of CATALOGUE with spectroscopic ones.
 
@@ -79,7 +65,7 @@ def validate(
     from photoz_run.validation.gates import evaluate
     from photoz_run.validation.metrics_table import write_parquet
     from photoz_run.validation.recording import metrics_of
-    from photoz_run.validation.settings import SpecSettings, load_settings
+    from photoz_run.validation.settings import load_settings
     from photoz_run.validation.summary import print_summary
     from photoz_run.validation.validate import validate as run
 
@@ -87,10 +73,8 @@ def validate(
     spectra = settings.specz
     if specz:
         spectra = tuple(SpecSettings(file=path) for path in specz)
-    named = {"ra": ra, "dec": dec, "z": z, "quality": quality}
-    named = {key: value for key, value in named.items() if value not in ("", None)}
-    spectra = tuple(one.model_copy(update=named) for one in spectra)
-    chosen = {"specz": spectra, "id": id or settings.id, "select": select or settings.select}
+    named = {name: chosen.pop(name) for name in SPECTRA if name in chosen}
+    chosen["specz"] = tuple(one.model_copy(update=named) for one in spectra)
     settings = settings.model_copy(update=chosen)
     out = out or _default_directory(catalogue)
     check_directory(out)

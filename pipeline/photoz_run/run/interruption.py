@@ -104,8 +104,7 @@ class _Interruption:
 
     def _leave_now(self) -> None:
         command = os.path.basename(sys.argv[0])
-        os.write(2, f"{command}: {self.words}\n".encode())
-        leave(INTERRUPTED)
+        leave(INTERRUPTED, f"{command}: {self.words}\n")
 
 
 @contextmanager
@@ -133,14 +132,19 @@ def interruptible(
         raise InterruptedRunError(interruption.words)
 
 
-def leave(exit_status: int) -> NoReturn:
-    """End this process and all that it has started, without the exit handlers of libraries."""
+def leave(exit_status: int, last: str = "") -> NoReturn:
+    """End this process and all that it has started, without the exit handlers of libraries.
+
+    Other threads may say something until then: the ``last`` words come after theirs.
+    """
     import psutil
 
     for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError, ValueError):
+        with suppress(OSError, ValueError, RuntimeError):
             stream.flush()
     for child in psutil.Process().children(recursive=True):
         with suppress(psutil.Error):
             child.kill()
+    with suppress(OSError):
+        os.write(2, last.encode())
     os._exit(exit_status)

@@ -1,7 +1,6 @@
 """Labelled galaxies for `photoz train`: from survey tiles and spec-z, or from a table."""
 
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,13 +41,9 @@ NO_STAMPS = StampRule(
 
 
 def from_survey(
-    data: Sequence[Path],
-    data_release: str | None,
-    select: str,
-    spectra: SpecSettings,
-    report: Callable[[str], None],
+    config: RunConfig, spectra: SpecSettings, report: Callable[[str], None]
 ) -> Examples:
-    """The selected sources of all tiles in ``data`` with a spec-z, and their stamps.
+    """The selected sources of all tiles with a spec-z, and their stamps.
 
     ``report`` gets a line after each tile.
 
@@ -65,13 +60,10 @@ def from_survey(
     for remark in sample.remarks:
         report(remark)
     redshifts = Redshifts(sample.ra_M, sample.dec_M, sample.z_M)
-    tiles = list(find_tiles(data, data_release).values())
+    tiles = list(find_tiles(config.data, config.data_release).values())
     name = f"{', '.join(sample.sources)} x {tiles[0].data_release}"
     simulated = any(is_simulated(ref) for ref in tiles)
     facts = SetFacts(name, simulated, training_rule(IMAGE_BANDS, MAGNITUDE_BANDS))
-    config = RunConfig(
-        tiles=("all",), data=tuple(data), out=Path(), data_release=data_release, select=select
-    )
     parts = []
     for part, _ in build_training_set(tiles, redshifts, config, facts):
         report(f"{part.tile_N[0]}: {len(part)} galaxies with spec-z")
@@ -80,10 +72,8 @@ def from_survey(
 
 
 def from_table(
-    table: Path,
+    labels: SpecSettings,
     bands: Mapping[str, str],
-    z: str,
-    quality: str | None,
     simulated: bool,
     report: Callable[[str], None],
 ) -> Examples:
@@ -91,12 +81,10 @@ def from_table(
 
     Parameters
     ----------
+    labels
+        The table, its column of the redshift, and which rows to trust.
     bands
         The column of each magnitude band.
-    z
-        The column of the redshift.
-    quality
-        Rows to trust; None takes the usual cut of the survey whose columns the table has.
     report
         Gets a line if rows are left out.
 
@@ -106,32 +94,29 @@ def from_table(
         If the table lacks a column, or no row has a redshift.
     """
     try:
-        table_NT, z_N = _labelled_rows(table, bands, z, quality, report)
+        table_NT, z_N = _labelled_rows(labels, bands, report)
     except BadDataError as error:
         # No tile is to blame: the table is the user's to mend.
         raise ConfigError(str(error)) from error
     number, size = len(table_NT), NO_STAMPS.stamp_size
     rule = NO_STAMPS.model_copy(update={"magnitude_bands": tuple(bands)})
     return Examples(
-        SetFacts(table.name, simulated, rule),
+        SetFacts(labels.file.name, simulated, rule),
         np.zeros((number, 0, size, size), np.float32),
         table_NT,
         z_N,
-        np.full(number, table.name),
+        np.full(number, labels.file.name),
     )
 
 
 def _labelled_rows(
-    path: Path,
-    bands: Mapping[str, str],
-    z: str,
-    quality: str | None,
-    report: Callable[[str], None],
+    labels: SpecSettings, bands: Mapping[str, str], report: Callable[[str], None]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Magnitudes and redshifts of the good rows; ``report`` is told of the others."""
-    table = open_table(path, [*bands.values(), z])
+    z = labels.z
+    table = open_table(labels.file, [*bands.values(), z])
     magnitudes = find_band_columns(table, list(bands), "first", bands)
-    cut = usual_cut(table, z) if quality is None else quality
+    cut = usual_cut(table, z) if labels.quality is None else labels.quality
     named = names_in(cut) if cut else []
     rows = table.read([*magnitudes.names, z, *named])
     z_N = floats(table.where, rows, z)
@@ -146,7 +131,7 @@ def _labelled_rows(
             left_out.append(f"{number:,} {REASONS[reason]}")
         good_N &= ~bad_N
     if left_out:
-        report(f"{path.name}: left out of {len(rows):,} rows: {', '.join(left_out)}")
+        report(f"{labels.file.name}: left out of {len(rows):,} rows: {', '.join(left_out)}")
     if not good_N.any():
         raise BadDataError(f"{table.where}: none of its {len(rows):,} rows has a usable redshift")
     magnitudes_NB = band_magnitudes(table.where, rows, magnitudes)

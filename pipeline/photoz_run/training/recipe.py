@@ -10,15 +10,15 @@ from typing import Protocol
 import numpy as np
 
 from photoz_models.contract import QUANTILE_LEVELS, ModelContract
-from photoz_models.examples import Examples, Split, SplitName, split_examples
+from photoz_models.examples import Examples, Split, split_examples
 from photoz_models.export import Label, SealedNetwork, export, seal
 from photoz_models.network import ARCHITECTURES, Architecture, PhotozNetwork
 from photoz_models.smoothing import smooth_redshifts
 from photoz_models.stamp_rule import column_names
 from photoz_models.training import Epoch, evaluate, train
-from photoz_models.training_settings import Settings
-from photoz_run.errors import ConfigError
+from photoz_run.errors import ConfigError, writing
 from photoz_run.training.comparison import measure
+from photoz_run.training.settings import Recipe
 from photoz_run.version import program_commit
 
 
@@ -30,20 +30,6 @@ class Report(Protocol):
 
     def batch(self, network: int, share: float) -> None:
         """After each batch, with the share of the epoch that is done."""
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """Everything that decides a bundle, given the training set."""
-
-    network: str
-    """Its name, "" for the one that reads all that the set has."""
-    ensemble: int
-    split: SplitName
-    smooth: bool
-    settings: Settings
-    version: str
-    licence: str
 
 
 @dataclass(frozen=True)
@@ -73,7 +59,7 @@ def make_bundle(
     out.parent.mkdir(parents=True, exist_ok=True)
     settings = recipe.settings
     split = split_examples(examples, settings.seed, recipe.split)
-    if recipe.smooth:
+    if recipe.smooth_redshifts:
         split = smoothed(split, examples, settings.seed)
     # Asked for before training: the code on disk may be another one when it ends.
     label = Label(
@@ -85,7 +71,8 @@ def make_bundle(
         recipe.split,
         recipe.licence,
     )
-    networks, histories = _members(architecture, examples, split, recipe, checkpoints, report)
+    with writing(checkpoints or out):
+        networks, histories = _members(architecture, examples, split, recipe, checkpoints, report)
     sealed = seal(networks, examples, split)
     metrics = _test(sealed, examples, split)
     return Trained(export(sealed, examples, split, label, metrics, out), histories)

@@ -28,14 +28,13 @@ class SpecSettings(_Frozen):
 
     file: Path
     name: str = ""
-    ra: str = ""
-    dec: str = ""
-    z: str = ""
-    quality: str | None = None
-    """An expression over the table's columns.
-
-    None takes the survey's usual cut, "" takes every row.
-    """
+    ra: str = Field(default="", description="column of right ascension; if absent, recognised")
+    dec: str = Field(default="", description="column of declination; if absent, recognised")
+    z: str = Field(default="", description="column of the redshift; if absent, recognised")
+    quality: str | None = Field(
+        default=None,
+        description="rows to trust, like 'NQ > 2', or '' for all; if absent, the survey's cut",
+    )
 
 
 class Limits(_Frozen):
@@ -88,13 +87,16 @@ class ValidationSettings(_Frozen):
     z_phot: str = "Z_PHOT"
     compare: tuple[str, ...] = ()
     """Other redshift columns of the catalogue; Z_B and zphot_ANNz2 need not be named."""
-    select: str = ""
-    """Expression over catalogue columns: only these rows are validated."""
+    select: str = Field(
+        default="",
+        description="rows of CATALOGUE to validate, like 'MASK == 0 and MAG_AUTO_CALIB < 19'",
+    )
     ra: str = ""
     dec: str = ""
     """Columns of the catalogue's positions; "" where they are to be recognised."""
-    id: str = ""
-    """Column of the catalogue's ID, whose rows are one galaxy; "" is ID, if it is there."""
+    id: str = Field(
+        default="", description="column of CATALOGUE whose rows are one galaxy; if absent, ID"
+    )
     weight: str = ""
     """Column of the catalogue with weights."""
     radius: float = Field(default=1.0, gt=0, le=60)
