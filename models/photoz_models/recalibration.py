@@ -57,6 +57,8 @@ def recalibrate(
     """
     if not out.parent.is_dir():
         raise BundleError(f"{out}: the folder {out.parent} does not exist")
+    if out.is_dir():
+        raise BundleError(f"{out}: is a folder; name a file")
     parent = PhotozModel.load(bundle, provider="cpu")
     refuse_second(parent, bundle)
     level_map = fit(labelled, parent.contract.quantile_levels)

@@ -157,7 +157,7 @@ def test_refusals(bundle, tmp_path):
     out = tmp_path / "new.onnx"
     with pytest.raises(BundleError, match=r"pairs has 150 galaxies .* at least 200 are needed"):
         recalibrate(bundle, labelled(9).of(np.arange(150)), out, [])
-    for place, reason in (("no/new.onnx", "the folder .*no does not exist"), (".", "cannot be wr")):
+    for place, reason in (("no/new.onnx", "the folder .*no does not exist"), (".", "is a folder")):
         with pytest.raises(BundleError, match=reason):
             recalibrate(bundle, labelled(9), tmp_path / place, [])
     recalibrate(bundle, labelled(9), out, [])
