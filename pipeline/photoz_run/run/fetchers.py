@@ -23,6 +23,7 @@ from photoz_run.afar.transfer import Manners
 from photoz_run.config import RunConfig
 from photoz_run.errors import BadDataError, InterruptedRunError, PhotozError, TransientError
 from photoz_run.records import Fetched, TileRef
+from photoz_run.run.scarcity import Scarcity
 from photoz_run.run.window import Delivery, Window
 
 LOOK_SECONDS = 1.0
@@ -105,6 +106,7 @@ class Fetchers:
         self._config = config
         self._rule = rule
         self._window = window
+        self._scarcity = Scarcity(window, say)
         self._settled = settled
         self._told = told
         self._say = say
@@ -238,6 +240,7 @@ class Fetchers:
             if self._full:
                 self._wanted.appendleft(tile)
                 self._ask_again = monotonic() + LOOK_SECONDS
+                self._scarcity.look()
                 return None
             self._change.notify_all()
             if gone:

@@ -87,14 +87,18 @@ class Window:
             return True
         lock = self._alone()
         try:
-            claims = [claim for claim in self._top.glob(f"*/*/{CLAIM}") if claim != path]
-            if not self._has_room([_claimed(claim) for claim in claims], size):
+            others = self.places_of_all() - {path.parent}
+            if not self._has_room([_claimed(place / CLAIM) for place in others], size):
                 return False
             make_folder(path.parent)
             write_document(path, Claim(size))
             return True
         finally:
             lock.__exit__()
+
+    def places_of_all(self) -> frozenset[Path]:
+        """The places of all tiles that have room, those of other runs too."""
+        return frozenset(claim.parent for claim in self._top.glob(f"*/*/{CLAIM}"))
 
     def holds(self, size: int) -> bool:
         """Whether a tile of ``size`` bytes has room in an empty window."""
