@@ -58,10 +58,14 @@ def test_pages_are_those_that_hold_pixels_of_stamps():
     np.testing.assert_array_equal(layout.pages(y0_N, x0_N, SIZE), expected)
 
 
-def test_the_plan_says_no_more_bytes_than_it_reads_and_never_many_more_than_needed():
-    y0_N, x0_N = corners(1_200)
-    needed = len(LAYOUT.pages(y0_N, x0_N, SIZE)) * PAGE
-    plan = LAYOUT.plan(y0_N, x0_N, SIZE, Storage())
+@pytest.mark.parametrize("itemsize", [1, 4])
+@pytest.mark.parametrize("number", [100, 1_200, 5_000])
+@pytest.mark.parametrize("seek", [0, 5e-6, 20e-6])
+def test_a_plan_by_pages_never_reads_many_more_than_hold_stamps(itemsize, number, seek):
+    layout = PixelLayout(2880, LAYOUT.shape_YX, itemsize)
+    y0_N, x0_N = corners(number)
+    needed = len(layout.pages(y0_N, x0_N, SIZE)) * PAGE
+    plan = layout.plan(y0_N, x0_N, SIZE, Storage(seek, 1e9, "pages"))
     assert needed <= plan.bytes <= 1.3 * needed
 
 
