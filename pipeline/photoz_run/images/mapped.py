@@ -20,7 +20,7 @@ DTYPES = {8: ">u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4", -64: ">f8"}
 PIECE = 128 * 1024
 """Bytes announced at once: the kernel forgets what is beyond its own read-ahead, without a word."""
 
-MAPPED_AT_ONCE = 32 << 20
+MAPPED_AT_ONCE = 64 << 20
 """Bytes of a file between the first and the last of the stamps that are cut before the mapping is
 given back."""
 
