@@ -153,7 +153,7 @@ def process_tile(
         seeing=tile.coadds.seeing,
         footprint=tile.coadds.footprint,
         bytes_read=tile.coadds.bytes_read,
-        remarks=(*tile.sources.remarks, *remarks),
+        remarks=(*tile.sources.remarks, *remarks, *belonging.remarks),
         seconds={step: round(seconds, 4) for step, seconds in clock.seconds.items()},
     )
 

@@ -338,6 +338,17 @@ def test_pixels_and_catalogue_that_do_not_belong_together_are_refused(
     assert list((tmp_path / "out").iterdir()) == []
 
 
+def test_light_that_is_a_little_off_is_told(model, tmp_path):
+    tile = make_tile(tmp_path / "data", data_release="DR4.0")
+    _, good = measure(tile, model, tmp_path / "out")
+    assert good.remarks == ()
+    set_cards(tile.image("g"), CRPIX1=99.5 + 0.8)
+    _, off = measure(tile, model, tmp_path / "out")
+    assert len(off.remarks) == 1
+    assert off.remarks[0].startswith("g light is -0.")
+    assert off.remarks[0].endswith("off the catalogue's positions (median)")
+
+
 def test_kept_columns_and_quantiles_stand_behind_the_others(dr5_tile, model, tmp_path):
     rows, _ = measure(dr5_tile, model, tmp_path, keep=("SeqNr", "THELI_NAME"), quantiles=True)
     names = [column.name for column in COLUMNS]

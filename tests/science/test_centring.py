@@ -3,7 +3,13 @@
 import numpy as np
 import pytest
 
-from photoz_run.science.centring import FEWEST, LARGEST_SHIFT, light_shifts, median_shift
+from photoz_run.science.centring import (
+    FEWEST,
+    LARGEST_SHIFT,
+    is_notable,
+    light_shifts,
+    median_shift,
+)
 
 SIZE = 36
 
@@ -45,3 +51,21 @@ def test_no_light_and_few_sources_give_no_verdict():
     assert median_shift(shifts[:, 0]) is None
     assert median_shift(shifts[:, 1]) is not None
     assert median_shift(shifts[1:, 1]) is None
+
+
+@pytest.mark.parametrize(
+    ("shift", "scatter", "number", "notable"),
+    [
+        (0.1, 0.3, 400, False),
+        (0.8, 0.3, 400, True),
+        (0.8, 0.15, FEWEST, True),
+        (0.8, 2.0, FEWEST, False),
+        (1.2, 2.0, 400, True),
+    ],
+)
+def test_a_shift_is_told_if_the_scatter_of_the_sources_does_not_explain_it(
+    shift, scatter, number, notable
+):
+    rng = np.random.default_rng(2)
+    for _ in range(20):
+        assert is_notable(rng.normal([shift, 0], scatter, (number, 2))) == notable

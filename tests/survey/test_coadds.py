@@ -1,5 +1,6 @@
 """Stamps are those that astropy cuts from each band by its own WCS, calibrated."""
 
+import subprocess
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -17,6 +18,7 @@ from photoz_run.survey.discovery import find_tiles
 from photoz_run.survey.dmag import tile_dmag
 from photoz_run.survey.sky_grid import SkyGrid
 from photoz_run.survey.stamps import cut_batch
+from support.programs import needs
 from support.tiles import (
     DMAG,
     SEEING,
@@ -559,3 +561,50 @@ def test_a_coadd_packed_with_loss_tells_its_step(tmp_path):
         with opened(tile) as (coadds, _):
             assert set(coadds.quantisation) == {"r"}
             assert coadds.quantisation["r"] == pytest.approx(1 / level, rel=0.4)
+
+
+def rounded(path, *options) -> None:
+    """What is left of an image that was packed by fpack and unpacked by funpack."""
+    subprocess.run(["fpack", *options, "-D", "-Y", str(path)], check=True)
+    subprocess.run(["funpack", "-D", f"{path}.fz"], check=True)
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_zero_weights_that_packing_made_positive_count_as_zero_when_unpacked(tmp_path, again):
+    needs("fpack")
+    tile = make_tile(tmp_path, data_release="DR4.0", products=("sci", "wei"))
+
+    def gaps(weights):
+        weights *= 1 + 0.02 * np.random.default_rng(6).standard_normal(weights.shape)
+        weights[:, 40:52] = 0
+        return weights
+
+    set_pixels(tile.image("r", "wei"), gaps)
+    before = stamps_of(tile)
+    rounded(tile.image("r", "wei"))
+    weights_YX, _ = read_image(tile.image("r", "wei"))
+    assert (weights_YX[:, 40:52] > 0).mean() > 0.4
+    if again:
+        rounded(tile.image("r", "wei"), "-g", "-q", "0")
+    found = stamps_of(tile)
+    np.testing.assert_array_equal(np.isnan(found.flux_NCHW), np.isnan(before.flux_NCHW))
+    np.testing.assert_array_equal(found.flags_N, before.flags_N)
+
+
+@pytest.mark.parametrize("unpack", [False, True])
+def test_pixels_that_were_rounded_to_zero_are_values(tmp_path, unpack):
+    """Without dither one pixel of ten is exactly zero at fpack's default."""
+    needs("fpack")
+    tile = make_tile(tmp_path, data_release="DR4.0")
+    before = stamps_of(tile)
+    subprocess.run(["fpack", "-q0", "4", "-D", "-Y", str(tile.image("r"))], check=True)
+    packed = tile.image("r").with_name(f"{tile.image('r').name}.fz")
+    if unpack:
+        subprocess.run(["funpack", "-D", str(packed)], check=True)
+    else:
+        packed.rename(tile.image("r"))
+    found = stamps_of(tile)
+    np.testing.assert_array_equal(np.isnan(found.flux_NCHW), np.isnan(before.flux_NCHW))
+    np.testing.assert_array_equal(found.flags_N, before.flags_N)
+    with opened(tile) as (coadds, _):
+        assert coadds.quantisation["r"] == pytest.approx(1 / 4, rel=0.4)

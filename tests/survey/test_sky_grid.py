@@ -97,3 +97,16 @@ def test_corners_have_right_ascensions_from_0_to_360():
     assert ((ra >= 0) & (ra < 360)).all()
     assert ra.min() < 1
     assert ra.max() > 359
+
+
+@pytest.mark.parametrize("exponent", ["e", "d", "D"])
+def test_exponents_of_any_kind_are_read_without_a_word(exponent, recwarn):
+    text = header().tostring(padding=False)
+    for key in ("CD1_1", "CD2_2"):
+        value = header()[key]
+        image = f"{key:<8}= {value:>20.12E}".replace("E-", f"{exponent}-").ljust(80)
+        start = text.index(f"{key:<8}=")
+        text = text[:start] + image + text[start + 80 :]
+    grid = sky_grid(fits.Header.fromstring(text), 0.2)
+    assert_same_pixels(grid.pixels(RA_N, DEC_N), atol=1e-4)
+    assert not recwarn

@@ -12,10 +12,8 @@ from typing_extensions import override
 from photoz_run.images.header import number
 from photoz_run.images.image import NO_DOUBT, STRIP_ROWS, Corners, StripImage, needed_strips
 from photoz_run.images.plan import ReadingPlan, Storage, merged
+from photoz_run.images.rounding import DITHERED, KEEPS_ZEROS
 from photoz_run.images.unpacking import Strip, UnpackerPool
-
-KEEPS_ZEROS = "SUBTRACTIVE_DITHER_2"
-"""The way of rounding that gives zero back as zero."""
 
 UNPACKED_AHEAD = 2
 """Strips that are being unpacked while one is cut."""
@@ -41,6 +39,7 @@ class PackedImage(StripImage):
         tile_rows = packing.tile_shape_YX[0]
         super().__init__(path, header, shape_YX, -(-STRIP_ROWS // tile_rows) * tile_rows)
         self.packing = packing
+        self.zero_is_a_value |= packing.lossy and packing.dither not in DITHERED
         self._place = place
         self._extension = extension
         self._pool = pool
@@ -65,6 +64,8 @@ class PackedImage(StripImage):
 
     @override
     def doubt(self, y0_N: NDArray[np.int64], size: int) -> NDArray[np.float32]:
+        if not self.packing.lossy:
+            return super().doubt(y0_N, size)
         if self.packing.dither == KEEPS_ZEROS:
             return NO_DOUBT
         row_NH = y0_N[:, None] + np.arange(size)

@@ -7,7 +7,7 @@ import numpy as np
 from astropy.io import fits
 from numpy.typing import NDArray
 
-from photoz_run.images.header import number
+from photoz_run.images.header import card_value, number
 
 
 @dataclass(frozen=True)
@@ -37,18 +37,26 @@ def read_scaling(header: fits.Header) -> Scaling:
     ValueError
         If BSCALE, BZERO or BLANK is there and no number.
     """
-    found = {key: number(header, key) for key in ("BSCALE", "BZERO", "BLANK") if key in header}
-    for key, value in found.items():
-        if value is None and (key != "BLANK" or header["BITPIX"] > 0):
-            raise ValueError(f"{key} is {header[key]!r}, which is no number")
-    blank = found.get("BLANK")
-    # BLANK belongs to integers; floating-point images have NaN for it.
-    if header["BITPIX"] < 0 or blank is None:
-        return Scaling(found.get("BSCALE") or _one(found), found.get("BZERO") or 0.0)
-    return Scaling(found.get("BSCALE") or _one(found), found.get("BZERO") or 0.0, int(blank))
-
-
-def _one(found: dict[str, float | None]) -> float:
-    if found.get("BSCALE") == 0:
+    scale, zero = _number(header, "BSCALE"), _number(header, "BZERO")
+    if scale == 0:
         raise ValueError("BSCALE is 0")
-    return 1.0
+    # BLANK belongs to integers; floating-point images have NaN for it.
+    blank = _blank(header) if header["BITPIX"] > 0 else None
+    return Scaling(1.0 if scale is None else scale, zero or 0.0, blank)
+
+
+def _blank(header: fits.Header) -> int | None:
+    # With every digit: a pixel has up to 64 bits, a floating-point number 53.
+    value = card_value(header, "BLANK")
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    blank = _number(header, "BLANK")
+    return None if blank is None else int(blank)
+
+
+def _number(header: fits.Header, key: str) -> float | None:
+    """The number of a card, ``None`` if there is no such card."""
+    value = number(header, key)
+    if value is None and key in header:
+        raise ValueError(f"{key} is {card_value(header, key)!r}, which is no number")
+    return value

@@ -7,6 +7,8 @@ galaxies stand beside the centre. Their magnitudes change little by that, their 
 import numpy as np
 from numpy.typing import NDArray
 
+from photoz_models.robust import SMAD_FACTOR
+
 WINDOW = 2.5
 """Pixels: sigma of the Gaussian window of the centroid, of the order of the seeing."""
 
@@ -24,6 +26,9 @@ FEWEST = 20
 
 LARGEST_SHIFT = 1.5
 """Pixels, 0.3 arcsec. A good tile has below 0.2; half a pixel is the rounding of a stamp."""
+
+NOTABLE_SHIFT, NOTABLE_SIGMA = 0.5, 5.0
+"""Pixels, and errors of the median, beyond which a shift is worth a word."""
 
 
 def light_shifts(flux_NCHW: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -58,8 +63,22 @@ def light_shifts(flux_NCHW: NDArray[np.float32]) -> NDArray[np.float64]:
 
 def median_shift(shift_N2: NDArray[np.float64]) -> tuple[float, float] | None:
     """Median of x and of y over the sources with light; ``None`` below `FEWEST` sources."""
-    known_N2 = shift_N2[np.isfinite(shift_N2).all(axis=-1)]
+    known_N2 = _with_light(shift_N2)
     if len(known_N2) < FEWEST:
         return None
     x, y = np.median(known_N2, axis=0)
     return float(x), float(y)
+
+
+def is_notable(shift_N2: NDArray[np.float64]) -> bool:
+    """Whether the median shift is large, and larger than the scatter of the sources explains."""
+    known_N2 = _with_light(shift_N2)
+    median_2 = np.median(known_N2, axis=0)
+    scatter_2 = SMAD_FACTOR * np.median(np.abs(known_N2 - median_2), axis=0)
+    # The median of N normal numbers has an error of sqrt(pi / 2N) times their scatter.
+    error = np.hypot(*scatter_2) * np.sqrt(np.pi / (2 * len(known_N2)))
+    return bool(np.hypot(*median_2) > max(NOTABLE_SHIFT, NOTABLE_SIGMA * error))
+
+
+def _with_light(shift_N2: NDArray[np.float64]) -> NDArray[np.float64]:
+    return shift_N2[np.isfinite(shift_N2).all(axis=-1)]

@@ -20,6 +20,8 @@ class Belonging:
     """Median of stamp minus catalogue magnitude."""
     shifts: Mapping[str, tuple[float, float]]
     """Median of the light's place minus the catalogue's position, x and y in pixels."""
+    remarks: tuple[str, ...] = ()
+    """What is odd, though not enough to refuse the tile."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ class PixelEvidence:
         BadDataError
             If magnitudes or places are off by more than galaxies and noise can explain.
         """
-        zero_points, shifts = {}, {}
+        zero_points, shifts, remarks = {}, {}, []
         # Stamps that start one pixel lower show the light one pixel higher.
         late = 1.0 if rule.centring.startswith("floor") else 0.0
         magnitudes_NC = np.concatenate(self._magnitudes_NC)
@@ -65,11 +67,14 @@ class PixelEvidence:
                 zero_points[band] = round(offset, 4)
             with np.errstate(invalid="ignore"):
                 bright_N = catalogue_N < zero_point.FAINTEST_OF_FEW
-            shift = centring.median_shift(shifts_NC2[bright_N, c] - late)
+            shift_K2 = shifts_NC2[bright_N, c] - late
+            shift = centring.median_shift(shift_K2)
             if shift is not None:
                 _check_shift(band, shift)
                 shifts[band] = round(shift[0], 2), round(shift[1], 2)
-        return Belonging(zero_points, shifts)
+                if centring.is_notable(shift_K2):
+                    remarks.append(_off(band, shift))
+        return Belonging(zero_points, shifts, tuple(remarks))
 
 
 def _check_offset(band: str, offset: float) -> None:
@@ -83,6 +88,12 @@ def _check_offset(band: str, offset: float) -> None:
 def _check_shift(band: str, shift: tuple[float, float]) -> None:
     if np.hypot(*shift) > centring.LARGEST_SHIFT:
         raise BadDataError(
-            f"{band} light is {shift[0]:+.1f}, {shift[1]:+.1f} pixels (x, y) off the catalogue's"
-            " positions (median); the WCS of the coadd is off, or the positions are"
+            f"{_off(band, shift)}; the WCS of the coadd is off, or the positions are"
         )
+
+
+def _off(band: str, shift: tuple[float, float]) -> str:
+    return (
+        f"{band} light is {shift[0]:+.1f}, {shift[1]:+.1f} pixels (x, y) off the catalogue's"
+        " positions (median)"
+    )

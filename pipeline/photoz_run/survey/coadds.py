@@ -112,12 +112,18 @@ class TileCoadds:
 
     @property
     def quantisation(self) -> dict[str, float]:
-        """Of coadds packed with loss: the step in which their pixels were rounded, in sky noise."""
+        """Of coadds packed with loss: the step in which their pixels were rounded, in sky noise.
+
+        Of those that were unpacked since, the step that fpack aimed at.
+        """
         steps = {}
         for name, coadd in self.images.items():
-            if isinstance(coadd.sci, PackedImage) and coadd.sci.packing.lossy:
-                step = float(np.median(coadd.sci.packing.step_T))
-                steps[name] = round(step / sky_rms(coadd.sci), 3)
+            sci = coadd.sci
+            if isinstance(sci, PackedImage):
+                if sci.packing.lossy:
+                    steps[name] = round(float(np.median(sci.packing.step_T)) / sky_rms(sci), 3)
+            elif sci.rounding is not None:
+                steps[name] = round(sci.rounding.step(sky_rms(sci)), 3)
         return steps
 
     @property

@@ -14,10 +14,13 @@ from astropy.wcs.utils import proj_plane_pixel_scales, wcs_to_celestial_frame
 from numpy.typing import NDArray
 
 from photoz_run.errors import BadDataError
-from photoz_run.images.header import number
+from photoz_run.images.header import card_value, number
 
 MOST_AXES = 9
 """Of a WCS; an image has two, or a few more with one value each."""
+
+LONGEST_KEY = 8
+"""Of a WCS; longer ones are those of ESO and others."""
 
 OFF_IMAGE = -(10**6)
 """Pixel coordinate given to positions that the WCS cannot project, far from any image."""
@@ -94,7 +97,7 @@ def sky_grid(header: fits.Header, pixel_scale: float) -> SkyGrid:
             # wcslib would ask for as much memory as this number says.
             raise _unreadable(ValueError(f"WCSAXES is {header['WCSAXES']}"))
         try:
-            wcs = WCS(_with_distortion_named(header), naxis=2)
+            wcs = WCS(_with_distortion_named(_as_wcslib_reads(header)), naxis=2)
             wcs.wcs.set()
         except UNREADABLE as error:
             raise _unreadable(error) from error
@@ -117,6 +120,18 @@ def sky_grid(header: fits.Header, pixel_scale: float) -> SkyGrid:
     except UNREADABLE as error:
         raise _unreadable(error) from error
     return SkyGrid(wcs, _frame(wcs))
+
+
+def _as_wcslib_reads(header: fits.Header) -> fits.Header:
+    """The cards of a header with plain numbers: wcslib stops at the d of 5.5d-05."""
+    plain = fits.Header()
+    for key in dict.fromkeys(header):
+        value = card_value(header, key)
+        if isinstance(value, str) and (told := number(header, key)) is not None:
+            value = told
+        if len(key) <= LONGEST_KEY and isinstance(value, str | int | float):
+            plain[key] = value
+    return plain
 
 
 def _with_distortion_named(header: fits.Header) -> fits.Header:

@@ -85,7 +85,7 @@ def _cut_coadd(
     # Cut for this batch alone: it is changed in place, as fresh memory costs more than arithmetic.
     values_NHW, covered_NHW = coadd.sci.stamps(corners, rule.stamp_size)
     flux_NHW = values_NHW.astype(np.float32, copy=False)
-    usable_NHW = _measured(flux_NHW, coadd.sci.floating)
+    usable_NHW = _measured(flux_NHW, coadd.sci.zero_is_a_value)
     if coadd.wei is not None:
         usable_NHW &= _weighted(coadd.wei, corners, rule.stamp_size)
     masked_NHW = None
@@ -105,8 +105,8 @@ def _cut_coadd(
     return flux_NHW, covered_NHW, flags_N
 
 
-def _measured(flux_NHW: NDArray[np.float32], floating: bool) -> NDArray[np.bool_]:
-    """Pixels that may be measured: finite, possible, and not zero if stored as floats."""
+def _measured(flux_NHW: NDArray[np.float32], zero_is_a_value: bool) -> NDArray[np.bool_]:
+    """Pixels that may be measured: finite, possible, and not zero where that is no value."""
     size_NHW = np.abs(flux_NHW)
     measured_NHW: NDArray[np.bool_] = size_NHW < BRIGHTEST_PIXEL
     if np.count_nonzero(measured_NHW) < measured_NHW.size / 2:
@@ -114,7 +114,7 @@ def _measured(flux_NHW: NDArray[np.float32], floating: bool) -> NDArray[np.bool_
         finite_NHW = np.isfinite(flux_NHW)
         if np.count_nonzero(finite_NHW > measured_NHW) >= flux_NHW.size / 2:
             measured_NHW = finite_NHW
-    if floating:
+    if not zero_is_a_value:
         # No measured pixel of a floating-point coadd is exactly zero: it was never written.
         measured_NHW &= size_NHW > 0
     return measured_NHW
