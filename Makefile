@@ -12,7 +12,7 @@ export OMP_NUM_THREADS ?= 1
 export NO_MKDOCS_2_WARNING := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slurm test-scale test-exporters test-fuzz test-kill check bench gpu docs format train-bundled comparison clean
+.PHONY: help install demo test test-slurm test-scale test-exporters test-fuzz test-kill check bench gpu docs format train-bundled comparison steadiness clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -87,6 +87,10 @@ train-bundled: $(VENV)/.installed-dev ## the shipped model from nothing: simulat
 
 comparison: $(VENV)/.installed-dev ## train the baselines beside it (two hours more); docs/comparison.json and .md
 	@BIN=$(BIN) sh deploy/comparison.sh
+
+steadiness: $(VENV)/.installed-dev programs ## what errors of headers and pixels cost the shipped model; docs/steadiness.json and .md
+	$(BIN)/python -m studies.steadiness models/photoz_models/bundled/hybrid-sim.onnx --work build/training/steadiness \
+		--json docs/steadiness.json --markdown docs/steadiness.md
 
 clean: ## remove what these commands made
 	rm -rf $(VENV) .venv-exporters $(DEMO) site .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -108,6 +108,11 @@ class Stretch(nn.Module):
         """Take the sky noise per pixel of each band, in maggies."""
         self.scale_C11.copy_(torch.as_tensor(1.0 / (STRETCH_SIGMAS * noise_C))[:, None, None])
 
+    @property
+    def noise_C(self) -> Tensor:
+        """What `set_noise` was given."""
+        return 1.0 / (STRETCH_SIGMAS * self.scale_C11[:, 0, 0])
+
     def forward(self, stamps_NCHW: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Stretched pixels NCHW, aperture features NC, growth NG, and which features are known NC.
 

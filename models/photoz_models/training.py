@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from photoz_models.augmentation import augment, with_errors
 from photoz_models.contract import QUANTILE_LEVELS
 from photoz_models.errors import TrainingError
 from photoz_models.examples import Examples, Split
@@ -215,6 +216,8 @@ def _step(
     network = progress.network.train()
     device = next(network.parameters()).device
     stamps_NCHW, table_NT, true_z_N = _tensors(examples, rows_N, device)
+    errors = (settings, examples.facts.rule, network.features.stretch.noise_C, dice)
+    stamps_NCHW, table_NT = with_errors(stamps_NCHW, table_NT, *errors)
     stamps_NCHW, table_NT = augment(stamps_NCHW, table_NT, settings, dice)
     z_N, quantiles_NQ, _ = network(stamps_NCHW, table_NT, bool(settings.mixed_precision))
     loss = loss_of(z_N, quantiles_NQ, true_z_N, settings.alpha)
@@ -225,41 +228,6 @@ def _step(
     torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)
     progress.optimiser.step()
     return float(loss.detach())
-
-
-def augment(
-    stamps_NCHW: Tensor, table_NT: Tensor, settings: Settings, dice: np.random.Generator
-) -> tuple[Tensor, Tensor]:
-    """Turn and mirror the stamps, and put gaps in.
-
-    Lost columns of the table, image bands and edges become NaN.
-    """
-    number, n_bands = len(table_NT), stamps_NCHW.shape[1]
-    if table_NT.shape[1]:
-        unlucky_N = dice.random(number) < settings.lost_magnitudes
-        lost_NT = unlucky_N[:, None] & (dice.random(tuple(table_NT.shape)) < 0.25)
-        gaps = torch.as_tensor(lost_NT, device=table_NT.device)
-        table_NT = table_NT.masked_fill(gaps, float("nan"))
-    if n_bands == 0:
-        return stamps_NCHW, table_NT
-    stamps_NCHW = _turned(stamps_NCHW)
-    for row in np.flatnonzero(dice.random(number) < settings.lost_band):
-        stamps_NCHW[row, int(dice.integers(n_bands))] = float("nan")
-    for row in np.flatnonzero(dice.random(number) < settings.lost_edge):
-        # The centre stays: at most 3/8 of the width is lost, on any side.
-        width = int(dice.integers(1, stamps_NCHW.shape[3] * 3 // 8))
-        lost = slice(width) if dice.random() < 0.5 else slice(-width, None)
-        stamps_NCHW[row].transpose(1, int(dice.integers(1, 3)))[:, lost] = float("nan")
-    return stamps_NCHW, table_NT
-
-
-def _turned(stamps_NCHW: Tensor) -> Tensor:
-    """Eight groups, one for each symmetry of the square; the order of the galaxies is random."""
-    turned = []
-    for k, group in enumerate(torch.tensor_split(stamps_NCHW, 8)):
-        mirrored = torch.flip(group, (3,)) if k % 2 else group
-        turned.append(torch.rot90(mirrored, k // 2, (2, 3)))
-    return torch.cat(turned).contiguous(memory_format=torch.channels_last)
 
 
 def _tensors(

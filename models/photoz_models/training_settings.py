@@ -12,6 +12,9 @@ class Settings(BaseModel):
         Shares of the galaxies that lose columns of the table (each with probability 1/4), one whole
         image band, or the pixels past a line near the edge. They are drawn anew in each epoch, so
         that the network knows gaps.
+    seeing_error, dmag_error, sky_error, position_error, extra_noise
+        Errors that are drawn anew in each epoch for each galaxy, and for each of its bands, so that
+        the network does not trust headers and pixels more than a survey deserves.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
@@ -28,6 +31,19 @@ class Settings(BaseModel):
     lost_magnitudes: float = 0.15
     lost_band: float = 0.05
     lost_edge: float = 0.03
+    seeing_error: float = Field(
+        default=0.0, ge=0, description="rms error put into the seeing, as a share of it"
+    )
+    dmag_error: float = Field(default=0.0, ge=0, description="rms error put into DMAG (mag)")
+    sky_error: float = Field(
+        default=0.0, ge=0, description="rms error put into the sky, in units of a pixel's noise"
+    )
+    position_error: float = Field(
+        default=0.0, ge=0, description="rms error put into positions, along each axis (arcsec)"
+    )
+    extra_noise: float = Field(
+        default=0.0, ge=0, description="up to so many times a pixel's noise are added to pixels"
+    )
     mixed_precision: bool | None = Field(
         default=None, description="images in bfloat16 (default: on a GPU); faster on CPUs with AMX"
     )

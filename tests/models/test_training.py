@@ -6,12 +6,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from photoz_models.augmentation import augment
 from photoz_models.calibration import level_matrix
 from photoz_models.contract import QUANTILE_LEVELS
 from photoz_models.errors import TrainingError
 from photoz_models.examples import Examples, split_examples
 from photoz_models.network import Architecture
-from photoz_models.training import augment, evaluate, learning_rate, loss_of, train
+from photoz_models.training import evaluate, learning_rate, loss_of, train
 from photoz_models.training_settings import Settings
 from support.galaxies import toy_examples
 
@@ -145,6 +146,14 @@ def test_lost_edges_lie_on_all_sides_and_leave_the_centre():
     sides = [gone_NHW[:, 0, 18], gone_NHW[:, -1, 18], gone_NHW[:, 18, 0], gone_NHW[:, 18, -1]]
     assert all(20 < int(side.sum()) < 90 for side in sides)
     assert torch.stack(sides).sum(dim=0).eq(1).all()
+
+
+def test_errors_are_put_into_the_galaxies_that_a_network_is_trained_on(examples):
+    split = split_examples(examples, 1, "galaxy")
+    once = QUICK.model_copy(update={"epochs": 1})
+    noisy = once.model_copy(update={"extra_noise": 30.0})
+    [clean], [spoiled] = (train(TINY, examples, split, how)[1] for how in (once, noisy))
+    assert spoiled.train_loss > 1.02 * clean.train_loss
 
 
 def test_mixed_precision_learns_what_the_stamps_tell(examples):

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from photoz_models.contract import ModelContract
 
 
+ERRORS = "Errors put into the galaxies, drawn anew in each epoch"
+ERROR_SETTINGS = ("seeing_error", "dmag_error", "sky_error", "position_error", "extra_noise")
 TRAINED = "How it is trained and sealed"
 TILES = "The tiles in --data"
 SURVEY = {
@@ -41,6 +43,7 @@ TRAINING = {
     "patience": Shown(panel=TRAINED),
     "seed": Shown(panel=TRAINED),
     "mixed_precision": Shown(panel=TRAINED, option="--mixed-precision/--no-mixed-precision"),
+    **{name: Shown(panel=ERRORS) for name in ERROR_SETTINGS},
 }
 
 

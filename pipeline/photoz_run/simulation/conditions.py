@@ -61,6 +61,9 @@ class Observation:
     depth: float
     dmag: float
     zero_point: float
+    elongation: float = 0.0
+    """As in `SimulationSettings`; so is ``resampled``."""
+    resampled: bool = False
 
     @property
     def point_noise(self) -> float:
@@ -81,16 +84,23 @@ class Observation:
 def observe(settings: SimulationSettings, cell: Cell) -> dict[str, Observation]:
     """The conditions of every epoch of a tile."""
     rng = np.random.default_rng(np.random.SeedSequence([settings.seed, 1, *cell.words]))
-    return {epoch: _draw(epoch, rng) for epoch in EPOCHS}
+    return {epoch: _draw(settings, epoch, rng) for epoch in EPOCHS}
 
 
-def _draw(epoch: str, rng: np.random.Generator) -> Observation:
+def _draw(settings: SimulationSettings, epoch: str, rng: np.random.Generator) -> Observation:
     """The conditions of one epoch; only the optical bands have images, and so a DMAG."""
     width = np.clip(1 + SEEING_SCATTER * rng.standard_normal(), 0.75, 1.4)
-    depth = DEPTH[epoch] + 0.07 * float(rng.standard_normal())
+    depth = DEPTH[epoch] - settings.shallower + 0.07 * float(rng.standard_normal())
     dmag = round(DMAG_RMS * float(rng.standard_normal()), 6) if epoch in SKY else 0.0
     zero_point = ZERO_POINT_RMS[epoch] * float(rng.standard_normal())
-    return Observation(SEEING[epoch] * float(width), depth, dmag, zero_point)
+    return Observation(
+        SEEING[epoch] * float(width),
+        depth,
+        dmag,
+        zero_point,
+        settings.elongation,
+        settings.resampled,
+    )
 
 
 def reddening(ra_N: Floats, dec_N: Floats) -> Floats:

@@ -49,14 +49,16 @@ def blobs(
     minor_NG: Floats,
     flux_NG: Floats,
     fwhm: float,
+    elongation: float = 0.0,
 ) -> Blobs:
     """Concentric Gaussians (variances in arcsec^2), seen through the seeing and the pixel.
 
-    ``fwhm`` is that of the seeing (arcsec). ``angle_N`` is the position angle of the major axis,
-    east of north; east is to the left.
+    ``fwhm`` is that of the seeing (arcsec); ``elongation`` leaves its area. ``angle_N`` is the
+    position angle of the major axis, east of north; east is to the left.
     """
     bright_NG = flux_NG > 0
     narrow_NG = minor_NG < (WIDE * fwhm) ** 2
+    shrunk = elongation / (1 + elongation)
     parts = []
     for chosen_NG, sigma_P, weight_P in (
         (narrow_NG & bright_NG, PSF_SIGMA_FWHM, PSF_WEIGHT),
@@ -69,14 +71,15 @@ def blobs(
         sin = np.sin(angle_N[each])[:, None]
         cos = np.cos(angle_N[each])[:, None]
         owner_M = np.repeat(each, len(weight_P))
+        spread_M = np.tile(seeing_P / PIXEL_SCALE**2, len(each))
         parts.append(
             Blobs(
                 owner_M=owner_M,
                 x_M=x_N[owner_M],
                 y_M=y_N[owner_M],
-                xx_M=(major * sin**2 + minor * cos**2).ravel(),
+                xx_M=(major * sin**2 + minor * cos**2).ravel() + elongation * spread_M,
                 xy_M=((minor - major) * sin * cos).ravel(),
-                yy_M=(major * cos**2 + minor * sin**2).ravel(),
+                yy_M=(major * cos**2 + minor * sin**2).ravel() - shrunk * spread_M,
                 flux_M=(flux_NG[each, column][:, None] * weight_P).ravel(),
             )
         )
@@ -85,7 +88,12 @@ def blobs(
 
 
 def mixture_blobs(
-    mixtures: Mixtures, band: int, x_N: Floats, y_N: Floats, fwhm: float
+    mixtures: Mixtures,
+    band: int,
+    x_N: Floats,
+    y_N: Floats,
+    fwhm: float,
+    elongation: float = 0.0,
 ) -> tuple[Blobs, Blobs]:
     """The concentric part of galaxies, and their clumps, in one band's pixels."""
     body = blobs(
@@ -96,6 +104,7 @@ def mixture_blobs(
         mixtures.minor_NG,
         mixtures.flux_BNG[band],
         fwhm,
+        elongation,
     )
     flux_NK = mixtures.clump_flux_BNK[band]
     n, k = np.nonzero(flux_NK)
@@ -110,6 +119,7 @@ def mixture_blobs(
         variance,
         flux_NK[n, k][:, None],
         fwhm,
+        elongation,
     )
     return body, clumps
 

@@ -32,8 +32,9 @@ def make_scene(settings: SimulationSettings, cell: Cell) -> Scene:
     """Draw the objects of the cell and of its neighbours that the tile's coadds can see."""
     density = settings.density * float(luminosity.density_table().sum())
     bright = galaxies.draw_galaxies(*_population(settings, cell, "galaxies", density))
-    faint = backdrop.draw_faint(*_population(settings, cell, "faint", backdrop.FAINT_DENSITY))
-    star_density = backdrop.star_count_density()
+    faint_density = settings.crowding * backdrop.FAINT_DENSITY
+    faint = backdrop.draw_faint(*_population(settings, cell, "faint", faint_density))
+    star_density = settings.crowding * backdrop.star_count_density()
     stars = backdrop.draw_stars(*_population(settings, cell, "stars", star_density))
     around = join([faint, stars])
     return Scene(

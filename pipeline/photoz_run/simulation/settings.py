@@ -23,6 +23,14 @@ class SimulationSettings:
     """
     data_release: str = "DR5.0"
     seed: int = 1
+    shallower: float = 0.0
+    """Magnitudes by which every band falls short of the survey's depth."""
+    crowding: float = 1.0
+    """Number of faint galaxies and stars relative to the real sky."""
+    elongation: float = 0.0
+    """Length of the point spread function over its width, less 1; it lies along the rows."""
+    resampled: bool = False
+    """Whether the noise of neighbouring pixels is correlated, as a resampling leaves it."""
 
     def __post_init__(self) -> None:
         if self.size < SMALLEST:

@@ -34,12 +34,22 @@ TRUTH_FILE = "truth.parquet"
 """Beside a simulated set: all that is true of its galaxies, row by row; written last."""
 
 
+def as_made(folder: Path) -> None:
+    """Leave the files in the folder of a tile as they are."""
+
+
 def simulate_set(
-    settings: SimulationSettings, tiles: int, folder: Path, jobs: int, report: Callable[[str], None]
+    settings: SimulationSettings,
+    tiles: int,
+    folder: Path,
+    jobs: int,
+    report: Callable[[str], None],
+    treat: Callable[[Path], None] = as_made,
 ) -> int:
     """Write the set of all galaxies of the bright selection, and what is true of them.
 
-    The bytes do not depend on ``jobs``. ``report`` gets a line after each tile.
+    The bytes do not depend on ``jobs``. ``report`` gets a line after each tile. ``treat`` changes
+    the files in the folder of a tile before stamps are cut.
 
     Returns
     -------
@@ -58,7 +68,7 @@ def simulate_set(
     folder.mkdir(parents=True, exist_ok=True)
     # Stamps wait on disk: thousands of tiles are more than many a machine's memory.
     with in_the_making(folder), TemporaryFile(dir=folder) as waiting:
-        for examples, truth in _tiles(settings, tiles, jobs):
+        for examples, truth in _tiles(settings, tiles, jobs, treat):
             report(f"{len(parts) + 1}/{tiles} {examples.tile_N[0]}: {len(examples)} galaxies")
             examples.stamps_NCHW.tofile(waiting)
             nothing = np.empty((len(examples), 0, 0, 0), np.float32)
@@ -74,14 +84,18 @@ def simulate_set(
     return len(joined)
 
 
-def label_tile(settings: SimulationSettings, index: int) -> tuple[Examples, pa.Table] | None:
+def label_tile(
+    settings: SimulationSettings, index: int, treat: Callable[[Path], None] = as_made
+) -> tuple[Examples, pa.Table] | None:
     """The galaxies of tile number ``index``, and what is true of each, row by row.
 
-    None if the tile is so small that no galaxy of the bright selection lies in it.
+    ``treat`` is that of `simulate_set`. None if the tile is so small that no galaxy of the bright
+    selection lies in it.
     """
     with TemporaryDirectory(prefix="photoz-tile-") as scratch:
         folder = Path(scratch)
         simulated = simulate_tile(settings, index, folder, ("sci", "msk"))
+        treat(folder)
         galaxies = simulated.truth.filter(pc.field("kind") == "galaxy")
         redshifts = Redshifts(*(galaxies[name].to_numpy() for name in ("ra", "dec", "z")))
         facts = SetFacts(simulated.tile, True, training_rule(IMAGE_BANDS, MAGNITUDE_BANDS))
@@ -95,9 +109,9 @@ def label_tile(settings: SimulationSettings, index: int) -> tuple[Examples, pa.T
 
 
 def _tiles(
-    settings: SimulationSettings, tiles: int, jobs: int
+    settings: SimulationSettings, tiles: int, jobs: int, treat: Callable[[Path], None]
 ) -> Iterator[tuple[Examples, pa.Table]]:
-    label = partial(label_tile, settings)
+    label = partial(label_tile, settings, treat=treat)
     if jobs == 1:
         yield from filter(None, map(label, range(tiles)))
         return
