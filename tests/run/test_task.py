@@ -1,6 +1,8 @@
 """The fate of a tile: what each end of a try makes of it, in the first try and in the last."""
 
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -105,3 +107,11 @@ def test_a_quarantined_tile_has_no_file_under_its_final_name(tmp_path):
         (folder / f"{TILE}{suffix}").touch()
     record(Try.start(task).failed(BadDataError("cut off")), directory)
     assert not list(folder.glob(f"{TILE}*"))
+
+
+def test_a_process_of_a_suspect_whose_worker_is_gone_ends_without_a_word():
+    worker = subprocess.Popen(["true"])
+    worker.wait()
+    command = [sys.executable, "-m", "photoz_run.run.alone", str(worker.pid)]
+    alone = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True)
+    assert (alone.returncode, alone.stdout, alone.stderr) == (0, b"", b"")

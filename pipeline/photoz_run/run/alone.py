@@ -1,7 +1,8 @@
-"""One tile in a process of its own: ``python -m photoz_run.run.alone``.
+"""One tile in a process of its own: ``python -m photoz_run.run.alone WORKER``.
 
-A worker starts it for a tile with which a worker went away before. It reads a task from standard
-input, and answers the rows of the tile's catalogue and then the outcome.
+A worker, the process of number WORKER, starts it for a tile with which a worker went away before.
+It reads a task from standard input, and answers the rows of the tile's catalogue and then the
+outcome.
 """
 
 import ctypes
@@ -25,6 +26,8 @@ def main() -> None:
     faulthandler.enable()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the driver
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # no orphan when the worker is killed
+    if os.getppid() != int(sys.argv[1]):
+        return  # it was killed before that
     with os.fdopen(os.dup(1), "wb") as answer:
         os.dup2(2, 1)  # what a library prints is no answer
         task: TileTask = pickle.load(sys.stdin.buffer)

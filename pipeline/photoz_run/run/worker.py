@@ -193,7 +193,7 @@ def _answer_of_child(task: TileTask) -> tuple[int, bytes] | None:
     """Exit status and answer of a suspect's own process; ``None`` if it took too long."""
     try:
         child = subprocess.Popen(
-            [sys.executable, "-m", "photoz_run.run.alone"],
+            [sys.executable, "-m", "photoz_run.run.alone", str(os.getpid())],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
