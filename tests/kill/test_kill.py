@@ -1,8 +1,8 @@
 """Random kills and stops of every process of a run: it always ends, and the bytes are the same.
 
 Each hit is aimed at one kind of process: the driver, a worker at work, one in its first seconds,
-the process of a suspect, which is there only after a worker was hit, or a helper of Python. The
-seed is printed; ``KILL_SEED`` sets it, ``KILLS`` how many there are.
+the process of a suspect, which is there only after a worker was hit, or another program that the
+run asks, as git. The seed is printed; ``KILL_SEED`` sets it, ``KILLS`` how many there are.
 """
 
 import math
@@ -39,6 +39,12 @@ AIM_SECONDS = 30.0
 """So long a hit waits for a process of its kind."""
 PAUSE = 1.0
 """Mean seconds between a hit and the next aim."""
+GIT = """\
+#!/bin/sh
+sleep 0.3
+exec {git} "$@"
+"""
+"""It lives for long enough to be hit."""
 WEIGHTS = {"young worker": 3, "worker": 4, "lone": 5, "other": 1}
 """How often each kind is aimed at, beside the driver; without that an episode is over.
 
@@ -71,6 +77,8 @@ def kind_of(process: psutil.Process, driver: int, out: Path) -> str:
 class Disturber:
     """Starts a run again and again, and hits its processes, until enough of them were hit."""
 
+    programs: Path
+    """Folder of programs that are slower than usual."""
     out: Path
     arguments: list[str]
     undisturbed: dict[str, bytes]
@@ -97,13 +105,14 @@ class Disturber:
             kinds[0] = "worker"  # that makes the first suspect
         if self.random.random() < LATE:
             kinds[-1] = "driver"
+        kinds.sort(key=lambda kind: kind != "other")  # git is asked at the start
         return kinds
 
     def episode(self, aims: list[str]) -> None:
         """One start of the run, hit as aimed; it must end, and leave nobody behind."""
         driver = subprocess.Popen(
             [COMMAND, *self.arguments],
-            env=os.environ | DASK | SLOW,
+            env=os.environ | DASK | SLOW | {"PATH": f"{self.programs}:{os.environ['PATH']}"},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
@@ -205,12 +214,16 @@ def disturber(bundle, tmp_path_factory) -> Callable[[int], Disturber]:
         settings = ("--formats", "parquet,fits", "--config", str(folder / "settings.toml"))
         return options(data, bundle, out, *settings, "--workers", "2")
 
+    git = folder / "programs" / "git"
+    git.parent.mkdir()
+    git.write_text(GIT.format(git=shutil.which("git")))
+    git.chmod(0o755)
     subprocess.run([COMMAND, *arguments(folder / "undisturbed")], check=True, capture_output=True)
     undisturbed = contents(folder / "undisturbed")
 
     def new(seed: int) -> Disturber:
         out = folder / "out"
-        return Disturber(out, arguments(out), undisturbed, random.Random(seed))
+        return Disturber(git.parent, out, arguments(out), undisturbed, random.Random(seed))
 
     return new
 

@@ -124,6 +124,6 @@ def test_the_limit_of_open_files_is_raised_or_the_run_ends_in_one_line(dr4_tile,
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.stdout == "300\n"
     assert (
-        "allows 300 open files, 31 workers need 309:"
+        "allows 300 open files, 309 are needed for 31 workers:"
         " give fewer --workers, or raise ulimit -n" in done.stderr
     )

@@ -37,6 +37,9 @@ A destructor is such a place.
 AFTER_INTERRUPT, AFTER_WARNING = 4.0, 60.0
 """Seconds after a signal such as Ctrl-C to put in order what was begun; then the process ends."""
 
+MODULE = "__main__.py"
+"""The name of a command that was started as ``python -m photoz_run``."""
+
 INTERRUPTED = 75
 """Exit status, as `photoz_run.errors.ExitCode` has it."""
 
@@ -103,7 +106,8 @@ class _Interruption:
         signal.setitimer(signal.ITIMER_REAL, AGAIN)
 
     def _leave_now(self) -> None:
-        command = os.path.basename(sys.argv[0])
+        name = os.path.basename(sys.argv[0])
+        command = "photoz" if name == MODULE else name
         leave(INTERRUPTED, f"{command}: {self.words}\n")
 
 

@@ -15,6 +15,7 @@ from photoz_run.run import machine
 from photoz_run.run.task import TileTask
 from photoz_run.run.tile_log import TileLog, node_name
 from photoz_run.sizes import memory_bytes
+from photoz_run.wording import counted
 
 LACKS = {
     errno.EMFILE: "too many open files, ulimit -n",
@@ -45,8 +46,8 @@ def check_open_files(workers: int, beside: bool) -> None:
     allowed = machine.allow_open_files(max(needed, ENOUGH_FILES))
     if allowed < needed:
         raise HostError(
-            f"{node_name()} allows {allowed} open files, {workers} workers need {needed}:"
-            " give fewer --workers, or raise ulimit -n"
+            f"{node_name()} allows {allowed} open files, {needed} are needed for"
+            f" {counted(workers, 'worker')}: give fewer --workers, or raise ulimit -n"
         )
 
 
