@@ -334,7 +334,7 @@ def partial(run, tmp_path_factory) -> Path:
 def test_a_partial_release_that_says_so_passes(partial):
     checks = {check.name: check for check in verify(partial, StepProgress(quiet=True))}
     assert all(check.passed for check in checks.values()), checks
-    assert checks["completeness"].detail == "partial: 2 tiles are missing, and said to be"
+    assert checks["completeness"].detail == "partial: 2 missing tiles, and said to be"
     assert not any("HATS" in name or "PDF" in name for name in checks)
 
 

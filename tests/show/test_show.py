@@ -1,14 +1,17 @@
 """`photoz show`: galaxies of a survey, a run, a release; and what is said where there is none."""
 
+import base64
 import re
 import shutil
 import subprocess
-from io import StringIO
+from io import BytesIO, StringIO
 from pathlib import Path
 
 import fitsio
 import matplotlib.image
+import numpy as np
 import pytest
+from PIL import Image
 from rich.console import Console
 
 from photoz_run.show.holdings import open_holdings
@@ -20,6 +23,9 @@ from support.photoz import AGAIN, FIELD, OTHER, measure
 from support.runs import COMMAND
 from support.tiles import make_tile
 
+KITTY = re.compile(r"\x1b_G(?P<about>[^;]*);(?P<data>[^\x1b]*)\x1b\\")
+ITERM = re.compile(r"\x1b]1337;File=(?P<about>[^:]*):(?P<data>[^\x07]*)\x07")
+"""A picture as a terminal is sent it, by either protocol."""
 PHOTOZ = str(Path(COMMAND).with_name("photoz"))
 
 
@@ -269,3 +275,54 @@ def test_a_terminal_with_colours_shows_the_stamps(run, rows, monkeypatch):
         assert max(map(len, text.splitlines())) <= width
         assert len(re.findall(r"▀{14} ▀{14} ▀{14} ▀{14} ▀{14}", text)) == 7
         assert "…" not in text
+
+
+@pytest.fixture
+def galaxy(run, rows):
+    holdings = open_holdings((), run, None, None, "bright")
+    return look(parse_targets([rows[OTHER][3]["ID"]]), holdings), holdings
+
+
+@pytest.mark.parametrize(
+    ("environment", "shown"),
+    [
+        ({"TERM": "xterm-kitty"}, KITTY),
+        ({"TERM": "xterm-ghostty"}, KITTY),
+        ({"TERM": "xterm-256color", "TERM_PROGRAM": "iTerm.app"}, ITERM),
+        ({"TERM": "xterm-256color", "LC_TERMINAL": "iTerm2"}, ITERM),
+        ({"TERM": "xterm-256color", "TERM_PROGRAM": "WezTerm"}, ITERM),
+        ({"TERM": "xterm-256color"}, None),
+        ({"TERM": "screen", "TERM_PROGRAM": "iTerm.app", "TMUX": "/tmp/tmux"}, None),
+    ],
+)
+def test_a_terminal_that_shows_pictures_gets_the_stamps_as_one(
+    galaxy, monkeypatch, environment, shown
+):
+    for name in ("TERM", "TERM_PROGRAM", "LC_TERMINAL", "TMUX", "STY"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    console = Console(width=80, color_system="truecolor", force_terminal=True, file=StringIO())
+    print_sights(*galaxy, console)
+    text = console.file.getvalue()
+    if shown is None:
+        assert "▀" in text
+        assert not KITTY.search(text)
+        assert not ITERM.search(text)
+        return
+    assert "▀" not in text
+    sent = "".join(match["data"] for match in shown.finditer(text))
+    image = np.asarray(Image.open(BytesIO(base64.b64decode(sent))))
+    # Four stamps and the colour image, each pixel six wide, two pixels between them.
+    assert image.shape == (6 * 36, 6 * (5 * 36 + 4 * 2), 4)
+    picture = galaxy[0][0].galaxy.picture
+    for c in range(4):
+        start = 6 * 38 * c
+        pixels = image[3::6, start + 3 : start + 6 * 36 : 6, :3]
+        np.testing.assert_array_equal(pixels, picture.grey(c, 36))
+    assert (image[:, 6 * 36 : 6 * 38, 3] == 0).all()
+    about = shown.search(text)["about"]
+    assert ("c=74,r=7" if shown is KITTY else "width=74;height=7;") in about
+    if shown is KITTY:
+        more = [match["about"][-1] for match in shown.finditer(text)]
+        assert more == ["1"] * (len(more) - 1) + ["0"]

@@ -20,6 +20,7 @@ from photoz_run.records import Status, TileOutcome
 from photoz_run.release.provenance import SourceFile
 from photoz_run.run.ledger import RunDirectory
 from photoz_run.run.manifest import RunManifest
+from photoz_run.wording import counted
 
 Footprint: TypeAlias = tuple[tuple[float, float], ...]
 
@@ -170,7 +171,7 @@ def _lacking(run: FinishedRun) -> str:
     parts = []
     for how, tiles in groups.items():
         if tiles:
-            parts.append(f"{len(tiles)} tiles {how}: {_named(tiles)}")
+            parts.append(f"{counted(len(tiles), 'tile')} {how}: {_named(tiles)}")
     return "; ".join(parts)
 
 

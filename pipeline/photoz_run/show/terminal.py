@@ -1,6 +1,8 @@
 """A galaxy, or a list of them, on a terminal of 80 columns or more."""
 
+import os
 from collections.abc import Sequence
+from io import BytesIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +16,8 @@ from rich.text import Text
 from photoz_models.stamp_rule import MAGNITUDE_BANDS
 from photoz_run.science.intervals import density_polygon
 from photoz_run.show.holdings import Holdings
+from photoz_run.show.inline import protocol_of, sequence
+from photoz_run.show.pictures import Picture
 from photoz_run.show.sights import Galaxy, Sight
 from photoz_run.show.words import (
     banner,
@@ -33,16 +37,21 @@ FLAGS = 3
 CURVE = 56
 """Columns of the curve."""
 MARGIN = (0, 0, 0, 2)
-PIXELS = 28
-"""Pixels of a stamp that are shown on a side, the central ones: two in a column."""
+STAMP = 14
+"""Columns of a stamp; characters show two pixels in each, of the central ones."""
+SIZE, GAP, ENLARGED = 36, 2, 6
+"""Pixels of a stamp that a picture shows, and between two; how much larger each is drawn."""
 
 
 def print_sights(sights: Sequence[Sight], holdings: Holdings, console: Console) -> None:
     """One galaxy with all that is known of it; a line for each of several."""
-    if len(sights) == 1 and sights[0].galaxy is not None:
-        console.print(_galaxy(sights[0].galaxy, console))
-    else:
+    galaxy = sights[0].galaxy if len(sights) == 1 else None
+    if galaxy is None:
         console.print(_list(sights))
+    else:
+        console.print(_galaxy(galaxy))
+        if galaxy.picture is not None:
+            _print_stamps(galaxy.picture, console)
     for note in holdings.notes:
         console.print(Padding(Text(note, "yellow"), MARGIN))
     console.print(
@@ -50,7 +59,7 @@ def print_sights(sights: Sequence[Sight], holdings: Holdings, console: Console) 
     )
 
 
-def _galaxy(galaxy: Galaxy, console: Console) -> RenderableType:
+def _galaxy(galaxy: Galaxy) -> RenderableType:
     parts: list[RenderableType] = [
         Text(str(galaxy.row["ID"]), "bold"),
         Text(place(galaxy), "dim"),
@@ -76,8 +85,6 @@ def _galaxy(galaxy: Galaxy, console: Console) -> RenderableType:
         parts += [_magnitudes(galaxy), Text()]
     if galaxy.without:
         parts += [_without(galaxy), Text()]
-    if galaxy.picture is not None and console.color_system in ("truecolor", "256"):
-        parts += [_stamps(galaxy), Text()]
     return Padding(Group(*parts), (1, 0, 0, 2))
 
 
@@ -138,14 +145,50 @@ def _without(galaxy: Galaxy) -> Table:
     return table
 
 
-def _stamps(galaxy: Galaxy) -> Table:
-    """Stamps in half blocks: two pixels of the screen in each character."""
-    picture = galaxy.picture
-    assert picture is not None
-    images = {band: picture.grey(c, PIXELS) for c, band in enumerate(picture.bands)}
+def _print_stamps(picture: Picture, console: Console) -> None:
+    """The stamps as a picture where the terminal shows one, else in characters, else not."""
+    protocol = protocol_of(os.environ) if console.is_terminal else "none"
+    if protocol != "none":
+        strip, names = _strip(picture)
+        titles = "".join(f"{name:{STAMP + 1}}" for name in names)
+        console.print(Padding(Text(titles, "dim"), MARGIN))
+        columns = (STAMP + 1) * len(names) - 1
+        console.file.write(
+            " " * MARGIN[3] + sequence(strip, protocol, columns, STAMP // 2) + "\n\n"
+        )
+    elif console.color_system in ("truecolor", "256"):
+        console.print(Padding(_characters(picture), MARGIN))
+        console.print()
+
+
+def _images(picture: Picture, size: int) -> dict[str, NDArray[np.uint8]]:
+    """The central pixels of each band, and of the colour image if there is one."""
+    images = {band: picture.grey(c, size) for c, band in enumerate(picture.bands)}
     if (colour := picture.colour()) is not None:
-        middle = (len(colour) - PIXELS) // 2
+        middle = (len(colour) - size) // 2
         images["gri"] = colour[middle:-middle, middle:-middle]
+    return images
+
+
+def _strip(picture: Picture) -> tuple[bytes, list[str]]:
+    """All stamps beside each other as one PNG, and their names."""
+    from PIL import Image
+
+    images = _images(picture, SIZE)
+    gap = np.zeros((SIZE, GAP, 4), np.uint8)
+    opaque = np.full((SIZE, SIZE, 1), 255, np.uint8)
+    parts = [part for rgb in images.values() for part in (np.dstack([rgb, opaque]), gap)]
+    strip = np.hstack(parts[:-1])
+    # Terminals would blur what they enlarge.
+    large = strip.repeat(ENLARGED, axis=0).repeat(ENLARGED, axis=1)
+    buffer = BytesIO()
+    Image.fromarray(large).save(buffer, "png")
+    return buffer.getvalue(), list(images)
+
+
+def _characters(picture: Picture) -> Table:
+    """Stamps in half blocks: two pixels of the screen in each character."""
+    images = _images(picture, 2 * STAMP)
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
     for name in images:
         table.add_column(name, header_style="dim", no_wrap=True)

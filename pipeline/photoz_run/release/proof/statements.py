@@ -15,6 +15,7 @@ from photoz_run.release.companions import COMPANIONS
 from photoz_run.release.eso_cards import wrong_cards
 from photoz_run.release.proof.check import Check, verdict
 from photoz_run.release.provenance import ReleaseProvenance, ScienceCut, TileFacts
+from photoz_run.wording import counted
 
 SHA256 = re.compile("[0-9a-f]{64}")
 FINISHED = (Status.DONE, Status.NO_WORK)
@@ -59,8 +60,8 @@ def check_complete(provenance: ReleaseProvenance) -> Check:
     problems += wrong_cards(provenance.options.cards)
     files = sum(len(tile.inputs) for tile in provenance.tiles)
     good = (
-        f"model, configuration, version, commit, {files:,} input files of"
-        f" {len(provenance.tiles):,} tiles"
+        f"model, configuration, version, commit, {counted(files, 'input file')} of"
+        f" {counted(len(provenance.tiles), 'tile')}"
     )
     return verdict("provenance complete", problems, good)
 
@@ -104,12 +105,15 @@ def check_partial(folder: Path, provenance: ReleaseProvenance) -> Check:
     if provenance.partial and not provenance.options.partial:
         problems.append("it is partial, and --partial was not asked for")
     if provenance.partial != bool(lacking):
-        problems.append(f"partial is {provenance.partial}, but {len(lacking)} tiles have no result")
+        problems.append(
+            f"partial is {provenance.partial}, but without a result are"
+            f" {counted(len(lacking), 'tile')}"
+        )
     if ("This release is partial" in (folder / "README.md").read_text()) != bool(lacking):
         problems.append("README.md says otherwise whether the release is partial")
     good = "no tile is missing"
     if lacking:
-        good = f"partial: {len(lacking):,} tiles are missing, and said to be"
+        good = f"partial: {counted(len(lacking), 'missing tile')}, and said to be"
     return verdict("completeness", problems, good)
 
 
