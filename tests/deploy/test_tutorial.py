@@ -28,9 +28,13 @@ def commands(page: Path) -> list[list[str]]:
     return [words for words in found if not set(ELSEWHERE) & set(words)]
 
 
+def meant(words: list[str]) -> list[str]:
+    return [STANDS_FOR.get(word, word) for word in words]
+
+
 def execute(words: list[str]) -> int:
     """Run a command here, in the current folder; its exit code."""
-    program, *options = [STANDS_FOR.get(word, word) for word in words]
+    program, *options = meant(words)
     if program == "photoz":
         return photoz(*options)
     with pytest.MonkeyPatch.context() as patch:
@@ -68,8 +72,9 @@ def test_the_readme_does_too(folder, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     words = commands(ROOT / "README.md")
     assert [each[1] for each in words if each[0] == "photoz"] == ["validate", "release", "verify"]
+    done = commands(ROOT / "docs" / "tutorial.md")
     for each in words:
-        assert execute(each) == 0, each
+        assert meant(each) in done or execute(each) == 0, each
     assert "KiDSDR5 J" in python_of(ROOT / "README.md")
 
 

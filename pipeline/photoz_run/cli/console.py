@@ -28,6 +28,12 @@ def call(app: typer.Typer, name: str, argv: Sequence[str]) -> None:
 class Command(TyperCommand):
     """A command whose options may take several values: ``--tiles A B``."""
 
+    def __init__(self, *args: Any, help: str | None = None, **kwargs: Any) -> None:
+        # Lines of a docstring are broken for its reader, not for the terminal.
+        paragraphs = (help or "").split("\n\n")
+        text = "\n\n".join(" ".join(lines.split()) for lines in paragraphs)
+        super().__init__(*args, help=text, **kwargs)
+
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse ``args`` after each value of an option got the option's name."""
         return super().parse_args(ctx, spread(args, _grammar(self.params)))

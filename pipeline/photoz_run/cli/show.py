@@ -38,17 +38,23 @@ def show(
         ),
     ] = None,
     select: Annotated[
-        str, typer.Option(help="With --data alone: the sample it is said to be in or not.")
+        str,
+        typer.Option(
+            help="With --data alone: the sample it is said to be in or not.", metavar="EXPR"
+        ),
     ] = "bright",
     specz: Annotated[
         list[Path] | None, typer.Option(help="Tables of spec-z.", metavar="FILE...")
     ] = None,
     radius: Annotated[
-        float, typer.Option(help="How far a source may lie from a position, arcsec.", min=0.01)
+        float,
+        typer.Option(help="How far a source may lie from a position.", min=0.01, metavar="ARCSEC"),
     ] = 3.0,
     out: Annotated[
         Path | None,
-        typer.Option(help="FILE.html for a page, FILE.png or FILE.pdf for a figure."),
+        typer.Option(
+            help="FILE.html for a page, FILE.png or FILE.pdf for a figure.", metavar="FILE"
+        ),
     ] = None,
 ) -> None:
     """Show a galaxy: redshift, distribution, stamps, magnitudes, and what its redshift hangs on.

@@ -6,7 +6,7 @@ from textwrap import wrap
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_pdf import PdfPages
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.gridspec import GridSpec
 from matplotlib.ticker import NullLocator
@@ -46,8 +46,14 @@ def write_figures(sights: Sequence[Sight], holdings: Holdings, out: Path) -> Non
     galaxies = [sight.galaxy for sight in sights if sight.galaxy is not None]
     with style(), writing(out), written_whole(out) as beside:
         if out.suffix == ".png":
-            draw(galaxies[0], holdings).savefig(beside, format="png", dpi=150)
+            figure = draw(galaxies[0], holdings)
+            figure.set_dpi(150)
+            # Without savefig, which would lay it out once more.
+            FigureCanvasAgg(figure).print_png(beside)  # type: ignore[no-untyped-call]
             return
+        # With all that embeds fonts, which a PNG need not wait for.
+        from matplotlib.backends.backend_pdf import PdfPages
+
         with PdfPages(beside) as pages:
             for galaxy in galaxies:
                 pages.savefig(draw(galaxy, holdings))

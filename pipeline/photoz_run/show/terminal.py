@@ -102,8 +102,9 @@ def _curve(galaxy: Galaxy) -> Text:
         np.array(galaxy.levels_Q), np.array(galaxy.quantiles_Q, np.float64)
     )
     grid = np.linspace(z_K[0], z_K[-1], CURVE)
-    share = np.interp(grid, z_K, density_K) / density_K.max()
-    bars = "".join(BLOCKS[round(value * (len(BLOCKS) - 1))] for value in share)
+    density = np.interp(grid, z_K, density_K)
+    height = np.round(density / density.max() * (len(BLOCKS) - 1)).astype(int)
+    bars = "".join(BLOCKS[k] for k in height)
     low, middle, high = f"{max(z_K[0], 0):.3f}", f"{(z_K[0] + z_K[-1]) / 2:.3f}", f"{z_K[-1]:.3f}"
     axis = f"{low}{middle:^{CURVE - len(low) - len(high)}}{high}"
     return Text.assemble((bars, "cyan"), "\n", (axis, "dim"))
