@@ -225,7 +225,7 @@ def broken_run(survey, bundle, tmp_path_factory) -> Path:
 def test_a_run_that_lacks_tiles_is_refused_by_their_names(broken_run, capsys):
     message = refused(capsys, broken_run)
     assert (
-        f"is not complete: 1 tiles quarantined: {BROKEN}; 1 tiles not measured: {OTHER};" in message
+        f"is not complete: 1 tile quarantined: {BROKEN}; 1 tile not measured: {OTHER};" in message
     )
     assert "finish the run, or give --partial" in message
 
