@@ -1,5 +1,6 @@
 """A run and its release, made once; nobody may change them."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,6 +8,9 @@ import dask
 import pytest
 
 from support.photoz import make_survey, measure, photoz
+
+# Compiling what hats and LSDB do to trees of a few cells takes ten seconds of each process.
+os.environ.setdefault("NUMBA_DISABLE_JIT", "1")
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -16,6 +16,7 @@ from photoz_run.release.proof.check import Check, verdict
 from photoz_run.release.proof.compare import Difference, unequal
 from photoz_run.release.provenance import AttachedFacts
 from photoz_run.tables.keys import Names
+from photoz_run.wording import counted
 
 KEY = ["ID", "RAJ2000", "DECJ2000"]
 """What sources are joined by."""
@@ -41,11 +42,12 @@ class TableCopy:
         """Values, and how many sources have a row."""
         problems = self.difference.problems()
         for name in ("matched", "unmatched", "ambiguous"):
-            counted, stated = self.table.counts[name], getattr(self.stated, name)
-            if counted != stated:
-                problems.append(f"{counted:,} sources are {name}, not {stated:,}")
+            number, stated = self.table.counts[name], getattr(self.stated, name)
+            if number != stated:
+                problems.append(f"{number:,} sources are {name}, not {stated:,}")
         good = (
-            f"{self.seen:,} rows, {len(self.stated.columns)} columns of {file_names(self.stated)}"
+            f"{self.seen:,} rows,"
+            f" {counted(len(self.stated.columns), 'column')} of {file_names(self.stated)}"
         )
         yield verdict("attached = table", problems, good)
 

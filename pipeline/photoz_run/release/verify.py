@@ -20,7 +20,7 @@ from photoz_run.release.against_run import RunProof
 from photoz_run.release.against_tables import TableCopy, not_compared, table_copies
 from photoz_run.release.folder import SUMS
 from photoz_run.release.listing import PRODUCTS
-from photoz_run.release.proof.check import Check, counted, in_one_line, proven, unwarned
+from photoz_run.release.proof.check import Check, as_many, in_one_line, proven, unwarned
 from photoz_run.release.proof.files import (
     check_products,
     check_sums,
@@ -187,7 +187,7 @@ def _rows(
             for done in work:
                 done.result()
             tick(len(batch))
-        yield counted("rows of Parquet", proof.rows, provenance.rows)
+        yield as_many("rows of Parquet", proof.rows, provenance.rows)
         yield check_tiles(proof.tiles, provenance.tiles)
         yield from proof.checks(provenance.flags, parquet_rows(parts, ["ID"]))
         for copy in copies:

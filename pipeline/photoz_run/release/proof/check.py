@@ -49,7 +49,7 @@ def verdict(name: str, problems: Sequence[str], good: str) -> Check:
     return Check(name, False, "; ".join(problems[:SHOWN]) + more)
 
 
-def counted(name: str, number: int, expected: int) -> Check:
+def as_many(name: str, number: int, expected: int) -> Check:
     """Compare numbers of rows."""
     problems = [] if number == expected else [f"{number:,}, not {expected:,}"]
     return verdict(name, problems, f"{number:,}")

@@ -19,7 +19,7 @@ from photoz_run.catalogue.fits_cards import add_remarks, printable
 from photoz_run.catalogue.fits_columns import FitsColumn, fits_columns, text_widths
 from photoz_run.catalogue.fits_stream import primary_header, table_header
 from photoz_run.catalogue.table import dictionary_schema
-from photoz_run.release.proof.check import Check, counted, proven, verdict
+from photoz_run.release.proof.check import Check, as_many, proven, verdict
 from photoz_run.release.proof.compare import Difference, Values, arrow_values, differing
 from photoz_run.release.proof.judge import Beside, Judge
 from photoz_run.release.proof.opened import Opened
@@ -116,7 +116,7 @@ class FitsCopy:
 
     def checks(self) -> Iterator[Check]:
         """Rows and values."""
-        yield counted("rows of FITS", self._stream.rows, self._seen)
+        yield as_many("rows of FITS", self._stream.rows, self._seen)
         problems = self._difference.problems()
         yield verdict("FITS = Parquet", problems, f"{self._seen:,} rows, value by value")
 

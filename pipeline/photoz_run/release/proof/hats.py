@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from astropy.io import fits
 from numpy.typing import NDArray
 
-from photoz_run.release.proof.check import Check, counted, proven, verdict
+from photoz_run.release.proof.check import Check, as_many, proven, verdict
 from photoz_run.release.proof.compare import Difference, column_differences, unequal
 from photoz_run.release.proof.judge import Beside, Judge
 from photoz_run.release.proof.opened import Opened
@@ -27,6 +27,7 @@ from photoz_run.release.record import (
 )
 from photoz_run.release.rows import INDEX, parquet_rows
 from photoz_run.release.sky import ORDER
+from photoz_run.wording import counted
 
 Cells: TypeAlias = tuple[NDArray[np.int64], NDArray[np.int64]]
 """HEALPix cells and how many rows lie in each."""
@@ -162,9 +163,11 @@ class HatsCopy:
 
     def checks(self) -> Iterator[Check]:
         """Rows, cells and values."""
-        yield counted("rows of HATS", self._taken + self._stream.rest(), self._seen)
+        yield as_many("rows of HATS", self._taken + self._stream.rest(), self._seen)
         number = len(self._partitions)
-        yield verdict("HATS cells", self._astray, f"{number:,} partitions, each with its own rows")
+        yield verdict(
+            "HATS cells", self._astray, f"{counted(number, 'partition')}, each with its own rows"
+        )
         problems = self._difference.problems()
         yield verdict("HATS = Parquet", problems, f"{self._seen:,} rows, value by value")
 
@@ -244,7 +247,7 @@ class MarginCopy:
     def checks(self) -> Iterator[Check]:
         """Rows, cells and values."""
         number = 0 if self._rows is None else len(self._rows)
-        yield counted("rows of the margin cache", number, self._stated)
+        yield as_many("rows of the margin cache", number, self._stated)
         problems = self._differences()
         if self._inside:
             problems.insert(0, f"{self._inside:,} rows lie in the cell that they should lie beside")
@@ -370,7 +373,7 @@ def check_hats_columns(folder: Path, fields: pa.Schema) -> Check:
         own = pa.schema([field for field in present if field.name != INDEX])
         if not own.equals(fields.remove_metadata(), check_metadata=True):
             problems += [f"{name}: {problem}" for problem in _other_fields(own, fields)]
-    good = f"{len(fields)} columns, alike in {len(files):,} files"
+    good = f"{counted(len(fields), 'column')}, alike in {counted(len(files), 'file')}"
     return verdict("columns of HATS", problems, good)
 
 

@@ -20,7 +20,7 @@ from photoz_run.release.distributions import (
     quantile_levels,
     quantile_matrix,
 )
-from photoz_run.release.proof.check import Check, counted, proven, verdict
+from photoz_run.release.proof.check import Check, as_many, proven, verdict
 from photoz_run.release.proof.compare import Difference, arrow_values
 from photoz_run.release.proof.judge import Beside, Judge
 from photoz_run.release.record import ReleaseRecord
@@ -110,7 +110,7 @@ class PdfCopy:
             problems.insert(0, "the levels are others")
         lengths = [len(self._file[name]) for name in DATASETS]
         worst = max(lengths, key=lambda length: abs(length - self._taken))
-        yield counted("rows of the PDFs", worst, self._taken)
+        yield as_many("rows of the PDFs", worst, self._taken)
         yield verdict(
             "PDFs = Parquet",
             problems,
