@@ -49,6 +49,22 @@ def test_near_names_know_what_is_computed(bundle, survey, tmp_path, capsys):
     assert "did you mean MAG_AUTO?" in capsys.readouterr().err
 
 
+def test_who_looks_for_a_plan_is_told_of_the_dry_run(capsys):
+    assert photoz("plan", "--tiles", "all") == 2
+    assert "Did you mean 'run --dry-run'?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words", [("show", "0.0", "-31.2"), ("train", "--specz", "spec.csv", "--out", "a.onnx")]
+)
+def test_commands_that_fetch_nothing_refuse_an_address(words, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("spec.csv").write_text("RA,DEC,Z\n0.0,-31.2,0.1\n")
+    assert photoz(*words, "--data", "https://archive/dr5") == 2
+    message = "https://archive/dr5 is far away, and files are fetched for runs alone: give a folder"
+    assert message in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_words_are_completed(shell, tmp_path):
     """The installed command answers the script that --show-completion prints."""

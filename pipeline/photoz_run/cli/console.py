@@ -43,8 +43,18 @@ class Command(TyperCommand):
         return _without_values_of_flags(super().get_params(ctx))
 
 
+OTHER_NAMES = {"plan": "run --dry-run"}
+"""What people may look for under another name."""
+
+
 class CommandGroup(TyperGroup):
     """A command with sub-commands."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The command that is meant; close names are told by the class above."""
+        if known := OTHER_NAMES.get(args[0]):
+            ctx.fail(f"No such command {args[0]!r}. Did you mean {known!r}?")
+        return super().resolve_command(ctx, args)
 
     def get_params(self, ctx: Any) -> list[Any]:
         """As `Command.get_params`."""

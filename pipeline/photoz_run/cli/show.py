@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
+from photoz_run.places import as_place
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -26,7 +28,7 @@ def show(
     ],
     data: Annotated[
         list[Path] | None,
-        typer.Option(help="Folders with the survey's files.", metavar="DIR..."),
+        typer.Option(help="Folders with the survey's files.", metavar="DIR...", parser=as_place),
     ] = None,
     run: Annotated[Path | None, typer.Option(help="Run directory.", metavar="DIR")] = None,
     release: Annotated[Path | None, typer.Option(help="Release.", metavar="DIR")] = None,

@@ -9,6 +9,7 @@ from photoz_models.training_settings import Settings
 from photoz_run.cli.bands import HELP
 from photoz_run.cli.options import SPECTRA, Shown, checked, from_record
 from photoz_run.config import RunConfig, load_config
+from photoz_run.places import as_place
 from photoz_run.training.settings import Recipe
 from photoz_run.validation.settings import SpecSettings
 from photoz_run.wording import counted
@@ -57,7 +58,8 @@ def train(
         typer.Option(help="The bundle to write, NAME.onnx; without it the set is only kept."),
     ] = None,
     data: Annotated[
-        list[Path] | None, typer.Option(help="Folders with the survey's files.", metavar="DIR...")
+        list[Path] | None,
+        typer.Option(help="Folders with the survey's files.", metavar="DIR...", parser=as_place),
     ] = None,
     specz: Annotated[
         Path | None,

@@ -164,7 +164,9 @@ def _unfold(specs: Sequence[str]) -> Iterator[str]:
 def files_below(folder: Path | str, order: int) -> Iterator[SurveyFile]:
     """The survey's files in a folder and its sub-folders; `ConfigError` if there is no folder."""
     if isinstance(folder, str):
-        raise ConfigError(f"{folder} is far away: give a folder with the files of the survey")
+        raise ConfigError(
+            f"{folder} is far away, and files are fetched for runs alone: give a folder"
+        )
     if not folder.is_dir():
         raise ConfigError(f"data folder {folder} does not exist or is not a folder")
     archived = []
