@@ -8,7 +8,7 @@ import pytest
 
 from photoz_run.config import RunConfig
 from photoz_run.errors import HostError, TransientError
-from photoz_run.run import dispatch, machine
+from photoz_run.run import machine
 from photoz_run.run.limits import lacking, out_of_memory
 from photoz_run.run.task import FIRST_LIMIT, LEAST_LIMIT, time_limit
 from photoz_run.sizes import memory_bytes
@@ -53,7 +53,6 @@ def test_a_tile_that_hangs_or_takes_all_memory_ends_its_workers_and_is_quarantin
 def test_a_host_without_descriptors_rests_and_is_given_up_and_no_tile_is_blamed(
     tile, bundle, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(dispatch, "BACKOFF_SECONDS", 0.05)
     data = copies(tile, tmp_path / "data", NAMES)
     config = config_of(data, bundle, tmp_path / "out")
     with pytest.raises(HostError, match="bare: too many open files, ulimit -n"):

@@ -9,11 +9,20 @@ from photoz_run.run.ledger import RunDirectory
 from support.runs import in_process, options, tile_file
 
 
+@pytest.fixture(scope="module")
+def finished(dr4_tile, bundle, tmp_path_factory):
+    out = tmp_path_factory.mktemp("finished") / "out"
+    with pytest.MonkeyPatch.context() as patch:
+        assert in_process(patch, options(dr4_tile.folder, bundle, out)) == 0
+    return out
+
+
 @pytest.fixture
-def run(dr4_tile, bundle, tmp_path, monkeypatch):
-    arguments = options(dr4_tile.folder, bundle, tmp_path / "out")
-    assert in_process(monkeypatch, arguments) == 0
-    return tmp_path / "out", arguments
+def run(finished, dr4_tile, bundle, tmp_path):
+    """A copy of a finished run, and the options that resume it."""
+    out = tmp_path / "out"
+    shutil.copytree(finished, out)
+    return out, options(dr4_tile.folder, bundle, out)
 
 
 @pytest.mark.parametrize("name", ["tiles", "quarantine", "logs", "locks", "tiles/KIDS_180"])

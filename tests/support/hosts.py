@@ -9,7 +9,7 @@ import dask
 from distributed import Client, Nanny, Scheduler, SpecCluster
 
 from photoz_run.config import RunConfig, load_config
-from photoz_run.run import driver
+from photoz_run.run import dispatch, driver
 from photoz_run.run.cluster import SETTINGS
 from photoz_run.run.progress import Progress
 from photoz_run.run.summary import RunSummary
@@ -17,6 +17,8 @@ from support import crash
 
 PATIENT = {"distributed.deploy.lost-worker-timeout": "120s"}
 """On a busy machine a worker takes long to start again."""
+SHORT = 0.05
+"""Pause before a second try."""
 
 
 def config_of(data: Path, bundle: Path, out: Path, **more: Any) -> RunConfig:
@@ -47,6 +49,7 @@ def run_on(
 ) -> tuple[RunSummary, list[str]]:
     """A run on one worker process for each host; a host has its name and what files do to it."""
     crash.arm(monkeypatch)
+    monkeypatch.setattr(dispatch, "BACKOFF_SECONDS", SHORT)
 
     @contextmanager
     def client(_config: RunConfig, _left: Callable[[], int]) -> Iterator[Client]:

@@ -245,8 +245,7 @@ class Dispatcher:
                 return
             if host in self._avoided or address in self._rests or host in self._rests:
                 continue
-            tasks = self._next_tasks(host)
-            if not tasks:
+            if not (tasks := self._next_tasks(host)):
                 continue
             # All keys have one prefix: the scheduler keeps books about each for ever.
             future = client.submit(
@@ -358,6 +357,8 @@ class Dispatcher:
         if answer.status is Status.FAILED:
             self._stumbles[address] += 1
             self._pause(address, self._stumbles[address])
+            if answer.error == OUT_OF_MEMORY and not task.suspect:
+                self._rests.rest(address, LONGEST_PAUSE)  # the worker ends, if it can start anew
             self._try_again(next_try)
             return None
         self._quarantined[answer.tile] = next_try
