@@ -113,7 +113,7 @@ def test_what_is_not_there_is_said_in_one_line(survey, run, release, shown, bund
         assert message in err
 
 
-def test_wrong_words_are_refused_in_one_line(survey, run, release, shown, tmp_path):
+def test_wrong_words_are_refused_in_one_line(rows, survey, run, release, shown, tmp_path):
     many, none, strange = (tmp_path / name for name in ("many.csv", "none.csv", "strange.csv"))
     many.write_text("RA,DEC\n" + "180,0\n" * 501)
     none.write_text("RA,DEC\n")
@@ -121,13 +121,16 @@ def test_wrong_words_are_refused_in_one_line(survey, run, release, shown, tmp_pa
     few = tmp_path / "few.csv"
     few.write_text("RA,DEC\n180,-0.5\n181,-0.5\n")
     here = ("--data", survey)
+    known = rows[OTHER][0]["ID"]
     for words, message in (
         (("180", "-0.5"), "say where to look: --data DIR, --run RUN or --release DIR"),
         (("180", "-0.5", "--run", run, "--release", release), "give --run or --release, not both"),
         (("180", "-0.5", "--run", run, "--model", "hybrid-sim"), "--model goes with --data alone"),
         (("180", *here), "180: give right ascension and declination, deg"),
         (("180", "95", *here), "180 95: no position on the sky"),
-        (("12:00:00", "00:30:00", *here), "declination in degrees"),
+        (("12:00", "-00:30", *here), "declination in degrees, or HH:MM:SS"),
+        (("12:75:00", "95:30:00", *here), "no position on the sky"),
+        ((known, *here, "--select", "MAG_AUT_CALIB < 20"), "did you mean MAG_AUTO_CALIB"),
         ((many, *here), "501 rows; photoz show looks at 500 at most"),
         ((none, *here), "no rows"),
         ((strange, *here), "neither a column ID nor positions"),

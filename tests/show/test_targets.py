@@ -14,6 +14,14 @@ def test_a_position_in_two_words_or_in_one():
         assert (target.ra, target.dec, target.id) == (180.5, -0.25, "")
 
 
+def test_a_position_in_hours_and_degrees():
+    for words in (["12:02:00", "-00:15:00"], ["12:02:00.0 -0:15:0"], ["12:02:00,-00:15:00.00"]):
+        (target,) = parse_targets(words)
+        assert (target.ra, target.dec) == pytest.approx((180.5, -0.25))
+    south = spread(["12:02:00", "-31:15:00"], Grammar(frozenset(), frozenset(), 1))
+    assert parse_targets(south)[0].dec == -31.25
+
+
 def test_an_id_in_one_word_or_in_two():
     for words in (["KiDSDR5 J115945.333-003401.24"], ["KiDSDR5", "J115945.333-003401.24"]):
         (target,) = parse_targets(words)

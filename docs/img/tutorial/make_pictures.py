@@ -25,6 +25,8 @@ BLOCK = re.compile(
 FETCHED = re.compile(r"@font-face \{.*?\}\n?", re.S)
 BAR = "\u2501"
 """Of a line with a bar of progress, which is gone from a terminal when the command has ended."""
+GONE = re.compile(r"\x1b\[(?:\?25[hl]|\d*[AKJG])|\r")
+"""What moves the cursor, by which a bar is taken away again."""
 DRAWN = {
     "galaxy.png": "galaxy.png",
     "my-run/validation/plots/photoz_specz.png": "photoz-specz.png",
@@ -33,7 +35,8 @@ DRAWN = {
 
 def main() -> None:
     """Run every command of the page; write an SVG where a picture follows it."""
-    environment = {**os.environ, "COLUMNS": str(COLUMNS), "FORCE_COLOR": "1"}
+    terminal = {"TERM": "xterm-256color", "COLORTERM": "truecolor", "FORCE_COLOR": "1"}
+    environment = {**os.environ, **terminal, "COLUMNS": str(COLUMNS)}
     with tempfile.TemporaryDirectory() as folder:
         for commands, picture in BLOCK.findall(PAGE.read_text()):
             printed = ""
@@ -43,7 +46,7 @@ def main() -> None:
                     command, shell=True, cwd=folder, env=environment, text=True,
                     stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True,
                 )  # fmt: skip
-                printed = f"$ {command}\n{done.stdout}"
+                printed = f"$ {command}\n{GONE.sub('', done.stdout).lstrip()}"
             if picture:
                 write_svg(printed, HERE.parents[1] / picture)
         for drawn, name in DRAWN.items():

@@ -94,6 +94,9 @@ def _give_back(parts: list[str | _Values], lacking: int) -> None:
 def _is_option(word: str) -> bool:
     if not word.startswith("-") or word == "-":
         return False
+    # A declination may be -31.2 or -31:12:00.
+    if word[1].isdigit():
+        return False
     try:
         float(word)
     except ValueError:

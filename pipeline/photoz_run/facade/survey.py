@@ -186,7 +186,7 @@ class Survey:
         The position in a KiDS ID tells where to look; for another ID all catalogues are read.
         """
         match = _POSITION.search(source_id)
-        names = self.tiles_at(*_degrees(match)) if match else list(self.tiles)
+        names = self.tiles_at(*degrees_of(match)) if match else list(self.tiles)
         refs = {name: self.tiles[name] for name in names}
         return [name for name, ref in refs.items() if (source_ids(ref) == source_id).any()]
 
@@ -238,8 +238,8 @@ def _holds(ref: TileRef, ra: float, dec: float) -> bool:
     return bool((inside & (y_N > -0.5) & (y_N < header["NAXIS2"] - 0.5))[0])
 
 
-def _degrees(match: "re.Match[str]") -> tuple[float, float]:
-    """The position (deg) in an ID."""
+def degrees_of(match: "re.Match[str]") -> tuple[float, float]:
+    """The position (deg) in the seven parts of hours, minutes, seconds; sign, degrees ..."""
     hours, minutes, seconds, sign, degrees, arcmin, arcsec = match.groups()
     ra = 15 * (int(hours) + int(minutes) / 60 + float(seconds) / 3600)
     dec = int(degrees) + int(arcmin) / 60 + float(arcsec) / 3600

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from pathlib import Path
 
 from photoz_models.contract import ModelContract
@@ -17,6 +16,7 @@ from photoz_run.records import Sources, TileRef
 from photoz_run.science.selection import names_in
 from photoz_run.survey.catalogues import (
     DERIVED,
+    check_names,
     check_selection,
     column_names,
     magnitude_suffixes,
@@ -185,14 +185,8 @@ def _check_catalogue(path: Path, config: RunConfig) -> None:
     """Refuse a column that a catalogue lacks, or an expression over columns of other types."""
     present = column_names(path)
     # What is computed here can be selected by; the output has it without being kept.
-    known = {"select": [*present, *DERIVED], "keep": present}
-    for setting, names in (("select", names_in(config.select)), ("keep", config.keep)):
-        for name in names:
-            if name in known[setting]:
-                continue
-            close = get_close_matches(name, known[setting], n=3)
-            hint = f"; did you mean {' or '.join(close)}?" if close else ""
-            raise ConfigError(f"{setting}: {path.name} has no column {name!r}{hint}")
+    check_names(path, "select", names_in(config.select), [*present, *DERIVED])
+    check_names(path, "keep", config.keep, present)
     check_selection(path, config.select)
 
 

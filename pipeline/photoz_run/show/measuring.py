@@ -25,7 +25,7 @@ from photoz_run.show.without import (
     oddest,
     single_inputs,
 )
-from photoz_run.survey.catalogues import column_names, magnitude_suffixes
+from photoz_run.survey.catalogues import DERIVED, check_names, column_names, magnitude_suffixes
 from photoz_run.survey.stamps import cut_batch
 from photoz_run.tile import OpenTile, open_tile
 
@@ -64,8 +64,11 @@ def measure(
         return [None] * len(targets)
     ref = survey.tiles[tile]
     suffixes = _suffixes(ref)
+    present = column_names(ref.catalogue) if ref.catalogue is not None else []
     named = names_in(holdings.config.select)
-    columns = tuple(dict.fromkeys((*_magnitude_columns(ref, suffixes), *named)))
+    if ref.catalogue is not None:
+        check_names(ref.catalogue, "select", named, [*present, *DERIVED])
+    columns = tuple(dict.fromkeys((*_magnitude_columns(present, suffixes), *named)))
     config = holdings.config.model_copy(update={"select": "all", "keep": columns})
     with open_tile(ref, bundle.contract, config) as opened:
         places = [_nearest(opened.sources, target, radius) for target in targets]
@@ -167,9 +170,8 @@ def _suffixes(ref: TileRef) -> dict[str, str]:
     return {band: names[0] for band, names in suffixes.items()}
 
 
-def _magnitude_columns(ref: TileRef, suffixes: Mapping[str, str]) -> tuple[str, ...]:
+def _magnitude_columns(present: Sequence[str], suffixes: Mapping[str, str]) -> tuple[str, ...]:
     """The columns of magnitudes, errors and flags that a catalogue has."""
-    present = set(column_names(ref.catalogue)) if ref.catalogue is not None else set()
     kinds = ("MAG_GAAP", "MAGERR_GAAP", "FLAG_GAAP")
     names = (f"{kind}_{suffix}" for suffix in suffixes.values() for kind in kinds)
     return tuple(name for name in names if name in present)

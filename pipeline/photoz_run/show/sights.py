@@ -234,7 +234,7 @@ def _nothing(target: Target, holdings: Holdings, radius: float) -> str:
     if names:
         return f"no source within {radius:g} arcsec in {' and '.join(names)}; --radius asks further"
     nearest, distance = holdings.survey.nearest_tile(target.ra, target.dec)
-    return f"in no tile of {holdings.words}; the nearest is {nearest}, {distance:.1f} degrees away"
+    return f"in no tile of {holdings.words}; the nearest is {nearest}, {distance:.2g} degrees away"
 
 
 def _redshift(row: Mapping[str, Any]) -> str:

@@ -1,5 +1,6 @@
 """What is asked for: positions, IDs, or the rows of a table."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from photoz_run.errors import BadDataError, ConfigError
+from photoz_run.facade.survey import degrees_of
 from photoz_run.tables.arrays import texts
 from photoz_run.tables.keys import id_columns, position_pair, positions
 from photoz_run.tables.names import split_name
@@ -16,6 +18,10 @@ from photoz_run.tables.table import Table
 
 MOST = 500
 """Targets of one page; more are a catalogue, not a list to look at."""
+
+
+SEXAGESIMAL = re.compile(r"(\d+):(\d+):([\d.]+)[\s,]+([-+]?)(\d+):(\d+):([\d.]+)")
+"""A position in hours and degrees: 12:00:02.9 -00:29:55.6."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +49,8 @@ def parse_targets(words: Sequence[str]) -> list[Target]:
         If they are none of these, or the file has too many rows.
     """
     text = " ".join(word.strip() for word in words)
+    if match := SEXAGESIMAL.fullmatch(text):
+        return [_position(text, *degrees_of(match))]
     numbers = [_number(part) for part in text.replace(",", " ").split()]
     if numbers and all(number is not None for number in numbers):
         if len(numbers) != 2:
@@ -52,7 +60,7 @@ def parse_targets(words: Sequence[str]) -> list[Target]:
     if split_name(path)[0].exists():
         return _rows(path)
     if ":" in text and len(words) == 2:
-        raise ConfigError(f"{text}: give right ascension and declination in degrees")
+        raise ConfigError(f"{text}: give right ascension and declination in degrees, or HH:MM:SS")
     return [Target(text, id=text)]
 
 

@@ -1,6 +1,7 @@
 """The sources of a tile from its multi-band catalogue: needed columns, selection applied."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,16 @@ def count_rows(path: Path) -> int:
 def column_names(path: Path) -> list[str]:
     """Names of a catalogue's columns, from its header."""
     return open_table(path, IDENTITY).names
+
+
+def check_names(path: Path, setting: str, names: Iterable[str], known: Sequence[str]) -> None:
+    """Refuse a name in a setting that a catalogue does not know: `ConfigError` with near ones."""
+    for name in names:
+        if name in known:
+            continue
+        close = get_close_matches(name, known, n=3)
+        hint = f"; did you mean {' or '.join(close)}?" if close else ""
+        raise ConfigError(f"{setting}: {path.name} has no column {name!r}{hint}")
 
 
 def check_selection(path: Path, selection: str) -> None:
