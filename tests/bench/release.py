@@ -1,9 +1,10 @@
-"""``python -m bench.release``: a release of 20 million generated rows, its rows per second and its
-peak of memory.
+"""``python -m bench.release [MILLIONS]``: a release of generated rows, and its proof.
 
-The rows lie in 200 tiles of a square degree that overlap by 0.05 deg: one in twenty is a duplicate.
-Memory is that of the command and all processes it starts, looked at five times a second. Takes some
-10 GB of scratch and 10 minutes.
+Rows per second and peaks of memory are measured.
+
+Each million rows lies in ten tiles of a square degree that overlap by 0.05 deg: one row in twenty
+is a duplicate. Memory is that of the command and all processes it starts, looked at five times a
+second. 20 million, the default, take some 10 GB of scratch and 10 minutes.
 """
 
 import os
@@ -18,8 +19,9 @@ import psutil
 
 from support.made_up_runs import strip
 
-TILES, ROWS = 200, 100_000
-MILLION = 1e6
+MILLIONS = 20
+TILES, ROWS = 10, 100_000
+"""Tiles of a million rows, and rows of a tile."""
 EVERY = 0.2
 MOST_MIB = 2150
 PRODUCTS = {
@@ -28,28 +30,18 @@ PRODUCTS = {
 }
 
 
-def released(run: Path, *options: str) -> tuple[float, int]:
-    """Seconds and peak of memory (MiB) of ``photoz release``."""
-    out = run.with_name("release")
+def measured(*arguments: str | Path) -> tuple[float, int]:
+    """Seconds and peak of memory (MiB) of ``photoz`` with these arguments."""
     start = time.perf_counter()
-    command = [
-        str(Path(sys.executable).with_name("photoz")),
-        "release",
-        str(run),
-        "--out",
-        str(out),
-        "--quiet",
-    ]
-    with subprocess.Popen([*command, *options], stdout=subprocess.DEVNULL) as process:
+    command = [Path(sys.executable).with_name("photoz"), *arguments]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
         peak = 0
         while process.poll() is None:
             peak = max(peak, memory(psutil.Process(process.pid)))
             time.sleep(EVERY)
     if process.returncode:
-        raise RuntimeError(f"photoz release ended with {process.returncode}")
-    seconds = time.perf_counter() - start
-    shutil.rmtree(out)
-    return seconds, peak >> 20
+        raise RuntimeError(f"photoz {arguments[0]} ended with {process.returncode}")
+    return time.perf_counter() - start, peak >> 20
 
 
 def memory(process: psutil.Process) -> int:
@@ -63,23 +55,29 @@ def memory(process: psutil.Process) -> int:
     return total
 
 
-def main() -> None:
-    """Generate the rows, release them, print a line for each set of products."""
+def line(what: str, rows: int, seconds: float, peak: int) -> None:
+    """Print one row of the table."""
+    figure = f"{rows / seconds:,.0f}"
+    print(f"{what:<70}{figure:>10}   {seconds:.0f} s   {peak:,} MiB (<= {MOST_MIB:,})", flush=True)
+
+
+def main(millions: int = MILLIONS) -> None:
+    """Generate the rows, release and prove them, print two lines for each set of products."""
     folder = Path(os.environ.get("BENCH_DATA", tempfile.gettempdir())) / "photoz-bench-release"
+    run, out = folder / "run", folder / "release"
+    tiles = TILES * millions
+    rows = tiles * ROWS
     try:
-        strip(folder / "run", TILES, ROWS)
-        rows = TILES * ROWS
+        strip(run, tiles, ROWS)
         for what, options in PRODUCTS.items():
-            seconds, peak = released(folder / "run", *options)
-            figure = f"{rows / seconds:,.0f}"
-            name = f"release of {rows / MILLION:.0f} million rows, {what}, rows/s"
-            print(
-                f"{name:<70}{figure:>10}   {seconds:.0f} s   {peak:,} MiB (<= {MOST_MIB:,})",
-                flush=True,
-            )
+            seconds, peak = measured("release", run, "--out", out, "--quiet", *options)
+            line(f"release of {millions} million rows, {what}, rows/s", rows, seconds, peak)
+            seconds, peak = measured("verify", out, "--json")
+            line("  its proof", rows, seconds, peak)
+            shutil.rmtree(out)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
 if __name__ == "__main__":
-    main()
+    main(*(int(word) for word in sys.argv[1:]))

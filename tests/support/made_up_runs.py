@@ -1,5 +1,6 @@
 """Run directories with rows that were made up: as many as a test needs, with known duplicates."""
 
+from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -144,8 +145,17 @@ def square(ra: float, dec: float, half: float) -> tuple[tuple[float, float], ...
 
 def names_by_place(ra_N: NDArray[np.float64], dec_N: NDArray[np.float64]) -> NDArray[np.str_]:
     """IDs after the position, as surveys have them, the same for the same place."""
-    numbers = zip(np.round(ra_N * 1e6).astype(int), np.round(dec_N * 1e6).astype(int), strict=True)
-    return np.array([f"KiDSDR5 J{ra:09d}{dec:+010d}" for ra, dec in numbers])
+    ra_N, dec_N = np.round(ra_N * 1e6).astype(int), np.round(dec_N * 1e6).astype(int)
+    survey_NK = np.broadcast_to(np.frombuffer(b"KiDSDR5 J", np.uint8), (len(ra_N), 9))
+    sign_N = np.where(dec_N < 0, ord("-"), ord("+")).astype(np.uint8)
+    letters_NK = np.hstack([survey_NK, _digits(ra_N), sign_N[:, None], _digits(np.abs(dec_N))])
+    return letters_NK.view(f"S{letters_NK.shape[1]}").ravel().astype(np.str_)
+
+
+def _digits(number_N: NDArray[np.int64], width: int = 9) -> NDArray[np.uint8]:
+    """The last digits of each number as characters, [N, width]."""
+    powers = 10 ** np.arange(width - 1, -1, -1)
+    return (number_N[:, None] // powers % 10 + ord("0")).astype(np.uint8)
 
 
 def strip(
@@ -158,11 +168,10 @@ def strip(
     """
     names = [f"KIDS_{10 + k:.1f}_0.0" for k in range(tiles)]
     run = MadeUpRun(path, names)
-    sources = [_degree(k, rows) for k in range(-1, tiles + 1)]
+    sources = deque([_degree(-1, rows), _degree(0, rows)], maxlen=3)
     for k, name in enumerate(names):
-        ra_N, dec_N, ids = (
-            np.concatenate(parts) for parts in zip(*sources[k : k + 3], strict=True)
-        )
+        sources.append(_degree(k + 1, rows))
+        ra_N, dec_N, ids = (np.concatenate(parts) for parts in zip(*sources, strict=True))
         inside_N = np.abs(ra_N - 10 - k) <= 0.5 + overlap / 2
         flag_N = np.where(np.random.default_rng(k).random(int(inside_N.sum())) < 0.1, 1, 0).astype(
             np.int32
