@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from photoz_run.release.proof.hats import read_properties
+from photoz_run.release.proof.hats_partitions import read_properties
 from support.forgery import flip_byte, partitions
 
 

@@ -20,7 +20,7 @@ from photoz_run.progress import StepProgress
 from photoz_run.release.assemble import make_release
 from photoz_run.release.options import ReleaseOptions
 from photoz_run.release.products import hats, parquet
-from photoz_run.release.proof.hats import read_properties
+from photoz_run.release.proof.hats_partitions import read_properties
 from support.made_up_runs import MadeUpRun, names_by_place, tile_rows
 from support.photoz import photoz
 from support.runs import thread_client

@@ -14,7 +14,8 @@ from photoz_run.flags import bit
 from photoz_run.release.accounting import unmeasured
 from photoz_run.release.identity import id_numbers
 from photoz_run.release.proof import identity
-from photoz_run.release.proof.hats import ArrowStream, MarginCopy
+from photoz_run.release.proof.hats import ArrowStream
+from photoz_run.release.proof.hats_margin import MarginCopy
 from photoz_run.release.proof.identity import Identities, repeated
 from photoz_run.release.proof.parquet import RowProof, check_tiles, covered, indices
 from photoz_run.release.proof.rules import RowLimits

@@ -1,21 +1,21 @@
-"""The HATS collection of a release: partitions, margin cache, columns and properties."""
+"""The HATS collection of a release: rows, maps, columns and properties."""
 
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from astropy.io import fits
 from numpy.typing import NDArray
 
 from photoz_run.release.proof.check import Check, as_many, proven, verdict
 from photoz_run.release.proof.compare import Difference, column_differences, unequal
+from photoz_run.release.proof.hats_margin import MarginCopy
+from photoz_run.release.proof.hats_partitions import Partition, partitions, read_properties
 from photoz_run.release.proof.judge import Beside, Judge
 from photoz_run.release.proof.opened import Opened
 from photoz_run.release.provenance import ColumnFacts
@@ -60,47 +60,6 @@ class HatsJudge(Judge):
         yield Beside("maps of HATS", lambda: MapsCopy(catalogue))
         if provenance.options.margin_arcsec:
             yield Beside("margin cache = Parquet", lambda: MarginCopy(margin))
-
-
-@dataclass(frozen=True)
-class Partition:
-    """A file of a HATS catalogue and the HEALPix cell whose rows it holds."""
-
-    path: Path
-    order: int
-    cell: int
-
-    @property
-    def first(self) -> int:
-        """The first index of order 29 in the cell."""
-        return self.cell << 2 * (ORDER - self.order)
-
-    @property
-    def stop(self) -> int:
-        """The first index of order 29 behind the cell."""
-        return (self.cell + 1) << 2 * (ORDER - self.order)
-
-    def outside(self, rows: pa.Table) -> int:
-        """How many rows lie outside the cell by their HEALPix index."""
-        index_N = rows[INDEX].to_numpy()
-        return int(np.count_nonzero((index_N < self.first) | (index_N >= self.stop)))
-
-
-def partitions(catalogue: Path) -> list[Partition]:
-    """The partitions of a HATS catalogue in the order of their cells.
-
-    Raises
-    ------
-    ValueError
-        If a file's path does not say its cell.
-    """
-    cells = []
-    for path in sorted((catalogue / "dataset").rglob("*.parquet")):
-        match = re.search(r"Norder=(\d+)/Dir=\d+/Npix=(\d+)\.parquet$", path.as_posix())
-        if match is None:
-            raise ValueError(f"{path.name} names no HEALPix cell")
-        cells.append(Partition(path, int(match[1]), int(match[2])))
-    return sorted(cells, key=lambda partition: partition.first)
 
 
 class ArrowStream:
@@ -215,62 +174,6 @@ def _read_map(path: Path) -> Cells:
     return cell_K[count_K != 0], count_K[count_K != 0]
 
 
-class MarginCopy:
-    """The rows of a margin cache, all of them in memory, and those of Parquet with the same IDs.
-
-    A margin cache repeats rows of the catalogue, each beside the cell of a neighbour.
-    """
-
-    def __init__(self, margin: Path) -> None:
-        self._stated = int(read_properties(margin / "properties")["hats_nrows"])
-        self._inside = 0
-        tables = []
-        for partition in partitions(margin):
-            for table in parquet_rows([partition.path]):
-                self._inside += len(table) - partition.outside(table)
-                tables.append(table)
-        self._rows = pa.concat_tables(tables) if tables else None
-        self._index_M = np.empty(0, np.int64)
-        if self._rows is not None:
-            self._index_M = np.unique(self._rows[INDEX].to_numpy())
-        self._same: list[pa.Table] = []
-
-    def compare(self, batch: pa.Table, index_N: NDArray[np.int64]) -> None:
-        """Keep those of the next rows that lie where the margin cache has rows."""
-        ends = index_N.min(), index_N.max() + 1
-        near_M = self._index_M[slice(*np.searchsorted(self._index_M, ends))]
-        wanted_N = np.isin(index_N, near_M)
-        if wanted_N.any():
-            kept = batch.append_column(INDEX, pa.array(index_N))
-            self._same.append(kept.filter(pa.array(wanted_N)))
-
-    def checks(self) -> Iterator[Check]:
-        """Rows, cells and values."""
-        number = 0 if self._rows is None else len(self._rows)
-        yield as_many("rows of the margin cache", number, self._stated)
-        problems = self._differences()
-        if self._inside:
-            problems.insert(0, f"{self._inside:,} rows lie in the cell that they should lie beside")
-        yield verdict("margin cache = Parquet", problems, f"{number:,} rows, value by value")
-
-    def _differences(self) -> list[str]:
-        if self._rows is None:
-            return []
-        if not self._same:
-            return ["none of its rows stands in Parquet"]
-        same = pa.concat_tables(self._same)
-        place = pc.index_in(self._rows["ID"], value_set=same["ID"].combine_chunks())
-        if place.null_count:
-            return [f"{place.null_count:,} rows do not stand in Parquet"]
-        expected = same.take(place)
-        problems = []
-        for name in expected.column_names:
-            number = int(unequal(self._rows[name], expected[name]).sum())
-            if number:
-                problems.append(f"{name} differs in {number:,} rows")
-        return problems
-
-
 def check_hats_statements(folder: Path, opened: Opened) -> Check:
     """Compare properties and metadata with the provenance, lists of files with the files."""
     record, rows = opened.record, opened.provenance.rows
@@ -337,12 +240,6 @@ def _extension(opened: Opened) -> dict[str, dict[str, str]]:
         "hats_ext_shares_primary_coords": "True",
     }
     return {f"{extension_name(opened.record.name)}.properties": stated}
-
-
-def read_properties(path: Path) -> dict[str, str]:
-    """The properties of a HATS file by name."""
-    lines = [line for line in path.read_text().splitlines() if line and not line.startswith("#")]
-    return dict(line.split("=", 1) for line in lines)
 
 
 def _wrong_properties(path: Path, expected: Mapping[str, str]) -> list[str]:
