@@ -14,6 +14,7 @@ Exceptions take positional arguments only, so that they survive pickling between
 """
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import IntEnum
@@ -81,7 +82,9 @@ def writing(where: Path) -> Iterator[None]:
         yield
     except OSError as error:
         lines = str(error).splitlines() or [type(error).__name__]
-        reason = os.strerror(error.errno) if error.errno else lines[0]
+        within = re.search(r"\[Errno (\d+)\]", lines[0])  # astropy's errors have it in their words
+        number = error.errno or (int(within[1]) if within else 0)
+        reason = os.strerror(number) if number else lines[0]
         raise OutputError(
             f"{where}: cannot be written ({reason}); free space or check permissions,"
             " then start the same command again"
