@@ -109,6 +109,23 @@ def test_a_training_leaves_no_half_bundle(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoints", "set"]
 
 
+def test_a_training_on_a_set_that_it_keeps_goes_on_with_that(tmp_path):
+    dice = np.random.default_rng(1)
+    columns = {"r": 18 + 2 * dice.random(1500), "z": 0.1 + 0.3 * dice.random(1500)}
+    table = write_parquet(tmp_path / "table.parquet", columns)
+    kept, checkpoints, out = (tmp_path / name for name in ("kept", "checkpoints", "model.onnx"))
+    words = ["--epochs", "5000", "--checkpoints", str(checkpoints), "--out", str(out)]
+    source = ["--table", str(table), "--bands", "r", "--z", "z", "--keep-set", str(kept)]
+    checkpoint = checkpoints / "magnitudes-1.pt"
+    ended = interrupt([PHOTOZ, "train", *source, *words], checkpoint.exists)
+    last = f"no bundle was written; the set is complete, train on it: --set {kept}"
+    check(ended, f"photoz: stopped by SIGINT; {last}")
+    before = checkpoint.stat().st_ino
+    goes_on = [PHOTOZ, "train", "--set", str(kept), *words]
+    ended = interrupt(goes_on, lambda: checkpoint.stat().st_ino != before)
+    check(ended, "photoz: stopped by SIGINT; no bundle was written, the same command goes on")
+
+
 def test_a_validation_can_be_written_again(tmp_path):
     columns, z = survey()
     catalogue = write_parquet(tmp_path / "photoz.parquet", columns)
