@@ -36,9 +36,7 @@ class MarginCopy:
 
     def compare(self, batch: pa.Table, index_N: NDArray[np.int64]) -> None:
         """Keep those of the next rows that lie where the margin cache has rows."""
-        ends = index_N.min(), index_N.max() + 1
-        near_M = self._index_M[slice(*np.searchsorted(self._index_M, ends))]
-        wanted_N = np.isin(index_N, near_M)
+        wanted_N = _among(index_N, self._index_M)
         if wanted_N.any():
             kept = batch.append_column(INDEX, pa.array(index_N))
             self._same.append(kept.filter(pa.array(wanted_N)))
@@ -68,3 +66,12 @@ class MarginCopy:
             if number:
                 problems.append(f"{name} differs in {number:,} rows")
         return problems
+
+
+def _among(index_N: NDArray[np.int64], index_M: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which of the indices are among M, which are in order and each there once."""
+    near_M = index_M[slice(*np.searchsorted(index_M, (index_N.min(), index_N.max() + 1)))]
+    if not len(near_M):
+        return np.zeros(len(index_N), bool)
+    place_N = np.searchsorted(near_M, index_N)
+    return np.asarray(near_M[np.minimum(place_N, len(near_M) - 1)] == index_N, np.bool_)

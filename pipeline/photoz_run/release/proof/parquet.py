@@ -275,6 +275,8 @@ def indices(batch: pa.Table) -> NDArray[np.int64]:
     """The HEALPix index of each row, -1 for a position that is not on the sky."""
     ra_N, dec_N = (batch[name].to_numpy().astype(np.float64) for name in ("RAJ2000", "DECJ2000"))
     on_sky_N = np.isfinite(ra_N) & (np.abs(dec_N) <= 90)
+    if on_sky_N.all():
+        return healpix_index(ra_N, dec_N)
     index_N = np.full(len(ra_N), -1, np.int64)
     index_N[on_sky_N] = healpix_index(ra_N[on_sky_N], dec_N[on_sky_N])
     return index_N
