@@ -39,7 +39,8 @@ def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
     }
     for name, table in tables.items():
         markdown = markdown.replace(f"<!-- table: {name} -->", table())
-    return markdown
+    # An error stays with its sign.
+    return markdown.replace("± ", "±\u00a0")
 
 
 def _flags() -> str:
