@@ -93,6 +93,7 @@ class Line(Record):
     """One perturbation. Changes are later minus earlier; SMAD's is a share of the earlier."""
 
     words: str
+    galaxies: int
     smad_growth: float
     smad_growth_error: float
     bias_change: float
@@ -177,6 +178,7 @@ def line_of(words: str, before: Answers, after: Answers) -> Line:
     errors = {name: (high - low) / 2 for name, (low, high) in spans.items()}
     return Line(
         words,
+        len(after.z_N),
         float(values["smad"]),
         errors["smad"],
         float(values["bias"]),
@@ -233,8 +235,8 @@ def as_page(table: Steadiness) -> str:
 
 
 HEAD = """\
-| wrong | SMAD | bias | coverage of 68% | out of domain |
-|---|---|---|---|---|"""
+| wrong | galaxies | SMAD | bias | coverage of 68% | out of domain |
+|---|---|---|---|---|---|"""
 
 NAMED = ("bundle", "version", "commit", "galaxies", "tiles", "set", "smad")
 """What the page says of the table."""
@@ -248,8 +250,8 @@ on: {set}. Where nothing is wrong its SMAD is {smad:.5f}.
 
 - SMAD: its growth. Bias: the change of the mean of z_phot - z_true. Errors are 68%, over tiles.
 - Errors of headers and sky are drawn for each tile and band; signs of DMAG and sky are a coin's.
-- The last five rows are simulated again: the same sky and the same galaxies of a third of the
-  tiles, one setting changed.
+- The last five rows are of fewer tiles that are simulated again: the same sky, one setting
+  changed. They are compared with the same tiles as they were.
 
 """
 
@@ -257,6 +259,7 @@ on: {set}. Where nothing is wrong its SMAD is {smad:.5f}.
 def _row(line: Line) -> str:
     cells = (
         line.words,
+        f"{line.galaxies:,}",
         f"{line.smad_growth:+.1%} ± {line.smad_growth_error:.1%}",
         f"{line.bias_change:+.4f} ± {line.bias_change_error:.4f}",
         f"{line.coverage_68:.3f}",
