@@ -255,6 +255,8 @@ def test_a_machine_with_a_network_fetches_for_a_run_that_has_none(
         said, complained = fetching.communicate(timeout=120)
         assert fetching.returncode == 0, complained
         assert said.startswith(f"{len(NAMES)} tiles fetched")
+        assert photoz("fetch", run) == 0
+        assert capsys.readouterr().out.startswith("nothing was fetched: every tile is there")
     # There is no server any more.
     assert in_process(monkeypatch, ["--config", str(file)]) == 0
     same_catalogues(local, run, NAMES)

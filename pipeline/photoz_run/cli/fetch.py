@@ -51,6 +51,9 @@ def fetch(
     if as_json:
         typer.echo(document_text(summary), nl=False)
         return
+    if not summary.bytes:
+        typer.echo("nothing was fetched: every tile is there, or has been measured")
+        return
     rate = summary.bytes / max(summary.seconds, 1e-3) / 1e6
     typer.echo(
         f"{counted(summary.tiles, 'tile')} fetched, {summary.bytes / 1e9:,.3g} GB in"
