@@ -8,7 +8,7 @@ from pathlib import Path
 from support.made_up_runs import strip
 
 TESTS = Path(__file__).parents[1]
-ROWS, QUANTILES = 2_000, 40
+ROWS, QUANTILES = 1_000, 40
 ROW_BYTES = 4 * QUANTILES + 100
 
 
@@ -23,6 +23,6 @@ def peak(tmp_path: Path, tiles: int) -> int:
 
 
 def test_memory_does_not_grow_with_the_number_of_rows(tmp_path):
-    few, many = 15, 60
+    few, many = 10, 40
     growth = peak(tmp_path, many) - peak(tmp_path, few)
     assert growth < (many - few) * ROWS * ROW_BYTES / 10

@@ -8,6 +8,8 @@ import sys
 import tracemalloc
 from pathlib import Path
 
+import astropy.coordinates  # noqa: F401 - tracing its import would take longer than all else
+import mocpy  # noqa: F401 - the same
 import pyarrow as pa
 
 from photoz_run.catalogue import fits_stream
@@ -17,12 +19,12 @@ from photoz_run.release.assemble import make_release
 from photoz_run.release.options import ReleaseOptions
 from photoz_run.release.products.parquet import GROUPS, write_release_parquet
 
-PIECE = 1 << 12
+PIECE = 1 << 11
 
 
 def main() -> None:
     """Release in pieces so small that some ten thousand rows are many of them."""
-    merge.RANGE_BYTES = 1 << 19
+    merge.RANGE_BYTES = 1 << 18
     rows.BATCH = fits_stream.ROWS = PIECE
     duplicates.CLAIMS_AT_ONCE = PIECE
     write_release_parquet.__defaults__ = (PIECE,)
