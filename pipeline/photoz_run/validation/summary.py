@@ -25,20 +25,30 @@ def print_summary(result: Result, outcomes: Sequence[GateOutcome], out: Path) ->
     They are drawn on a terminal, and aligned plain text otherwise.
     """
     if result.subject.banner:
-        print(f"! {result.subject.banner}")
-    print(counts_line(result))
+        print_words(f"! {result.subject.banner}")
+    print_words(counts_line(result))
     if words := unmatched_line(result.counts):
-        print(words)
-    print(f"statistics of normdz, errors over {result.grouping}; the report has those by galaxy")
+        print_words(words)
+    print_words(
+        f"statistics of normdz, errors over {result.grouping}; the report has those by galaxy"
+    )
     print_table(f"{result.overall.n:,} galaxies", terminal_table(result))
     for note in result.notes:
         if note.startswith(tuple(result.specz)):
-            print(note)
+            print_words(note)
     for finding in result.findings[:FINDINGS]:
-        print(f"stands out: {finding.sentence()}")
+        print_words(f"stands out: {finding.sentence()}")
     if outcomes:
         print_table("Gates", gate_rows(outcomes))
     print(f"written to {out}")
+
+
+def print_words(text: str) -> None:
+    """Print a sentence: broken between words on a terminal, one line otherwise."""
+    if sys.stdout.isatty():
+        Console(highlight=False, markup=False, emoji=False).print(text)
+    else:
+        print(text)
 
 
 def print_table(title: str, rows: Rows) -> None:

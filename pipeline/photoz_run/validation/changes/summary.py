@@ -12,7 +12,7 @@ from photoz_run.validation.changes.rows import (
     terminal_table,
 )
 from photoz_run.validation.rows import Rows
-from photoz_run.validation.summary import FINDINGS, print_table
+from photoz_run.validation.summary import FINDINGS, print_table, print_words
 
 COLUMNS = 8
 """How many columns that changed are printed; the report has all."""
@@ -21,19 +21,19 @@ COLUMNS = 8
 def print_changes(changes: Changes, out: Path) -> None:
     """Print what changed, for whom, and whether it is beyond chance."""
     for banner in banners(changes):
-        print(f"! {banner}")
-    print(f"A {changes.a.path}, B {changes.b.path}")
-    print(counts_line(changes))
+        print_words(f"! {banner}")
+    print_words(f"A {changes.a.path}, B {changes.b.path}")
+    print_words(counts_line(changes))
     columns = columns_table(changes)
     if len(columns) > 1:
         print_table("What changed", _narrow(columns[: COLUMNS + 1]))
     print_table("How redshifts moved", moves_table(changes.moves["all"]))
     if changes.accuracy is not None:
         print_table("Accuracy", terminal_table(changes.accuracy))
-    print(errors_line(changes))
+    print_words(errors_line(changes))
     said = sentences_of_bins(changes)
     for sentence in said[:FINDINGS]:
-        print(f"stands out: {sentence}")
+        print_words(f"stands out: {sentence}")
     if len(said) > FINDINGS:
         print(f"and {len(said) - FINDINGS} more, in the report")
     print(f"written to {out}")
