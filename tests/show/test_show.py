@@ -222,6 +222,13 @@ def test_a_bundle_of_magnitudes_alone_is_shown_with_stamps_all_the_same(
     assert re.findall(r"\b(u|g|i|r|Z|seeing) +0\.\d{3} +[+-]0", out) == ["u", "i", "g"]
 
 
+def test_a_seeing_that_no_header_tells_is_no_number(survey, rows, shown):
+    code, out, _ = shown(rows[OTHER][0]["ID"], "--data", survey, "--model", "hybrid-sim")
+    assert code == 0
+    assert "SEEING_UNKNOWN" in out
+    assert "nan" not in out
+
+
 def test_a_list_has_a_line_for_each_target_and_says_what_is_not_there(run, rows, shown, tmp_path):
     table = tmp_path / "targets.csv"
     chosen = rows[OTHER][:4]
