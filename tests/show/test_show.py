@@ -11,6 +11,7 @@ import fitsio
 import matplotlib.image
 import numpy as np
 import pytest
+from astropy.io import fits
 from PIL import Image
 from rich.console import Console
 
@@ -222,10 +223,15 @@ def test_a_bundle_of_magnitudes_alone_is_shown_with_stamps_all_the_same(
     assert re.findall(r"\b(u|g|i|r|Z|seeing) +0\.\d{3} +[+-]0", out) == ["u", "i", "g"]
 
 
-def test_a_seeing_that_no_header_tells_is_no_number(survey, rows, shown):
-    code, out, _ = shown(rows[OTHER][0]["ID"], "--data", survey, "--model", "hybrid-sim")
+def test_a_seeing_that_no_header_tells_is_no_number(shown, tmp_path):
+    tile = make_tile(tmp_path / "survey")
+    for path in tile.folder.glob("*_r_sci.fits"):
+        fits.delval(path, "PSF_FWHM")
+    place = f"{tile.ra_N[0]:.6f}", f"{tile.dec_N[0]:.6f}"
+    code, out, _ = shown(*place, "--data", tile.folder, "--model", "hybrid-sim")
     assert code == 0
     assert "SEEING_UNKNOWN" in out
+    assert re.search(r"^ +seeing +\d", out, re.MULTILINE)
     assert "nan" not in out
 
 
