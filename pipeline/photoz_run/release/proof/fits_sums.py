@@ -20,7 +20,7 @@ PIECE = BLOCK << 7
 
 
 @dataclass(frozen=True)
-class Hdu:
+class SummedHdu:
     """Where an HDU lies, in bytes, and the sum that its header states."""
 
     data: int
@@ -41,7 +41,7 @@ class FitsSums:
     """
 
     def __init__(self, path: Path, tick: Tick) -> None:
-        self._hdus: list[Hdu] = []
+        self._hdus: list[SummedHdu] = []
         self._problems: list[str] = []
         size = path.stat().st_size
         try:
@@ -131,7 +131,7 @@ class _SummedFile(io.RawIOBase):
         super().close()
 
 
-def _hdus(path: Path) -> list[Hdu]:
+def _hdus(path: Path) -> list[SummedHdu]:
     """The HDUs of a file in its order."""
     hdus = []
     with fits.open(path) as opened:
@@ -139,7 +139,7 @@ def _hdus(path: Path) -> list[Hdu]:
             place, header = hdu.fileinfo(), hdu.header
             sums = "CHECKSUM" in header and "DATASUM" in header
             datasum = str(header["DATASUM"]).strip() if sums else None
-            hdus.append(Hdu(place["datLoc"], place["datLoc"] + place["datSpan"], datasum))
+            hdus.append(SummedHdu(place["datLoc"], place["datLoc"] + place["datSpan"], datasum))
     return hdus
 
 
