@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 import psutil
 
@@ -25,17 +26,33 @@ MOST, MOST_MIB = 1.1, 191
 """200 MB."""
 
 
-def timed(command: str, *options: object) -> tuple[float, int]:
-    """Seconds and peak of memory (MiB) of a command."""
+class Cost(NamedTuple):
+    """What a command took."""
+
+    seconds: float
+    cpu: float
+    """Seconds of all its processes; a busy machine changes these little."""
+    memory: int
+    """MiB, at most."""
+
+
+def timed(command: str, *options: object) -> Cost:
+    """The cost of a command."""
     words = [str(Path(sys.executable).with_name(command)), *map(str, options)]
-    start, peak = time.perf_counter(), 0
+    start, cpu, peak = time.perf_counter(), spent(), 0
     with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         while process.poll() is None:
             peak = max(peak, memory(psutil.Process(process.pid)))
             time.sleep(EVERY)
     if process.returncode:
         raise RuntimeError(f"{command} ended with {process.returncode}")
-    return time.perf_counter() - start, peak >> 20
+    return Cost(time.perf_counter() - start, spent() - cpu, peak >> 20)
+
+
+def spent() -> float:
+    """Seconds that ended children of this process have computed."""
+    times = os.times()
+    return times.children_user + times.children_system
 
 
 def settings(folder: Path, data: str, out: str, window: int) -> Path:
@@ -66,20 +83,21 @@ def main() -> None:
         names = [f"KIDS_{k}.0_-31.2" for k in range(TILES)]
         tile = make_tile(folder / "one", names[0], number=SOURCES)
         data = copies(tile, folder / "data", names)
-        measuring, _ = timed("photoz-run", "--config", settings(folder, str(data), "here", WINDOW))
+        measuring = timed("photoz-run", "--config", settings(folder, str(data), "here", WINDOW))
         size = sum(path.stat().st_size for path in data.iterdir())
-        rate = int(size / measuring / FETCHERS)
+        rate = int(size / measuring.seconds / FETCHERS)
         with nginx(data, folder / "nginx", f"limit_rate {rate};") as address:
             file = settings(folder, f"{address}/", "alone", TILES)
-            fetching, peak = timed("photoz", "fetch", folder / "alone", "--config", file)
+            fetching = timed("photoz", "fetch", folder / "alone", "--config", file)
             shutil.rmtree(folder / "shared")
             file = settings(folder, f"{address}/", "both", WINDOW)
-            both, _ = timed("photoz-run", "--config", file)
+            both = timed("photoz-run", "--config", file)
         name = f"{TILES} tiles from afar, window of {WINDOW}: time / larger of fetching, measuring"
-        figure = f"{both / max(fetching, measuring):.2f}"
-        print(f"{name:<78}{figure:>6}   <= {MOST}", flush=True)
-        print(f"  {both:.1f} s; fetching alone {fetching:.1f} s, measuring alone {measuring:.1f} s")
-        print(f"  memory of photoz fetch: {peak:,} MiB (<= {MOST_MIB})", flush=True)
+        figure = f"{both.seconds / max(fetching.seconds, measuring.seconds):.2f}"
+        print(f"{name:<78}{figure:>6}   <= {MOST}")
+        for what, cost in (("both", both), ("fetching", fetching), ("measuring", measuring)):
+            print(f"  {what}: {cost.seconds:.1f} s, {cost.cpu:.1f} s of CPU")
+        print(f"  memory of photoz fetch: {fetching.memory:,} MiB (<= {MOST_MIB})", flush=True)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

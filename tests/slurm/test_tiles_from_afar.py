@@ -16,6 +16,11 @@ pytestmark = pytest.mark.slurm
 SCRIPT = Path(__file__).parents[2] / "deploy" / "slurm" / "fetch.sbatch"
 
 
+def worker_jobs(run: SlurmRun) -> set[str]:
+    """The numbers of all jobs that were ever asked for."""
+    return {job.id for job in run.slurm.jobs("photoz-worker", ended=True)}
+
+
 def table(content: bytes) -> pa.Table:
     """A tile file; its metadata tell where the inputs were."""
     return pq.read_table(pa.BufferReader(content))
@@ -48,6 +53,7 @@ def test_a_job_fetches_and_no_more_workers_are_asked_for_than_tiles_have_room(
         fetching = run.slurm.submit(environment, *words, str(SCRIPT))
         wait((run.out / "places.json").exists, "it is known what lies afar", run.explain)
         run.hold.hold(*TILES)
+        before = worker_jobs(run)
         run.start("--config", str(file), "--workers", "0:6")
         for tile in TILES[:2]:
             run.wait_for_try(tile)
@@ -55,7 +61,7 @@ def test_a_job_fetches_and_no_more_workers_are_asked_for_than_tiles_have_room(
         code, said = run.finish()
         assert code == 0, said
         wait(lambda: run.slurm.state(fetching) == "COMPLETED", "all was fetched", run.explain)
-    assert len(run.slurm.jobs("photoz-worker", ended=True)) == 2
+    assert len(worker_jobs(run) - before) == 2
     measured = run.contents()
     assert measured.keys() == undisturbed.keys()
     for name, content in undisturbed.items():
