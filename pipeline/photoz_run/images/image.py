@@ -18,8 +18,8 @@ from photoz_run.science.cutouts import cut_stamps
 Corners = tuple[NDArray[np.int64], NDArray[np.int64]]
 """First row and first column of each stamp."""
 
-STRIP_ROWS = 128
-"""Rows of a compressed image that are made at once (9.5 MB of a KiDS coadd)."""
+STRIP_ROWS = 64
+"""Rows of a compressed image that are made at once (4.7 MB of a KiDS coadd)."""
 
 SAMPLED = 16
 """Rows by which an image is judged before its stamps are cut."""
