@@ -19,8 +19,12 @@ from photoz_run.images.header import card_value, number
 MOST_AXES = 9
 """Of a WCS; an image has two, or a few more with one value each."""
 
-LONGEST_KEY = 8
-"""Of a WCS; longer ones are those of ESO and others."""
+WCS_CARDS = (
+    *("NAXIS", "WCS", "CTYPE", "CUNIT", "CRPIX", "CRVAL", "CD", "CROTA"),
+    *("PC", "PV", "PS", "A_", "B_", "AP_", "BP_", "LONPOLE", "LATPOLE"),
+    *("RADESYS", "RADECSYS", "EQUINOX", "EPOCH", "DATE-", "MJD-"),
+)
+"""How the keys begin of which a celestial WCS is made."""
 
 OFF_IMAGE = -(10**6)
 """Pixel coordinate given to positions that the WCS cannot project, far from any image."""
@@ -123,13 +127,15 @@ def sky_grid(header: fits.Header, pixel_scale: float) -> SkyGrid:
 
 
 def _as_wcslib_reads(header: fits.Header) -> fits.Header:
-    """The cards of a header with plain numbers: wcslib stops at the d of 5.5d-05."""
+    """The WCS cards of a header with plain numbers: wcslib stops at the d of 5.5d-05."""
     plain = fits.Header()
     for key in dict.fromkeys(header):
+        if not key.startswith(WCS_CARDS):
+            continue
         value = card_value(header, key)
         if isinstance(value, str) and (told := number(header, key)) is not None:
             value = told
-        if len(key) <= LONGEST_KEY and isinstance(value, str | int | float):
+        if isinstance(value, str | int | float):
             plain[key] = value
     return plain
 
