@@ -7,7 +7,7 @@ from photoz_run.science.resampling import resample
 from photoz_run.validation.breakdowns import break_down
 from photoz_run.validation.findings import find
 from photoz_run.validation.grouping import group_pairs
-from photoz_run.validation.metrics import Group, measure, sample
+from photoz_run.validation.metrics import group_of, sample
 from photoz_run.validation.settings import ValidationSettings
 from photoz_run.validation.specz import SpecSample
 
@@ -61,6 +61,6 @@ def findings_of(columns, seed=0):
     """What a validation of the pairs says stands out."""
     specz = SpecSample(*np.zeros((4, 0)), dict.fromkeys(("GAMA", "SDSS")))
     pairs = sample(columns, resample(group_pairs(columns).group_N, seed=seed))
-    overall = Group("all", "all", *measure(pairs))
+    overall = group_of("all", "all", pairs)
     groups, _ = break_down(columns, pairs, overall, specz, ValidationSettings(bins=2))
     return find(overall, groups, find_spikes(columns["Z_PHOT"], overall["smad"].value))

@@ -10,7 +10,7 @@ from photoz_run.science.statistics import normalised_residual, smad
 from photoz_run.validation.breakdowns import break_down, number_bins
 from photoz_run.validation.catalogue import read_catalogue
 from photoz_run.validation.grouping import group_pairs
-from photoz_run.validation.metrics import Group, measure
+from photoz_run.validation.metrics import group_of
 from photoz_run.validation.metrics import sample as sample_of
 from photoz_run.validation.overlap import repeatability
 from photoz_run.validation.pairs import pair
@@ -43,7 +43,7 @@ def _halves(table):
 
 def broken_down(columns, specz, settings=None):
     pairs = sample_of(columns, resample(group_pairs(columns).group_N))
-    overall = Group("all", "all", *measure(pairs))
+    overall = group_of("all", "all", pairs)
     return break_down(columns, pairs, overall, specz, settings or ValidationSettings())
 
 
@@ -135,7 +135,7 @@ def test_missing_values_are_in_no_bin():
 
 def test_tiles_have_the_errors_of_their_number_of_galaxies(sample):
     pairs = sample_of(sample[0], resample(group_pairs(sample[0]).group_N, replicates=1000))
-    overall = Group("all", "all", *measure(pairs))
+    overall = group_of("all", "all", pairs)
     bins = break_down(sample[0], pairs, overall, sample[1], ValidationSettings())[0]["tile"]
     for tile in bins:
         bias = tile["mean_normdz"]

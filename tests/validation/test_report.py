@@ -87,7 +87,7 @@ def test_the_page_stands_alone(page):
     assert parsed.tags.count("img") >= 8
     links = [source for source in parsed.sources if source.startswith("#")]
     assert all(f'id="{link[1:]}"' in page.replace("'", '"') for link in links)
-    assert len(links) == 7
+    assert len(links) == 8
     assert all(source.startswith(("data:image/png;base64,", "#")) for source in parsed.sources)
     assert "url(" not in page
 

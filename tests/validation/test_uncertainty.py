@@ -13,6 +13,7 @@ from scipy import stats
 from photoz_run.science.calibration import cde_loss_terms, pinball_loss_terms
 from photoz_run.science.resampling import resample
 from photoz_run.validation.document import read_metrics
+from photoz_run.validation.metrics import sample
 from photoz_run.validation.settings import ValidationSettings
 from photoz_run.validation.uncertainty import distribution
 from support.runs import command, options
@@ -22,9 +23,13 @@ PLAIN = ValidationSettings()
 LEVELS = np.array([0.025, 0.16, 0.3, 0.5, 0.7, 0.84, 0.975])
 
 
-def single(columns):
+def single(columns, settings=PLAIN):
     """Pairs that share nothing."""
-    return resample(np.arange(len(columns["Z_SPEC"])))
+    return grouped(columns, np.arange(len(columns["Z_SPEC"])), settings)
+
+
+def grouped(columns, group_N, settings=PLAIN):
+    return sample(columns, resample(group_N), settings.weight)
 
 
 @pytest.fixture
@@ -61,8 +66,8 @@ def test_what_pairs_of_a_group_share_widens_the_errors(columns):
     }
     levels = np.array([0.1, 0.5, 0.9])
     alone, together = (
-        distribution(many, levels, PLAIN, groups).overall.estimates["crps"]
-        for groups in (single(many), resample(group_N))
+        distribution(many, levels, PLAIN, pairs).overall.estimates["crps"]
+        for pairs in (single(many), grouped(many, group_N))
     )
     assert together.value == alone.value
     assert together.error > 2 * alone.error
@@ -79,7 +84,7 @@ def test_losses_have_weights_and_intervals_as_wide_as_their_error(columns):
     }
     levels = np.array([0.1, 0.5, 0.9])
     every, weighted = (
-        distribution(many, levels, settings, single(many)).overall.estimates
+        distribution(many, levels, settings, single(many, settings)).overall.estimates
         for settings in (PLAIN, ValidationSettings(weight="W"))
     )
     assert weighted["cde_loss"].value > every["cde_loss"].value
@@ -107,7 +112,7 @@ def test_a_fault_of_one_magnitude_is_seen_in_its_bins_alone():
         "Z_QUANTILES": z_phot[:, None] + quoted[:, None] * stats.norm.ppf(LEVELS),
     }
     settings = ValidationSettings(edges={"r": (16, 17, 18, 19, 20)})
-    judged = distribution(columns, LEVELS, settings, resample(tile))
+    judged = distribution(columns, LEVELS, settings, grouped(columns, tile))
     *good, bad = judged.bins["r"]
     for quality in good:
         assert quality.estimates["coverage_68"].value == pytest.approx(0.68, abs=0.02)

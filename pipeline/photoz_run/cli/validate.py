@@ -1,12 +1,18 @@
 """`photoz validate`: a catalogue against spectroscopic redshifts."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from photoz_run.cli.options import SPECTRA, Shown, from_record
 from photoz_run.validation.settings import SpecSettings, ValidationSettings
+
+if TYPE_CHECKING:
+    from photoz_run.progress import StepProgress
+    from photoz_run.validation.result import Result
+
+NOT_COMPARED = "the spec-z were not compared with the catalogue"
 
 VALIDATION = {"select": Shown("EXPR"), "id": Shown("COLUMN")}
 
@@ -44,6 +50,14 @@ def validate(
     keep_pairs: Annotated[
         bool,
         typer.Option("--pairs", help="Write pairs.parquet too; photoz model recalibrate reads it."),
+    ] = False,
+    spectrum_flag: Annotated[
+        bool,
+        typer.Option(
+            "--spectrum-flag",
+            help="Write spectrum_flag.parquet too: sources that no spectrum is like;"
+            " photoz release --attach takes it.",
+        ),
     ] = False,
     **chosen: Any,
 ) -> None:
@@ -106,6 +120,8 @@ def validate(
 
             with progress.shown(), progress.step("pairs written"):
                 write_pairs(pairs, result.subject, out / NAME)
+        if spectrum_flag:
+            _write_spectrum_flag(catalogue, settings, result, out, progress)
         if plots:
             from photoz_run.validation.gallery import gallery
             from photoz_run.validation.report import draw, write_as_markdown, write_html
@@ -119,6 +135,24 @@ def validate(
         print_summary(result, outcomes, out)
     if not all(outcome.passed for outcome in outcomes):
         raise typer.Exit(ExitCode.GATE_FAILED)
+
+
+def _write_spectrum_flag(
+    catalogue: Path,
+    settings: ValidationSettings,
+    result: "Result",
+    out: Path,
+    progress: "StepProgress",
+) -> None:
+    """Write the flag, or say why there is none."""
+    from photoz_run.validation.spectrum_flag import NAME, write_spectrum_flag
+
+    if result.representative is None:
+        _say(f"no {NAME}: {NOT_COMPARED}; the notes of the report say why")
+        return
+    with progress.shown(), progress.step("spectrum flag written"):
+        likeness, digest = result.representative.likeness, result.subject.run_digest
+        write_spectrum_flag(catalogue, settings, likeness, digest, out / NAME)
 
 
 def _say(words: str) -> None:

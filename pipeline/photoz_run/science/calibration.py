@@ -137,16 +137,21 @@ def _squared_integral(score: Floats) -> Floats:
     return np.asarray(np.where(np.isneginf(score), 0, integral))
 
 
-def calibration_error(pit_N: ArrayLike) -> float:
+def calibration_error(pit_N: ArrayLike, weight_N: ArrayLike | None = None) -> float:
     """Mean of |observed - predicted| share below the levels 0.05, 0.1 ... 0.95; NaN for none.
 
     The expected calibration error of a regression (Kuleshov, Fenner & Ermon 2018).
     """
     values = np.asarray(pit_N, np.float64)
-    values = np.sort(values[np.isfinite(values)])
+    weight = np.ones(len(values)) if weight_N is None else np.asarray(weight_N, np.float64)
+    counts = np.isfinite(values) & (weight > 0)
+    values, weight = values[counts], weight[counts]
     if not len(values):
         return float("nan")
-    observed = np.searchsorted(values, CALIBRATION_LEVELS, side="right") / len(values)
+    order = np.argsort(values)
+    below = np.searchsorted(values[order], CALIBRATION_LEVELS, side="right")
+    summed = np.concatenate([[0.0], np.cumsum(weight[order])])
+    observed = summed[below] / summed[-1]
     return float(np.mean(np.abs(observed - CALIBRATION_LEVELS)))
 
 

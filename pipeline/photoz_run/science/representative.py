@@ -1,5 +1,7 @@
 """Weights with which a spectroscopic sample has the magnitudes of a whole catalogue."""
 
+from dataclasses import dataclass, field
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial import cKDTree
@@ -14,23 +16,39 @@ SIDE, EPOCHS, LONGEST = 12, 12, 20_000
 """Cells along a side of the map, passes of its training, and sources that it is trained on."""
 
 
-def scaled(spec_ND: ArrayLike, all_MD: ArrayLike) -> tuple[Floats, Floats]:
-    """Both in units of the scatter of the whole catalogue; missing values at its median.
+@dataclass(frozen=True)
+class Space:
+    """Magnitudes, seeing and size, in units of their scatter in the whole catalogue.
 
-    A column without scatter tells nothing and is left out.
+    A column without scatter tells nothing: it is not among the ``kept_C``.
     """
-    spec, every = np.asarray(spec_ND, np.float64), np.asarray(all_MD, np.float64)
+
+    kept_C: NDArray[np.bool_]
+    centre_D: Floats
+    scale_D: Floats
+
+    def place(self, values_NC: ArrayLike) -> Floats:
+        """Where galaxies lie, shape (N, D); a missing value lies at the median of the catalogue."""
+        place_ND = np.asarray(values_NC, np.float64)[:, self.kept_C]
+        place_ND = (place_ND - self.centre_D) / self.scale_D
+        return np.where(np.isfinite(place_ND), place_ND, 0.0)
+
+    def complete(self, values_NC: ArrayLike) -> NDArray[np.bool_]:
+        """Galaxies of which every value is known."""
+        values_ND = np.asarray(values_NC, np.float64)[:, self.kept_C]
+        return np.asarray(np.isfinite(values_ND).all(axis=1))
+
+
+def space_of(all_MC: ArrayLike) -> Space:
+    """The space of a catalogue: its median is the centre, half of its central 68% the unit."""
+    every = np.asarray(all_MC, np.float64)
+    centre_C, low_C, high_C = np.full((3, every.shape[1]), np.nan)
     known = np.isfinite(every).any(axis=0)
-    spec, every = spec[:, known], every[:, known]
-    if not known.any():
-        return spec, every
-    centre = np.nanmedian(every, axis=0)
-    low, high = np.nanquantile(every, [0.16, 0.84], axis=0)
-    varies = high > low
-    scale, centre = ((high - low) / 2)[varies], centre[varies]
-    parts = [(part[:, varies] - centre) / scale for part in (spec, every)]
-    spec, every = (np.where(np.isfinite(part), part, 0.0) for part in parts)
-    return spec, every
+    if known.any():
+        levels = [0.16, 0.5, 0.84]
+        low_C[known], centre_C[known], high_C[known] = np.nanquantile(every[:, known], levels, 0)
+    kept_C = high_C > low_C
+    return Space(kept_C, centre_C[kept_C], ((high_C - low_C) / 2)[kept_C])
 
 
 def neighbour_weights(spec_ND: Floats, all_MD: Floats) -> Floats:
@@ -81,13 +99,30 @@ def train_map(all_MD: Floats, seed: int = 0) -> Floats:
     return codes_KD
 
 
-def without_spectrum(spec_ND: Floats, all_MD: Floats) -> NDArray[np.bool_]:
-    """Sources that are further from any spectrum than `FAR` of the spectra from each other."""
+@dataclass(frozen=True)
+class Spectra:
+    """Where spectra lie, and how far from the nearest of them a source is still like it."""
+
+    tree: cKDTree | None = field(repr=False)
+    limit: float
+
+    def lack(self, all_MD: Floats) -> NDArray[np.bool_]:
+        """Sources that no spectrum is like."""
+        if self.tree is None:
+            return np.zeros(len(all_MD), bool)
+        return np.asarray(self.tree.query(all_MD)[0] > self.limit)
+
+
+def spectra_at(spec_ND: Floats) -> Spectra:
+    """Spectra reach as far as `FAR` of them lie from each other.
+
+    Nothing tells how far a single one reaches: it is like every source.
+    """
     if len(spec_ND) < 2 or not spec_ND.shape[1]:
-        return np.zeros(len(all_MD), bool)
+        return Spectra(None, np.inf)
     tree = cKDTree(spec_ND)
     apart_N = np.asarray(tree.query(spec_ND, 2)[0])[:, 1]
-    return np.asarray(tree.query(all_MD)[0] > np.quantile(apart_N, FAR))
+    return Spectra(tree, float(np.quantile(apart_N, FAR)))
 
 
 def effective_number(weight_N: ArrayLike) -> float:

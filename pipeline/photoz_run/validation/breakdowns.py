@@ -15,12 +15,11 @@ from photoz_run.validation.catalogue import SEEING
 from photoz_run.validation.grouping import text_codes
 from photoz_run.validation.metrics import (
     FRACTIONS,
-    METHOD,
     Estimate,
     Group,
     Sample,
     contrast,
-    measure,
+    group_of,
     values_of,
 )
 from photoz_run.validation.settings import ValidationSettings
@@ -110,28 +109,54 @@ def break_down(
 def _bin(name: str, part: Bin, pairs: Sample) -> Group:
     """The statistics of one bin of the breakdown ``name``; of a category beside all others."""
     here = pairs.of(part.rows)
-    n, estimates = measure(here)
-    edges = (part.centre, part.low_edge, part.high_edge)
-    contrasts = contrast(here, pairs) if name in CATEGORIES else {}
-    return Group(name, part.label, n, estimates, METHOD, *edges, contrasts)
+    return group_of(
+        name,
+        part.label,
+        here,
+        centre=part.centre,
+        low_edge=part.low_edge,
+        high_edge=part.high_edge,
+        contrasts=contrast(here, pairs) if name in CATEGORIES else {},
+    )
 
 
 def _tile(part: Bin, pairs: Sample, overall: Group) -> Group:
-    """The statistics of one tile.
+    """The statistics of one tile."""
+    here = pairs.of(part.rows)
+    n = int(np.isfinite(here.terms.z_phot_N).sum())
+    estimates = _of_tile(here, n, overall.n, overall.estimates)
+    weighted = here.weighted()
+    if weighted is None:
+        return Group("tile", part.label, n, estimates)
+    effective = weighted.effective
+    return Group(
+        "tile",
+        part.label,
+        n,
+        estimates,
+        weighted=_of_tile(weighted, effective, overall.effective, overall.weighted),
+        effective=effective,
+    )
 
-    Its errors are those of all pairs by galaxy, for its number of galaxies and its scatter.
+
+def _of_tile(
+    pairs: Sample, number: float, overall_number: float, overall: Mapping[str, Estimate]
+) -> dict[str, Estimate]:
+    """The statistics of the pairs of a tile.
+
+    Their errors are those of all pairs by galaxy, for the number of galaxies and their scatter.
     """
-    terms = pairs.terms.of(part.rows)
-    values = values_of(terms)
-    n = int(np.isfinite(terms.z_phot_N).sum())
-    wider = max(1.0, values["smad"] / overall["smad"].value) if overall["smad"].value > 0 else 1.0
+    values = values_of(pairs.terms)
+    usual = overall["smad"].value
+    wider = max(1.0, values["smad"] / usual) if usual > 0 else 1.0
+    shrink = np.sqrt(overall_number / number) if number > 1 else np.nan
     estimates = {}
     for name, value in values.items():
-        error = overall[name].by_galaxy * np.sqrt(overall.n / n) if n > 1 else np.nan
+        error = overall[name].by_galaxy * shrink
         if name not in FRACTIONS:
             error *= wider
         estimates[name] = Estimate(value, value - error, value + error, error, 1)
-    return Group("tile", part.label, n, estimates)
+    return estimates
 
 
 def _breakdowns(

@@ -21,6 +21,7 @@ from photoz_run.tables.canonical import is_list, is_text
 from photoz_run.tables.keys import Names, id_columns, position_columns, positions
 from photoz_run.tables.table import Table
 from photoz_run.tables.text_hash import text_hashes
+from photoz_run.validation.grouping import text_codes
 from photoz_run.validation.inputs import tiles_of_run, with_inputs
 from photoz_run.validation.settings import DEFAULT_RED, ValidationSettings
 from photoz_run.validation.specz import HIGHEST, refuse_magnitudes
@@ -44,6 +45,8 @@ MAGNITUDES = tuple(
 )
 SEEING = ("PSF_FWHM", "PSF_FWHM_r", "FWHM_IMAGE_r")
 """Columns that tell the seeing of a source's tile, arcsec; the first one that exists is used."""
+SIZE = ("FLUX_RADIUS",)
+"""Columns that tell the size of a source (pixels)."""
 MANY = 500_000
 """Sources whose IDs are not read with their other columns: time and memory that no figure needs."""
 MOST_ROWS = 20
@@ -81,11 +84,11 @@ class Catalogue:
     lacks_inputs: str = ""
     """Why columns that a run did not carry cannot be read from its inputs; "" if they can."""
     fetched: tuple[str, ...] = ()
+    """Columns that a run did not carry, and its inputs have."""
     left_out: tuple[NDArray[np.float64], NDArray[np.float64]] = field(
         repr=False, default=(np.empty(0), np.empty(0))
     )
     """Positions (deg) of rows that ``select`` leaves out."""
-    """Columns that a run did not carry, and its inputs have."""
 
     def __len__(self) -> int:
         return len(self.z_N)
@@ -106,8 +109,8 @@ class Catalogue:
         if names is not None:
             present = [name for name in present if name in names]
         columns = _read_rows(self.table, present, self.row_N[index_K], self.settings)
-        seeing = names is None and not any(name in columns for name in SEEING)
-        if seeing and "KIDS_TILE" in columns:
+        asked = names is None or any(name in names for name in SEEING)
+        if asked and "KIDS_TILE" in columns and not any(name in columns for name in SEEING):
             columns |= seeing_of_tiles(self.path, columns["KIDS_TILE"])
         own = {"RA": self.ra_N, "DEC": self.dec_N, "Z_PHOT": self.z_N}
         # All sources in their order: the same arrays, 24 bytes a source.
@@ -307,7 +310,7 @@ def seeing_of_tiles(run: Path, tile_N: NDArray[np.str_]) -> dict[str, NDArray[np
 
     Empty if it recorded none.
     """
-    names, place_N = np.unique(tile_N, return_inverse=True)
+    names, place_N = text_codes(tile_N)
     seeing_T = np.array([_recorded_seeing(run, name) for name in names])
     return {"PSF_FWHM": seeing_T[place_N]} if np.isfinite(seeing_T).any() else {}
 
@@ -330,7 +333,7 @@ def _further(table: Table, settings: ValidationSettings) -> list[str]:
     if settings.red != DEFAULT_RED:
         own = ("Z_SPEC", "Z_PHOT", "RA", "DEC")
         named += [name for name in names_in(settings.red) if name not in own]
-    optional = (*OPTIONAL, *COMPARISONS, *MAGNITUDES, *SEEING, *names_in(settings.red))
+    optional = (*OPTIONAL, *COMPARISONS, *MAGNITUDES, *SEEING, *SIZE, *names_in(settings.red))
     present = set(table.names)
     return list(dict.fromkeys([*named, *(name for name in optional if name in present)]))
 

@@ -96,6 +96,9 @@ class QualityRecord(Record):
     ks_p: float | None
     cvm: float | None
     cvm_p: float | None
+    weighted: dict[str, EstimateRecord] = field(default_factory=dict)
+    """Weighted to the whole catalogue; empty where that cannot be had."""
+    effective_number: float | None = None
 
 
 @dataclass(frozen=True)
@@ -167,6 +170,8 @@ class ComparisonRecord(Record):
     n: int
     statistics: dict[str, EstimateRecord]
     z_phot_minus_other: dict[str, EstimateRecord]
+    weighted: dict[str, EstimateRecord] = field(default_factory=dict)
+    effective_number: float | None = None
 
 
 @dataclass(frozen=True)
@@ -177,17 +182,46 @@ class ScienceRecord(Record):
     """The expression."""
     n: int
     statistics: dict[str, EstimateRecord]
+    weighted: dict[str, EstimateRecord] = field(default_factory=dict)
+    effective_number: float | None = None
+
+
+@dataclass(frozen=True)
+class LackingRecord(Record):
+    """Sources of one bin, and the share of them that no spectrum is like."""
+
+    bin: str
+    low_edge: float | None
+    high_edge: float | None
+    sources: int
+    share: float | None
+
+
+@dataclass(frozen=True)
+class LackingMapRecord(Record):
+    """Sources that no spectrum is like, by magnitude and tile; see `representative.LackingMap`."""
+
+    r: list[LackingRecord]
+    tile: list[LackingRecord]
+    sources: list[list[int]]
+    """Of each tile, in each bin of magnitude."""
+    lacking: list[list[int]]
+    """Those of them that no spectrum is like."""
 
 
 @dataclass(frozen=True)
 class RepresentativeRecord(Record):
-    """The pairs weighted to the whole catalogue; see `representative.Representative`."""
+    """The pairs weighted to the whole catalogue, by nearest "neighbours" and by "cells" of a map.
+
+    See `representative.Representative`.
+    """
 
     columns: list[str]
     pairs: int
-    without_spectrum: float
+    without_spectrum: float | None
     effective_number: dict[str, float]
     statistics: dict[str, dict[str, EstimateRecord]]
+    map: LackingMapRecord
 
 
 @dataclass(frozen=True)
@@ -199,6 +233,9 @@ class BinRecord(Record):
     high_edge: float | None
     n: int
     statistics: dict[str, EstimateRecord]
+    weighted: dict[str, EstimateRecord] = field(default_factory=dict)
+    """Weighted to the whole catalogue; empty where that cannot be had."""
+    effective_number: float | None = None
 
 
 @dataclass(frozen=True)
@@ -235,7 +272,7 @@ class TomographyRecord(Record):
 class Metrics(Record):
     """The content of metrics.json."""
 
-    SCHEMA: ClassVar[int] = 3
+    SCHEMA: ClassVar[int] = 4
 
     schema_version: int
     subject: SubjectRecord

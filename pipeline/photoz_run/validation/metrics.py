@@ -1,13 +1,15 @@
 """The statistics of a set of pairs with their intervals, and of other redshift columns."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
 from photoz_run.science.point_errors import PointTerms, point_terms
-from photoz_run.science.resampling import GroupedSums, Resampling, Rows, Spread
+from photoz_run.science.representative import effective_number
+from photoz_run.science.resampling import Errors, GroupedSums, Resampling, Rows, Spread
 from photoz_run.science.statistics import (
     Floats,
     mean,
@@ -86,6 +88,10 @@ class Group:
     high_edge: float = float("nan")
     contrasts: Mapping[str, Estimate] = field(default_factory=dict)
     """Of a category: how it differs from all other pairs, see `contrast`."""
+    weighted: Mapping[str, Estimate] = field(default_factory=dict)
+    """The same statistics, weighted to the whole catalogue; empty where that cannot be had."""
+    effective: float = float("nan")
+    """The effective number of pairs, weighted."""
 
     def __getitem__(self, statistic: str) -> Estimate:
         return self.estimates[statistic]
@@ -97,10 +103,33 @@ class Sample:
 
     terms: PointTerms
     resampling: Resampling
+    like_N: Floats | None = None
+    """Weights with which pairs are like the whole catalogue; 0 for those that were not compared."""
 
     def of(self, rows: Rows) -> "Sample":
         """Some of the pairs."""
-        return Sample(self.terms.of(rows), self.resampling.of(rows))
+        like_N = None if self.like_N is None else self.like_N[rows]
+        return Sample(self.terms.of(rows), self.resampling.of(rows), like_N)
+
+    def weighted(self) -> "Sample | None":
+        """The pairs that were compared with the catalogue, weighted to it; None without any."""
+        if self.like_N is None:
+            return None
+        row_K = np.flatnonzero(self.like_N)
+        return self.of(row_K).times(self.like_N[row_K]) if len(row_K) else None
+
+    def times(self, weight_N: Floats) -> "Sample":
+        """The pairs with further weights, times those that the user named."""
+        own = self.terms.weight_N
+        both = weight_N if own is None else weight_N * own
+        return Sample(replace(self.terms, weight_N=both), self.resampling)
+
+    @property
+    def effective(self) -> float:
+        """The effective number of pairs with a photo-z."""
+        known = np.isfinite(self.terms.z_phot_N)
+        weight_N = self.terms.weight_N
+        return effective_number(known if weight_N is None else np.nan_to_num(weight_N[known]))
 
     @cached_property
     def sums(self) -> GroupedSums:
@@ -109,7 +138,11 @@ class Sample:
 
 
 def sample(
-    columns: Columns, resampling: Resampling, weight: str = "", method: str = METHOD
+    columns: Columns,
+    resampling: Resampling,
+    weight: str = "",
+    method: str = METHOD,
+    like_N: Floats | None = None,
 ) -> Sample:
     """The pairs with the redshifts in the column ``method``.
 
@@ -117,13 +150,16 @@ def sample(
     ----------
     weight
         Name of the column with weights; "" weighs all alike.
+    like_N
+        Weights with which pairs are like the whole catalogue.
     """
     intervals = {}
     for name, ends in INTERVAL_LEVELS.items():
         if method == METHOD and set(ends) <= set(columns):
             intervals[name] = [columns[end] for end in ends]
     weight_N = columns[weight] if weight else None
-    return Sample(point_terms(columns[method], columns["Z_SPEC"], intervals, weight_N), resampling)
+    terms = point_terms(columns[method], columns["Z_SPEC"], intervals, weight_N)
+    return Sample(terms, resampling, like_N)
 
 
 def values_of(terms: PointTerms) -> dict[str, float]:
@@ -134,18 +170,33 @@ def values_of(terms: PointTerms) -> dict[str, float]:
     return {name: float(value) for name, value in values.items()}
 
 
-def measure(pairs: Sample) -> tuple[int, dict[str, Estimate]]:
-    """The number of pairs with a photo-z, and every statistic with its errors."""
+def group_of(
+    breakdown: str, label: str, pairs: Sample, method: str = METHOD, **further: Any
+) -> Group:
+    """A set of pairs with every statistic, unweighted and weighted to the whole catalogue."""
+    n = int(np.isfinite(pairs.terms.z_phot_N).sum())
+    weighted = pairs.weighted()
+    if weighted is not None:
+        further |= {"weighted": measure(weighted), "effective": weighted.effective}
+    return Group(breakdown, label, n, measure(pairs), method, **further)
+
+
+def measure(pairs: Sample) -> dict[str, Estimate]:
+    """Every statistic with its errors."""
     spreads = pairs.resampling.spreads(pairs.terms.statistics, pairs.sums)
     values = values_of(pairs.terms)
-    n = int(np.isfinite(pairs.terms.z_phot_N).sum())
-    return n, {name: estimate(value, spreads[name]) for name, value in values.items()}
+    return {name: estimate(value, spreads[name]) for name, value in values.items()}
 
 
 def estimate(value: float, spread: Spread) -> Estimate:
     """A value with its spread."""
     low, high = value - spread.below, value + spread.above
     return Estimate(value, low, high, spread.by_galaxy, spread.groups)
+
+
+def errors_of(errors: Errors) -> Estimate:
+    """A mean over galaxies with its errors."""
+    return Estimate(errors.value, errors.low, errors.high, errors.by_galaxy, errors.groups)
 
 
 def contrast(part: Sample, every: Sample) -> dict[str, Estimate]:
@@ -173,9 +224,11 @@ def contrast(part: Sample, every: Sample) -> dict[str, Estimate]:
 
 
 def compare(
-    columns: Columns, other: str, resampling: Resampling, weight: str = ""
+    columns: Columns, other: str, every: Sample, weight: str = ""
 ) -> tuple[Group, dict[str, Estimate]]:
     """Another redshift column beside Z_PHOT on the galaxies that have both.
+
+    ``every`` are all pairs.
 
     Returns
     -------
@@ -187,10 +240,10 @@ def compare(
     both_N = np.isfinite(columns[METHOD]) & np.isfinite(z_other_N) & (z_other_N > 0)
     names = [METHOD, other, "Z_SPEC", *([weight] if weight else [])]
     shared = {name: columns[name][both_N] for name in names}
-    ours = sample(shared, resampling.of(both_N), weight)
-    theirs = sample(shared, ours.resampling, weight, other)
-    n, estimates = measure(theirs)
-    return Group("comparison", other, n, estimates, method=other), paired(ours, theirs)
+    like_N = None if every.like_N is None else every.like_N[both_N]
+    ours = sample(shared, every.resampling.of(both_N), weight)
+    theirs = sample(shared, ours.resampling, weight, other, like_N)
+    return group_of("comparison", other, theirs, other), paired(ours, theirs)
 
 
 def paired(ours: Sample, theirs: Sample, names: Sequence[str] = PAIRED) -> dict[str, Estimate]:

@@ -13,6 +13,8 @@ from photoz_run.validation.document import (
     EstimateRecord,
     FindingRecord,
     GateRecord,
+    LackingMapRecord,
+    LackingRecord,
     MatchRecord,
     Metrics,
     QualityRecord,
@@ -29,10 +31,12 @@ from photoz_run.validation.document import (
 from photoz_run.validation.findings import Finding
 from photoz_run.validation.metrics import Estimate, Group
 from photoz_run.validation.pairs import PairCounts
+from photoz_run.validation.quality import Quality
+from photoz_run.validation.representative import Lacking
 from photoz_run.validation.result import ComparedColumn, GateOutcome, Result
 from photoz_run.validation.specz import SpecTable
 from photoz_run.validation.tomography import Tomography
-from photoz_run.validation.uncertainty import Distribution, Quality
+from photoz_run.validation.uncertainty import Distribution
 
 
 def metrics_of(result: Result, outcomes: Sequence[GateOutcome] = ()) -> Metrics:
@@ -69,21 +73,37 @@ def _science(result: Result) -> ScienceRecord | None:
     group = result.science
     if group is None:
         return None
-    return ScienceRecord(SCIENCE_CUT, group.n, _estimates(group.estimates))
+    return ScienceRecord(SCIENCE_CUT, group.n, _estimates(group.estimates), *_weighted(group))
+
+
+def _weighted(group: Group | Quality) -> tuple[dict[str, EstimateRecord], float | None]:
+    return _estimates(group.weighted), measured(group.effective)
 
 
 def _representative(result: Result) -> RepresentativeRecord | None:
     r = result.representative
     if r is None:
         return None
-    labels = [group.label for group in r.weighted]
+    effective = {"neighbours": result.overall.effective, "cells": r.effective_by_cells}
+    estimates = {"neighbours": result.overall.weighted, "cells": r.by_cells}
     return RepresentativeRecord(
-        columns=list(r.columns),
+        columns=list(r.likeness.columns),
         pairs=r.pairs,
-        without_spectrum=r.without,
-        effective_number=dict(zip(labels, r.effective, strict=True)),
-        statistics={group.label: _estimates(group.estimates) for group in r.weighted},
+        without_spectrum=measured(r.lacking),
+        effective_number=effective,
+        statistics={weights: _estimates(part) for weights, part in estimates.items()},
+        map=LackingMapRecord(
+            r=[_lacking(part) for part in r.map.magnitudes],
+            tile=[_lacking(part) for part in r.map.tiles],
+            sources=r.map.sources_TM.tolist(),
+            lacking=r.map.lacking_TM.tolist(),
+        ),
     )
+
+
+def _lacking(part: Lacking) -> LackingRecord:
+    edges = measured(part.low_edge), measured(part.high_edge)
+    return LackingRecord(part.label, *edges, part.sources, measured(part.share))
 
 
 def measured(value: float) -> float | None:
@@ -142,6 +162,8 @@ def _quality(quality: Quality) -> QualityRecord:
         n=quality.n,
         statistics=_estimates(quality.estimates),
         **tests,
+        weighted=_estimates(quality.weighted),
+        effective_number=measured(quality.effective),
     )
 
 
@@ -217,6 +239,8 @@ def _comparison(comparison: ComparedColumn) -> ComparisonRecord:
         n=comparison.group.n,
         statistics=_estimates(comparison.group.estimates),
         z_phot_minus_other=_estimates(comparison.paired),
+        weighted=_estimates(comparison.group.weighted),
+        effective_number=measured(comparison.group.effective),
     )
 
 
@@ -227,6 +251,8 @@ def _bin(group: Group) -> BinRecord:
         high_edge=measured(group.high_edge),
         n=group.n,
         statistics=_estimates(group.estimates),
+        weighted=_estimates(group.weighted),
+        effective_number=measured(group.effective),
     )
 
 

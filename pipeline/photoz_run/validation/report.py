@@ -5,8 +5,15 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from photoz_run.validation.bin_rows import (
+    breakdown_rows,
+    lacking_rows,
+    quality_rows,
+    tomography_line,
+    tomography_rows,
+)
 from photoz_run.validation.breakdowns import TITLES
-from photoz_run.validation.figures import bins, distributions
+from photoz_run.validation.figures import bins, distributions, sky
 from photoz_run.validation.figures.style import style
 from photoz_run.validation.page import (
     Page,
@@ -24,25 +31,23 @@ from photoz_run.validation.page import (
     write_markdown,
 )
 from photoz_run.validation.pairs import Pairs
+from photoz_run.validation.representative import LackingMap
 from photoz_run.validation.result import GateOutcome, Result
 from photoz_run.validation.rows import (
     Rows,
-    breakdown_rows,
     counts_line,
     distribution_rows,
     gate_rows,
     match_rows,
     paired_rows,
-    quality_rows,
     representative_rows,
     statistics_table,
     structure_rows,
     subject_rows,
-    tomography_line,
-    tomography_rows,
 )
 
 NOTHING_FOUND = "No category, tile or survey differs from the others by more than chance."
+NOT_COMPARED = "Not known: the notes at the end say what is missing."
 NO_DISTRIBUTION = "The catalogue has neither quantiles nor intervals."
 
 CAPTIONS = {
@@ -87,6 +92,10 @@ CAPTIONS = {
         "Scatter on the sky",
         "SMAD of each tile. Tiles with fewer than 20 galaxies are grey.",
     ),
+    "no_spectrum": (
+        "Sources that no spectrum is like",
+        "Share of the catalogue by r magnitude, by tile and magnitude, and by place on the sky.",
+    ),
     "outliers": (
         "The worst outliers",
         "The galaxies with the largest |normdz|: their colour stamps (i, r, g as red, green, blue)"
@@ -108,6 +117,10 @@ def draw(
         d = result.distribution
         return {"pit": distributions.pit_figure(d)} if d else {}
 
+    def of_likeness() -> Figures:
+        r = result.representative
+        return sky.lacking_maps(r.map) if r else {}
+
     makers: dict[str, Callable[[], Figures]] = {
         "photoz_specz": lambda: {
             "photoz_specz": distributions.photoz_against_specz(columns, overall)
@@ -121,7 +134,8 @@ def draw(
             if result.tomography
             else {}
         ),
-        "sky": lambda: bins.sky_map(columns, result),
+        "sky": lambda: sky.sky_map(columns, result),
+        "no_spectrum": of_likeness,
         "methods": lambda: {"methods": bins.methods(result)},
         "pit": of_distribution,
         "outliers": gallery,
@@ -174,6 +188,7 @@ def write_html(
     sections += [
         Section("figures", "Figures", _figures(plots)),
         Section("statistics", "Statistics", _statistics(result)),
+        Section("likeness", "Is the sample like the catalogue?", _likeness(result)),
         Section("nz", "n(z) in tomographic bins", _tomography(result)),
         Section("uncertainty", "Uncertainty, bin by bin", _uncertainty(result)),
         Section("bins", "Bin by bin", _breakdowns(result)),
@@ -222,7 +237,21 @@ def _tables_on_the_left(result: Result) -> list[Rows]:
 
 
 def _tables_on_the_right(result: Result) -> list[Rows]:
-    return [rows for rows in (representative_rows(result), subject_rows(result)) if rows]
+    return [subject_rows(result)]
+
+
+def _likeness(result: Result) -> str:
+    """Where the catalogue has no spectra, by magnitude, and folded away by tile."""
+    r = result.representative
+    if r is None:
+        return html_note(NOT_COMPARED)
+    blocks = [html_table(representative_rows(result))]
+    if r.map.magnitudes:
+        blocks.append(html_table(lacking_rows(r.map.magnitudes, TITLES["r"])))
+    if r.map.tiles:
+        rows = lacking_rows(r.map.tiles, TITLES["tile"])
+        blocks.append(html_fold(f"By tile ({len(r.map.tiles)})", rows))
+    return "".join(blocks)
 
 
 def _tomography(result: Result) -> str:
@@ -269,6 +298,8 @@ def write_as_markdown(
     tables = [*_tables_on_the_left(result), *_tables_on_the_right(result)]
     parts += ["## Statistics", markdown_table(statistics_table(result))]
     parts += [markdown_table(rows) for rows in tables]
+    if result.representative is not None:
+        parts += _likeness_as_markdown(result, result.representative.map)
     if result.tomography is not None:
         parts += ["## n(z) in tomographic bins", markdown_table(tomography_rows(result.tomography))]
         parts.append(plain(tomography_line(result.tomography)))
@@ -283,3 +314,11 @@ def write_as_markdown(
     for name, groups in result.breakdowns.items():
         parts += [f"### By {TITLES[name]}", markdown_table(breakdown_rows(groups))]
     write_markdown([*parts, *map(plain, result.notes)], path)
+
+
+def _likeness_as_markdown(result: Result, lacking: LackingMap) -> list[str]:
+    parts = ["## Is the sample like the catalogue?", markdown_table(representative_rows(result))]
+    for name, bins_of in (("r", lacking.magnitudes), ("tile", lacking.tiles)):
+        if bins_of:
+            parts.append(markdown_table(lacking_rows(bins_of, TITLES[name])))
+    return parts

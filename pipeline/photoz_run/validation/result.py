@@ -73,7 +73,6 @@ class Result:
         return [
             self.overall,
             *science,
-            *(self.representative.weighted if self.representative else ()),
             *(comparison.group for comparison in self.comparisons),
             *bins,
         ]

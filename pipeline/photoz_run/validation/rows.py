@@ -1,42 +1,19 @@
 """The contents of the report as rows of text, the same for terminal, Markdown and HTML."""
 
 import math
-from collections.abc import Sequence
-from typing import TypeVar
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from photoz_run.flags import SCIENCE_CUT
-from photoz_run.validation import uncertainty
-from photoz_run.validation.breakdowns import FEWEST
-from photoz_run.validation.metrics import STATISTICS, Estimate, Group
+from photoz_run.validation import quality
+from photoz_run.validation.metrics import STATISTICS, Estimate
 from photoz_run.validation.pairs import PairCounts
 from photoz_run.validation.result import GateOutcome, Result
 from photoz_run.validation.specz import REASONS
 from photoz_run.validation.subject import SIMULATED
-from photoz_run.validation.tomography import Tomography
-from photoz_run.wording import counted
 
 Rows = list[list[str]]
 """A header row and the rows below it."""
-
-BREAKDOWN_STATISTICS = (
-    "mean_normdz",
-    "median_normdz",
-    "smad",
-    "sigma_68",
-    "outliers_015",
-    "coverage_68",
-)
-
-
-QUALITY_STATISTICS = (
-    "coverage_68",
-    "coverage_95",
-    "calibration_error",
-    "crps",
-    "cde_loss",
-    "pull_median",
-    "pull_smad",
-)
 
 
 def gate_rows(outcomes: Sequence[GateOutcome]) -> list[list[str]]:
@@ -80,25 +57,56 @@ def subject_rows(result: Result) -> Rows:
     return [*rows, *([words, text] for words, text in facts.items() if text)]
 
 
-def columns_of_statistics(result: Result) -> list[tuple[str, Group]]:
+@dataclass(frozen=True)
+class StatisticsOf:
+    """A set of galaxies in the table of statistics."""
+
+    name: str
+    number: str
+    estimates: Mapping[str, Estimate]
+
+
+def columns_of_statistics(result: Result) -> list[StatisticsOf]:
     """The sets of galaxies that stand side by side in the table of statistics."""
-    columns = [("Z_PHOT", result.overall)]
-    if result.science is not None:
-        columns.append(("science cut", result.science))
-    if result.representative is not None:
-        columns.append(("weighted", result.representative.weighted[0]))
+    overall, science, r = result.overall, result.science, result.representative
+    columns = [StatisticsOf("Z_PHOT", f"{overall.n:,}", overall.estimates)]
+    if overall.weighted:
+        columns.append(_weighted_column("weighted", overall.effective, overall.weighted))
+    if r is not None:
+        columns.append(_weighted_column("weighted, cells", r.effective_by_cells, r.by_cells))
+    if science is not None:
+        columns.append(StatisticsOf("science cut", f"{science.n:,}", science.estimates))
+    if science is not None and science.weighted:
+        columns.append(
+            _weighted_column("science cut, weighted", science.effective, science.weighted)
+        )
     for comparison in result.comparisons:
-        columns.append((comparison.group.label, comparison.group))
+        group = comparison.group
+        columns.append(StatisticsOf(group.label, f"{group.n:,}", group.estimates))
+        if group.weighted:
+            name = f"{group.label}, weighted"
+            columns.append(_weighted_column(name, group.effective, group.weighted))
     return columns
+
+
+def _weighted_column(
+    name: str, effective: float, estimates: Mapping[str, Estimate]
+) -> StatisticsOf:
+    return StatisticsOf(name, effective_words(effective), estimates)
+
+
+def effective_words(effective: float) -> str:
+    """An effective number, told apart from one that was counted."""
+    return f"{effective:,.0f} effective"
 
 
 def statistics_rows(result: Result) -> list[list[str]]:
     """One row per statistic: its words, our value, the values of the other methods."""
-    groups = [group for _, group in columns_of_statistics(result)]
+    columns = columns_of_statistics(result)
     rows = []
     for name, words in STATISTICS.items():
         if name in result.overall.estimates:
-            values = [format_estimate(group.estimates.get(name)) for group in groups]
+            values = [format_estimate(column.estimates.get(name)) for column in columns]
             rows.append([words, *values])
     return rows
 
@@ -122,13 +130,13 @@ TERSE = {
 
 def terminal_table(result: Result) -> Rows:
     """The table of statistics without errors by galaxy, in fewer words."""
-    columns = columns_of_statistics(result)
-    rows = [["", *(name for name, _ in columns)]]
-    rows.append(["galaxies", *(f"{group.n:,}" for _, group in columns)])
+    every = columns_of_statistics(result)
+    columns = [column for column in every if ", " not in column.name]
+    rows = [["", *(column.name for column in columns)]]
+    rows.append(["galaxies", *(column.number for column in columns)])
     for name, words in TERSE.items():
         if name in result.overall.estimates:
-            values = [brief(group.estimates.get(name)) for _, group in columns]
-            rows.append([words, *values])
+            rows.append([words, *(brief(column.estimates.get(name)) for column in columns)])
     return rows
 
 
@@ -150,10 +158,10 @@ def format_estimate(estimate: Estimate | None, sign: str = "", digits: int = 4) 
 def statistics_table(result: Result) -> Rows:
     """Every statistic of this catalogue and of the other redshift columns."""
     columns = columns_of_statistics(result)
-    numbers = ["galaxies", *(f"{group.n:,}" for _, group in columns)]
+    numbers = ["galaxies", *(column.number for column in columns)]
     groups = result.grouping.split(",")[0]
     return [
-        [f"errors over {groups} (by galaxy)", *(name for name, _ in columns)],
+        [f"errors over {groups} (by galaxy)", *(column.name for column in columns)],
         numbers,
         *statistics_rows(result),
     ]
@@ -215,51 +223,23 @@ def distribution_rows(result: Result) -> Rows:
     d = result.distribution
     if d is None:
         return []
-    return [
-        [f"predicted distributions, {d.source}", f"N = {d.n:,}"],
-        [
-            "Kolmogorov-Smirnov distance of PIT",
-            f"{d.uniformity.ks:.4f} (p = {d.uniformity.ks_p:.2g})",
-        ],
-        [
-            "Cramer-von Mises distance of PIT",
-            f"{d.uniformity.cvm:.4f} (p = {d.uniformity.cvm_p:.2g})",
-        ],
-        *([words, _figure(d.overall, name)] for name, words in uncertainty.STATISTICS.items()),
-    ]
+    u, sets = d.uniformity, [d.overall.estimates]
+    rows = [[f"predicted distributions, {d.source}", f"N = {d.n:,}"]]
+    rows.append(["Kolmogorov-Smirnov distance of PIT", f"{u.ks:.4f} (p = {u.ks_p:.2g})"])
+    rows.append(["Cramer-von Mises distance of PIT", f"{u.cvm:.4f} (p = {u.cvm_p:.2g})"])
+    if d.overall.weighted:
+        sets.append(d.overall.weighted)
+        rows = [[*row, "-"] for row in rows]
+        rows[0][-1] = f"weighted, {effective_words(d.overall.effective)}"
+    for name, words in quality.STATISTICS.items():
+        rows.append([words, *(quality_figure(estimates, name) for estimates in sets)])
+    return rows
 
 
-def _figure(quality: uncertainty.Quality, name: str) -> str:
+def quality_figure(estimates: Mapping[str, Estimate], name: str) -> str:
+    """Write a figure of `quality.STATISTICS` with as many digits as it needs."""
     digits = {"cde_loss": 3, "crps": 5, "pinball_loss": 5}.get(name, 4)
-    return format_estimate(quality.estimates.get(name), digits=digits)
-
-
-def quality_rows(groups: Sequence[uncertainty.Quality]) -> Rows:
-    """One row per bin: whether errors and distributions describe the scatter."""
-    names = [name for name in QUALITY_STATISTICS if name in groups[0].estimates]
-    rows = [["bin", "galaxies", *(uncertainty.STATISTICS[name] for name in names), "KS of PIT"]]
-    for group in _large(groups):
-        values = [_figure(group, name) for name in names]
-        ks = f"{group.uniformity.ks:.3f} (p = {group.uniformity.ks_p:.2g})"
-        rows.append([group.label, f"{group.n:,}", *values, ks])
-    return rows + _small(groups, len(names) + 1)
-
-
-Bins = TypeVar("Bins", Group, uncertainty.Quality)
-
-
-def _large(groups: Sequence[Bins]) -> list[Bins]:
-    """The bins whose figures say something."""
-    return [group for group in groups if group.n >= FEWEST]
-
-
-def _small(groups: Sequence[Group] | Sequence[uncertainty.Quality], columns: int) -> Rows:
-    """One row for all bins that are left out; none if there are none."""
-    small = [group.n for group in groups if group.n < FEWEST]
-    if not small:
-        return []
-    words = f"{counted(len(small), 'bin')} of fewer than {FEWEST} galaxies"
-    return [[words, f"{sum(small):,}", *["left out"] * columns]]
+    return format_estimate(estimates.get(name), digits=digits)
 
 
 def structure_rows(result: Result) -> Rows:
@@ -283,57 +263,21 @@ def structure_rows(result: Result) -> Rows:
     return rows
 
 
-def tomography_rows(nz: Tomography) -> Rows:
-    """One row per tomographic bin: mean and width of n(z), predicted and spectroscopic."""
-    header = ["bin", "sources", "spectra", "mean, predicted", "mean, spec-z", "difference"]
-    rows = [[*header, "the same galaxies", "width, predicted", "width, spec-z"]]
-    for part in nz.bins:
-        values = [
-            format_estimate(part.mean_predicted),
-            format_estimate(part.mean_spectroscopic),
-            format_estimate(part.mean_difference, sign="+"),
-            format_estimate(part.same_galaxies, sign="+"),
-            format_estimate(part.width_predicted),
-            format_estimate(part.width_spectroscopic),
-        ]
-        if part.galaxies < FEWEST:
-            values[1:] = ["too few spectra"] * (len(values) - 1)
-        rows.append([part.label, f"{part.sources:,}", f"{part.galaxies:,}", *values])
-    return rows
-
-
-def tomography_line(nz: Tomography) -> str:
-    """Say how the bins were made."""
-    return (
-        f"Galaxies are assigned {nz.assigned}. n(z) is predicted {nz.source}, for the whole"
-        f" catalogue or a sample of it; spectra are weighted {nz.weights}. The same galaxies:"
-        " predicted minus spectroscopic mean of those with spec-z, unweighted."
-    )
-
-
 def representative_rows(result: Result) -> Rows:
     """Whether the spec-z are like the whole catalogue."""
     r = result.representative
     if r is None:
         return []
     rows = [["spec-z beside the whole catalogue", ""]]
-    rows.append(["compared in", ", ".join(r.columns)])
-    for group, number in zip(r.weighted, r.effective, strict=True):
-        rows.append(
-            [f"effective number of spectra, {group.label}", f"{number:,.0f} of {r.pairs:,}"]
-        )
-    for group in r.weighted:
-        rows.append([f"SMAD of normdz, {group.label}", format_estimate(group["smad"])])
-        rows.append([f"mean of normdz, {group.label}", format_estimate(group["mean_normdz"])])
-    rows.append(["share of the catalogue that no spectrum is like", f"{r.without:.1%}"])
-    return rows
-
-
-def breakdown_rows(groups: Sequence[Group]) -> Rows:
-    """One row per bin."""
-    names = [name for name in BREAKDOWN_STATISTICS if name in groups[0].estimates]
-    rows = [["bin", "galaxies", *(STATISTICS[name] for name in names)]]
-    for group in _large(groups):
-        values = [format_estimate(group[name]) for name in names]
-        rows.append([group.label, f"{group.n:,}", *values])
-    return rows + _small(groups, len(names))
+    rows.append(["compared in", ", ".join(r.likeness.columns)])
+    weights = {
+        "nearest neighbours": (result.overall.effective, result.overall.weighted),
+        "cells of a map": (r.effective_by_cells, r.by_cells),
+    }
+    for words, (effective, estimates) in weights.items():
+        rows.append([f"effective number of spectra, {words}", f"{effective:,.0f} of {r.pairs:,}"])
+        for name in ("smad", "mean_normdz"):
+            value = format_estimate(estimates[name])
+            rows.append([f"{STATISTICS[name]}, weighted by {words}", value])
+    share = "-" if math.isnan(r.lacking) else f"{r.lacking:.1%}"
+    return [*rows, ["share of the catalogue that no spectrum is like", share]]

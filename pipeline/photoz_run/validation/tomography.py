@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from photoz_run.science.representative import effective_number
-from photoz_run.science.resampling import Errors, Resampling, errors_in, resample
+from photoz_run.science.resampling import Resampling, errors_in, resample
 from photoz_run.science.statistics import Floats
 from photoz_run.science.tomography import (
     Stack,
@@ -20,7 +20,7 @@ from photoz_run.science.tomography import (
 )
 from photoz_run.validation.catalogue import INTERVALS, QUANTILES, Catalogue
 from photoz_run.validation.grouping import group_pairs
-from photoz_run.validation.metrics import Estimate
+from photoz_run.validation.metrics import Estimate, errors_of
 from photoz_run.validation.representative import (
     MOST_PAIRS,
     MOST_SOURCES,
@@ -182,12 +182,8 @@ def _bin(
         mean_difference=_difference(mean, spec_mean),
         width_predicted=width,
         width_spectroscopic=spec_width,
-        same_galaxies=_estimate(errors_in(here, [spectra.predicted_K[in_bin] - z_K])),
+        same_galaxies=errors_of(errors_in(here, [spectra.predicted_K[in_bin] - z_K])),
     )
-
-
-def _estimate(errors: Errors) -> Estimate:
-    return Estimate(errors.value, errors.low, errors.high, errors.by_galaxy, errors.groups)
 
 
 def _edges(z_N: Floats, settings: TomographySettings) -> Floats:
@@ -225,8 +221,11 @@ def _weights(
         row_K, words = some_rows(known, MOST_PAIRS, settings.seed), "all alike"
         weight_K = np.ones(len(row_K))
     else:
-        row_K, words = representative.row_K, "to the whole catalogue, by nearest neighbours"
-        weight_K = representative.weight_K
+        row_K, words = (
+            np.flatnonzero(representative.like_N),
+            "to the whole catalogue, by nearest neighbours",
+        )
+        weight_K = representative.like_N[row_K]
     if settings.weight:
         weight_K = weight_K * np.nan_to_num(columns[settings.weight][row_K].astype(np.float64))
         words = f"{words}, times {settings.weight}"
@@ -249,7 +248,7 @@ def _moments(
         return np.asarray(np.sqrt(np.maximum(square - mean**2, 0)))
 
     centre = errors_in(groups, [mean_N], weight_N=weight_N)
-    return _estimate(centre), _estimate(errors_in(groups, [mean_N, square_N], width, weight_N))
+    return errors_of(centre), errors_of(errors_in(groups, [mean_N, square_N], width, weight_N))
 
 
 def _difference(a: Estimate, b: Estimate) -> Estimate:

@@ -20,7 +20,7 @@ from photoz_run.validation.catalogue import QUANTILES, Catalogue, read_catalogue
 from photoz_run.validation.findings import find
 from photoz_run.validation.grouping import group_pairs
 from photoz_run.validation.inputs import tiles_of_run
-from photoz_run.validation.metrics import Group, Sample, compare, measure, sample
+from photoz_run.validation.metrics import Group, Sample, compare, group_of, sample
 from photoz_run.validation.overlap import repeatability
 from photoz_run.validation.pairs import Pairs, pair
 from photoz_run.validation.remeasured import Remeasured, measure_again
@@ -88,19 +88,21 @@ def examine(
     grouping = group_pairs(pairs.columns)
     resampling = resample(grouping.group_N, seed=settings.seed)
     every = sample(pairs.columns, resampling, settings.weight)
-    overall = Group("all", "all", *measure(every))
+    representative = represent(catalogue, pairs.columns, every, settings)
+    known = None if isinstance(representative, str) else representative
+    if known is not None:
+        every = replace(every, like_N=known.like_N)
+    overall = group_of("all", "all", every)
     breakdowns, notes = break_down(pairs.columns, every, overall, specz, settings)
     science = _of_science_cut(pairs.columns, every)
-    representative = represent(catalogue, pairs.columns, every, settings.seed)
     if isinstance(representative, str):
         notes.append(f"not known whether the spec-z are like the catalogue: {representative}")
-    known = None if isinstance(representative, str) else representative
     nz = tomography(catalogue, pairs.columns, resampling, known, settings)
     if isinstance(nz, str):
         notes.append(f"no n(z) in tomographic bins: {nz}")
     comparisons = []
     for other in catalogue.compare:
-        group, paired = compare(pairs.columns, other, resampling, settings.weight)
+        group, paired = compare(pairs.columns, other, every, settings.weight)
         if group.n:
             comparisons.append(ComparedColumn(group, paired))
         elif other not in catalogue.fetched:
@@ -127,7 +129,7 @@ def examine(
             pairs.columns,
             catalogue.levels_Q,
             settings,
-            resampling,
+            every,
             again if isinstance(again, Remeasured) else None,
         ),
         comparisons=tuple(comparisons),
@@ -164,7 +166,7 @@ def _of_science_cut(columns: Columns, pairs: Sample) -> Group | None:
     if "PHOTOZ_FLAG" not in columns:
         return None
     rows = select(SCIENCE_CUT, columns, len(columns["Z_SPEC"]))
-    return Group("cut", "science cut", *measure(pairs.of(rows)))
+    return group_of("cut", "science cut", pairs.of(np.flatnonzero(rows)))
 
 
 def _check_weights(path: Path, name: str, weight_K: NDArray[np.float64]) -> None:

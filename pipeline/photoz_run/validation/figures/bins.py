@@ -1,20 +1,15 @@
 """Figures of breakdowns: trends with magnitude and redshift, categories, the sky, other methods."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.collections import PatchCollection
-from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from photoz_run.science.statistics import Floats
-from photoz_run.validation.breakdowns import FEWEST, NORTH_OF, TITLES
+from photoz_run.validation.breakdowns import FEWEST, TITLES
 from photoz_run.validation.figures.style import (
     BLUE,
     GREY,
@@ -27,7 +22,6 @@ from photoz_run.validation.figures.style import (
 )
 from photoz_run.validation.metrics import METHOD, Estimate, Group
 from photoz_run.validation.result import Result
-from photoz_run.validation.tables import Columns
 
 PUBLISHED = (
     ("ANNz2, four bands (published)", 0.021),
@@ -184,95 +178,6 @@ def categories(result: Result) -> dict[str, Figure]:
             for panel in axes:
                 panel.axhline(-k + 0.5, color=PALE, lw=0.5)
     return {"categories": figure}
-
-
-def sky_map(columns: Columns, result: Result) -> dict[str, Figure]:
-    """SMAD of each tile at its place on the sky, one panel per hemisphere."""
-    groups = {group.label: group for group in result.breakdowns.get("tile", ())}
-    if not groups:
-        return {}
-    n_T = np.array([group.n for group in groups.values()])
-    smad_T = np.array([group["smad"].value for group in groups.values()])
-    smad_T[n_T < FEWEST] = np.nan
-    places = _places(columns, list(groups))
-    finite = smad_T[np.isfinite(smad_T)]
-    low, high = np.quantile(finite, [0.02, 0.98]) if len(finite) else (0.0, 1.0)
-    # One tile, or tiles all alike, still need a scale.
-    scale = Normalize(low - 0.02 * high, high * 1.02)
-    north = places.dec_T > NORTH_OF
-    parts = [(name, rows) for name, rows in (("KiDS-N", north), ("KiDS-S", ~north)) if rows.any()]
-    # Long strips of sky one above the other, compact fields side by side.
-    lines = len(parts) if any(places.is_strip(rows) for _, rows in parts) else 1
-    figure = new_figure(5.8, 1.9 * lines + 0.4 if lines > 1 else 2.4)
-    panels = figure.subplots(lines, len(parts) // lines, squeeze=False).ravel()
-    for panel, (name, rows) in zip(panels, parts, strict=True):
-        squares = places.draw(panel, rows, smad_T, scale)
-        count = int(rows.sum())
-        panel.set_title(f"{name}: {count} tile{'s' if count > 1 else ''}")
-        number(panel, int(n_T[rows].sum()))
-    figure.colorbar(squares, ax=list(panels), label="SMAD", pad=0.02, extend="both", shrink=0.85)
-    return {"sky": figure}
-
-
-@dataclass(frozen=True)
-class _Places:
-    """Centres of the tiles (deg; RA of the south from -180 to 180) and the size of a tile (deg)."""
-
-    ra_T: Floats
-    dec_T: Floats
-    size: float
-
-    def is_strip(self, rows: NDArray[np.bool_]) -> bool:
-        """Whether these tiles extend in RA more than twice as far as in Dec."""
-        shrink = np.cos(np.radians(np.mean(self.dec_T[rows])))
-        return bool(
-            np.ptp(self.ra_T[rows]) * shrink + self.size
-            > 2 * (np.ptp(self.dec_T[rows]) + self.size)
-        )
-
-    def draw(
-        self, axes: Axes, rows: NDArray[np.bool_], smad_T: Floats, scale: Normalize
-    ) -> PatchCollection:
-        """Draw the tiles of ``rows`` as squares coloured by SMAD, grey where there is none.
-
-        RA grows to the left.
-        """
-        stretch = 1 / np.cos(np.radians(self.dec_T[rows]))
-        width, height = self.size * stretch, self.size
-        ra, dec = self.ra_T[rows], self.dec_T[rows]
-        corners = np.column_stack([ra - width / 2, dec - height / 2]).tolist()
-        squares = [
-            Rectangle((x, y), wide, height)
-            for (x, y), wide in zip(corners, width.tolist(), strict=True)
-        ]
-        axes.add_collection(PatchCollection(squares, facecolor=PALE, lw=0))
-        coloured = PatchCollection(squares, cmap="cividis", norm=scale, lw=0)
-        coloured.set_array(np.ma.masked_invalid(smad_T[rows]))
-        axes.add_collection(coloured)
-        axes.set_xlim(np.max(ra + 2 * width), np.min(ra - 2 * width))
-        axes.set_ylim(np.min(dec) - height, np.max(dec) + height)
-        axes.set(xlabel="RA (deg)", ylabel="Dec (deg)")
-        axes.xaxis.set_major_locator(MaxNLocator(4))
-        axes.set_aspect(float(np.mean(stretch)))
-        return coloured
-
-
-def _places(columns: Columns, labels: Sequence[str]) -> _Places:
-    """Where the tiles lie, from the galaxies in them."""
-    names, tile_N = np.unique(columns["KIDS_TILE"].astype(str), return_inverse=True)
-    n_T = np.bincount(tile_N)
-    dec_T = np.bincount(tile_N, columns["DEC"]) / n_T
-    # The mean of an angle: RA may jump from 360 to 0 within a tile.
-    angle_N = np.radians(columns["RA"])
-    sine_T = np.bincount(tile_N, np.sin(angle_N))
-    cosine_T = np.bincount(tile_N, np.cos(angle_N))
-    ra_T = np.degrees(np.arctan2(sine_T, cosine_T))
-    ra_T = np.where((dec_T > NORTH_OF) & (ra_T < 0), ra_T + 360, ra_T)
-    # Galaxies spread evenly over a square of size s have standard deviation s / sqrt(12).
-    variance_T = np.bincount(tile_N, (columns["DEC"] - dec_T[tile_N]) ** 2) / n_T
-    size = float(np.clip(np.sqrt(12) * np.median(np.sqrt(variance_T)), 0.02, 1.0))
-    order = np.searchsorted(names, labels)
-    return _Places(ra_T[order], dec_T[order], size)
 
 
 def methods(result: Result) -> Figure:
