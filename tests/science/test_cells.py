@@ -17,8 +17,8 @@ def test_statistics_of_sums_are_those_of_the_galaxies(weighted):
     z_phot[:50] = np.nan
     weight = dice.exponential(1, 20_000) if weighted else None
     terms = point_terms(z_phot, z, weight_N=weight)
-    sums = terms.sums(np.arange(20_000) % 7, 7)
-    values = terms.statistics(*(part.sum(axis=0, keepdims=True) for part in sums))
+    sums = resample(np.arange(20_000) % 7).sums(terms.parts())
+    values = terms.statistics(*(part.sum(axis=0, keepdims=True) for part in sums.of_groups))
     for name, exact in point_statistics(z_phot, z, weight).items():
         assert values[name][0] == pytest.approx(float(exact), rel=0.01, abs=3e-5), name
 
@@ -29,7 +29,7 @@ def test_errors_of_quantiles_are_those_of_the_formulas():
     z = np.full(40_000, 0.2)
     terms = point_terms(z + 0.015 * dice.normal(size=40_000) * 1.2, z)
     resampling = resample(np.arange(40_000) % 100, replicates=1000)
-    spreads = resampling.spreads(terms.statistics, resampling.sums(terms.sums))
+    spreads = resampling.spreads(terms.statistics, resampling.sums(terms.parts()))
     for name, factor in (("median_normdz", 1.2533), ("smad", 1.1664)):
         assert spreads[name].error == pytest.approx(factor * 0.015 / 200, rel=0.2)
         assert spreads[name].by_galaxy == pytest.approx(factor * 0.015 / 200, rel=0.15)
@@ -52,7 +52,7 @@ def test_intervals_of_median_and_smad_hold_the_truth_about_two_times_in_three():
         z_N = np.full(len(tile_N), 0.2)
         terms = point_terms(z_N + 1.2 * residuals(tile_N), z_N)
         resampling = resample(tile_N, seed=seed)
-        spreads = resampling.spreads(terms.statistics, resampling.sums(terms.sums))
+        spreads = resampling.spreads(terms.statistics, resampling.sums(terms.parts()))
         values = point_statistics(terms.z_phot_N, z_N)
         for name, true in truth.items():
             low = values[name] - spreads[name].below
@@ -65,7 +65,7 @@ def test_nothing_to_resolve(z_phot):
     """No galaxy, one, many alike, or none with a redshift."""
     terms = point_terms(z_phot, np.full(len(z_phot), 0.2))
     resampling = resample(np.zeros(len(z_phot), int))
-    spreads = resampling.spreads(terms.statistics, resampling.sums(terms.sums))
+    spreads = resampling.spreads(terms.statistics, resampling.sums(terms.parts()))
     assert not spreads["smad"].error > 1e-6
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from photoz_run.science.many_looks import excess_scatter
 from photoz_run.science.redshift_distribution import find_spikes
 from photoz_run.science.resampling import resample
 from photoz_run.validation.breakdowns import break_down
@@ -57,10 +58,34 @@ def _drawn(dice, tile):
     return tile[0][rows], tile[1][rows]
 
 
-def findings_of(columns, seed=0):
-    """What a validation of the pairs says stands out."""
+def judged(columns, seed=0):
+    """Statistics of all pairs and of each breakdown, without the bins of numbers.
+
+    What stands out rests on categories and tiles alone.
+    """
     specz = SpecSample(*np.zeros((4, 0)), dict.fromkeys(("GAMA", "SDSS")))
     pairs = sample(columns, resample(group_pairs(columns).group_N, seed=seed))
     overall = group_of("all", "all", pairs)
-    groups, _ = break_down(columns, pairs, overall, specz, ValidationSettings(bins=2))
+    nowhere = dict.fromkeys(("z_phot", "z_spec"), (-2.0, -1.0))
+    settings = ValidationSettings(edges=nowhere)
+    return overall, break_down(columns, pairs, overall, specz, settings)[0]
+
+
+def findings_of(columns, seed=0):
+    """What a validation of the pairs says stands out."""
+    return found(columns, *judged(columns, seed))
+
+
+def found(columns, overall, groups):
+    """What stands out among judged pairs."""
     return find(overall, groups, find_spikes(columns["Z_PHOT"], overall["smad"].value))
+
+
+def error_of_tile(columns, name):
+    """The expected error of a tile's median: of its own galaxies, and the scatter of the tiles."""
+    overall, groups = judged(columns)
+    n_T = np.array([group.n for group in groups["tile"]])
+    value_T = np.array([group["median_normdz"].value for group in groups["tile"]])
+    error_T = overall["median_normdz"].by_galaxy * np.sqrt(overall.n / n_T)
+    here = [group.label for group in groups["tile"]].index(name)
+    return float(np.hypot(error_T[here], excess_scatter(value_T, error_T)))

@@ -133,6 +133,7 @@ def validated(n, rows, statistics):
         tomography=None,
         repeatability=document.RepeatabilityRecord(0, None, None, None),
         findings=[],
+        tiles_to_look_at=document.SuspectsRecord(0.0, []),
         notes=[],
         gates=[],
         passed=True,

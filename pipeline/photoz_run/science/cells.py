@@ -16,7 +16,7 @@ from photoz_run.science.statistics import Floats, median, smad
 CELLS = 512
 CORE = 0.3
 """Cells are even up to this many SMAD from the centre, and grow with the distance beyond."""
-BISECTIONS = 22
+BISECTIONS = 12
 
 
 @dataclass(frozen=True)
@@ -41,15 +41,17 @@ class ResidualCells:
 
     def smad(self, share_RK: Floats) -> Floats:
         """The scaled median absolute deviation of each row of `cumulated` counts."""
-        centre_R = self.quantile(share_RK, 0.5)
-        low_R, high_R = np.zeros(len(share_RK)), np.full(len(share_RK), np.ptp(self.edges_K))
+        below_R, centre_R, above_R = (self.quantile(share_RK, q) for q in (0.25, 0.5, 0.75))
+        # Within the nearer quartile lies half of a row at most, within the farther one at least.
+        low_R = np.minimum(above_R - centre_R, centre_R - below_R)
+        high_R = np.maximum(above_R - centre_R, centre_R - below_R)
         for _ in range(BISECTIONS):
             middle_R = (low_R + high_R) / 2
             inside_R = self._below(share_RK, centre_R + middle_R)
             inside_R -= self._below(share_RK, centre_R - middle_R)
             low_R = np.where(inside_R < 0.5, middle_R, low_R)
             high_R = np.where(inside_R < 0.5, high_R, middle_R)
-        return np.where(np.isnan(centre_R), np.nan, SMAD_FACTOR * (low_R + high_R) / 2)
+        return np.asarray(SMAD_FACTOR * (low_R + high_R) / 2)
 
     def fraction_beyond(self, share_RK: Floats, centre_R: Floats, limit_R: Floats) -> Floats:
         """The fraction of each row that lies further than ``limit_R`` from ``centre_R``."""
@@ -100,15 +102,6 @@ def cells_for(x_N: ArrayLike) -> ResidualCells:
     margin = 0.5 * (high - low) / CELLS + 1e-3
     first = float(low - margin)
     return ResidualCells(centre, scale, first, float(high + margin - first) / CELLS)
-
-
-def counts_in_cells(
-    cell_N: NDArray[np.int16], group_N: NDArray[np.integer], groups: int, weight_N: Floats
-) -> Floats:
-    """The weight in each cell of each group, shape (groups, `CELLS`)."""
-    place_N = group_N.astype(np.int64) * CELLS + cell_N
-    counts = np.bincount(place_N, weight_N, groups * CELLS).astype(np.float64)
-    return counts.reshape(groups, CELLS)
 
 
 def cumulated(count_RK: Floats) -> Floats:

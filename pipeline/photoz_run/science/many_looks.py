@@ -2,7 +2,7 @@
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import optimize, stats
+from scipy import optimize, special, stats
 
 FEWEST_GROUPS = 8
 """The scatter of fewer groups is not known."""
@@ -134,4 +134,4 @@ def binomial_p(number: float, trials: int, share: float) -> float:
 
 def sigmas(p: float) -> float:
     """A two-sided chance as standard deviations of a Gaussian."""
-    return float(stats.norm.isf(max(p, 1e-300) / 2))
+    return float(-special.ndtri(max(p, 1e-300) / 2))

@@ -1,13 +1,13 @@
 """Errors of the point statistics of redshifts, over groups of galaxies and over galaxies."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from photoz_run.science.cells import ResidualCells, cells_for, counts_in_cells, cumulated
-from photoz_run.science.resampling import Codes, Rows, Sums, group_sums
+from photoz_run.science.cells import CELLS, ResidualCells, cells_for, cumulated
+from photoz_run.science.resampling import Part, Rows
 from photoz_run.science.statistics import (
     CENTRAL_LEVELS,
     IQR_FACTOR,
@@ -32,6 +32,8 @@ class PointTerms:
     z_phot_N: Floats = field(repr=False)
     z_spec_N: Floats = field(repr=False)
     cells: ResidualCells
+    cell_N: NDArray[np.int16] = field(repr=False)
+    """The cell of each normalised residual."""
     inside: dict[str, NDArray[np.float32]] = field(repr=False, default_factory=dict)
     weight_N: Floats | None = field(repr=False, default=None)
 
@@ -41,32 +43,32 @@ class PointTerms:
             self.z_phot_N[rows],
             self.z_spec_N[rows],
             self.cells,
+            self.cell_N[rows],
             {name: inside_N[rows] for name, inside_N in self.inside.items()},
             None if self.weight_N is None else self.weight_N[rows],
         )
 
-    def sums(self, group_N: Codes, groups: int) -> Sums:
-        """The sums of each group, to be given to `statistics`."""
-        total: list[Floats] = []
+    def parts(self) -> Iterator[Part]:
+        """What the galaxies add, `CHUNK` of them at a time; their sums are for `statistics`."""
         for start in range(0, max(len(self.z_phot_N), 1), CHUNK):
-            part = slice(start, start + CHUNK)
-            sums = self._sums_of(part, group_N[part], groups)
-            total = [old + new for old, new in zip(total, sums, strict=True)] if total else sums
-        return tuple(total)
+            yield self._part(slice(start, start + CHUNK))
 
-    def _sums_of(self, part: slice, group_N: Codes, groups: int) -> list[Floats]:
-        z_phot, z_spec = self.z_phot_N[part], self.z_spec_N[part]
-        dz, x = z_phot - z_spec, normalised_residual(z_phot, z_spec)
-        weight = np.ones(len(x)) if self.weight_N is None else self.weight_N[part]
-        weight = np.where(np.isfinite(x) & (weight > 0), weight, 0.0)
-        dz, x = np.nan_to_num(dz), np.nan_to_num(x)
-        terms = [weight, weight * dz, weight * x, weight * x**2]
-        terms += [weight * (np.abs(x) > limit) for limit in LIMITS.values()]
+    def _part(self, rows: slice) -> Part:
+        dz_N = self.z_phot_N[rows] - self.z_spec_N[rows]
+        x_N = dz_N / (1 + self.z_spec_N[rows])
+        counts_N = np.isfinite(x_N)
+        if self.weight_N is not None:
+            counts_N &= self.weight_N[rows] > 0
+        weight_N = counts_N * (1.0 if self.weight_N is None else np.nan_to_num(self.weight_N[rows]))
+        # What does not count may be NaN, which no weight of 0 takes out of a sum.
+        dz_N[~counts_N] = x_N[~counts_N] = 0.0
+        weighted_N = weight_N * x_N
+        terms = [weight_N * dz_N, weighted_N, weighted_N * x_N]
+        terms += [weight_N * (np.abs(x_N) > limit) for limit in LIMITS.values()]
         for inside_N in self.inside.values():
-            known = np.where(np.isfinite(inside_N[part]), weight, 0.0)
-            terms += [known * np.nan_to_num(inside_N[part]), known]
-        sums = [group_sums(group_N, groups, term) for term in terms]
-        return [*sums, counts_in_cells(self.cells.of(x), group_N, groups, weight)]
+            known_N = np.where(np.isfinite(inside_N[rows]), weight_N, 0.0)
+            terms += [known_N * (inside_N[rows] > 0), known_N]
+        return Part(rows, weight_N, terms, self.cell_N[rows], CELLS)
 
     def statistics(self, weight: Floats, *sums: Floats) -> dict[str, Floats]:
         """Every point statistic of each row of sums, those of `statistics.point_statistics`."""
@@ -115,9 +117,9 @@ def point_terms(
     z_phot, z_spec = np.asarray(z_phot_N, np.float64), np.asarray(z_spec_N, np.float64)
     inside = {name: _inside(z_spec, *ends) for name, ends in (intervals or {}).items()}
     weight = None if weight_N is None else np.asarray(weight_N, np.float64)
-    return PointTerms(
-        z_phot, z_spec, cells_for(normalised_residual(z_phot, z_spec)), inside, weight
-    )
+    x_N = normalised_residual(z_phot, z_spec)
+    cells = cells_for(x_N)
+    return PointTerms(z_phot, z_spec, cells, cells.of(x_N), inside, weight)
 
 
 def _inside(z_N: Floats, low_N: ArrayLike, high_N: ArrayLike) -> NDArray[np.float32]:

@@ -11,7 +11,7 @@ the truth in 62% of all cases, not in 68%. G is the effective number of groups,
 ``(sum w)^2 / sum w^2`` of their weights.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -70,6 +70,29 @@ class Errors:
 
 
 @dataclass(frozen=True)
+class Part:
+    """What some galaxies add to the sums.
+
+    With ``cells`` the last sum is a histogram: the weight in each cell.
+    """
+
+    rows: slice
+    weight_N: Floats
+    terms: Sequence[Floats]
+    cell_N: Codes | None = None
+    cells: int = 0
+
+    def sums(self, group_N: Codes, groups: int) -> list[Floats]:
+        """The sums of each group."""
+        sums = [group_sums(group_N, groups, term) for term in (self.weight_N, *self.terms)]
+        if self.cell_N is not None:
+            place_N = group_N.astype(np.int64) * self.cells + self.cell_N
+            counts = np.bincount(place_N, self.weight_N, groups * self.cells)
+            sums.append(counts.astype(np.float64).reshape(groups, self.cells))
+        return sums
+
+
+@dataclass(frozen=True)
 class Resampling:
     """Which galaxies share errors, and how often each group is drawn in each replicate.
 
@@ -89,16 +112,15 @@ class Resampling:
         """The resampling of some of the galaxies."""
         return replace(self, group_N=self.group_N[rows], lot_N=self.lot_N[rows])
 
-    def sums(self, sums: Callable[[Codes, int], Sums]) -> "GroupedSums":
-        """The sums of each group and of each lot.
-
-        Parameters
-        ----------
-        sums
-            Called with the group of each galaxy and the number of groups; gives their sums.
-        """
-        of_groups = sums(self.group_N, self.times_RG.shape[1])
-        return GroupedSums(of_groups, sums(self.lot_N, self.times_RL.shape[1]))
+    def sums(self, parts: Iterable[Part]) -> "GroupedSums":
+        """The sums of each group and of each lot; together the parts hold all galaxies."""
+        of_groups: list[Floats] = []
+        of_lots: list[Floats] = []
+        groups, lots = self.times_RG.shape[1], self.times_RL.shape[1]
+        for part in parts:
+            of_groups = _added(of_groups, part.sums(self.group_N[part.rows], groups))
+            of_lots = _added(of_lots, part.sums(self.lot_N[part.rows], lots))
+        return GroupedSums(tuple(of_groups), tuple(of_lots))
 
     def spreads(self, statistics: Statistics, sums: "GroupedSums") -> dict[str, Spread]:
         """The spread of every statistic."""
@@ -124,6 +146,10 @@ class GroupedSums:
         """These sums and then those of another set of galaxies, in the same groups."""
         groups = (*self.of_groups, *other.of_groups)
         return GroupedSums(groups, (*self.of_lots, *other.of_lots))
+
+
+def _added(total: list[Floats], more: list[Floats]) -> list[Floats]:
+    return [a + b for a, b in zip(total, more, strict=True)] if total else more
 
 
 def resample(group_N: ArrayLike, *, replicates: int = REPLICATES, seed: int = 0) -> Resampling:
@@ -220,26 +246,23 @@ def errors_in(
     Coverage of an interval: ``errors_in(resample(tile_N), [inside_N])``. A standard deviation:
     ``errors_in(groups, [x, x**2], lambda mean, square: np.sqrt(square - mean**2))``.
     """
-    arrays = [np.asarray(term, np.float64) for term in terms]
     weight = np.ones(len(resampling)) if weight_N is None else np.asarray(weight_N, np.float64)
     weight = np.where(weight > 0, weight, 0.0)
+    counted: list[Floats] = []
+    for term in terms:
+        values = np.asarray(term, np.float64)
+        counts_N = np.where(np.isfinite(values), weight, 0)
+        counted += [counts_N * np.nan_to_num(values), counts_N]
+    part = Part(slice(None), counted[1], counted)
 
-    def sums(group_N: Codes, groups: int) -> Sums:
-        total = group_sums(group_N, groups, np.where(np.isfinite(arrays[0]), weight, 0))
-        parts = [total]
-        for term in arrays:
-            counts_N = np.where(np.isfinite(term), weight, 0)
-            parts.append(group_sums(group_N, groups, counts_N * np.nan_to_num(term)))
-            parts.append(group_sums(group_N, groups, counts_N))
-        return tuple(parts)
-
-    def statistics(total: Floats, *parts: Floats) -> dict[str, Floats]:
+    def statistics(_: Floats, *parts: Floats) -> dict[str, Floats]:
         pairs = zip(parts[::2], parts[1::2], strict=True)
         means = [ratio(numerator, denominator) for numerator, denominator in pairs]
         return {"value": means[0] if statistic is None else statistic(*means)}
 
-    spread = resampling.spreads(statistics, resampling.sums(sums))["value"]
-    whole = sums(np.zeros(len(resampling), np.intp), 1)
+    sums = resampling.sums([part])
+    spread = resampling.spreads(statistics, sums)["value"]
+    whole = [total.sum(axis=0, keepdims=True) for total in sums.of_groups]
     value = float(statistics(*whole)["value"][0])
     return Errors(
         value, value - spread.below, value + spread.above, spread.by_galaxy, spread.groups

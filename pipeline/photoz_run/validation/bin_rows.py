@@ -5,6 +5,7 @@ from typing import TypeVar
 
 from photoz_run.validation import quality
 from photoz_run.validation.breakdowns import FEWEST
+from photoz_run.validation.findings import Finding
 from photoz_run.validation.metrics import STATISTICS, Estimate, Group
 from photoz_run.validation.quality import Quality
 from photoz_run.validation.representative import Lacking
@@ -117,3 +118,13 @@ def tomography_line(nz: Tomography) -> str:
         f" catalogue or a sample of it; spectra are weighted {nz.weights}. The same galaxies:"
         " predicted minus spectroscopic mean of those with spec-z, unweighted."
     )
+
+
+def suspect_rows(tiles: Sequence[Finding]) -> Rows:
+    """One row per tile and statistic that is worth a look."""
+    rows = [["tile", "galaxies", "statistic", "here", "usual", "sigma"]]
+    for tile in tiles:
+        name = {"bias": "median of normdz", "scatter": "SMAD of normdz"}[tile.kind]
+        values = [f"{value:z.4f}" for value in (tile.value, tile.usual)]
+        rows.append([tile.label, f"{tile.n:,}", name, *values, f"{tile.significance:.1f}"])
+    return rows

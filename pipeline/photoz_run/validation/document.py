@@ -153,6 +153,14 @@ class FindingRecord(Record):
 
 
 @dataclass(frozen=True)
+class SuspectsRecord(Record):
+    """Tiles to look at, and how many entries chance makes; see `findings.suspects`."""
+
+    expected_by_chance: float
+    tiles: list[FindingRecord]
+
+
+@dataclass(frozen=True)
 class GateRecord(Record):
     """One limit tested on one set of galaxies."""
 
@@ -290,6 +298,7 @@ class Metrics(Record):
     tomography: TomographyRecord | None
     repeatability: RepeatabilityRecord
     findings: list[FindingRecord]
+    tiles_to_look_at: SuspectsRecord
     notes: list[str]
     gates: list[GateRecord]
     passed: bool

@@ -16,9 +16,15 @@ from photoz_run.science.many_looks import (
 from photoz_run.science.redshift_distribution import SPIKE_WINDOW, Spikes
 from photoz_run.validation.breakdowns import CATEGORIES, TITLES
 from photoz_run.validation.metrics import Group
+from photoz_run.wording import counted
 
 LEVEL = 0.05
 """Of Holm's correction over all looks: at most so many clean surveys raise any finding."""
+
+LOOK_AT = 0.05
+"""Chance below which a tile is worth a look: so many of clean tiles are listed."""
+LOOKED_AT = ("bias", "scatter")
+"""What tiles are listed for. Outliers of one tile are too few to be counted so finely."""
 
 BIAS_SHARE = 0.15
 """A shift of the median by less than this times the overall SMAD is of no interest."""
@@ -71,6 +77,24 @@ class Finding:
 
 
 @dataclass(frozen=True)
+class Suspects:
+    """Tiles that may be off, the most deviant first: a list to look at, no findings.
+
+    ``expected`` entries are there by chance where all tiles are alike.
+    """
+
+    tiles: tuple[Finding, ...] = ()
+    expected: float = 0.0
+
+    def sentence(self) -> str:
+        """Say how many there are, and how many chance makes; "" without tiles to test."""
+        if not self.expected:
+            return ""
+        number = counted(len(self.tiles), "entry", "entries")
+        return f"tiles to look at: {number}, {self.expected:.1f} expected by chance"
+
+
+@dataclass(frozen=True)
 class _Look:
     """One comparison: what was seen, its chance, and whether it is large enough to matter."""
 
@@ -98,6 +122,22 @@ def find(
         look.finding for look, real in zip(looks, beyond, strict=True) if real and look.matters
     ]
     return sorted(findings, key=lambda finding: -finding.significance)
+
+
+def suspects(overall: Group, tiles: Sequence[Group]) -> Suspects:
+    """The tiles whose median or SMAD is off with a chance below `LOOK_AT`.
+
+    A tile is compared with the others as for a finding, but the number of looks is not accounted
+    for. So a tile that is off by three of its own errors is listed in most cases, and chance lists
+    others, too.
+    """
+    looks = [
+        look
+        for look in _tiles(tiles, overall)
+        if look.finding.kind in LOOKED_AT and np.isfinite(look.chance)
+    ]
+    listed = sorted((look for look in looks if look.chance < LOOK_AT), key=lambda k: k.chance)
+    return Suspects(tuple(look.finding for look in listed), LOOK_AT * len(looks))
 
 
 def _category(group: Group, overall: Group) -> Iterator[_Look]:

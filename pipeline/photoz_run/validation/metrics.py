@@ -134,7 +134,7 @@ class Sample:
     @cached_property
     def sums(self) -> GroupedSums:
         """What the pairs of each group add to the statistics."""
-        return self.resampling.sums(self.terms.sums)
+        return self.resampling.sums(self.terms.parts())
 
 
 def sample(

@@ -5,17 +5,9 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from photoz_run.science import calibration
-from photoz_run.science.cells import cells_for, counts_in_cells, cumulated
+from photoz_run.science.cells import CELLS, cells_for, cumulated
 from photoz_run.science.representative import effective_number
-from photoz_run.science.resampling import (
-    Codes,
-    Resampling,
-    Rows,
-    Spread,
-    Sums,
-    errors_in,
-    group_sums,
-)
+from photoz_run.science.resampling import Codes, Part, Resampling, Rows, Spread, errors_in
 from photoz_run.science.statistics import Floats, mean, median, residual, smad
 from photoz_run.validation.breakdowns import Bin
 from photoz_run.validation.metrics import Estimate, Sample, errors_of, estimate
@@ -147,14 +139,8 @@ def _figures(terms: Terms) -> dict[str, Estimate]:
     estimates = {}
     for key, term_N in terms.mean_terms.items():
         estimates[key] = errors_of(errors_in(resampling, [term_N], weight_N=terms.weight_N))
-    below_L = [
-        np.where(np.isnan(terms.pit_N), np.nan, terms.pit_N <= level)
-        for level in calibration.CALIBRATION_LEVELS
-    ]
-    errors = errors_in(resampling, below_L, _miscalibration, terms.weight_N)
-    estimates["calibration_error"] = errors_of(errors)
-    values = _pulls(terms)
-    for key, spread in _spreads_of_pull(terms).items():
+    values = _of_order(terms)
+    for key, spread in (_spread_of_pit(terms) | _spreads_of_pull(terms)).items():
         estimates[key] = estimate(values[key], spread)
     return _in_order(estimates)
 
@@ -162,8 +148,7 @@ def _figures(terms: Terms) -> dict[str, Estimate]:
 def _of_tile(terms: Terms) -> dict[str, Estimate]:
     """Every figure of a single tile: shares have a binomial error."""
     values = {key: float(mean(term, terms.weight_N)) for key, term in terms.mean_terms.items()}
-    values |= _pulls(terms)
-    values["calibration_error"] = calibration.calibration_error(terms.pit_N, terms.weight_N)
+    values |= _of_order(terms)
     estimates = {key: Estimate(value) for key, value in values.items()}
     n = terms.number
     for key in ("coverage_68", "coverage_95"):
@@ -173,9 +158,11 @@ def _of_tile(terms: Terms) -> dict[str, Estimate]:
     return _in_order(estimates)
 
 
-def _pulls(terms: Terms) -> dict[str, float]:
+def _of_order(terms: Terms) -> dict[str, float]:
+    """The figures that are no means: they rest on the order of galaxies."""
     pull_N, weight_N = terms.pull_N, terms.weight_N
     return {
+        "calibration_error": calibration.calibration_error(terms.pit_N, weight_N),
         "pull_median": float(median(pull_N, weight_N)),
         "pull_smad": float(smad(pull_N, weight_N)),
     }
@@ -186,27 +173,36 @@ def _in_order(estimates: dict[str, Estimate]) -> dict[str, Estimate]:
     return {key: estimates[key] for key in STATISTICS if np.isfinite(estimates[key].value)}
 
 
-def _miscalibration(*below_L: Floats) -> Floats:
-    """The calibration error of shares below each level."""
-    pairs = zip(below_L, calibration.CALIBRATION_LEVELS, strict=True)
-    return np.asarray(np.mean([np.abs(share - level) for share, level in pairs], axis=0))
+def _spread_of_pit(terms: Terms) -> dict[str, Spread]:
+    """The spread of the calibration error, from counts between its levels."""
+    levels = calibration.CALIBRATION_LEVELS
+    cell_N = np.searchsorted(levels, np.nan_to_num(terms.pit_N))
+
+    def statistics(_: Floats, count_RK: Floats) -> dict[str, Floats]:
+        share_RL = cumulated(count_RK)[:, 1:-1]
+        return {"calibration_error": np.mean(np.abs(share_RL - levels), axis=1)}
+
+    part = _histogram(terms, terms.pit_N, cell_N, len(levels) + 1)
+    return terms.resampling.spreads(statistics, terms.resampling.sums([part]))
 
 
 def _spreads_of_pull(terms: Terms) -> dict[str, Spread]:
     """The spreads of median and SMAD of the pulls, from counts in cells."""
     cells = cells_for(terms.pull_N)
-    known_N = np.isfinite(terms.pull_N)
-    weight_N = known_N if terms.weight_N is None else np.where(known_N, terms.weight_N, 0)
-    weight_N = np.nan_to_num(np.maximum(weight_N, 0.0))
     cell_N = cells.of(np.nan_to_num(terms.pull_N))
-
-    def sums(group_N: Codes, groups: int) -> Sums:
-        counts_GK = counts_in_cells(cell_N, group_N, groups, weight_N)
-        return group_sums(group_N, groups, weight_N), counts_GK
 
     def statistics(_: Floats, count_RK: Floats) -> dict[str, Floats]:
         share_RK = cumulated(count_RK)
         centre_R = cells.quantile(share_RK, 0.5)
         return {"pull_median": centre_R, "pull_smad": cells.smad(share_RK)}
 
-    return terms.resampling.spreads(statistics, terms.resampling.sums(sums))
+    part = _histogram(terms, terms.pull_N, cell_N, CELLS)
+    return terms.resampling.spreads(statistics, terms.resampling.sums([part]))
+
+
+def _histogram(terms: Terms, values_N: Floats, cell_N: Codes, cells: int) -> Part:
+    """The weight of the galaxies with a value, in cells."""
+    known_N = np.isfinite(values_N)
+    weight_N = known_N if terms.weight_N is None else np.where(known_N, terms.weight_N, 0)
+    weight_N = np.nan_to_num(np.maximum(weight_N, 0.0))
+    return Part(slice(None), weight_N, [], cell_N, cells)

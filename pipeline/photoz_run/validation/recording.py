@@ -25,6 +25,7 @@ from photoz_run.validation.document import (
     SpecTableRecord,
     SpikeRecord,
     SubjectRecord,
+    SuspectsRecord,
     TomographicBinRecord,
     TomographyRecord,
 )
@@ -57,6 +58,9 @@ def metrics_of(result: Result, outcomes: Sequence[GateOutcome] = ()) -> Metrics:
         tomography=_tomography(result.tomography),
         repeatability=_repeatability(result),
         findings=[_finding(finding) for finding in result.findings],
+        tiles_to_look_at=SuspectsRecord(
+            result.suspects.expected, [_finding(tile) for tile in result.suspects.tiles]
+        ),
         notes=list(result.notes),
         gates=[_gate(outcome) for outcome in outcomes],
         passed=all(outcome.passed for outcome in outcomes),

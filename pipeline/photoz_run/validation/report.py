@@ -9,6 +9,7 @@ from photoz_run.validation.bin_rows import (
     breakdown_rows,
     lacking_rows,
     quality_rows,
+    suspect_rows,
     tomography_line,
     tomography_rows,
 )
@@ -181,8 +182,7 @@ def write_html(
     result: Result, outcomes: Sequence[GateOutcome], plots: Mapping[str, Plot], path: Path
 ) -> None:
     """Write the page, with the figures inside it; it needs no script and no other file."""
-    findings = [finding.sentence() for finding in result.findings]
-    sections = [Section("findings", "Where they fail", html_items(findings, NOTHING_FOUND))]
+    sections = [Section("findings", "Where they fail", _findings(result))]
     if outcomes:
         sections.append(Section("gates", "Gates", html_table(gate_rows(outcomes))))
     sections += [
@@ -202,6 +202,16 @@ def write_html(
         keys=key_figures(result),
         sections=sections,
     ).write(path)
+
+
+def _findings(result: Result) -> str:
+    """What stands out, and folded away the tiles to look at."""
+    items = html_items([finding.sentence() for finding in result.findings], NOTHING_FOUND)
+    tiles = result.suspects.tiles
+    if not tiles:
+        return items
+    words = result.suspects.sentence()
+    return items + html_fold(words[0].upper() + words[1:], suspect_rows(tiles))
 
 
 BESIDE = ("residuals", "nz")
@@ -293,6 +303,11 @@ def write_as_markdown(
     ]
     if not result.findings:
         parts.append(NOTHING_FOUND)
+    if result.suspects.tiles:
+        parts += [
+            f"{result.suspects.sentence()}:",
+            markdown_table(suspect_rows(result.suspects.tiles)),
+        ]
     if outcomes:
         parts += ["## Gates", markdown_table(gate_rows(outcomes))]
     tables = [*_tables_on_the_left(result), *_tables_on_the_right(result)]

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from photoz_run.science.redshift_distribution import Spikes
-from photoz_run.validation.findings import Finding
+from photoz_run.validation.findings import Finding, Suspects
 from photoz_run.validation.metrics import Estimate, Group
 from photoz_run.validation.overlap import Repeatability
 from photoz_run.validation.pairs import PairCounts
@@ -63,6 +63,8 @@ class Result:
     comparisons: tuple[ComparedColumn, ...] = ()
     breakdowns: dict[str, tuple[Group, ...]] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
+    suspects: Suspects = field(default_factory=Suspects)
+    """Tiles to look at."""
     notes: tuple[str, ...] = ()
     """What was left out, and why."""
 

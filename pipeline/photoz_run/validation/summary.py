@@ -38,6 +38,8 @@ def print_summary(result: Result, outcomes: Sequence[GateOutcome], out: Path) ->
             print_words(note)
     for finding in result.findings[:FINDINGS]:
         print_words(f"stands out: {finding.sentence()}")
+    if result.suspects.tiles:
+        print_words(result.suspects.sentence())
     if outcomes:
         print_table("Gates", gate_rows(outcomes))
     print(f"written to {out}")

@@ -17,7 +17,7 @@ from photoz_run.science.selection import select
 from photoz_run.tables.arrays import floats
 from photoz_run.validation.breakdowns import break_down
 from photoz_run.validation.catalogue import QUANTILES, Catalogue, read_catalogue
-from photoz_run.validation.findings import find
+from photoz_run.validation.findings import find, suspects
 from photoz_run.validation.grouping import group_pairs
 from photoz_run.validation.inputs import tiles_of_run
 from photoz_run.validation.metrics import Group, Sample, compare, group_of, sample
@@ -135,6 +135,7 @@ def examine(
         comparisons=tuple(comparisons),
         breakdowns=breakdowns,
         findings=tuple(find(overall, breakdowns, spikes)),
+        suspects=suspects(overall, breakdowns.get("tile", ())),
         notes=(*specz.remarks, *notes),
     )
 
