@@ -17,6 +17,7 @@ CELLS = 512
 CORE = 0.3
 """Cells are even up to this many SMAD from the centre, and grow with the distance beyond."""
 BISECTIONS = 12
+CHUNK = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -36,8 +37,14 @@ class ResidualCells:
 
     def of(self, x_N: ArrayLike) -> NDArray[np.int16]:
         """The cell of each value; what lies outside counts to the outermost."""
-        step_N = (self._stretched(x_N) - self.first) / self.width
-        return np.fmax(np.fmin(step_N, CELLS - 1), 0).astype(np.int16)
+        x = np.asarray(x_N, np.float64)
+        cell_N = np.empty(len(x), np.int16)
+        # A piece at a time: of twenty million values each step makes 160 MB.
+        for start in range(0, len(x), CHUNK):
+            part = slice(start, start + CHUNK)
+            step_N = (self._stretched(x[part]) - self.first) / self.width
+            cell_N[part] = np.fmax(np.fmin(step_N, CELLS - 1), 0)
+        return cell_N
 
     def smad(self, share_RK: Floats) -> Floats:
         """The scaled median absolute deviation of each row of `cumulated` counts."""

@@ -129,7 +129,12 @@ def fraction_beyond(x_N: ArrayLike, limit: ArrayLike, weight_N: ArrayLike | None
     x = np.asarray(x_N, np.float64)
     limit = np.asarray(limit, np.float64)[..., None]
     with np.errstate(invalid="ignore"):
-        return mean(np.where(np.isnan(x), np.nan, np.abs(x) > limit), weight_N)
+        beyond = np.abs(x) > limit
+    if weight_N is None:
+        # Truth values are counted: of twenty million galaxies, numbers would be 160 MB.
+        known = np.sum(~np.isnan(x), axis=-1, dtype=np.float64)
+        return ratio(np.sum(beyond, axis=-1, dtype=np.float64), known)
+    return mean(np.where(np.isnan(x), np.nan, beyond), weight_N)
 
 
 def outliers_3smad(x_N: ArrayLike, weight_N: ArrayLike | None = None) -> Floats:

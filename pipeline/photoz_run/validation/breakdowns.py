@@ -108,7 +108,8 @@ def break_down(
 
 def _bin(name: str, part: Bin, pairs: Sample) -> Group:
     """The statistics of one bin of the breakdown ``name``; of a category beside all others."""
-    here = pairs.of(part.rows)
+    # Of a category that holds all pairs nothing is copied or added up again.
+    here = pairs if len(part.rows) == len(pairs.resampling) else pairs.of(part.rows)
     return group_of(
         name,
         part.label,

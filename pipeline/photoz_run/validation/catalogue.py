@@ -278,12 +278,15 @@ def _read_rows(
     """Columns of the rows ``row_K``, in their order."""
     if not names:
         return {}
+    numbers = {*settings.compare, *COMPARISONS, settings.weight}
+    if np.all(row_K[1:] >= row_K[:-1]):
+        rows = table.take(names, row_K, lists=[QUANTILES])
+        return {name: _values(table.where, rows, name, numbers) for name in names}
     order = np.argsort(row_K, kind="stable")
+    columns = _read_rows(table, names, row_K[order], settings)
     back = np.empty_like(order)
     back[order] = np.arange(len(order))
-    rows = table.take(names, row_K[order], lists=[QUANTILES])
-    numbers = {*settings.compare, *COMPARISONS, settings.weight}
-    return {name: _values(table.where, rows, name, numbers)[back] for name in names}
+    return {name: values[back] for name, values in columns.items()}
 
 
 def _values(where: str, rows: pa.Table, name: str, numbers: set[str]) -> NDArray[Any]:

@@ -80,7 +80,7 @@ class Pairs:
     counts: PairCounts
     levels_Q: NDArray[np.float64]
     """The probabilities of the column Z_QUANTILES; empty where there is none."""
-    source_K: NDArray[np.int64] = field(repr=False)
+    source_K: NDArray[np.int32] = field(repr=False)
     """The source of each pair in the catalogue."""
 
     def __len__(self) -> int:
@@ -107,7 +107,9 @@ def pair(
         raise BadDataError(_explain(catalogue, specz, radius, matched, in_footprint))
 
     taken, duplicates, conflicting = _one_each(specz, match, len(catalogue))
-    source, separation = match.index_N[taken], match.separation_N[taken]
+    # Narrow types: of twenty million pairs each byte is 20 MB.
+    source = match.index_N[taken].astype(np.int32)
+    separation = match.separation_N[taken].astype(np.float32)
     ambiguous = int(np.sum(match.candidates_N > 1))
     # Of twenty million spec-z these are 400 MB, that the columns need.
     del match
