@@ -11,7 +11,15 @@ from photoz_run.science.many_looks import (
     sigmas,
     student_p,
 )
-from support.clean_surveys import OFFSET, SCATTER, findings_of, pairs_table
+from photoz_run.validation.findings import suspects
+from support.clean_surveys import (
+    OFFSET,
+    SCATTER,
+    error_of_tile,
+    findings_of,
+    pairs_table,
+    tiles_judged,
+)
 
 
 def test_clean_surveys_raise_findings_in_one_of_twenty_at_most():
@@ -33,6 +41,26 @@ def test_a_tile_that_is_off_by_three_sigma_is_named(tiles):
         columns["Z_PHOT"][bad] += 3 * SCATTER * (1 + columns["Z_SPEC"][bad])
         first = findings_of(columns)[0]
         assert (first.kind, first.breakdown, first.label) == ("bias", "tile", name)
+
+
+def test_a_tile_off_by_three_of_its_own_errors_is_listed():
+    """Sigma is the expected error of its median: of its galaxies, and the scatter of tiles.
+
+    The large version is `python -m bench.alarms`.
+    """
+    hits, others, expected = 0, 0, 0.0
+    for seed in range(10):
+        columns = pairs_table(np.random.default_rng(seed), 30)
+        name = columns["KIDS_TILE"][-1]
+        bad = columns["KIDS_TILE"] == name
+        columns["Z_PHOT"] += 3 * error_of_tile(columns, name) * bad * (1 + columns["Z_SPEC"])
+        listed = suspects(*tiles_judged(columns))
+        hits += (name, "bias") in [(tile.label, tile.kind) for tile in listed.tiles]
+        others += sum(tile.label != name for tile in listed.tiles)
+        expected += listed.expected
+    assert hits >= 6  # with a chance of 84% each, fewer come once in two hundred times
+    assert expected == pytest.approx(10 * 0.05 * 2 * 30)
+    assert others == pytest.approx(expected, abs=4 * np.sqrt(expected))
 
 
 def test_the_scatter_of_tiles_is_found_beyond_their_errors():

@@ -3,6 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
+SAME = 1e-9
+"""Levels nearer to each other are the same: files hold them as rounded numbers."""
+
 
 def quantile_at(
     level: float, levels_Q: NDArray[np.floating], quantiles_NQ: NDArray[np.float32]
@@ -11,12 +14,12 @@ def quantile_at(
 
     NaN if the levels do not reach it.
     """
-    if len(levels_Q) == 0 or not levels_Q[0] - 1e-9 <= level <= levels_Q[-1] + 1e-9:
+    if not len(levels_Q) or level < levels_Q[0] - SAME or level > levels_Q[-1] + SAME:
         return np.full(len(quantiles_NQ), np.nan, np.float32)
-    right = int(np.clip(np.searchsorted(levels_Q, level - 1e-9), 0, len(levels_Q) - 1))
-    left = max(0, right - 1)
-    if left == right or abs(levels_Q[right] - level) < 1e-9:
+    right = min(int(np.searchsorted(levels_Q, level - SAME)), len(levels_Q) - 1)
+    if right == 0 or abs(levels_Q[right] - level) < SAME:
         return quantiles_NQ[:, right].astype(np.float32)
+    left = right - 1
     weight = (level - levels_Q[left]) / (levels_Q[right] - levels_Q[left])
     value_N = (1 - weight) * quantiles_NQ[:, left] + weight * quantiles_NQ[:, right]
     return np.asarray(value_N, np.float32)
@@ -41,7 +44,6 @@ def density_polygon(
     Returns
     -------
     z_K, density_K
-        z_K, density_K
         The corners, the density zero at both ends.
     """
     kept = _apart(levels_Q)

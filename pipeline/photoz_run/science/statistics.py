@@ -132,8 +132,8 @@ def fraction_beyond(x_N: ArrayLike, limit: ArrayLike, weight_N: ArrayLike | None
         beyond = np.abs(x) > limit
     if weight_N is None:
         # Truth values are counted: of twenty million galaxies, numbers would be 160 MB.
-        known = np.sum(~np.isnan(x), axis=-1, dtype=np.float64)
-        return ratio(np.sum(beyond, axis=-1, dtype=np.float64), known)
+        known = np.asarray(np.sum(~np.isnan(x), axis=-1, dtype=np.float64))
+        return ratio(np.asarray(np.sum(beyond, axis=-1, dtype=np.float64)), known)
     return mean(np.where(np.isnan(x), np.nan, beyond), weight_N)
 
 

@@ -107,7 +107,9 @@ class Catalogue:
         """
         present = [name for name in self.further if name not in self.key or len(index_K) < MANY]
         if names is not None:
-            present = [name for name in present if name in names]
+            # The seeing is that of a tile.
+            wanted = {*names, "KIDS_TILE"} if set(SEEING) & set(names) else set(names)
+            present = [name for name in present if name in wanted]
         columns = _read_rows(self.table, present, self.row_N[index_K], self.settings)
         asked = names is None or any(name in names for name in SEEING)
         if asked and "KIDS_TILE" in columns and not any(name in columns for name in SEEING):
