@@ -40,7 +40,7 @@ def test_a_run_directory_knows_the_seeing_of_its_tiles(tmp_path):
         np.nan if seeing[tile] is None else seeing[tile] for tile in catalogue.columns["KIDS_TILE"]
     ]
     np.testing.assert_array_equal(catalogue.columns["PSF_FWHM"], expected)
-    # Asked for alone, it comes as well.
+    # Asked for alone, it comes as well, also of sources in tiles without it.
     some = catalogue.columns_of(np.arange(5), ["PSF_FWHM"])
     np.testing.assert_array_equal(some["PSF_FWHM"], catalogue.columns["PSF_FWHM"][:5])
 

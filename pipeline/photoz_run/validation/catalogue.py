@@ -113,7 +113,10 @@ class Catalogue:
         columns = _read_rows(self.table, present, self.row_N[index_K], self.settings)
         asked = names is None or any(name in names for name in SEEING)
         if asked and "KIDS_TILE" in columns and not any(name in columns for name in SEEING):
-            columns |= seeing_of_tiles(self.path, columns["KIDS_TILE"])
+            seeing = seeing_of_tiles(self.path, columns["KIDS_TILE"])
+            # Some sources may all lie in tiles without it, where others do not.
+            unknown = {} if names is None else {SEEING[0]: np.full(len(index_K), np.nan)}
+            columns |= seeing or unknown
         own = {"RA": self.ra_N, "DEC": self.dec_N, "Z_PHOT": self.z_N}
         # All sources in their order: the same arrays, 24 bytes a source.
         if len(index_K) == len(self) and not np.any(np.diff(index_K) != 1):
