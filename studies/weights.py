@@ -60,7 +60,8 @@ def _bright(some: Galaxies) -> Floats:
 
 
 def _bright_and_red(some: Galaxies) -> Floats:
-    return np.where(_red(some), 0.9, 0.2) / (1 + np.exp((some.r_N - 19.4) / 0.2))
+    bright_N = 1 / (1 + np.exp((some.r_N - 19.4) / 0.2))
+    return np.asarray(np.where(_red(some), 0.9, 0.2) * bright_N)
 
 
 def _red(some: Galaxies) -> NDArray[np.bool_]:
@@ -141,7 +142,8 @@ def main() -> None:
     z_phot_N = predict(model, examples, np.arange(len(examples)))[0]
     bands = examples.facts.rule.magnitude_bands
     g_N, r_N = (examples.table_NT[:, bands.index(band)].astype(np.float64) for band in "gr")
-    some = Galaxies(r_N, g_N - r_N, normalised_residual(z_phot_N, examples.z_N), examples.table_NT)
+    x_N = normalised_residual(z_phot_N, examples.z_N)
+    some = Galaxies(r_N, g_N - r_N, x_N, examples.table_NT.astype(np.float64))
     rows = [(words, restore(some, chance)) for words, chance in chances()]
     arguments.markdown.write_text(as_markdown(rows), encoding="utf-8")
 

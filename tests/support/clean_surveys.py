@@ -14,6 +14,8 @@ from photoz_run.validation.specz import SpecSample
 
 SCATTER, OFFSET = 0.015, 0.002
 """Scale of normdz in a tile, and of what a tile shares."""
+SMOOTHING = 0.02
+"""Of redshifts that are drawn: a third of the usual bandwidth for tiles of 31 galaxies."""
 
 
 def residuals(dice, number):
@@ -54,8 +56,12 @@ def _tile(dice, number):
 
 
 def _drawn(dice, tile):
+    """Galaxies of a tile with replacement, their redshifts smoothed (Silverman & Young 1987).
+
+    A redshift that is drawn twice would be a spike of n(z) that no survey has.
+    """
     rows = dice.integers(0, len(tile[0]), len(tile[0]))
-    return tile[0][rows], tile[1][rows]
+    return tile[0][rows], np.abs(tile[1][rows] + SMOOTHING * dice.normal(size=len(rows)))
 
 
 def judged(columns, seed=0, surveys=("GAMA", "SDSS")):

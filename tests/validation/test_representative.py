@@ -28,6 +28,7 @@ def biased():
         colour = 0.3 * number * (columns["MAG_GAAP_g"] - r)
         columns[f"MAG_GAAP_{band}"] = (r + colour + dice.normal(0, 0.03, 4000)).astype(np.float32)
     columns["MAG_GAAP_J"][::40] = 99.0
+    columns["MAG_GAAP_Ks"] = np.where(dice.random(4000) < 0.2, 99.0, r)  # too few to be compared
     faint = r > 19.5
     noise = dice.normal(0, 0.03, len(z)) * (1 + z)
     columns["Z_PHOT"][faint] += noise[faint].astype(np.float32)
@@ -63,6 +64,7 @@ def test_a_bright_sample_is_weighted_to_the_catalogue(biased, folder):
         assert r.effective_number[weights] < r.pairs == chosen.sum()
     assert metrics.statistics["smad"].value < 0.9 * truth
     assert 0 < r.without_spectrum < 0.1
+    assert r.columns == [f"MAG_GAAP_{band}" for band in BANDS]
 
 
 def test_every_set_has_its_statistics_weighted(folder):

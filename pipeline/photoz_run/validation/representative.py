@@ -24,6 +24,8 @@ from photoz_run.validation.tables import Columns
 FEWEST_MAGNITUDES = 3
 """Fewer magnitudes do not tell galaxies apart."""
 FEWEST_PAIRS = 50
+MOST_MISSING = 0.1
+"""Share of the sources without a value beyond which a column is not compared."""
 MOST_PAIRS, MOST_SOURCES = 20_000, 50_000
 """So many of each suffice, and take seconds."""
 
@@ -107,7 +109,9 @@ def represent(
         return f"{len(row_K)} pairs are too few"
     index_M = some_rows(np.flatnonzero(np.isfinite(catalogue.z_N)), MOST_SOURCES, settings.seed)
     sources = catalogue.columns_of(index_M, [*names, CONTINUOUS["r"], "KIDS_TILE"])
-    names = [name for name in names if name in sources]
+    names = [name for name in names if _is_known(sources.get(name))]
+    if sum(name in MAGNITUDES for name in names) < FEWEST_MAGNITUDES:
+        return f"too many sources lack magnitudes: {', '.join(names) or 'none'} can be compared"
     all_MC = np.column_stack([sources[name] for name in names])
     space = space_of(all_MC)
     if not space.kept_C.any():
@@ -128,6 +132,11 @@ def represent(
         map=_map(sources, lacking_M, settings),
         like_N=like_N,
     )
+
+
+def _is_known(values_M: NDArray[np.float64] | None) -> bool:
+    """Whether nearly all sources have a value; else their places would be made up."""
+    return values_M is not None and bool(np.mean(~np.isfinite(values_M)) <= MOST_MISSING)
 
 
 def some_rows(row_N: np.ndarray, most: int, seed: int) -> np.ndarray:

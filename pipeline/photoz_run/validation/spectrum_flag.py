@@ -17,9 +17,7 @@ NAME = "spectrum_flag.parquet"
 COLUMN = "NO_SPECTRUM"
 CHUNK = 100_000
 """Sources whose magnitudes are in memory at once."""
-DESCRIPTION = (
-    "1: no spectrum of the validation is like this source; 0: one is; null: a magnitude is missing"
-)
+DESCRIPTION = "1: no spectrum is like this source, 0: one is, null: not known"
 SCHEMA = pa.schema(
     [
         pa.field("ID", pa.string()),
