@@ -80,7 +80,8 @@ class Finding:
 class Suspects:
     """Tiles that may be off, the most deviant first: a list to look at, no findings.
 
-    ``expected`` entries are there by chance where all tiles are alike.
+    So many entries as ``expected`` are there by chance where all tiles are alike, more where tiles
+    hold few galaxies.
     """
 
     tiles: tuple[Finding, ...] = ()
@@ -91,7 +92,7 @@ class Suspects:
         if not self.expected:
             return ""
         number = counted(len(self.tiles), "entry", "entries")
-        return f"tiles to look at: {number}, {self.expected:.1f} expected by chance"
+        return f"tiles to look at: {number}, {self.expected:.1f} or more expected by chance"
 
 
 @dataclass(frozen=True)
