@@ -38,7 +38,7 @@ demo: $(VENV)/.installed ## simulate a survey, run it through the network, valid
 	@BIN=$(BIN) DEMO=$(DEMO) sh deploy/demo.sh
 
 test: $(VENV)/.installed-dev programs ## all tests but those on SLURM
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 3 --dist loadfile
 
 test-slurm: $(VENV)/.installed-dev programs ## tests on a real SLURM, started for them on this machine
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m slurm tests/slurm
