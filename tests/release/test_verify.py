@@ -471,6 +471,9 @@ def test_the_readme_of_another_version_is_not_made_again(copy):
     assert not checks["provenance in FITS"].passed
 
 
+LONG = "A redshift of others.  Its words go over more than a line, as archives have it: " * 3
+
+
 def test_a_release_with_kept_and_attached_columns_of_every_type_passes(run, tmp_path):
     names = pq.read_table(next(run.glob(f"tiles/*/{OTHER}.parquet")), columns=["ID"])[
         "ID"
@@ -486,7 +489,10 @@ def test_a_release_with_kept_and_attached_columns_of_every_type_passes(run, tmp_
         "z_other": pa.array([None if k == 4 else 0.1 for k in range(n)], pa.float32()),
         "FIELD": [None if k == 5 else f"G{k}" for k in range(n)],
     }
-    pq.write_table(pa.table(other), tmp_path / "other.parquet")
+    table = pa.table(other)
+    long = pa.field("z_other", pa.float32(), True, {"description": LONG})
+    table = table.set_column(table.column_names.index("z_other"), long, table["z_other"])
+    pq.write_table(table, tmp_path / "other.parquet")
     more = (
         "--keep",
         "THELI_NAME",
