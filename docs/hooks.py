@@ -29,9 +29,15 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
-    """Replace ``<!-- table: NAME -->`` by the table of that name; lead to the notebook's page."""
+    """Fill in tables, and lead to the page of the notebook."""
     if page.file.src_uri != NOTEBOOK_PAGE:
         markdown = markdown.replace(f"({NOTEBOOK.name})", f"({NOTEBOOK_PAGE})")
+    # An error stays with its sign.
+    return with_tables(markdown).replace("± ", "±\u00a0")
+
+
+def with_tables(markdown: str) -> str:
+    """Replace ``<!-- table: NAME -->`` by the table of that name."""
     tables = {
         "flags": _flags,
         "settings": _settings,
@@ -39,8 +45,7 @@ def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
     }
     for name, table in tables.items():
         markdown = markdown.replace(f"<!-- table: {name} -->", table())
-    # An error stays with its sign.
-    return markdown.replace("± ", "±\u00a0")
+    return markdown
 
 
 def _flags() -> str:

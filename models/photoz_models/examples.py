@@ -2,7 +2,6 @@
 
 import hashlib
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,8 +9,7 @@ from numpy.typing import NDArray
 from photoz_models.documents import Record
 from photoz_models.errors import TrainingError
 from photoz_models.stamp_rule import StampRule
-
-SplitName = Literal["galaxy", "tile"]
+from photoz_models.training_settings import SplitName
 
 SHARES = (0.70, 0.15, 0.15)
 """Training, validation and test share, as published."""

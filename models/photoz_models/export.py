@@ -28,11 +28,12 @@ from photoz_models.contract import (
     write_contract,
 )
 from photoz_models.errors import BundleError
-from photoz_models.examples import Examples, Split, SplitName
+from photoz_models.examples import Examples, Split
 from photoz_models.golden import Golden, Inputs, Outputs, golden_inputs, record
 from photoz_models.network import ImageBranch, PhotozNetwork, multiply_adds
 from photoz_models.stamp_rule import StampRule
 from photoz_models.training import FRACTION_INSIDE, evaluate
+from photoz_models.training_settings import SplitName
 
 OPSET = 18
 GOLDEN_SEED = 1609

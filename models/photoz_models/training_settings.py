@@ -1,6 +1,11 @@
 """How a network is trained, as settings; without torch, so that a command's help can read it."""
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict, Field
+
+SplitName = Literal["galaxy", "tile"]
+"""What a split into training, validation and test part draws."""
 
 
 class Settings(BaseModel):

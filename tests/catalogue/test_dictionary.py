@@ -96,11 +96,11 @@ def test_arrow_fields_say_all_that_the_dictionary_says():
 
 def test_the_documentation_lists_every_column():
     sys.path.insert(0, str(Path(__file__).parents[2] / "docs"))
-    from hooks import on_page_markdown
+    from hooks import with_tables
 
     docs = Path(__file__).parents[2] / "docs"
     pages = {name: (docs / f"{name}.md").read_text() for name in ("output", "apply", "release")}
-    shown = "".join(map(on_page_markdown, pages.values()))
+    shown = "".join(map(with_tables, pages.values()))
     for column in ALL:
         assert (
             f"| `{column.name}` | {column.dtype} | {column.unit or '-'} | {column.ucd} |" in shown

@@ -32,8 +32,9 @@ def test_hooks_call_what_a_person_calls():
 
 
 def test_ci_calls_what_a_person_calls():
-    called = re.findall(r"^make (.+)$", (ROOT / ".ci" / "run").read_text(), re.MULTILINE)
-    assert called == ["check", "test", "test-slurm", "test-scale"]
+    lines = re.findall(r"^make (.+)$", (ROOT / ".ci" / "run").read_text(), re.MULTILINE)
+    called = [word for line in lines for word in line.split() if not word.startswith("--")]
+    assert sorted(called) == ["check", "test", "test-scale", "test-slurm"]
     assert set(called) <= TARGETS
 
 

@@ -2,8 +2,7 @@
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from photoz_models.examples import SplitName
-from photoz_models.training_settings import Settings
+from photoz_models.training_settings import Settings, SplitName
 
 
 class Recipe(BaseModel):
