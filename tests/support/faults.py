@@ -174,7 +174,7 @@ FAULTS = {
     "a number as CTYPE": (
         lambda t: write_card(t.image("g"), "CTYPE1  ", "5"),
         "",
-        r"_g_sci\.fits: the WCS cannot be read",
+        r"_g_sci\.fits: the WCS cannot be read \(CTYPE1 is 5, where a word is expected\)",
     ),
     "absurd WCSAXES": (
         lambda t: set_cards(t.image("g"), WCSAXES=10**6),

@@ -42,6 +42,9 @@ SIP_TOLERANCE = 0.1
 REFERENCE = ("CRPIX1", "CRPIX2", "CRVAL1", "CRVAL2")
 """Cards without which a coadd would lie somewhere else."""
 
+WORDS = ("CTYPE", "CUNIT")
+"""Cards of a WCS that hold text."""
+
 UNREADABLE = (
     *(ValueError, LookupError, TypeError, AttributeError, ArithmeticError, MemoryError),
     *(RuntimeError, VerifyError, WcsError),
@@ -135,6 +138,8 @@ def _as_wcslib_reads(header: fits.Header) -> fits.Header:
         value = card_value(header, key)
         if isinstance(value, str) and (told := number(header, key)) is not None:
             value = told
+        if key.startswith(WORDS) and isinstance(value, int | float):
+            raise ValueError(f"{key} is {value}, where a word is expected")
         if isinstance(value, str | int | float):
             plain[key] = value
     return plain
