@@ -7,10 +7,11 @@ from photoz_run.validation.settings import ValidationSettings
 
 def compare(a: Path, b: Path, settings: ValidationSettings, out: Path, plots: bool) -> None:
     """Compare catalogue ``a`` with ``b``; write and print what changed."""
-    from photoz_run.cli.reports import make_directory, selection_of
+    from photoz_run.cli.reports import selection_of
     from photoz_run.errors import BadDataError, ConfigError, writing
     from photoz_run.progress import StepProgress
     from photoz_run.run.interruption import interruptible
+    from photoz_run.run.ledger import make_folder
     from photoz_run.validation.changes.compare import compare_catalogues
     from photoz_run.validation.changes.document import write_changes
     from photoz_run.validation.changes.summary import print_changes
@@ -22,7 +23,7 @@ def compare(a: Path, b: Path, settings: ValidationSettings, out: Path, plots: bo
             changes = compare_catalogues(a, b, settings, selections, progress)
     except BadDataError as error:
         raise ConfigError(str(error)) from error
-    make_directory(out)
+    make_folder(out)
     with interruptible("the report is not complete, the same command writes it"), writing(out):
         write_changes(changes, out / "changes.json")
         if plots:

@@ -41,15 +41,3 @@ def check_directory(out: Path) -> None:
         raise ConfigError(
             f"{out}: cannot be written: no permission for {there}; choose another --out"
         )
-
-
-def make_directory(out: Path) -> None:
-    """Make the directory of the report."""
-    from photoz_run.errors import ConfigError
-
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(
-            f"{out}: cannot be written: {error.strerror}; choose another --out"
-        ) from error

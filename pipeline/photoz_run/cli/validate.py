@@ -71,10 +71,11 @@ def validate(
     from functools import partial
 
     from photoz_run.cli.changes import compare
-    from photoz_run.cli.reports import check_directory, make_directory, selection_of
+    from photoz_run.cli.reports import check_directory, selection_of
     from photoz_run.errors import BadDataError, ConfigError, ExitCode, writing
     from photoz_run.progress import StepProgress
     from photoz_run.run.interruption import interruptible
+    from photoz_run.run.ledger import make_folder
     from photoz_run.validation.document import write_metrics
     from photoz_run.validation.gates import evaluate
     from photoz_run.validation.metrics_table import write_parquet
@@ -104,7 +105,7 @@ def validate(
         # Here no tile is put into quarantine: a table that cannot be used is the user's to replace.
         raise ConfigError(str(error)) from error
     outcomes = evaluate(result, settings.gates)
-    make_directory(out)
+    make_folder(out)
     with interruptible("the report is not complete, the same command writes it"), writing(out):
         write_metrics(metrics_of(result, outcomes), out / "metrics.json")
         write_parquet(result, out / "metrics.parquet")
