@@ -63,8 +63,8 @@ def pieces(layout: PixelLayout, corners: Corners, size: int, storage: Storage) -
     sample = row_pages(layout, sampled_rows(layout.shape_YX[0]))
     stamps = layout.pages(*corners, size)
     pages = np.unique(np.concatenate([np.arange(HEAD // PAGE), sample, stamps]))
-    ranges = merged(pages, storage.gap // PAGE)
-    return tuple((start * PAGE, stop * PAGE) for start, stop in ranges)
+    ranges_R2 = merged(pages, storage.gap // PAGE) * PAGE
+    return tuple((start, stop) for start, stop in ranges_R2.tolist())
 
 
 def row_pages(layout: PixelLayout, rows: Iterable[int]) -> NDArray[np.int64]:

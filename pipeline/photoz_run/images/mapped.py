@@ -12,7 +12,7 @@ from typing_extensions import override
 
 from photoz_run.errors import BadDataError
 from photoz_run.images.image import Corners, Image
-from photoz_run.images.plan import PAGE, PixelLayout, ReadingPlan, Storage, merged
+from photoz_run.images.plan import PAGE, PixelLayout, ReadingPlan, Storage, count_items, merged
 from photoz_run.science.cutouts import copy_stamps, covered_pixels, empty_stamps
 
 DTYPES = {8: ">u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4", -64: ">f8"}
@@ -87,7 +87,7 @@ class MappedImage(Image):
             if len(part_N):
                 part = slice(part_N[0], part_N[-1] + 1)
                 copy_stamps(self._array_YX, y0_N[part], x0_N[part], stored_NHW[part])
-                self._give_back(int(y0_N[part].min()), int(y0_N[part].max()) + size)
+                self._give_back()
         covered_NHW = covered_pixels(self.shape_YX, y0_N, x0_N, size)
         return self._scaling.values(stored_NHW), covered_NHW
 
@@ -98,7 +98,7 @@ class MappedImage(Image):
             self._will_need(first, last - first)
         stored = self._array_YX[start:stop]
         stored = stored.astype(stored.dtype.newbyteorder("="))
-        self._give_back(start, stop)
+        self._give_back()
         return self._scaling.values(stored)
 
     @override
@@ -115,11 +115,11 @@ class MappedImage(Image):
 
     def _announce_pages(self, corners: Corners, size: int) -> None:
         pages = self._not_asked(self.layout.pages(*corners, size))
-        ranges = merged(pages, self.way.gap // PAGE)
-        self.bytes_read += sum(stop - start for start, stop in ranges) * PAGE
+        ranges_R2 = merged(pages, self.way.gap // PAGE) * PAGE
+        self.bytes_read += count_items(ranges_R2)
         if len(pages) and not self._at_hand(pages):
-            for start, stop in ranges:
-                self._will_need(start * PAGE, (stop - start) * PAGE)
+            for start, stop in ranges_R2.tolist():
+                self._will_need(start, stop - start)
 
     def _announce_rows(self, y0_N: NDArray[np.int64], size: int) -> None:
         spans = self.layout.row_spans(y0_N, size)
@@ -128,7 +128,7 @@ class MappedImage(Image):
         asked = [self._not_asked(np.arange(*span)) for span in spans]
         rows = np.concatenate([*asked, np.zeros(0, np.int64)])
         at_hand = len(rows) > 0 and self._at_hand(self._bytes_of(rows)[0] // PAGE)
-        for start, stop in merged(rows, 0):
+        for start, stop in merged(rows, 0).tolist():
             first, last = self._bytes_of(start)[0], self._bytes_of(stop - 1)[1]
             self.bytes_read += last - first
             if not at_hand:
@@ -152,12 +152,12 @@ class MappedImage(Image):
         except OSError:  # not in memory, or a file system that cannot say
             return False
 
-    def _give_back(self, start: int, stop: int) -> None:
-        """The mapping of rows must not count as memory of the worker."""
-        start, stop = max(start, 0), min(stop, self.shape_YX[0])
-        if stop > start:
-            first, last = self._bytes_of(start)[0], self._bytes_of(stop - 1)[1]
-            self._map.madvise(mmap.MADV_DONTNEED, first, last - first)
+    def _give_back(self) -> None:
+        """What is mapped must not count as memory of the worker.
+
+        That is more than was read: a page that is touched brings its neighbours.
+        """
+        self._map.madvise(mmap.MADV_DONTNEED)
 
     def _bytes_of(self, row: IntOrArray) -> tuple[IntOrArray, IntOrArray]:
         """First byte of the page in which a row begins, and the byte behind the row."""

@@ -103,7 +103,7 @@ class PackedImage(StripImage):
         first = start // tile_rows
         tiles = first + np.flatnonzero(self._wanted[first : -(-stop // tile_rows)])
         self.bytes_read += int(self.packing.bytes_T[tiles].sum())
-        spans = [(a * tile_rows, min(b * tile_rows, height)) for a, b in merged(tiles, 0)]
+        spans = [(a * tile_rows, min(b * tile_rows, height)) for a, b in merged(tiles, 0).tolist()]
         return self._request(start, stop, spans)
 
     def _whole(self, start: int, stop: int) -> Strip:

@@ -129,21 +129,26 @@ class PixelLayout:
 def _by_pages(pages: NDArray[np.int64], gap: int) -> ReadingPlan:
     """Pages, read through at most ``gap`` others between two, and through few in all."""
     while True:
-        ranges = merged(pages, gap)
-        read = sum(stop - start for start, stop in ranges)
+        ranges_R2 = merged(pages, gap)
+        read = count_items(ranges_R2)
         if read <= MOST_READ * len(pages):
-            return ReadingPlan("pages", read * PAGE, len(ranges), gap * PAGE)
+            return ReadingPlan("pages", read * PAGE, len(ranges_R2), gap * PAGE)
         gap //= 2
 
 
-def merged(items: NDArray[np.int64], gap: int) -> list[tuple[int, int]]:
-    """Ranges of sorted numbers of pages or rows, stop exclusive.
+def merged(items: NDArray[np.int64], gap: int) -> NDArray[np.int64]:
+    """Ranges of sorted numbers of pages or rows [R, 2], stop exclusive.
 
     They are joined over at most ``gap`` missing ones.
     """
     if len(items) == 0:
-        return []
-    breaks = np.flatnonzero(np.diff(items) > gap + 1) + 1
-    starts = items[np.concatenate([[0], breaks])]
-    stops = items[np.concatenate([breaks - 1, [len(items) - 1]])] + 1
-    return list(zip(starts.tolist(), stops.tolist(), strict=True))
+        return np.zeros((0, 2), np.int64)
+    last = np.flatnonzero(np.diff(items) > gap + 1)
+    starts = items[np.concatenate([[0], last + 1])]
+    stops = items[np.concatenate([last, [len(items) - 1]])] + 1
+    return np.column_stack([starts, stops])
+
+
+def count_items(ranges_R2: NDArray[np.int64]) -> int:
+    """How many pages or rows lie in ranges."""
+    return int((ranges_R2[:, 1] - ranges_R2[:, 0]).sum())
