@@ -14,6 +14,7 @@ fi
 # A bundle that is there is not overwritten.
 rm -f "$OUT"
 "$BIN/photoz" train --set "$WORK/set" --network hybrid --epochs 10 --split tile --seed 1 \
-    --checkpoints "$WORK/checkpoints" --loss-plot "$WORK/hybrid-loss.png" --version 5 \
+    --seeing-error 0.03 --position-error 0.07 --sky-error 0.05 --dmag-error 0.005 \
+    --checkpoints "$WORK/checkpoints" --loss-plot "$WORK/hybrid-loss.png" --version 6 \
     --licence BSD-3-Clause --out "$OUT"
 "$BIN/photoz" model verify "$OUT"

@@ -57,7 +57,7 @@ def bound_row(
     rows_N
         Rows of ``test`` to measure on.
     """
-    architecture = Architecture("bound", (), training.facts.columns, widths=((), ()), dense=DENSE)
+    architecture = Architecture("bound", (), training.facts.columns, dense=DENSE)
     members = []
     for seed in range(1, MEMBERS + 1):
         settings = SETTINGS.model_copy(update={"seed": seed})

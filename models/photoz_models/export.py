@@ -1,6 +1,5 @@
 """Seal trained networks into one ONNX file, with calibration, contract and golden values."""
 
-import copy
 import logging
 import tempfile
 import warnings
@@ -15,7 +14,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from photoz_models.alignment import align
 from photoz_models.calibration import level_matrix
 from photoz_models.contract import (
     MAGNITUDES,
@@ -30,7 +28,7 @@ from photoz_models.contract import (
 from photoz_models.errors import BundleError
 from photoz_models.examples import Examples, Split
 from photoz_models.golden import Golden, Inputs, Outputs, golden_inputs, record
-from photoz_models.network import ImageBranch, PhotozNetwork, multiply_adds
+from photoz_models.network import PhotozNetwork, multiply_adds
 from photoz_models.stamp_rule import StampRule
 from photoz_models.training import FRACTION_INSIDE, evaluate
 from photoz_models.training_settings import SplitName
@@ -163,7 +161,7 @@ def write_bundle(sealed: SealedNetwork, contract: ModelContract, out: Path) -> N
     inputs = _golden_inputs(contract, GOLDEN_NUMBER)
     with tempfile.TemporaryDirectory(dir=out.parent) as scratch:
         graph, finished = Path(scratch) / "graph.onnx", Path(scratch) / "sealed.onnx"
-        _to_onnx(_aligned(sealed), _golden_inputs(contract, EXPORT_NUMBER), graph)
+        _to_onnx(sealed, _golden_inputs(contract, EXPORT_NUMBER), graph)
         _compare(graph, inputs, _outputs(sealed, inputs))
         write_contract(graph, contract, finished)
         finished.replace(out)
@@ -180,14 +178,6 @@ def _outputs(sealed: SealedNetwork, inputs: Inputs) -> Outputs:
     with torch.inference_mode():
         z_N, quantiles_NQ, distance_N = (output.numpy() for output in sealed(*tensors))
     return z_N, quantiles_NQ, distance_N
-
-
-def _aligned(sealed: SealedNetwork) -> SealedNetwork:
-    result = copy.deepcopy(sealed)
-    for network in result.networks:
-        if isinstance(network, PhotozNetwork) and isinstance(network.image, ImageBranch):
-            align(network.image)
-    return result
 
 
 def _to_onnx(sealed: SealedNetwork, inputs: Inputs, graph: Path) -> None:

@@ -48,6 +48,9 @@ LEAST_LIGHT = 1e-3
 
 FURTHER = len(GROWTH_SIGMAS) + len(PROFILE_SIGMAS)
 
+DEEPEST = -10.0
+"""Negative light beyond so many `STRETCH_SIGMAS` is no measurement."""
+
 FAR = 6.0
 """Growth beyond so many standard deviations, as beside a bright star, is cut off there."""
 
@@ -83,9 +86,12 @@ class Scales:
 
 
 def asinh(x: Tensor) -> Tensor:
-    """Inverse hyperbolic sine from Log and Sqrt, which every execution provider has."""
-    magnitude = torch.abs(x)
-    return torch.sign(x) * torch.log(magnitude + torch.sqrt(magnitude * magnitude + 1.0))
+    """Inverse hyperbolic sine from Log and Sqrt, which every execution provider has.
+
+    Below `DEEPEST` it is constant: the sum would be rounded away. No sky is so dark.
+    """
+    x = torch.clamp(x, min=DEEPEST)
+    return torch.log(x + torch.sqrt(x * x + 1.0))
 
 
 class Stretch(nn.Module):
@@ -122,10 +128,14 @@ class Stretch(nn.Module):
         good_NCHW = torch.abs(stamps_NCHW) < BRIGHTEST_PIXEL
         scaled_NCHW = torch.where(good_NCHW, stamps_NCHW * self.scale_C11, 0.0)
         scaled_NCP, good_NCP = scaled_NCHW.flatten(2), good_NCHW.to(stamps_NCHW.dtype).flatten(2)
-        total_K = self.windows_PK.sum(dim=0)
-        share_NCK = good_NCP @ (self.windows_PK / total_K)
-        flux_NCK = _signal(scaled_NCP @ self.windows_PK, share_NCK)
-        profile_NCK = self._profile_signal(scaled_NCP, good_NCP, self._shapes(scaled_NCHW))
+        # What is lost of a window of the source's shape is taken to be what its Gaussian lost.
+        gaussians_PK = torch.cat([self.windows_PK, self.profiles_KP.T], dim=1)
+        share_NCK = good_NCP @ (gaussians_PK / gaussians_PK.sum(dim=0))
+        number = self.windows_PK.shape[1]
+        flux_NCK = _signal(scaled_NCP @ self.windows_PK, share_NCK[:, :, :number])
+        profile_NCK = _signal(
+            _profile_flux(scaled_NCP, self._shapes(scaled_NCHW)), share_NCK[:, :, number:]
+        )
         known_NC = (share_NCK[:, :, 0] > 0.5).to(stamps_NCHW.dtype)
         further_NCK = torch.cat([flux_NCK[:, :, 1:], profile_NCK], dim=2)
         growth_NG = ((further_NCK - flux_NCK[:, :, :1]) * known_NC[:, :, None]).flatten(1)
@@ -141,13 +151,11 @@ class Stretch(nn.Module):
         widest_N1P = torch.sqrt(light_N1P) * self.profiles_KP[-1:]
         return torch.cat([narrow_NKP, widest_N1P], dim=1)
 
-    def _profile_signal(self, scaled_NCP: Tensor, good_NCP: Tensor, shape_NKP: Tensor) -> Tensor:
-        # Noise of one unit per pixel gives noise of one unit. Few numbers are scaled, not pixels.
-        noise_N1K = torch.sqrt(_total(shape_NKP * shape_NKP)).transpose(1, 2)
-        total_N1K = _total(shape_NKP).transpose(1, 2)
-        shape_NPK = shape_NKP.transpose(1, 2)
-        share_NCK = (good_NCP @ shape_NPK) / total_N1K
-        return _signal((scaled_NCP @ shape_NPK) / noise_N1K, share_NCK)
+
+def _profile_flux(scaled_NCP: Tensor, shape_NKP: Tensor) -> Tensor:
+    # Noise of one unit per pixel gives noise of one unit. Few numbers are scaled, not pixels.
+    noise_N1K = torch.sqrt(_total(shape_NKP * shape_NKP)).transpose(1, 2)
+    return (scaled_NCP @ shape_NKP.transpose(1, 2)) / noise_N1K
 
 
 def _signal(flux_NCK: Tensor, share_NCK: Tensor) -> Tensor:

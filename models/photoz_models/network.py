@@ -5,7 +5,6 @@ Axes: N sources, C image bands, T columns of the table, H W pixels, F features, 
 
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -23,8 +22,9 @@ MEDIAN = len(QUANTILE_LEVELS) // 2
 class Architecture:
     """What a network is made of; no ``image_bands`` means no image branch.
 
-    ``stem`` is (channels, kernel, stride). ``widths`` are the output channels of the Inception
-    modules before and after the pooling that halves the image, one or more of them.
+    ``stem`` is (channels, kernel, stride). A 3 x 3 convolution to ``halved`` channels halves the
+    image, and ``widths`` are the output channels of the Inception modules after it. ONNX Runtime
+    computes in blocks of 16 channels: every convolution of the default has whole ones.
     """
 
     name: str
@@ -33,7 +33,8 @@ class Architecture:
     """Columns of the table, by the names of `photoz_models.stamp_rule.column_names`."""
     stamp_size: int = 36
     stem: tuple[int, int, int] = (48, 7, 3)
-    widths: tuple[tuple[int, ...], tuple[int, ...]] = ((96,), (128, 128))
+    halved: int = 64
+    widths: tuple[int, ...] = (80,)
     dense: int = 256
     published: bool = False
     """The layers of `photoz_models.published`, whatever ``stem`` and ``widths`` are."""
@@ -43,10 +44,8 @@ ARCHITECTURES = {
     "hybrid": Architecture("hybrid"),
     "hybrid-z": Architecture("hybrid-z", dense=1024, published=True),
     "images": Architecture("images", columns=()),
-    "magnitudes9": Architecture("magnitudes9", image_bands=(), widths=((), ())),
-    "magnitudes4": Architecture(
-        "magnitudes4", image_bands=(), columns=("u", "g", "r", "i"), widths=((), ())
-    ),
+    "magnitudes9": Architecture("magnitudes9", image_bands=()),
+    "magnitudes4": Architecture("magnitudes4", image_bands=(), columns=("u", "g", "r", "i")),
 }
 
 
@@ -60,58 +59,41 @@ class ConvUnit(nn.Sequential):
             nn.ReLU(inplace=True),
         )
 
-    @property
-    def convolution(self) -> nn.Conv2d:
-        """The first layer."""
-        return cast(nn.Conv2d, self[0])
-
-    @property
-    def normalisation(self) -> nn.BatchNorm2d:
-        """The second layer."""
-        return cast(nn.BatchNorm2d, self[1])
-
 
 class Inception(nn.Module):
     """Parallel 1x1, 3x3, 5x5 and pooled branches; the larger kernels see reduced channels.
 
-    ``halved`` ends in a pooling that halves the image. It comes before the branches are joined:
-    the numbers are the same, and a quarter of them are copied.
+    The 3x3 branch gives two fifths of ``n_out``, the others one fifth each.
     """
 
-    def __init__(self, n_in: int, n_out: int, halved: bool = False):
+    def __init__(self, n_in: int, n_out: int):
         super().__init__()
-        quarter, eighth = n_out // 4, n_out // 8
-        self.one = ConvUnit(n_in, quarter, 1)
-        self.three = nn.Sequential(
-            ConvUnit(n_in, quarter, 1), ConvUnit(quarter, quarter + eighth, 3)
-        )
-        self.five = nn.Sequential(ConvUnit(n_in, eighth, 1), ConvUnit(eighth, eighth, 5))
-        self.pooled = nn.Sequential(nn.MaxPool2d(3, 1, 1), ConvUnit(n_in, quarter, 1))
-        self.last = nn.MaxPool2d(3, 2, 1) if halved else nn.Identity()
+        fifth = n_out // 5
+        self.one = ConvUnit(n_in, fifth, 1)
+        self.three = nn.Sequential(ConvUnit(n_in, 2 * fifth, 1), ConvUnit(2 * fifth, 2 * fifth, 3))
+        self.five = nn.Sequential(ConvUnit(n_in, fifth, 1), ConvUnit(fifth, fifth, 5))
+        self.pooled = nn.Sequential(nn.MaxPool2d(3, 1, 1), ConvUnit(n_in, fifth, 1))
 
     def forward(self, x_NCHW: Tensor) -> Tensor:
-        """Channels ``n_out`` at the same size, or at half of it."""
-        return torch.cat([self.last(branch(x_NCHW)) for branch in self.branches()], dim=1)
-
-    def branches(self) -> tuple[nn.Module, ...]:
-        """In the order in which they are joined."""
-        return self.one, self.three, self.five, self.pooled
+        """Channels ``n_out`` at the same size."""
+        branches = self.one, self.three, self.five, self.pooled
+        return torch.cat([branch(x_NCHW) for branch in branches], dim=1)
 
 
 class ImageBranch(nn.Sequential):
-    """Stem, Inception modules at two sizes, and a dense layer that knows places in the stamp."""
+    """Stem, halving, Inception modules, and a dense layer that knows places in the stamp."""
 
     def __init__(self, architecture: Architecture):
         channels, kernel, stride = architecture.stem
         layers: list[nn.Module] = [
-            ConvUnit(len(architecture.image_bands), channels, kernel, stride)
+            ConvUnit(len(architecture.image_bands), channels, kernel, stride),
+            ConvUnit(channels, architecture.halved, 3, 2),
         ]
-        size = architecture.stamp_size // stride
-        for widths in architecture.widths:
-            for index, width in enumerate(widths, 1):
-                layers.append(Inception(channels, width, halved=index == len(widths)))
-                channels = width
-            size = (size + 1) // 2
+        channels = architecture.halved
+        for width in architecture.widths:
+            layers.append(Inception(channels, width))
+            channels = width
+        size = (architecture.stamp_size // stride + 1) // 2
         layers += [
             ConvUnit(channels, 32, 1),
             nn.Flatten(),

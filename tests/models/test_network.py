@@ -8,7 +8,6 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from photoz_models.alignment import BLOCK, align
 from photoz_models.contract import QUANTILE_LEVELS, ModelContract
 from photoz_models.errors import BundleError
 from photoz_models.examples import Examples, split_examples
@@ -18,7 +17,6 @@ from photoz_models.inputs import Completion, Stretch, fit_scales
 from photoz_models.network import (
     ARCHITECTURES,
     Architecture,
-    ImageBranch,
     PhotozNetwork,
     multiply_adds,
 )
@@ -26,7 +24,9 @@ from photoz_models.session import PhotozModel
 from photoz_models.training import evaluate
 from support.galaxies import toy_examples, with_seeing
 
-TINY = Architecture("tiny", stamp_size=12, stem=(8, 6, 2), widths=((16,), (16,)), dense=16)
+TINY = Architecture("tiny", stamp_size=12, stem=(8, 6, 2), halved=16, widths=(20,), dense=16)
+BLOCK = 16
+"""Channels that ONNX Runtime computes at once on processors with AVX-512."""
 LABEL = Label("tiny", "1", "2026-01-01", "none", 0, "galaxy", "MIT")
 
 
@@ -80,7 +80,7 @@ def test_seeing_is_read_after_the_magnitudes_and_may_be_unknown(tmp_path):
     np.testing.assert_array_equal(table_NT[::3, :9], golden_inputs(3, 30, 4, 9, 12)[1][::3])
     known_z_N = model.predict(stamps_NCHW, table_NT)[0]
     better_NT = table_NT * np.where(np.arange(11) < 9, 1.0, 0.9).astype(np.float32)
-    assert np.abs(model.predict(stamps_NCHW, better_NT)[0] - known_z_N).max() > 1e-4
+    assert np.abs(model.predict(stamps_NCHW, better_NT)[0] - known_z_N).max() > 1e-5
     table_NT[:, 9:] = np.nan
     assert all(np.isfinite(part).all() for part in model.predict(stamps_NCHW, table_NT))
     with pytest.raises(
@@ -259,10 +259,11 @@ def test_stretch_is_asinh_of_flux_over_three_sigma_with_gaps_at_the_sky():
     stamps_NCHW = np.random.default_rng(0).normal(0, 1e-10, (5, 2, 12, 12)).astype("f4")
     stamps_NCHW[1, 0, 2] = np.nan
     found, _, _, known_NC = stretch(torch.as_tensor(stamps_NCHW))
-    expected = np.nan_to_num(
-        np.arcsinh(stamps_NCHW.astype("f8") / np.array([3e-12, 12e-12])[:, None, None])
-    )
-    np.testing.assert_allclose(found.numpy(), expected, atol=1e-5)
+    flux_NCHW = stamps_NCHW.astype("f8") / np.array([3e-12, 12e-12])[:, None, None]
+    assert flux_NCHW[np.isfinite(flux_NCHW)].min() < -30
+    # No sky is darker than by 30 times its noise: what is, is cut off there.
+    expected = np.nan_to_num(np.arcsinh(np.maximum(flux_NCHW, -10)))
+    np.testing.assert_allclose(found.numpy(), expected, atol=5e-5)
     assert known_NC.all()
 
 
@@ -338,33 +339,21 @@ def test_multiply_adds_are_those_counted_by_hand():
     assert multiply_adds(PhotozNetwork(ARCHITECTURES["hybrid"])) <= 12e6
 
 
-def test_the_image_branch_has_the_four_branches_of_an_inception_module():
-    network = PhotozNetwork(TINY)
-    kernels = {
-        m.kernel_size[0] for m in network.image[1].modules() if isinstance(m, torch.nn.Conv2d)
-    }
+def test_the_image_branch_halves_the_image_and_has_the_four_branches_of_an_inception_module():
+    stem, halving, inception, *_ = PhotozNetwork(TINY).image
+    halved = halving(stem(torch.zeros(1, 4, 12, 12)))
+    assert halved.shape == (1, 16, 3, 3)
+    kernels = {m.kernel_size[0] for m in inception.modules() if isinstance(m, torch.nn.Conv2d)}
     assert kernels == {1, 3, 5}
-    assert any(isinstance(m, torch.nn.MaxPool2d) for m in network.image[1].modules())
-    assert network.image[1](torch.zeros(1, 8, 6, 6)).shape == (1, 16, 3, 3)
+    assert any(isinstance(m, torch.nn.MaxPool2d) for m in inception.modules())
+    assert inception(halved).shape == (1, 20, 3, 3)
 
 
-@pytest.mark.parametrize("widths", [((24,), (40, 16)), ((96,), (128, 128))])
-def test_an_aligned_image_branch_gives_the_same_in_whole_blocks_of_channels(widths):
-    torch.manual_seed(5)
-    branch = ImageBranch(replace(TINY, stem=(10, 6, 2), widths=widths)).eval()
-    for module in branch.modules():
-        if isinstance(module, torch.nn.BatchNorm2d):
-            for values in (module.weight, module.bias, module.running_mean):
-                torch.nn.init.normal_(values)
-            torch.nn.init.uniform_(module.running_var, 0.5, 2.0)
-    images = torch.randn(3, 4, 12, 12)
-    with torch.inference_mode():
-        expected = branch(images)
-        align(branch)
-        assert torch.allclose(branch(images), expected, rtol=1e-4, atol=1e-5)
-    *inner, last = [m.out_channels for m in branch.modules() if isinstance(m, torch.nn.Conv2d)]
-    assert all(number % BLOCK == 0 for number in inner)
-    assert last == 32
+@pytest.mark.parametrize("name", ["hybrid", "images"])
+def test_convolutions_of_the_image_branch_fill_whole_blocks_of_channels(name):
+    image = PhotozNetwork(ARCHITECTURES[name]).image
+    convolutions = [m for m in image.modules() if isinstance(m, torch.nn.Conv2d)]
+    assert all(each.out_channels % BLOCK == 0 for each in convolutions)
 
 
 def test_the_published_architecture_has_the_published_size():
@@ -379,7 +368,7 @@ def test_the_published_architecture_has_the_published_size():
 def test_networks_without_images_or_magnitudes_are_bundles_too(name, tmp_path):
     architecture = replace(ARCHITECTURES[name], stamp_size=12, stem=(8, 6, 2), dense=8)
     if architecture.image_bands:
-        architecture = replace(architecture, widths=((16,), (16,)))
+        architecture = replace(architecture, halved=16, widths=(20,))
     examples = toy_examples(1500)
     split = split_examples(examples, 1, "tile")
     export(

@@ -16,7 +16,7 @@ from photoz_models.training import evaluate, learning_rate, loss_of, train
 from photoz_models.training_settings import Settings
 from support.galaxies import toy_examples
 
-TINY = Architecture("tiny", stamp_size=12, stem=(8, 6, 2), widths=((16,), (16,)), dense=32)
+TINY = Architecture("tiny", stamp_size=12, stem=(8, 6, 2), halved=16, widths=(20,), dense=32)
 QUICK = Settings(epochs=4, batch=64, seed=3)
 
 
@@ -33,7 +33,7 @@ def test_a_network_learns_colour_and_size_and_a_table_only_colour(examples):
     split = split_examples(examples, 1, "galaxy")
     true_N = examples.z_N[split.test_N]
     hybrid = evaluate(train(TINY, examples, split, QUICK)[0], examples, split.test_N)
-    table = Architecture("table", image_bands=(), stamp_size=12, widths=((), ()), dense=32)
+    table = Architecture("table", image_bands=(), stamp_size=12, dense=32)
     in_bands = examples.narrowed((), table.columns)
     magnitudes = evaluate(train(table, examples, split, QUICK)[0], in_bands, split.test_N)
     assert scatter(hybrid[0], true_N) < 0.2 * scatter(magnitudes[0], true_N)
