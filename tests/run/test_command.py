@@ -281,6 +281,17 @@ def test_another_run_in_the_same_directory_is_refused_with_the_difference(
     assert contents(out) == before
 
 
+def test_a_tree_changed_since_is_seen_in_the_refusal(again, monkeypatch, capsys):
+    out, arguments = again
+    commit = json.loads((out / "manifest.json").read_text())["commit"].rstrip("+")
+    monkeypatch.setattr("photoz_run.run.manifest.program_commit", lambda: f"{commit}+")
+    (out / "manifest.json").write_text(
+        (out / "manifest.json").read_text().replace(f'"{commit}+"', f'"{commit}"')
+    )
+    assert in_process(monkeypatch, arguments) == 2
+    assert f"commit was {commit}, now {commit}+" in capsys.readouterr().err
+
+
 def test_inputs_changed_since_are_refused(again, data, bundle, tmp_path, monkeypatch, capsys):
     out, _ = again
     copy = tmp_path / "copy"

@@ -38,6 +38,9 @@ PACKAGES = (
 DECISIVE = ("version", "commit", "config_digest", "model_digest", "magnitudes_digest")
 """Fields that must be equal for two runs to give the same tile files."""
 
+LEGIBLE = 13
+"""So much of a commit or digest is shown: a commit's 12 characters and the + of a changed tree."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class RunManifest(Record):
@@ -108,7 +111,7 @@ class RunManifest(Record):
             if name == "config_digest":
                 words += _changed_settings(self.config, new.config)
             else:
-                words.append(f"{name} was {before:.12}, now {after:.12}")
+                words.append(f"{name} was {before:.{LEGIBLE}}, now {after:.{LEGIBLE}}")
         return words + _changed_tiles(self.tiles, new.tiles)
 
 
