@@ -12,7 +12,7 @@ export OMP_NUM_THREADS ?= 1
 export NO_MKDOCS_2_WARNING := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slurm test-scale test-exporters test-fuzz test-kill check bench gpu docs format train-bundled comparison steadiness clean
+.PHONY: help install demo test test-slurm test-scale test-exporters test-fuzz test-kill check bench gpu docs format train-bundled comparison steadiness real-tables clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -92,5 +92,15 @@ steadiness: $(VENV)/.installed-dev programs ## what errors of headers and pixels
 	$(BIN)/python -m studies.steadiness models/photoz_models/bundled/hybrid-sim.onnx --work build/training/steadiness \
 		--json docs/steadiness.json --markdown docs/steadiness.md
 
+.venv-peers/.installed: studies/real_tables/peers.txt
+	@$(PATIENTLY) "making a virtual environment in .venv-peers" $(PYTHON) -m venv .venv-peers
+	@$(PATIENTLY) "installing FlexZBoost, CatBoost and GPz (two minutes)" \
+		.venv-peers/bin/python -m pip install --requirement studies/real_tables/peers.txt
+	@touch $@
+
+real-tables: $(VENV)/.installed-dev .venv-peers/.installed ## the magnitudes network beside FlexZBoost, CatBoost, GPz and kNN on public tables
+	$(BIN)/python -m studies.real_tables --work build/real-tables --peers .venv-peers/bin/python \
+		--json docs/real-tables.json --markdown docs/real-tables.md
+
 clean: ## remove what these commands made
-	rm -rf $(VENV) .venv-exporters $(DEMO) site .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .venv-exporters .venv-peers $(DEMO) site .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,0 +1,1 @@
+"""The network of magnitudes beside other methods on public tables: docs/real-tables.md."""
