@@ -153,7 +153,7 @@ class Dispatcher:
                 beat()
             self._hand_out(client)
             try:
-                future = self._done.get(timeout=LOOK_SECONDS)
+                future = self._done.get(timeout=SOON_SECONDS if self._asking else LOOK_SECONDS)
             except Empty:
                 continue
             if future is not None:

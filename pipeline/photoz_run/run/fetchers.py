@@ -188,24 +188,35 @@ class Fetchers:
                 self._do(*step)
 
     def _next(self) -> tuple[Transit, Portion | None] | None:
-        """The next file of the oldest tile that has one; ``None`` at the end.
+        """The next file: of a new tile, or of the oldest that has one; ``None`` at the end.
 
-        A new tile is begun if no other file waits. Without a job its catalogue lies here.
+        Without a job the catalogue of the tile lies here.
         """
         while True:
             with self._change:
                 if self._ended:
                     return None
-                for transit in self._transits:
-                    if transit.jobs:
-                        transit.running += 1
-                        return transit, transit.jobs.popleft()
-                tile = self._take_due()
+                waiting = [transit for transit in self._transits if transit.jobs]
+                tile = self._take_due() if self._new_tile_helps(waiting) else None
+                if tile is None and waiting:
+                    waiting[0].running += 1
+                    return waiting[0], waiting[0].jobs.popleft()
                 if tile is None:
                     self._wait()
                     continue
             if (begun := self._begin(tile)) is not None:
                 return begun
+
+    def _new_tile_helps(self, waiting: Sequence[Transit]) -> bool:
+        """Whether fetchers will lack work: the last files wait, and no catalogue is on its way.
+
+        So the next tile's catalogue is here before the last images of this one, and tiles come
+        evenly, not several at once.
+        """
+        if not waiting:
+            return True
+        planned = all(transit.planned for transit in self._transits)
+        return planned and sum(len(transit.jobs) for transit in waiting) < self._number
 
     def _take_due(self) -> str | None:
         """Take a tile off the list, unless another thread asks for room just now.
