@@ -1,6 +1,7 @@
 """What an archive asks of those who fetch, as it sees it itself: connections and bytes a second."""
 
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -58,3 +59,17 @@ def test_no_more_bytes_come_in_a_second_than_are_allowed(files, model, tmp_path)
     with server.running():
         seconds = fetched(server, tmp_path, model, fetchers=3, fetch_rate=read / 1e6)
     assert 0.7 < seconds < 10
+
+
+def test_the_next_catalogue_comes_before_the_last_images(files, model, tmp_path):
+    server = WrongServer()
+    server.files, server.pause = files, 0.05
+    with server.running():
+        fetched(server, tmp_path, model, fetchers=2)
+    asked = [path for method, path, _ in server.requests if method == "GET"]
+    for first, second in pairwise(NAMES):
+        images = [
+            n for n, path in enumerate(asked) if f"_{first[5:]}_" in path and "cat" not in path
+        ]
+        (catalogue,) = (n for n, path in enumerate(asked) if f"_{second[5:]}_ugri" in path)
+        assert catalogue < images[-1]

@@ -156,8 +156,11 @@ class _Handler(BaseHTTPRequestHandler):
             told.most_at_once = max(told.most_at_once, told.busy)
         time.sleep(told.pause if self.command == "GET" else 0)
         self._answer()
-        with told.counting:
-            told.busy -= 1
+
+    def _answered(self) -> None:
+        """Called before the last bytes: who has these may ask for more at once."""
+        with self.told.counting:
+            self.told.busy -= 1
 
     def _answer(self) -> None:
         told, path = self.told, self.path.partition("?")[0]
@@ -199,6 +202,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _break_off(self, fault: str, status: int, part: bytes, facts: dict[str, str]) -> None:
         """Announce all of ``part``, and send half."""
+        self._answered()
         self._head(status, len(part), facts)
         self.wfile.write(part[: len(part) // 2])
         self.wfile.flush()
@@ -212,9 +216,14 @@ class _Handler(BaseHTTPRequestHandler):
         self.connection.close()
 
     def _send(self, status: int, content: bytes, headers: dict[str, str]) -> None:
+        if self.command == "HEAD":
+            self._answered()
+            self._head(status, len(content), headers)
+            return
         self._head(status, len(content), headers)
-        if self.command != "HEAD":
-            self.wfile.write(content)
+        self.wfile.write(content[:-1])
+        self._answered()
+        self.wfile.write(content[-1:])
 
     def _head(self, status: int, length: int, headers: dict[str, str]) -> None:
         self.send_response(status)
