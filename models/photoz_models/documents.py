@@ -71,10 +71,13 @@ def parse_document(kind: type[T], content: str | bytes, where: str) -> T:
     return document
 
 
-def document_text(document: object) -> str:
-    """The document as JSON text, fields in the order of the record; NaN is refused."""
+def document_text(document: object, indent: int | None = 1) -> str:
+    """The document as JSON text, fields in the order of the record; NaN is refused.
+
+    Without ``indent`` it is one line.
+    """
     content = _adapter(type(document)).dump_python(document, mode="json")
-    return json.dumps(content, indent=1, allow_nan=False) + "\n"
+    return json.dumps(content, indent=indent, allow_nan=False) + "\n"
 
 
 def _adapter(kind: type[T]) -> TypeAdapter[T]:

@@ -13,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from photoz_models.bundle import Bundle
 from photoz_models.contract import MAGNITUDES, OUTPUTS, STAMPS, ModelContract, parse_contract
 from photoz_models.errors import BundleError
 from photoz_models.golden import Inputs, Outputs, golden_inputs, largest_difference
@@ -59,16 +60,13 @@ def available_threads() -> int:
 
 
 @dataclass(frozen=True)
-class PhotozModel:
+class PhotozModel(Bundle):
     """A verified bundle on one provider.
 
-    ``digest`` is the sha256 of the file, ``provider`` the one really in use, ``signs`` are
-    operators in it by which rows may depend on each other.
+    ``provider`` is the one really in use, ``signs`` are operators in the file by which rows may
+    depend on each other.
     """
 
-    contract: ModelContract
-    digest: str
-    provider: Literal["cpu", "cuda"]
     session: Any
     signs: frozenset[bytes] = frozenset()
 
@@ -79,7 +77,6 @@ class PhotozModel:
         provider: Provider = "auto",
         allow_fallback: bool = False,
         threads: int | None = None,
-        verify: bool = True,
     ) -> "PhotozModel":
         """Load the bundle at ``path``; check its contract and its golden values here.
 
@@ -90,8 +87,6 @@ class PhotozModel:
             ``allow_fallback``.
         threads
             Threads of one operator; by default all cores this process may use.
-        verify
-            False where nothing is computed with it: golden values cost 50 MB.
 
         Raises
         ------
@@ -108,8 +103,7 @@ class PhotozModel:
         _check_signature(session, contract, str(path))
         digest = hashlib.sha256(content).hexdigest()
         model = cls(contract, digest, active, session, signs_in(content))
-        if verify:
-            model.verify(str(path))
+        model.verify(str(path))
         return model
 
     def predict(self, stamps_NCHW: NDArray[np.float32], table_NT: NDArray[np.float32]) -> Outputs:

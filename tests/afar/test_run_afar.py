@@ -275,7 +275,7 @@ def test_whoever_is_killed_the_other_takes_over_and_nothing_is_lost(data, local,
     with nginx(data, tmp_path / "nginx", slowly) as address, watched(shared) as seen:
         file = settings(tmp_path, address, bundle, window=2)
         fetching = fetch_command(run, "--config", str(file))
-        wait_for(lambda: (run / "places.json").exists())
+        wait_for(lambda: (run / "places.jsonl").exists())
         driver = start_command(["--config", str(file), "--workers", "1", "--fetchers", "2"])
         wait_for(lambda: list(run.glob("tiles/*/*.json")))
         status = read_status(run).fetching

@@ -51,7 +51,7 @@ def test_a_job_fetches_and_no_more_workers_are_asked_for_than_tiles_have_room(
         # Who fetches is not to be held.
         environment = run.environment | {"TEST_HOLD_FOLDER": ""} | settings
         fetching = run.slurm.submit(environment, *words, str(SCRIPT))
-        wait((run.out / "places.json").exists, "it is known what lies afar", run.explain)
+        wait((run.out / "places.jsonl").exists, "it is known what lies afar", run.explain)
         run.hold.hold(*TILES)
         before = worker_jobs(run)
         run.start("--config", str(file), "--workers", "0:6")

@@ -33,7 +33,7 @@ HEADS = (64 << 10, 1 << 20)
 """Bytes of a file in which ORIGFILE is sought: the first try, and the second."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class RemoteFile:
     """A file that lies afar, and its place in the window."""
 

@@ -27,7 +27,7 @@ class ServerError(TransientError):
         return str(self.args[0])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Facts:
     """What tells whether a file has changed; -1, "" and 0 where its server does not say."""
 
@@ -62,7 +62,7 @@ class Answer:
     """Whether it is the range that was asked for, and not the whole file."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Entry:
     """A file in a listing: its address, what it is called, and what the listing tells of it."""
 

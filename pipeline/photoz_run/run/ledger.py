@@ -11,7 +11,7 @@ a run stands in these files.
 import os
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -198,7 +198,7 @@ class RunDirectory:
         """Delete what photoz-run wrote here, and nothing else."""
         for folder in ("tiles", "quarantine", "logs", "release", "validation"):
             shutil.rmtree(self.path / folder, ignore_errors=True)
-        tops = (self.path / name for name in ("run.toml", "places.json", "manifest.json"))
+        tops = (self.path / name for name in ("run.toml", "places.jsonl", "manifest.json"))
         for path in (*self.path.glob("summary*.json"), *tops):
             path.unlink(missing_ok=True)
 
@@ -346,6 +346,11 @@ def write_document(path: Path, document: Record) -> None:
 
 
 def write_text(path: Path, text: str, replace: bool = True) -> bool:
+    """Write a text as `write_pieces` does."""
+    return write_pieces(path, (text,), replace)
+
+
+def write_pieces(path: Path, pieces: Iterable[str], replace: bool = True) -> bool:
     """Write beside, sync, rename; ``False`` if the file is there already and is not to be replaced.
 
     Raises
@@ -356,7 +361,7 @@ def write_text(path: Path, text: str, replace: bool = True) -> bool:
     beside = beside_name(path)
     try:
         with beside.open("w") as file:
-            file.write(text)
+            file.writelines(pieces)
             file.flush()
             os.fsync(file.fileno())
         if replace:

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
+from photoz_models.bundle import Bundle
 from photoz_models.documents import Record
-from photoz_models.session import PhotozModel
 from photoz_run import __version__
 from photoz_run.catalogue.provenance import (
     InputFile,
@@ -118,7 +118,7 @@ class RunManifest(Record):
 def make_manifest(
     config: RunConfig,
     tiles: Mapping[str, TileRef],
-    model: PhotozModel,
+    model: Bundle,
     look: Look = look_at_inputs,
 ) -> RunManifest:
     """The manifest of a run over ``tiles``; looks at every input file, at many of them at once."""

@@ -1,6 +1,7 @@
 """A run before it starts: checked, with its model, its tiles and every input file.
 
-places.json   in the run directory: the files afar, for a driver that has no network itself
+places.jsonl   in the run directory: the files afar, one tile a line, for a driver that has no
+               network itself
 """
 
 from collections.abc import Callable, Mapping
@@ -8,7 +9,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from photoz_models.documents import Record, read_document
+from photoz_models.bundle import Bundle, read_bundle
+from photoz_models.documents import Record, document_text, no_collection, parse_document
 from photoz_models.errors import DocumentError
 from photoz_models.session import PhotozModel
 from photoz_run.afar.listing import AfarSurvey, RemoteFile
@@ -17,11 +19,11 @@ from photoz_run.config import RunConfig, model_path
 from photoz_run.errors import ConfigError
 from photoz_run.records import TileOutcome, TileRef
 from photoz_run.run.finding import find_survey, look, narrowed
-from photoz_run.run.ledger import RunDirectory, write_document
+from photoz_run.run.ledger import RunDirectory, write_pieces
 from photoz_run.run.manifest import RunManifest, make_manifest
 from photoz_run.run.plan import check_magnitudes, check_tiles
 
-PLACES = "places.json"
+PLACES = "places.jsonl"
 Say = Callable[[str], None]
 
 
@@ -35,12 +37,12 @@ class FileAfar(Record):
 
 
 @dataclass(frozen=True)
-class Places(Record):
-    """The tiles of a run, and which of their files lie afar."""
+class TilePlaces(Record):
+    """A tile, and which of its files lie afar."""
 
-    tiles: Mapping[str, TileRef]
+    ref: TileRef
     afar: Mapping[str, FileAfar]
-    """By place in the window."""
+    """By name."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ class PlannedRun:
     survey: AfarSurvey
     """Its tiles in order of name."""
     model_file: Path
-    model: PhotozModel
+    model: Bundle
     manifest: RunManifest
 
     def settled(self, tiles: Mapping[str, TileRef], say: Say) -> dict[str, TileOutcome]:
@@ -76,8 +78,11 @@ def plan_run(config: RunConfig, say: Say, compute: bool = True) -> PlannedRun:
     survey = read_places(config) if remembered else find_survey(config, say)
     check_tiles(survey.tiles, config)
     path = model_path(config.model)
-    provider = config.provider if compute else "cpu"
-    model = PhotozModel.load(path, provider, config.allow_fallback, verify=compute)
+    model = (
+        PhotozModel.load(path, config.provider, config.allow_fallback)
+        if compute
+        else read_bundle(path)
+    )
     check_magnitudes(survey.tiles, config, model.contract)
     if not remembered:
         survey = narrowed(survey, config, model.contract)
@@ -86,11 +91,16 @@ def plan_run(config: RunConfig, say: Say, compute: bool = True) -> PlannedRun:
 
 
 def write_places(config: RunConfig, survey: AfarSurvey) -> None:
-    """Write which files lie afar, for drivers without a network."""
-    afar = {str(path): FileAfar(file.shown, file.facts) for path, file in survey.remote.items()}
-    write_document(config.out / PLACES, Places(survey.tiles, afar))
+    """Write which files lie afar, for drivers without a network; no more than a tile at once."""
+
+    def line(ref: TileRef) -> str:
+        afar = {file.path.name: FileAfar(file.shown, file.facts) for file in survey.files_of(ref)}
+        return document_text(TilePlaces(ref, afar), indent=None)
+
+    write_pieces(config.out / PLACES, map(line, survey.tiles.values()))
 
 
+@no_collection()
 def read_places(config: RunConfig) -> AfarSurvey:
     """The files afar as ``photoz fetch`` has found them.
 
@@ -99,17 +109,20 @@ def read_places(config: RunConfig) -> AfarSurvey:
     ConfigError
         If it has not begun yet.
     """
+    path = config.out / PLACES
     try:
-        places = read_document(Places, config.out / PLACES)
-    except DocumentError as error:
-        if not isinstance(error.__cause__, FileNotFoundError):
-            raise
+        with path.open("rb") as file:
+            tiles = [parse_document(TilePlaces, line, str(path)) for line in file]
+    except FileNotFoundError as error:
         raise ConfigError(
             f"{config.out} does not tell yet which files lie afar: start photoz fetch"
             f" {config.out} first, where there is a network, or set fetchers"
         ) from error
-    remote = {
-        Path(path): RemoteFile(file.url, Path(path), file.facts)
-        for path, file in places.afar.items()
-    }
-    return AfarSurvey(places.tiles, remote)
+    except OSError as error:
+        raise DocumentError(f"{path} cannot be read: {error.strerror}") from error
+    remote = {}
+    for tile in tiles:
+        for place in tile.ref.paths():
+            if (file := tile.afar.get(place.name)) is not None:
+                remote[place] = RemoteFile(file.url, place, file.facts)
+    return AfarSurvey({tile.ref.tile: tile.ref for tile in tiles}, remote)

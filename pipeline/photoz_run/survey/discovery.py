@@ -27,7 +27,7 @@ READERS = 8
 Say = Callable[[str], None]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class SurveyFile:
     """A file of the survey: what its name says, where it lies, in which data folder (from 0)."""
 

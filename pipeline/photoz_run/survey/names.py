@@ -32,7 +32,7 @@ _TILE_AS_TYPED = re.compile(
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class FileName:
     """What the name of a survey file says; ``band`` is empty for a catalogue.
 
