@@ -317,3 +317,18 @@ def test_a_driver_that_lost_its_lock_stops(dr4_tile, bundle, tmp_path, monkeypat
     assert (
         json.loads((tmp_path / "out" / "locks" / "driver.json").read_text())["host"] == "elsewhere"
     )
+
+
+def test_a_folder_that_its_last_user_deletes_in_this_moment_is_made_again(folder, monkeypatch):
+    lock, deleted = RunLock(folder, ALL), []
+    genuine = lock._written
+
+    def written() -> Path:
+        if not deleted:
+            deleted.append(folder.rmdir())
+        return genuine()
+
+    monkeypatch.setattr(lock, "_written", written)
+    with lock:
+        assert [holder.alive for holder in holders(folder)] == [True]
+    assert deleted

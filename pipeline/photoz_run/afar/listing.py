@@ -21,11 +21,14 @@ from photoz_run.survey.discovery import SurveyFile, files_below, original_name, 
 from photoz_run.survey.names import FileName, is_archive_name, parse_file_name
 from photoz_run.wording import counted
 
+S = TypeVar("S")
 T = TypeVar("T")
 Say = Callable[[str], None]
 
 ASKED = 16
 """Files that are asked about at once."""
+WAITING = 1000
+"""Files that wait for their question; each that waits takes 1.5 kB."""
 PAUSES = (1.0, 2.0, 4.0, 8.0)
 """Seconds before a question is asked again; longer if the server says so."""
 LONGEST_PAUSE = 300.0
@@ -148,8 +151,8 @@ def looked_at(survey: AfarSurvey, tiles: Iterable[str]) -> AfarSurvey:
     """
     refs = {tile: survey.tiles[tile] for tile in tiles}
     files = [file for ref in refs.values() for file in survey.files_of(ref)]
-    with ThreadPoolExecutor(ASKED) as pool, _reachable():
-        known = {file.path: file for file in pool.map(_looked_at, files)}
+    with _reachable():
+        known = {file.path: file for file in _all(_looked_at, files)}
     return AfarSurvey(refs, known)
 
 
@@ -174,8 +177,7 @@ def _named(place: str | Path, say: Say) -> Iterator[tuple[FileName, Entry]]:
     with _reachable():
         entries = _entries(place)
         archived = [entry for entry in entries if is_archive_name(Path(entry.name))]
-        with ThreadPoolExecutor(ASKED) as pool:
-            originals = dict(zip(archived, pool.map(_original_name, archived), strict=True))
+        originals = dict(zip(archived, _all(_original_name, archived), strict=True))
     strange = []
     for entry in entries:
         name = originals.get(entry) or parse_file_name(Path(entry.name))
@@ -211,6 +213,13 @@ def _original_name(entry: Entry) -> FileName | None:
             if name := original_name(Path(head.name)):
                 return name
     return None
+
+
+def _all(ask: Callable[[S], T], files: Sequence[S]) -> Iterator[T]:
+    """What is answered of each file, in order; many are asked about at once."""
+    with ThreadPoolExecutor(ASKED) as pool:
+        for start in range(0, len(files), WAITING):
+            yield from pool.map(ask, files[start : start + WAITING])
 
 
 def _patiently(ask: Callable[[], T]) -> T:

@@ -113,7 +113,12 @@ def _print_work(console: "Console", state: "RunStatus") -> None:
 
 def _print_fetching(console: "Console", state: "RunStatus") -> None:
     fetching = state.fetching
-    if fetching is None or not (state.working or state.tiles["PENDING"]):
+    if fetching is None:
+        return
+    if fetching.moved:
+        each = (fetching.bytes_per_second_each or 0) / 1e6
+        console.print(f"  {fetching.moved / 1e9:,.3g} GB fetched, each file at {each:,.3g} MB/s")
+    if not (state.working or state.tiles["PENDING"]):
         return
     waiting, coming = counted(fetching.waiting, "tile"), fetching.on_their_way
     console.print(f"  window: {waiting} waiting, {coming} on their way")

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from photoz_models.documents import Record
 from photoz_run.config import RunConfig
+from photoz_run.records import TileOutcome
 from photoz_run.run.lock import WorkState, holders
 from photoz_run.run.window import Window
 
@@ -28,9 +29,15 @@ class FetchStatus(Record):
     bytes_per_second: float | None
     slower: str
     """``fetching`` or ``measuring``: for what the other waits; empty if that is not known."""
+    moved: int
+    """Bytes that came over the network for tiles that have an outcome."""
+    bytes_per_second_each: float | None
+    """Of one transfer, on average over these."""
 
 
-def read_fetching(config: RunConfig, running: Collection[str]) -> FetchStatus | None:
+def read_fetching(
+    config: RunConfig, running: Collection[str], outcomes: Collection[TileOutcome]
+) -> FetchStatus | None:
     """How far fetching is; ``None`` if all tiles lie here.
 
     ``running`` tiles are with workers.
@@ -42,16 +49,20 @@ def read_fetching(config: RunConfig, running: Collection[str]) -> FetchStatus | 
     states = [holder.record.state for holder in locks if holder.record.state]
     delivered = window.delivered()
     seconds = max((state.seconds for state in states), default=0.0)
-    moved = sum(state.bytes for state in states)
+    now = sum(state.bytes for state in states)
+    transfers = [file for outcome in outcomes for file in outcome.fetched]
+    moved, busy = sum(file.moved for file in transfers), sum(file.seconds for file in transfers)
     return FetchStatus(
         hosts=tuple(sorted({holder.record.host for holder in locks})),
         fetchers=sum(state.workers for state in states),
         fetched=sum(state.finished for state in states),
         waiting=len(delivered.difference(running)),
         on_their_way=len(window.claimed() - delivered),
-        bytes=moved,
-        bytes_per_second=moved / seconds if seconds else None,
+        bytes=now,
+        bytes_per_second=now / seconds if seconds else None,
         slower=_slower(states),
+        moved=moved,
+        bytes_per_second_each=moved / busy if busy else None,
     )
 
 

@@ -73,6 +73,7 @@ def fetch_run(config: RunConfig, progress: StepProgress, say: Say) -> FetchSumma
                 left = fetchers.left
             fetchers.check()
         state = fetchers.state
+    window.leave()
     return FetchSummary(state.tiles, state.bytes, round(state.seconds, 2))
 
 

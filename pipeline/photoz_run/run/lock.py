@@ -141,8 +141,10 @@ class RunLock:
             If somebody else works on the directory; the line says who, and what to do.
         """
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            self._take()
+            try:
+                self._begin()
+            except FileNotFoundError:
+                self._begin()  # its last user has deleted the folder in this moment
         except OSError as error:
             raise OutputError(f"{self._path}: cannot be written ({error.strerror})") from error
         self._thread.start()
@@ -175,6 +177,10 @@ class RunLock:
     def write(self) -> None:
         """Give a sign of life, with what was told last."""
         os.replace(self._written(), self._path)
+
+    def _begin(self) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._take()
 
     def _take(self) -> None:
         self._refuse_others()

@@ -123,6 +123,6 @@ def read_places(config: RunConfig) -> AfarSurvey:
     remote = {}
     for tile in tiles:
         for place in tile.ref.paths():
-            if (file := tile.afar.get(place.name)) is not None:
-                remote[place] = RemoteFile(file.url, place, file.facts)
+            if (afar := tile.afar.get(place.name)) is not None:
+                remote[place] = RemoteFile(afar.url, place, afar.facts)
     return AfarSurvey({tile.ref.tile: tile.ref for tile in tiles}, remote)

@@ -150,7 +150,9 @@ def read_status(path: Path) -> RunStatus:
         failures=group_failures(bad),
         deviant=deviant_words({tile: outcome.zero_points for tile, outcome in outcomes.items()}),
         problems=recorded.problems,
-        fetching=read_fetching(manifest.config, {t for state in states for t in state.running}),
+        fetching=read_fetching(
+            manifest.config, {t for state in states for t in state.running}, outcomes.values()
+        ),
     )
 
 

@@ -123,6 +123,7 @@ class AfarSupply(LocalSupply):
             self._ended.set()
             self._fetching.shutdown()
             self._deleting.shutdown()
+            self._window.leave()
 
     def ready(self, tile: str) -> bool:
         """Whether all files of a tile are there."""

@@ -177,10 +177,11 @@ class Window:
             (place / CLAIM).unlink(missing_ok=True)
             place.rmdir()
 
-    def clear(self) -> None:
-        """Delete all that the run has in the window; it starts over."""
-        for tile in self.claimed():
-            self.release(tile)
+    def leave(self) -> None:
+        """Delete the folders of a run that has nothing in the window; nobody fetches for it."""
+        for folder in (self.locks, self.folder):
+            with suppress(OSError):
+                folder.rmdir()
 
 
 def read_delivery(place: Path) -> Delivery | None:
