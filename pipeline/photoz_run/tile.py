@@ -214,6 +214,7 @@ def open_tile(
             )
         if policy.missing_band == "quarantine":
             coadds.check_every_band(located, OUTSIDE_FRACTION)
+        coadds.check_axes()
         plans = coadds.plan(located, rule, policy.storage)
         yield OpenTile(sources, coadds, rule, policy, counts, located, plans)
 

@@ -14,6 +14,7 @@ def test_a_tile_with_an_unusual_zero_point_is_named_everywhere(run, tmp_path, mo
     copy, out = tmp_path / "run", tmp_path / "release"
     shutil.copytree(run, copy)
     monkeypatch.setattr(zero_point, "FEWEST_TILES", 3)
+    monkeypatch.setattr(zero_point, "largest_deviation", lambda tiles: 5.0)
     for tile, offset in {FIELD: 0.2, AGAIN: 0.2, OTHER: 0.5}.items():
         (path,) = copy.glob(f"tiles/*/{tile}.json")
         outcome = json.loads(path.read_text())

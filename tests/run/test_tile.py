@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from astropy.io import fits
+from astropy.wcs import WCS
 
 from photoz_models import BUNDLED
 from photoz_models.session import PhotozModel
@@ -27,6 +28,7 @@ from support.tiles import (
     catalogue_magnitudes,
     change_rows,
     make_tile,
+    read_image,
     reference_stamps,
     set_cards,
     set_pixels,
@@ -303,6 +305,25 @@ def moved_a_little(rows):
     rows["DECJ2000"] += 0.5 / 3600
 
 
+def turn(tile, band, turned, matrix_22):
+    """Turn the images of a band, and their WCS with them."""
+    for product in ("sci", "wei", "msk"):
+        pixels_YX, header = read_image(tile.image(band, product))
+        height, width = pixels_YX.shape
+        middle = (np.array([width, height]) + 1) / 2
+        plane = WCS(header)
+        plane.wcs.cd = plane.wcs.cd @ np.linalg.inv(matrix_22)
+        pixels_YX = turned(pixels_YX)
+        new_middle = (np.array(pixels_YX.shape[::-1]) + 1) / 2
+        plane.wcs.crpix = matrix_22 @ (plane.wcs.crpix - middle) + new_middle
+        for key, value in plane.to_header().items():
+            header[key] = value
+        for axis in "12":
+            for other in "12":
+                header.remove(f"CD{axis}_{other}", ignore_missing=True)
+        fits.PrimaryHDU(pixels_YX, header).writeto(tile.image(band, product), overwrite=True)
+
+
 @pytest.mark.parametrize(
     ("spoil", "complaint"),
     [
@@ -322,6 +343,14 @@ def moved_a_little(rows):
         (
             lambda tile: set_cards(tile.image("u"), CRVAL1=182.0),
             r"_u_sci\.fits: 40 of 40 sources lie off this coadd",
+        ),
+        (
+            lambda tile: turn(tile, "g", np.flipud, [[1, 0], [0, -1]]),
+            r"_g_sci\.fits: its pixel axes are turned or mirrored against those of K.*_r_sci\.fits",
+        ),
+        (
+            lambda tile: turn(tile, "i", np.rot90, [[0, 1], [-1, 0]]),
+            r"_i_sci\.fits: its pixel axes are turned or mirrored",
         ),
         (
             lambda tile: change_rows(tile.catalogue, moved_away),

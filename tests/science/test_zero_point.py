@@ -14,6 +14,7 @@ from photoz_run.science.zero_point import (
     aperture_magnitudes,
     deviant_tiles,
     deviations,
+    largest_deviation,
     offset,
 )
 
@@ -86,6 +87,30 @@ def test_a_tile_that_stands_out_among_the_others_is_named():
     assert only == ("T3", "r", -28.5)
     assert deviant_tiles(dict(list(offsets.items())[2:6])) == []
     assert deviations({"a": 0.0, "b": 1.0}) == {}
+
+
+@pytest.mark.parametrize("tiles", [5, 7, 12, 40])
+def test_chance_alone_makes_hardly_a_tile_stand_out_however_few_there_are(tiles):
+    rng = np.random.default_rng(tiles)
+    alarms = 0
+    for _ in range(2_000):
+        offset_T = rng.normal(0.2, 0.1, tiles)
+        alarms += bool(deviant_tiles({f"T{k}": {"u": value} for k, value in enumerate(offset_T)}))
+    # One run in a thousand: more than seven of 2,000 are a chance of one in a thousand.
+    assert alarms <= 7
+
+
+@pytest.mark.parametrize("tiles", [12, 100, 1_300])
+def test_a_coadd_a_quarter_too_bright_stands_out(tiles):
+    offset_T = np.random.default_rng(1).normal(0.2, 0.015, tiles)
+    offset_T[3] -= 0.285
+    zero_points = {f"T{k}": {"r": value} for k, value in enumerate(offset_T)}
+    ((tile, band, _),) = deviant_tiles(zero_points)
+    assert (tile, band) == ("T3", "r")
+
+
+def test_in_a_survey_five_sigma_stand_out():
+    assert largest_deviation(1_300) == pytest.approx(5, abs=0.05)
 
 
 @given(st.lists(st.integers(-30, 30), min_size=5, max_size=40), st.sampled_from([1.0, 0.01]))

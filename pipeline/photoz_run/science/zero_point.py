@@ -34,8 +34,12 @@ FEWEST_TILES = 5
 LEAST_SCATTER = 0.01
 """Magnitudes: the median of a tile is not known better, however alike the tiles are."""
 
-LARGEST_DEVIATION = 5.0
-"""Sigma beyond which a tile is said to stand out."""
+FALSE_ALARMS = 1e-3
+"""Share of runs in which chance alone makes a tile stand out in a band."""
+
+FREEDOM = 0.37
+"""Degrees of freedom that a MAD has for each one of a standard deviation: its efficiency for
+Gaussian values (Hampel 1974, JASA 69, 383)."""
 
 
 def aperture_magnitudes(flux_NCHW: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -98,8 +102,19 @@ def _medians_of_others(values_T: NDArray[np.float64]) -> NDArray[np.float64]:
     return middle_T
 
 
+def largest_deviation(tiles: int) -> float:
+    """Sigma beyond which one of so many tiles stands out: chance does that in `FALSE_ALARMS` runs.
+
+    The quantile of Student's distribution: the scatter of few tiles is not well known. It is 5 for
+    a survey of 1,300 tiles, and 16 for 12 tiles.
+    """
+    from scipy.special import stdtrit  # takes longer to import than a small run to look at
+
+    return -float(stdtrit(FREEDOM * (tiles - 1), FALSE_ALARMS / tiles / 2))
+
+
 def deviant_tiles(zero_points: Mapping[str, Mapping[str, float]]) -> list[tuple[str, str, float]]:
-    """Tile, band and sigma of offsets more than `LARGEST_DEVIATION` off the other tiles'.
+    """Tile, band and sigma of offsets that stand out by `largest_deviation`.
 
     Parameters
     ----------
@@ -110,8 +125,10 @@ def deviant_tiles(zero_points: Mapping[str, Mapping[str, float]]) -> list[tuple[
     deviant = []
     for band in bands:
         of_band = {tile: offsets[band] for tile, offsets in zero_points.items() if band in offsets}
-        for tile, sigma in deviations(of_band).items():
-            if abs(sigma) > LARGEST_DEVIATION:
+        sigmas = deviations(of_band)
+        limit = largest_deviation(len(of_band)) if sigmas else 0.0
+        for tile, sigma in sigmas.items():
+            if abs(sigma) > limit:
                 deviant.append((tile, band, round(sigma, 1)))
     return sorted(deviant)
 

@@ -27,6 +27,9 @@ from photoz_run.survey.data_release import I_EPOCH_IMAGES
 from photoz_run.survey.dmag import Dmag, dmag_cards, find_dmag
 from photoz_run.survey.sky_grid import SkyGrid, sky_grid
 
+MOST_TURNED = 10.0
+"""Degrees by which the pixel axes of two bands may differ. Coadds of a tile are made alike."""
+
 FEWEST_OUTSIDE = 3
 """Fewer sources than this off one band are flagged; more say that the band shows another field."""
 
@@ -155,8 +158,12 @@ class TileCoadds:
         """
         if not self.images:
             return ()
-        coadd = self.images.get("r") or next(iter(self.images.values()))
-        return coadd.grid.corners(coadd.sci.shape_YX)
+        return self._detection.grid.corners(self._detection.sci.shape_YX)
+
+    @property
+    def _detection(self) -> Coadd:
+        """The r coadd, on which sources are detected, or the first there is."""
+        return self.images.get("r") or next(iter(self.images.values()))
 
     @property
     def i_images(self) -> tuple[str, ...]:
@@ -198,6 +205,28 @@ class TileCoadds:
                 raise BadDataError(
                     f"{coadd.sci.path}: {outside} of {len(on_coadd_N)} sources lie off this coadd;"
                     " its WCS is wrong, or it is that of another field"
+                )
+
+    def check_axes(self) -> None:
+        """Refuse a coadd whose pixel axes are turned or mirrored against those of r.
+
+        Its sources are where its WCS says, but its stamps lie otherwise than those of other bands.
+
+        Raises
+        ------
+        BadDataError
+            If an axis points elsewhere by more than `MOST_TURNED` degrees.
+        """
+        if not self.images:
+            return
+        ra_K, dec_K = np.transpose(self.footprint)
+        own_22 = _edges(self._detection, ra_K, dec_K)
+        for coadd in self.images.values():
+            cosine_2 = np.sum(own_22 * _edges(coadd, ra_K, dec_K), axis=-1)
+            if np.any(cosine_2 < np.cos(np.radians(MOST_TURNED))):
+                raise BadDataError(
+                    f"{coadd.sci.path}: its pixel axes are turned or mirrored against those of"
+                    f" {self._detection.sci.path.name}; resample both to the same grid"
                 )
 
     def plan(self, located: Located, rule: StampRule, storage: Storage) -> dict[str, ReadingPlan]:
@@ -302,6 +331,20 @@ def images_of(ref: TileRef, band: str, i_epoch: str) -> list[str]:
         return [band] if band in ref.images else []
     wanted = [name for name in I_EPOCH_IMAGES[i_epoch] if name in ref.images]
     return wanted or [name for name in ("i", "i2") if name in ref.images]
+
+
+def _edges(
+    coadd: Coadd, ra_K: NDArray[np.float64], dec_K: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Directions on a coadd of the left and the lower edge of a field with these corners [2, 2].
+
+    NaN where the coadd shows no such field.
+    """
+    place_K2 = np.transpose(coadd.grid.pixels(ra_K, dec_K))
+    edge_22 = place_K2[[1, 3]] - place_K2[0]
+    with np.errstate(invalid="ignore"):
+        direction_22: NDArray[np.float64] = edge_22 / np.hypot(*edge_22.T)[:, None]
+    return direction_22
 
 
 def _i_substituted(used: Mapping[str, Coadd], i_epoch: str) -> bool:
