@@ -5,6 +5,7 @@
     ├── ConfigError       fix the command line, the TOML file or the model; nothing was started
     │   └── ContractError     a host's model or program is not that of the run
     ├── BadDataError      fix or replace the file named; its tile is quarantined at once
+    │   └── NotFetchedError   the archive has no such file, or another one; no host is to blame
     ├── TransientError    wait; the tile is tried again, then quarantined
     │   └── HostError         another host, or start again where it has more; no tile is blamed
     └── InterruptedRunError   start the same command again; the run resumes
@@ -51,6 +52,10 @@ class BadDataError(PhotozError):
     """
 
     exit_code = ExitCode.QUARANTINED
+
+
+class NotFetchedError(BadDataError):
+    """Raised within a tile when a file of it was not to be had from afar."""
 
 
 class TransientError(PhotozError):

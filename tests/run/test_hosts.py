@@ -299,3 +299,14 @@ def test_storage_that_fails_for_a_moment_everywhere_accuses_nobody():
         hosts.stumbled("other", tile)
     assert hosts.judge({"one", "other", "third"}) == []
     assert hosts.avoided({"one", "other", "third"}) == {}
+
+
+@pytest.mark.parametrize(("error", "avoided"), [("BadDataError", True), ("NotFetchedError", False)])
+def test_no_host_is_on_trial_for_tiles_that_the_archive_has_not(error, avoided):
+    hosts = Hosts()
+    hosts.succeeded("sound", "KIDS_0.0_0.0")
+    for name in names(STREAK):
+        hosts.went_wrong("unlucky", TileOutcome(name, Status.QUARANTINED, "", "", error=error))
+    again = hosts.judge({"sound", "unlucky"})
+    assert (hosts.avoided({"sound", "unlucky"}) != {}) is avoided
+    assert bool(again) is avoided

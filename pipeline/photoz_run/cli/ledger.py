@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from photoz_run.wording import counted, duration
+from photoz_run.wording import counted, duration, sized
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -117,7 +117,7 @@ def _print_fetching(console: "Console", state: "RunStatus") -> None:
         return
     if fetching.moved:
         each = (fetching.bytes_per_second_each or 0) / 1e6
-        console.print(f"  {fetching.moved / 1e9:,.3g} GB fetched, each file at {each:,.3g} MB/s")
+        console.print(f"  {sized(fetching.moved)} fetched, each file at {each:,.3g} MB/s")
     if not (state.working or state.tiles["PENDING"]):
         return
     waiting, coming = counted(fetching.waiting, "tile"), fetching.on_their_way

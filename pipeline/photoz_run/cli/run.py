@@ -13,7 +13,7 @@ from photoz_run.cli.console import SETTINGS, Command, Version, call
 from photoz_run.cli.options import Shown, from_record
 from photoz_run.cli.tables import flag_lines
 from photoz_run.config import ClusterConfig, RunConfig, load_config, model_path
-from photoz_run.wording import counted, duration
+from photoz_run.wording import counted, duration, sized
 
 if TYPE_CHECKING:
     from photoz_run.run.plan import FetchPlan, TilePlan
@@ -203,7 +203,7 @@ def _print_plans(plans: "list[TilePlan]") -> None:
         table.add_row(
             plan.tile,
             "?" if plan.rows is None else f"{plan.rows:,}",
-            _size(plan.bytes),
+            sized(plan.bytes),
             ", ".join(plan.ways) or "-",
             "; lacks ".join(word for word in words if word) or "-",
         )
@@ -218,7 +218,7 @@ def _print_plans(plans: "list[TilePlan]") -> None:
     for name, number in total(plan.counts for plan in plans).items():
         console.print(f"  {name.replace('_', ' ')}: {number:,}")
     tiles, expected = counted(len(plans), "tile"), counted(rows, "row")
-    work = f"{expected} expected, {_size(size)} to read" if known else f"{_size(size)} to fetch"
+    work = f"{expected} expected, {sized(size)} to read" if known else f"{sized(size)} to fetch"
     console.print(f"{tiles}, {work}{troubled}")
 
 
@@ -227,9 +227,9 @@ def _print_fetching(plan: "FetchPlan") -> None:
     speed = ""
     if rate and seconds:
         speed = f"; at {rate / 1e6:,.3g} MB/s, as in a short trial, that takes {duration(seconds)}"
-    print(f"to fetch: {_size(plan.bytes)} in whole files{speed}")
+    print(f"to fetch: {sized(plan.bytes)} in whole files{speed}")
     print(
-        f"--window: {_size(plan.largest)} at least, the largest tile; with {_size(plan.window)} no"
+        f"--window: {sized(plan.largest)} at least, the largest tile; with {sized(plan.window)} no"
         " worker waits for room"
     )
 
@@ -258,7 +258,3 @@ def _print_summary(summary: "RunSummary") -> None:
     for line in flag_lines(document.flags, summary.rows):
         console.print(line)
     console.print(f"catalogue: {summary.out / 'tiles'}")
-
-
-def _size(number: int) -> str:
-    return f"{number / 1e9:,.2f} GB" if number >= 1e8 else f"{number / 1e6:,.1f} MB"

@@ -22,7 +22,7 @@ from photoz_run.records import Failure, Status, TileOutcome
 from photoz_run.run.acquaintance import Acquaintance
 from photoz_run.run.handing import Pace, Rests, Running, Workers
 from photoz_run.run.hosts import Hosts
-from photoz_run.run.task import LOST_WORKER, OUT_OF_MEMORY, PASSING, TileTask, Try, time_limit
+from photoz_run.run.task import LOST_WORKER, OUT_OF_MEMORY, TileTask, Try, time_limit
 from photoz_run.run.worker import Refusal, run_tiles
 
 LOOK_SECONDS = 1.0
@@ -349,10 +349,7 @@ class Dispatcher:
             self._strikes.pop(host, None)
             self._stumbles.pop(address, None)
             return answer
-        if answer.error in PASSING:
-            self._hosts.stumbled(host, answer.tile)
-        else:
-            self._hosts.failed(host, answer.tile)
+        self._hosts.went_wrong(host, answer)
         next_try = task.after(Failure(host, answer.error, answer.reason))
         if answer.status is Status.FAILED:
             self._stumbles[address] += 1

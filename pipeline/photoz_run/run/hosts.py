@@ -13,6 +13,8 @@ from collections import defaultdict
 from collections.abc import Collection
 
 from photoz_run.errors import OutputError
+from photoz_run.records import TileOutcome
+from photoz_run.run.task import NOT_FETCHED, PASSING
 
 STREAK = 3
 """A host that fails so many different tiles one after another is put on trial."""
@@ -40,6 +42,13 @@ class Hosts:
         if tile in self._failed_on or tile in self._stumbled_on:
             self._well.add(tile)
             self._convicted.update(self._end_trials(host, tile))
+
+    def went_wrong(self, host: str, outcome: TileOutcome) -> None:
+        """A try ended badly on ``host``; of a tile that was not to be had no host knows more."""
+        if outcome.error in PASSING:
+            self.stumbled(host, outcome.tile)
+        elif outcome.error != NOT_FETCHED:
+            self.failed(host, outcome.tile)
 
     def failed(self, host: str, tile: str) -> None:
         """``tile`` failed on ``host``, and would do so again."""

@@ -12,6 +12,7 @@ from photoz_run.run.fetch_status import FetchStatus, read_fetching
 from photoz_run.run.ledger import RunDirectory
 from photoz_run.run.lock import Holder, WorkState, holders
 from photoz_run.run.summary import total
+from photoz_run.run.task import NOT_FETCHED
 from photoz_run.science.zero_point import deviant_words
 
 EXAMPLES = 5
@@ -157,12 +158,15 @@ def read_status(path: Path) -> RunStatus:
 
 
 def count_hosts(outcomes: Iterable[TileOutcome]) -> dict[str, HostCount]:
-    """Tries by host, from the outcomes and the failures before them; in order of name."""
+    """Tries by host, from the outcomes and the failures before them; in order of name.
+
+    A tile that was not to be had from afar tells nothing of hosts.
+    """
     good, failed = Counter[str](), Counter[str]()
     for outcome in outcomes:
         failed.update(failure.host for failure in outcome.earlier)
         counter = failed if outcome.status is Status.QUARANTINED else good
-        if outcome.host:
+        if outcome.host and outcome.error != NOT_FETCHED:
             counter[outcome.host.partition(":")[0]] += 1
     return {
         host: HostCount(good[host], failed[host]) for host in sorted(good.keys() | failed.keys())

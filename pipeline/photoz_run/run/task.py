@@ -26,7 +26,7 @@ from typing import Any
 from photoz_models.session import available_threads
 from photoz_run.catalogue.provenance import InputFile, Provenance, input_files, inputs_digest
 from photoz_run.config import RunConfig
-from photoz_run.errors import BadDataError, PhotozError, TransientError
+from photoz_run.errors import BadDataError, NotFetchedError, PhotozError, TransientError
 from photoz_run.records import Failure, Fetched, Status, TileOutcome, TileRef, TileResult
 from photoz_run.run.ledger import RunDirectory
 from photoz_run.run.tile_log import now
@@ -41,6 +41,9 @@ OUT_OF_MEMORY = "MemoryError"
 
 PASSING = (LOST_WORKER, OUT_OF_MEMORY, TransientError.__name__)
 """Classes of failures after which another try may do well."""
+
+NOT_FETCHED = NotFetchedError.__name__
+"""Class of a failure of which no host knows more than another."""
 
 TOLD_TO_END = (
     *(signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2),
@@ -153,9 +156,9 @@ class Try:
         return self.delivery.fetched if self.delivery else ()
 
     def check(self) -> None:
-        """Refuse a tile whose files could not be fetched; `BadDataError` says why."""
+        """Refuse a tile whose files could not be fetched; `NotFetchedError` says why."""
         if self.delivery and self.delivery.problem:
-            raise BadDataError(self.delivery.problem)
+            raise NotFetchedError(self.delivery.problem)
 
     def measured(self, result: TileResult) -> TileOutcome:
         """The outcome of a try that came to its end."""
