@@ -95,6 +95,27 @@ def test_a_catalogue_without_distributions_has_a_note(tmp_path):
     assert not list((tmp_path / "c-validation").glob("nz_*"))
 
 
+def test_a_bin_without_galaxies_has_no_numbers_and_is_told(tmp_path):
+    config = "[tomography]\nedges = [0.1, 0.3, 3.0, 4.0]\n"
+    *_, nz = validated(tmp_path, config=config)
+    assert [part.sources > 0 for part in nz.bins] == [True, True, False]
+    empty = nz.bins[2]
+    assert (empty.spectra, empty.mean_predicted.value, empty.same_galaxies.value) == (0, None, None)
+    out = tmp_path / "c-validation"
+    assert "no source lies in the tomographic bin 3 to 4" in (out / "report.md").read_text()
+    assert (out / "plots" / "tomography.png").is_file()
+    for name in ("predicted", "spectroscopic"):
+        ensemble = qp.read(str(out / f"nz_{name}.hdf5"))
+        assert ensemble.ancil["z_high"].tolist() == [0.3, 3.0]
+        assert np.isfinite(ensemble.mean()).all()
+
+
+def test_bins_without_any_galaxy_have_no_file(tmp_path):
+    *_, nz = validated(tmp_path, "--no-plots", config="[tomography]\nedges = [3.0, 4.0]\n")
+    assert nz.bins[0].sources == 0
+    assert not list((tmp_path / "c-validation").glob("nz_*"))
+
+
 def test_edges_that_fall_are_refused(tmp_path):
     (tmp_path / "v.toml").write_text("[tomography]\nedges = [0.3, 0.1]\n")
     with pytest.raises(ConfigError, match=r"tomography\.edges: two or more increasing"):

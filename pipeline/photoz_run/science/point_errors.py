@@ -17,7 +17,7 @@ from photoz_run.science.statistics import (
 )
 
 LIMITS = {"outliers_005": 0.05, "outliers_015": 0.15}
-CHUNK = 1 << 20
+CHUNK = 1 << 18
 """Galaxies whose terms are in memory at once."""
 
 
@@ -34,7 +34,7 @@ class PointTerms:
     cells: ResidualCells
     cell_N: NDArray[np.int16] = field(repr=False)
     """The cell of each normalised residual."""
-    inside: dict[str, NDArray[np.float32]] = field(repr=False, default_factory=dict)
+    inside: dict[str, NDArray[np.float16]] = field(repr=False, default_factory=dict)
     weight_N: Floats | None = field(repr=False, default=None)
 
     def of(self, rows: Rows) -> "PointTerms":
@@ -122,8 +122,8 @@ def point_terms(
     return PointTerms(z_phot, z_spec, cells, cells.of(x_N), inside, weight)
 
 
-def _inside(z_N: Floats, low_N: ArrayLike, high_N: ArrayLike) -> NDArray[np.float32]:
+def _inside(z_N: Floats, low_N: ArrayLike, high_N: ArrayLike) -> NDArray[np.float16]:
     low, high = np.asarray(low_N), np.asarray(high_N)
-    inside_N = ((low <= z_N) & (z_N <= high)).astype(np.float32)
+    inside_N = ((low <= z_N) & (z_N <= high)).astype(np.float16)
     inside_N[np.isnan(low) | np.isnan(high) | np.isnan(z_N)] = np.nan
     return inside_N

@@ -65,6 +65,14 @@ def text(values: pa.ChunkedArray) -> pa.ChunkedArray:
     return pc.if_else(blank, None, trimmed) if pc.any(blank).as_py() else trimmed
 
 
+def with_codes(rows: pa.Table) -> pa.Table:
+    """Rows whose texts are dictionaries: each different text once, and a code in each row."""
+    for place, field in enumerate(rows.schema):
+        if field.type == TEXT:
+            rows = rows.set_column(place, field.name, rows[place].dictionary_encode())
+    return rows
+
+
 def without_nan(values: pa.ChunkedArray) -> pa.ChunkedArray:
     """Floats with null in the place of NaN."""
     undefined = pc.is_nan(values)

@@ -74,7 +74,7 @@ class Catalogue:
     repeated: int
     """Rows whose ID is that of another row."""
     table: Table = field(repr=False)
-    row_N: NDArray[np.int64] = field(repr=False)
+    row_N: NDArray[np.int32] = field(repr=False)
     """The row of each source in the table."""
     key: tuple[str, ...] = ()
     """The column of the ID; of `MANY` sources it is not read with the others."""
@@ -234,13 +234,13 @@ def _check_redshifts(
 
 def _each_once(
     hash_N: NDArray[np.uint64], chosen_N: NDArray[np.bool_]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     """Rows that are kept, each ID once, and all rows of a repeated ID."""
-    row_N = np.flatnonzero(chosen_N)
+    row_N = np.flatnonzero(chosen_N).astype(np.int32)
     sorted_N = hash_N[row_N]
     sorted_N.sort()
     if not ((sorted_N[1:] == sorted_N[:-1]) & (sorted_N[1:] != 0)).any():
-        return row_N, np.zeros(0, np.int64)
+        return row_N, np.zeros(0, np.int32)
     common = _too_common(sorted_N)
     named_N = row_N[(hash_N[row_N] != 0) & ~np.isin(hash_N[row_N], common)]
     order = np.argsort(hash_N[named_N], kind="stable")
@@ -256,7 +256,7 @@ def _too_common(sorted_N: NDArray[np.uint64]) -> NDArray[np.uint64]:
     return np.unique(sorted_N[apart:][sorted_N[apart:] == sorted_N[:-apart]])
 
 
-def _kept(values_N: NDArray[np.float64], row_K: NDArray[np.int64]) -> NDArray[np.float64]:
+def _kept(values_N: NDArray[np.float64], row_K: NDArray[np.int32]) -> NDArray[np.float64]:
     """Values of some rows; the same array where that is all of them."""
     return values_N if len(row_K) == len(values_N) else values_N[row_K]
 
@@ -265,7 +265,7 @@ def _repeats(
     table: Table,
     key: Sequence[str],
     further: Sequence[str],
-    row_K: NDArray[np.int64],
+    row_K: NDArray[np.integer],
     z_N: NDArray[np.float64],
     settings: ValidationSettings,
 ) -> Columns:
@@ -278,15 +278,20 @@ def _repeats(
 
 
 def _read_rows(
-    table: Table, names: Sequence[str], row_K: NDArray[np.int64], settings: ValidationSettings
+    table: Table, names: Sequence[str], row_K: NDArray[np.integer], settings: ValidationSettings
 ) -> dict[str, NDArray[Any]]:
     """Columns of the rows ``row_K``, in their order."""
     if not names:
         return {}
     numbers = {*settings.compare, *COMPARISONS, settings.weight}
     if np.all(row_K[1:] >= row_K[:-1]):
-        rows = table.take(names, row_K, lists=[QUANTILES])
-        return {name: _values(table.where, rows, name, numbers) for name in names}
+        rows = table.take(names, row_K, lists=[QUANTILES], codes=True)
+        columns = {}
+        for name in names:
+            columns[name] = _values(table.where, rows, name, numbers)
+            # Of twenty million rows all columns twice would be two gigabytes.
+            rows = rows.drop_columns([name])
+        return columns
     order = np.argsort(row_K, kind="stable")
     columns = _read_rows(table, names, row_K[order], settings)
     back = np.empty_like(order)
@@ -306,11 +311,16 @@ def _values(where: str, rows: pa.Table, name: str, numbers: set[str]) -> NDArray
     if pa.types.is_floating(kind):
         return arrays.reals(where, rows, name)
     if is_text(kind):
-        codes = rows[name].fill_null("").combine_chunks().dictionary_encode()
-        texts = np.array(codes.dictionary.to_pylist(), object)
-        return np.asarray(texts[codes.indices.to_numpy()])
+        return _texts(rows[name])
     values = arrays.masked(where, rows, name)
     return values if rows[name].null_count and values.dtype.kind in "iub" else values.data
+
+
+def _texts(codes: pa.ChunkedArray) -> NDArray[np.object_]:
+    """Texts of a dictionary, "" where there is none; rows with the same text share it."""
+    every = codes.combine_chunks()
+    texts = np.array([*every.dictionary.to_pylist(), ""], object)
+    return np.asarray(texts[every.indices.fill_null(len(texts) - 1).to_numpy()])
 
 
 def seeing_of_tiles(run: Path, tile_N: NDArray[np.str_]) -> dict[str, NDArray[np.float64]]:

@@ -163,7 +163,9 @@ def _magnitudes(axes: Axes, magnitudes: Mapping[str, float]) -> None:
     axes.plot(wavelength, value, "o-", color=BLUE, ms=3, lw=0.8)
     above: dict[str, Any] = {"textcoords": "offset points", "ha": "center", "color": GREY}
     for band, x, y in zip(magnitudes, wavelength, value, strict=True):
-        axes.annotate(band, (x, y), (0, 4), fontsize=6, **above)
+        # The two epochs of i lie on each other.
+        if band != "i2" or "i1" not in magnitudes:
+            axes.annotate(band.rstrip("12"), (x, y), (0, 4), fontsize=6, **above)
     axes.set_xscale("log")
     axes.set_xticks([0.4, 0.8, 1.6], ["0.4", "0.8", "1.6"])
     axes.minorticks_off()

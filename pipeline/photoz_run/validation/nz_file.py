@@ -24,21 +24,32 @@ def write_nz(bins: Tomography, subject: Subject, directory: Path) -> list[Path]:
     """Write nz_predicted.hdf5 and nz_spectroscopic.hdf5: one distribution for each bin.
 
     They hold what `qp.read` looks for: ``meta`` (kind ``hist``, its cells), ``data`` (densities)
-    and ``ancil`` (range, numbers, mean and width of each bin). Attributes name the model.
+    and ``ancil`` (range, numbers, mean and width of each bin). Attributes name the model. A bin
+    without galaxies has no distribution, and is left out; without any bin there is no file.
     """
     written = []
     for name, density_BK in (
         ("predicted", bins.predicted_BK),
         ("spectroscopic", bins.spectroscopic_BK),
     ):
+        filled_B = np.flatnonzero(density_BK.sum(axis=1))
+        if not len(filled_B):
+            continue
         path = directory / f"nz_{name}.hdf5"
         with written_whole(path) as beside:
-            _write(beside, bins, density_BK, name, subject)
+            _write(beside, bins, density_BK, filled_B, name, subject)
         written.append(path)
     return written
 
 
-def _write(path: Path, bins: Tomography, density_BK: Floats, name: str, subject: Subject) -> None:
+def _write(
+    path: Path,
+    bins: Tomography,
+    density_BK: Floats,
+    filled_B: NDArray[np.intp],
+    name: str,
+    subject: Subject,
+) -> None:
     import h5py
 
     with h5py.File(path, "w") as file:
@@ -54,9 +65,9 @@ def _write(path: Path, bins: Tomography, density_BK: Floats, name: str, subject:
         file["meta/pdf_name"] = np.array([b"hist"])
         file["meta/pdf_version"] = np.array([0])
         file["meta/bins"] = bins.grid_G[None]
-        file["data/pdfs"] = density_BK
+        file["data/pdfs"] = density_BK[filled_B]
         for key, values_B in _ancillary(bins, name).items():
-            file[f"ancil/{key}"] = values_B
+            file[f"ancil/{key}"] = values_B[filled_B]
 
 
 def _ancillary(bins: Tomography, name: str) -> dict[str, NDArray[np.generic]]:

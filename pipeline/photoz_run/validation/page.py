@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.resources import files
 from io import BytesIO
+from itertools import combinations
 from pathlib import Path
 from string import Template
 
@@ -20,6 +21,9 @@ from photoz_run.validation.rows import Rows
 
 LONGEST_NUMBER = 30
 """Characters; a longer cell holds words, which may be broken."""
+
+CAPTION = 0.2
+"""Height of a caption and the space around it, in units of the width of a figure."""
 
 
 @dataclass(frozen=True)
@@ -118,10 +122,32 @@ def _side_by_side(plot: Plot) -> str:
     """
     if len(plot.pictures) < 2:
         return ""
-    first = next(iter(plot.pictures.values()))
-    (width,) = struct.unpack(">I", first[16:20])
+    width, _ = _size(next(iter(plot.pictures.values())))
     columns = f"repeat(auto-fit, minmax({width // 2}px, 1fr))"
     return f' class="several" style="grid-template-columns: {columns}"'
+
+
+def _size(png: bytes) -> tuple[int, int]:
+    """Width and height of a picture, pixels."""
+    width, height = struct.unpack(">II", png[16:24])
+    return width, height
+
+
+def html_columns(plots: Sequence[Plot]) -> str:
+    """Figures in two columns, as even as they can be; a narrow page has one."""
+    heights = [_height(plot) for plot in plots]
+    places = range(len(plots))
+    splits = [left for number in range(len(plots)) for left in combinations(places, number + 1)]
+    left = min(splits, key=lambda left: abs(2 * sum(heights[k] for k in left) - sum(heights)))
+    right = [k for k in places if k not in left]
+    columns = ("".join(html_figure(plots[k]) for k in column) for column in (left, right))
+    return f'<div class="pair">{"".join(f"<div>{column}</div>" for column in columns)}</div>'
+
+
+def _height(plot: Plot) -> float:
+    """The height of a figure in units of its width."""
+    sizes = map(_size, plot.pictures.values())
+    return CAPTION + sum(height / width for width, height in sizes)
 
 
 def html_items(sentences: Sequence[str], nothing: str) -> str:
@@ -154,9 +180,18 @@ def html_table(rows: Rows) -> str:
     return f'<div class="scroll"><table>{head}{body}</table></div>'
 
 
+def html_beside(left: str, right: str) -> str:
+    """Two columns of tables; a narrow page has one."""
+    return f'<div class="tables"><div>{left}</div><div>{right}</div></div>'
+
+
 def _cell(text: str) -> str:
-    kind = ' class="text"' if len(text) > LONGEST_NUMBER else ""
-    return f"<td{kind}>{_text(text)}</td>"
+    if len(text) > LONGEST_NUMBER:
+        return f'<td class="text">{_text(text)}</td>'
+    # The error by galaxy may stand below the other.
+    value, bracket, rest = text.partition(" (")
+    parts = [value, f"({rest}"] if bracket else [value]
+    return f"<td>{' '.join(f'<span>{_text(part)}</span>' for part in parts)}</td>"
 
 
 def _text(text: str) -> str:

@@ -20,6 +20,8 @@ from photoz_run.validation.page import (
     Page,
     Plot,
     Section,
+    html_beside,
+    html_columns,
     html_figure,
     html_fold,
     html_items,
@@ -112,11 +114,11 @@ def draw(
     result: Result, pairs: Pairs, gallery: Callable[[], Figures], directory: Path
 ) -> dict[str, Plot]:
     """Draw every figure that has data, and save it as PNG and PDF in ``directory``."""
-    columns, overall = pairs.columns, result.overall
+    columns, overall, groups = pairs.columns, result.overall, result.errors_over
 
     def of_distribution() -> Figures:
         d = result.distribution
-        return {"pit": distributions.pit_figure(d)} if d else {}
+        return {"pit": distributions.pit_figure(d, groups)} if d else {}
 
     def of_likeness() -> Figures:
         r = result.representative
@@ -124,14 +126,16 @@ def draw(
 
     makers: dict[str, Callable[[], Figures]] = {
         "photoz_specz": lambda: {
-            "photoz_specz": distributions.photoz_against_specz(columns, overall)
+            "photoz_specz": distributions.photoz_against_specz(columns, overall, groups)
         },
-        "residuals": lambda: {"residuals": distributions.residual_histogram(columns, overall)},
-        "nz": lambda: {"nz": distributions.nz_figure(columns, result.spikes, result.rows)},
+        "residuals": lambda: {
+            "residuals": distributions.residual_histogram(columns, overall, groups)
+        },
+        "nz": lambda: {"nz": distributions.nz_figure(columns, result.spikes, result.rows, groups)},
         "trends": lambda: bins.trends(result),
         "categories": lambda: bins.categories(result),
         "tomography": lambda: (
-            {"tomography": distributions.tomography_figure(result.tomography)}
+            {"tomography": distributions.tomography_figure(result.tomography, groups)}
             if result.tomography
             else {}
         ),
@@ -148,7 +152,9 @@ def draw(
             if figures := make():
                 title, caption = CAPTIONS[name]
                 if name == "pit" and result.distribution:
-                    caption = f"PIT {result.distribution.source}."
+                    caption = (
+                        f"PIT {result.distribution.source}. Band: 2 sigma about a uniform one."
+                    )
                 plots[name] = save(figures, directory, title, caption)
     return plots
 
@@ -222,32 +228,31 @@ WHOLE = ("trends", "outliers")
 
 def _figures(plots: Mapping[str, Plot]) -> str:
     """The tall first figure beside two others; the small ones in two columns; then the wide."""
-    figures = {name: html_figure(plot) for name, plot in plots.items()}
-    first = figures.pop("photoz_specz")
-    beside = "".join(figures.pop(name) for name in BESIDE if name in figures)
-    wide = "".join(figures.pop(name) for name in WHOLE if name in figures)
+    figures = dict(plots)
+    first = html_figure(figures.pop("photoz_specz"))
+    beside = "".join(html_figure(figures.pop(name)) for name in BESIDE if name in figures)
+    wide = "".join(html_figure(figures.pop(name)) for name in WHOLE if name in figures)
     return (
-        f'<div class="grid"><div class="w5">{first}</div><div class="w7 stack">{beside}</div></div>'
-        f'<div class="pair">{"".join(figures.values())}</div><div class="whole">{wide}</div>'
+        f'<div class="grid"><div class="w5">{first}</div><div class="w7">{beside}</div></div>'
+        f'{html_columns(list(figures.values()))}<div class="whole">{wide}</div>'
     )
 
 
 def _statistics(result: Result) -> str:
     """The table of statistics over the whole width, the others in two columns."""
-    blocks = [html_table(statistics_table(result))]
-    for rows in (_tables_on_the_left(result), _tables_on_the_right(result)):
-        blocks.append(f"<div>{''.join(map(html_table, rows))}</div>")
-    return f'{blocks[0]}<div class="tables">{"".join(blocks[1:])}</div>'
+    columns = [_tables_on_the_left(result), _tables_on_the_right(result)]
+    beside = html_beside(*("".join(map(html_table, tables)) for tables in columns))
+    return html_table(statistics_table(result)) + beside
 
 
 def _tables_on_the_left(result: Result) -> list[Rows]:
     compared = paired_rows(result) if result.comparisons else []
-    tables = [compared, distribution_rows(result), structure_rows(result), match_rows(result)]
+    tables = [compared, distribution_rows(result), structure_rows(result)]
     return [rows for rows in tables if rows]
 
 
 def _tables_on_the_right(result: Result) -> list[Rows]:
-    return [subject_rows(result)]
+    return [match_rows(result), subject_rows(result)]
 
 
 def _likeness(result: Result) -> str:
@@ -255,13 +260,13 @@ def _likeness(result: Result) -> str:
     r = result.representative
     if r is None:
         return html_note(NOT_COMPARED)
-    blocks = [html_table(representative_rows(result))]
+    places = ""
     if r.map.magnitudes:
-        blocks.append(html_table(lacking_rows(r.map.magnitudes, TITLES["r"])))
+        places += html_table(lacking_rows(r.map.magnitudes, TITLES["r"]))
     if r.map.tiles:
         rows = lacking_rows(r.map.tiles, TITLES["tile"])
-        blocks.append(html_fold(f"By tile ({len(r.map.tiles)})", rows))
-    return "".join(blocks)
+        places += html_fold(f"By tile ({len(r.map.tiles)})", rows)
+    return html_beside(html_table(representative_rows(result)), places)
 
 
 def _tomography(result: Result) -> str:

@@ -68,6 +68,11 @@ class Result:
     notes: tuple[str, ...] = ()
     """What was left out, and why."""
 
+    @property
+    def errors_over(self) -> str:
+        """Over which groups errors are taken, in two words: 8 tiles."""
+        return self.grouping.split(",")[0]
+
     def groups(self) -> list[Group]:
         """Every set of pairs that was measured: all, the comparisons, the bins."""
         bins = [group for groups in self.breakdowns.values() for group in groups]

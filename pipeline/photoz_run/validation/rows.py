@@ -159,9 +159,8 @@ def statistics_table(result: Result) -> Rows:
     """Every statistic of this catalogue and of the other redshift columns."""
     columns = columns_of_statistics(result)
     numbers = ["galaxies", *(column.number for column in columns)]
-    groups = result.grouping.split(",")[0]
     return [
-        [f"errors over {groups} (by galaxy)", *(column.name for column in columns)],
+        [f"errors over {result.errors_over} (by galaxy)", *(column.name for column in columns)],
         numbers,
         *statistics_rows(result),
     ]

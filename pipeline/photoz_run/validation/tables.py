@@ -16,6 +16,7 @@ from photoz_run.tables.table import Table
 
 Columns = Mapping[str, NDArray[Any]]
 
+BUNDLE = ".onnx"
 HATS = ("collection.properties", "hats.properties", "properties")
 
 
@@ -30,6 +31,11 @@ def open_catalogue(path: Path, needed: Needed = ()) -> Table:
     file, _ = split_name(path)
     if not file.exists():
         raise ConfigError(f"{path}: no such file or directory")
+    if file.suffix == BUNDLE:
+        raise ConfigError(
+            f"{path}: a model bundle is no catalogue; measure the tiles with it (photoz-run --model"
+            f" {file.name}) and give the run"
+        )
     try:
         if path.is_dir():
             return open_together(path, catalogue_files(path))

@@ -77,7 +77,17 @@ class Tomography:
     grid_G: Floats = field(repr=False)
     predicted_BK: Floats = field(repr=False)
     spectroscopic_BK: Floats = field(repr=False)
-    """Densities between the edges of the grid; each integrates to 1."""
+    """Densities between the edges of the grid; each integrates to 1, 0 for a bin without any."""
+
+    @property
+    def notes(self) -> list[str]:
+        """Which bins are empty, in words."""
+        notes = []
+        for part in self.bins:
+            if not min(part.sources, part.galaxies):
+                kind = "spectrum" if part.sources else "source"
+                notes.append(f"no {kind} lies in the tomographic bin {part.label}")
+        return notes
 
 
 @dataclass(frozen=True)

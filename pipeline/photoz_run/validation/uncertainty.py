@@ -116,6 +116,6 @@ def _bins(
         column, edges = CONTINUOUS[name], settings.edges.get(name)
         yield name, number_bins(columns, column, settings.bins, edges)
     red = colour_class(columns, settings.red)
-    yield "colour", red if isinstance(red, str) else categories({"red": red, "blue": ~red})
+    yield "colour", red if isinstance(red, str) else categories([("red", red), ("blue", ~red)])
     if "KIDS_TILE" in columns:
         yield "tile", value_bins(columns["KIDS_TILE"])

@@ -98,8 +98,7 @@ def examine(
     if isinstance(representative, str):
         notes.append(f"not known whether the spec-z are like the catalogue: {representative}")
     nz = tomography(catalogue, pairs.columns, resampling, known, settings)
-    if isinstance(nz, str):
-        notes.append(f"no n(z) in tomographic bins: {nz}")
+    notes += [f"no n(z) in tomographic bins: {nz}"] if isinstance(nz, str) else nz.notes
     comparisons = []
     for other in catalogue.compare:
         group, paired = compare(pairs.columns, other, every, settings.weight)

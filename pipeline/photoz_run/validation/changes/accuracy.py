@@ -158,7 +158,9 @@ def _bins(columns: Columns, settings: ValidationSettings) -> Iterator[tuple[str,
         edges = settings.edges.get(name)
         breakdowns[name] = number_bins(columns, CONTINUOUS[name], settings.bins, edges)
     red = colour_class(columns, settings.red)
-    breakdowns["colour"] = red if isinstance(red, str) else categories({"red": red, "blue": ~red})
+    breakdowns["colour"] = (
+        red if isinstance(red, str) else categories([("red", red), ("blue", ~red)])
+    )
     breakdowns["flag"] = flag_bins(columns)
     if "KIDS_TILE" in columns:
         breakdowns["tile"] = value_bins(columns["KIDS_TILE"])

@@ -47,7 +47,7 @@ class ReadRows:
     """ReadRows of a table in an order of their own, and how to read them."""
 
     table: Table
-    row_K: NDArray[np.int64]
+    row_K: NDArray[np.integer]
 
     def column(self, name: str) -> pa.Array | pa.ChunkedArray:
         """A column of the rows."""

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from photoz_run.science.statistics import Floats
 from photoz_run.validation.breakdowns import TITLES
 from photoz_run.validation.changes.accuracy import Accuracy, BinChange
+from photoz_run.validation.figures.bins import groups_of_bins, kind_of_groups
 from photoz_run.validation.figures.style import (
     DENSITY,
     GREY,
@@ -79,11 +80,11 @@ def accuracies(measured: Accuracy | None) -> dict[str, Figure]:
     for name in TRENDS:
         bins = [part for part in measured.bins if part.breakdown == name]
         if len(bins) > 1:
-            figures[f"changes_{name}"] = _accuracy(name, bins)
+            figures[f"changes_{name}"] = _accuracy(name, bins, kind_of_groups(measured.errors_over))
     return figures
 
 
-def _accuracy(name: str, bins: Sequence[BinChange]) -> Figure:
+def _accuracy(name: str, bins: Sequence[BinChange], kind: str) -> Figure:
     figure = new_figure(2.6, 3.9)
     panels = figure.subplots(2, 1, sharex=True)
     x = np.arange(len(bins))
@@ -105,5 +106,6 @@ def _accuracy(name: str, bins: Sequence[BinChange]) -> Figure:
     labels = [part.label for part in bins]
     panels[1].set_xticks(x, labels, rotation=60, ha="right", rotation_mode="anchor", fontsize=7)
     panels[1].set_xlabel(TITLES[name])
-    number(panels[0], sum(part.n for part in bins))
+    groups = [part.changes[0].difference.groups for part in bins]
+    number(panels[0], sum(part.n for part in bins), groups_of_bins(groups, kind))
     return figure

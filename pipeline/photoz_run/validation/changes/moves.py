@@ -88,7 +88,7 @@ def _bins(columns: Columns, settings: ValidationSettings) -> Iterator[tuple[str,
         yield name, number_bins(columns, CONTINUOUS[name], settings.bins, edges)
     # The class is told by photometric columns alone: most of these sources have no spectrum.
     red = colour_class({**columns, "Z_SPEC": columns["Z_PHOT"]}, settings.red)
-    yield "colour", red if isinstance(red, str) else categories({"red": red, "blue": ~red})
+    yield "colour", red if isinstance(red, str) else categories([("red", red), ("blue", ~red)])
     yield "flag", flag_bins(columns)
     yield "mask", mask_bins(columns)
     if "KIDS_TILE" in columns:

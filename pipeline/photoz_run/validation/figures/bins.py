@@ -42,7 +42,7 @@ def trends(result: Result) -> dict[str, Figure]:
 
     All have the same scale. Against r, red and blue galaxies are also drawn apart.
     """
-    kind = result.grouping.split()[1] if result.grouping[:1].isdigit() else ""
+    kind = kind_of_groups(result.grouping)
     drawn: dict[str, tuple[Figure, NDArray[Any]]] = {}
     for name in TRENDS:
         groups = _large(result.breakdowns.get(name, ()))
@@ -78,15 +78,20 @@ def _trend(name: str, series: Series, kind: str) -> tuple[Figure, NDArray[Any]]:
     axes_S[1].set_xlabel(f"{TITLES[name]}{unit}")
     axes_S[0].set_ylabel(r"bias of $\Delta z / (1 + z)$")
     axes_S[1].set_ylabel(r"SMAD of $\Delta z / (1 + z)$")
-    number(axes_S[0], sum(group.n for group in every), groups_of_bins(every, kind))
+    groups_of = [group["smad"].groups for group in every]
+    number(axes_S[0], sum(group.n for group in every), groups_of_bins(groups_of, kind))
     if len(series) > 1:
         axes_S[1].legend(loc="lower left", ncols=3, handletextpad=0.2, columnspacing=0.8)
     return figure, axes_S
 
 
-def groups_of_bins(groups: Sequence[Group], kind: str) -> str:
+def kind_of_groups(grouping: str) -> str:
+    """What errors are taken over, in a word: tiles; "" for single galaxies."""
+    return grouping.split()[1] if grouping[:1].isdigit() else ""
+
+
+def groups_of_bins(numbers: Sequence[int], kind: str) -> str:
     """Over how many groups the errors of bins are taken, in words: ``3 to 8 tiles a bin``."""
-    numbers = [group["smad"].groups for group in groups]
     if not kind or max(numbers) < 2:
         return "errors by galaxy"
     least, most = min(numbers), max(numbers)
@@ -168,7 +173,7 @@ def categories(result: Result) -> dict[str, Figure]:
         panel.spines["left"].set_visible(False)
         panel.margins(x=0.12)
         panel.xaxis.set_major_locator(MaxNLocator(3))
-    number(axes[1], result.overall.n)
+    number(axes[1], result.overall.n, result.errors_over)
     labels = [f"{TITLES[group.breakdown]}: {group.label} ({group.n:,})" for group in groups]
     axes[0].set_yticks(y, labels)
     axes[1].axvline(0, color=GREY, lw=0.7)
@@ -207,4 +212,5 @@ def methods(result: Result) -> Figure:
     axes.set_ylim(-len(labels) + 0.4, 0.75)
     axes.set_xlim(0, 1.08 * axes.get_xlim()[1])
     axes.set_xlabel(r"SMAD of $\Delta z / (1 + z)$")
+    number(axes, result.overall.n, result.errors_over)
     return figure

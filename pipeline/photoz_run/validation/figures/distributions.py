@@ -39,7 +39,7 @@ FIT_SAMPLE = 20_000
 """Values that the Student fit is made of; more would only take time."""
 
 
-def photoz_against_specz(columns: Columns, overall: Group) -> Figure:
+def photoz_against_specz(columns: Columns, overall: Group, groups: str) -> Figure:
     """Density of z_phot against z_spec, and of normdz below it with its running quantiles."""
     z, z_phot = _finite(columns)
     top = float(np.quantile(np.concatenate([z, z_phot]), 0.999)) * 1.05 if len(z) else 1.0
@@ -58,7 +58,7 @@ def photoz_against_specz(columns: Columns, overall: Group) -> Figure:
     smad, bias, outliers = (overall[name].value for name in ("smad", "bias", "outliers_015"))
     text = f"SMAD  {smad:.4f}\nbias  {bias:+z.4f}\noutliers  {outliers:.2%}"
     upper.text(0.04, 0.96, text, transform=upper.transAxes, va="top", linespacing=1.5)
-    number(upper, len(z))
+    number(upper, len(z), groups)
     figure.colorbar(density, ax=upper, label="galaxies per cell", pad=0.02, shrink=0.8)
 
     x = normalised_residual(z_phot, z)
@@ -113,7 +113,7 @@ def running_quantiles(z_N: Floats, x_N: Floats) -> tuple[Floats, Floats]:
     return centre_K, np.array(quantiles).reshape(-1, 3)
 
 
-def residual_histogram(columns: Columns, overall: Group) -> Figure:
+def residual_histogram(columns: Columns, overall: Group, groups: str) -> Figure:
     """Distribution of normdz with a Gaussian and a Student fit, linear and logarithmic."""
     z, z_phot = _finite(columns)
     x = normalised_residual(z_phot, z)
@@ -142,14 +142,14 @@ def residual_histogram(columns: Columns, overall: Group) -> Figure:
             top = axes.get_ylim()[1]
             axes.set_ylim(0, 1.3 * top)
             axes.legend(loc="upper left", ncols=1)
-        number(axes, len(x))
+        number(axes, len(x), groups)
     return figure
 
 
 SKY_FILL = "#A6CEE3"
 
 
-def pit_figure(distribution: Distribution) -> Figure:
+def pit_figure(distribution: Distribution, groups: str) -> Figure:
     """Histogram of PIT values, and their distribution against the uniform one."""
     pit = distribution.pit_N[np.isfinite(distribution.pit_N)]
     figure = new_figure(5.8, 2.9)
@@ -160,8 +160,8 @@ def pit_figure(distribution: Distribution) -> Figure:
     noise = np.sqrt(expected * (1 - 1 / bins))
     left.axhspan(expected - 2 * noise, expected + 2 * noise, color=ORANGE, alpha=0.35, lw=0)
     left.axhline(expected, color=INK, lw=0.8)
-    left.set(xlim=(0, 1), xlabel="PIT", ylabel="galaxies", title="band: 2 sigma")
-    number(left, len(pit))
+    left.set(xlim=(0, 1), xlabel="PIT", ylabel="galaxies")
+    number(left, len(pit), groups)
     levels = np.linspace(0, 1, 201)
     deviation = np.searchsorted(np.sort(pit), levels) / max(len(pit), 1) - levels
     right.fill_between(levels, deviation, color=SKY_FILL, lw=0)
@@ -172,13 +172,14 @@ def pit_figure(distribution: Distribution) -> Figure:
         xlim=(0, 1),
         xlabel="predicted probability",
         ylabel="observed minus predicted",
-        title=f"KS {u.ks:.4f}   CvM {u.cvm:.2f}",
     )
-    number(right, len(pit))
+    words = f"KS {u.ks:.4f}\nCvM {u.cvm:.2f}"
+    right.text(0.97, 0.97, words, transform=right.transAxes, va="top", ha="right", fontsize=8)
+    number(right, len(pit), groups)
     return figure
 
 
-def nz_figure(columns: Columns, spikes: Spikes, n_catalogue: int) -> Figure:
+def nz_figure(columns: Columns, spikes: Spikes, n_catalogue: int, groups: str) -> Figure:
     """n(z) of the same galaxies, and the fine structure of n(z_phot) of the whole catalogue."""
     z, z_phot = _finite(columns)
     figure = new_figure(7.4, 3.4)
@@ -197,7 +198,7 @@ def nz_figure(columns: Columns, spikes: Spikes, n_catalogue: int) -> Figure:
     left.set(xlim=(0, edges[-1]), xlabel="redshift", ylabel="galaxies", title="the same galaxies")
     left.set_ylim(0, left.get_ylim()[1] * 1.25)
     left.legend(loc="upper right")
-    number(left, len(z))
+    number(left, len(z), groups)
     band = 2 * spikes.noise_K
     right.fill_between(spikes.centre_K, -band, band, color=ORANGE, alpha=0.35, lw=0, step="mid")
     right.step(spikes.centre_K, spikes.excess_K, where="mid", color=BLUE, lw=1.1)
@@ -229,7 +230,7 @@ def nz_figure(columns: Columns, spikes: Spikes, n_catalogue: int) -> Figure:
     return figure
 
 
-def tomography_figure(nz: Tomography) -> Figure:
+def tomography_figure(nz: Tomography, groups: str) -> Figure:
     """Predicted n(z) of each bin as a line, that of the spectra as steps."""
     figure = new_figure(5.8, 3.2)
     axes = figure.subplots()
@@ -246,7 +247,7 @@ def tomography_figure(nz: Tomography) -> Figure:
     axes.set(xlim=(0, top), xlabel="redshift", ylabel="n(z), normalised")
     axes.set_ylim(0, 1.45 * axes.get_ylim()[1])
     axes.legend(loc="upper right", fontsize=7)
-    number(axes, sum(part.sources for part in nz.bins))
+    number(axes, sum(part.sources for part in nz.bins), groups)
     return figure
 
 

@@ -19,6 +19,7 @@ from photoz_run.validation.grouping import text_codes
 from photoz_run.validation.representative import LackingMap
 from photoz_run.validation.result import Result
 from photoz_run.validation.tables import Columns
+from photoz_run.wording import counted
 
 FEWEST_IN_CELL = 5
 """Sources of a cell below which its share is no colour."""
@@ -70,7 +71,7 @@ def _by_magnitude(lacking: LackingMap) -> Figure:
     upper.stairs(share, edges, color=INK, lw=1.3)
     upper.set_ylim(0, max(1.0, 1.15 * float(share.max())))
     upper.set_ylabel("share (%)")
-    number(upper, total)
+    number(upper, total, counted(len(lacking.tiles), "tile") if lacking.tiles else "")
     with np.errstate(invalid="ignore", divide="ignore"):
         share_TM = 100 * lacking.lacking_TM / lacking.sources_TM
     share_TM[lacking.sources_TM < FEWEST_IN_CELL] = np.nan
