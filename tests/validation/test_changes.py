@@ -6,6 +6,7 @@ import typer
 from typer.testing import CliRunner
 
 from photoz_run.cli.validate import validate
+from photoz_run.config import model_path
 from photoz_run.errors import ConfigError
 from photoz_run.science.statistics import normalised_residual, smad
 from photoz_run.validation.changes.document import read_changes
@@ -183,6 +184,18 @@ def test_no_id_in_common_is_one_line(tmp_path):
         str(outcome.exception)
     )
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("side", [0, 1])
+def test_a_bundle_is_no_catalogue(tmp_path, side):
+    a, b = write_parquet(tmp_path / "a.parquet", survey(30)[0]), model_path("hybrid-sim")
+    first, second = (a, b) if side else (b, a)
+    outcome = run(first, "--against", second, "--out", tmp_path / "out")
+    assert isinstance(outcome.exception, ConfigError)
+    assert str(outcome.exception) == (
+        f"{b}: a model bundle is no catalogue; measure the tiles with it (photoz-run --model"
+        f" {b.name}) and give the run"
+    )
 
 
 def test_a_catalogue_without_ids_is_told(tmp_path):

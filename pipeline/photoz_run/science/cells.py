@@ -54,16 +54,19 @@ class ResidualCells:
         high_R = np.maximum(above_R - centre_R, centre_R - below_R)
         for _ in range(BISECTIONS):
             middle_R = (low_R + high_R) / 2
-            inside_R = self._below(share_RK, centre_R + middle_R)
-            inside_R -= self._below(share_RK, centre_R - middle_R)
+            inside_R = self._within(share_RK, centre_R, middle_R)
             low_R = np.where(inside_R < 0.5, middle_R, low_R)
             high_R = np.where(inside_R < 0.5, high_R, middle_R)
         return np.asarray(SMAD_FACTOR * (low_R + high_R) / 2)
 
     def fraction_beyond(self, share_RK: Floats, centre_R: Floats, limit_R: Floats) -> Floats:
         """The fraction of each row that lies further than ``limit_R`` from ``centre_R``."""
-        inside_R = self._below(share_RK, centre_R + limit_R)
-        return np.asarray(1 - inside_R + self._below(share_RK, centre_R - limit_R))
+        return np.asarray(1 - self._within(share_RK, centre_R, limit_R))
+
+    def _within(self, share_RK: Floats, centre_R: Floats, limit_R: Floats) -> Floats:
+        """The share of each row that lies between ``centre_R - limit_R`` and the sum."""
+        below_R, above_R = self._below(share_RK, np.stack([centre_R - limit_R, centre_R + limit_R]))
+        return np.asarray(above_R - below_R)
 
     def _stretched(self, x: ArrayLike) -> Floats:
         return np.asarray(np.arcsinh((np.asarray(x, np.float64) - self.centre) / self.scale))
@@ -82,7 +85,7 @@ class ResidualCells:
         return np.asarray(edges[k_R - 1] + part_R * (edges[k_R] - edges[k_R - 1]))
 
     def _below(self, share_RK: Floats, x_R: Floats) -> Floats:
-        """The share of each row that lies below ``x_R``, linear within a cell."""
+        """The share of each row that lies below ``x_R`` (..., R), linear within a cell."""
         step_R = (self._stretched(x_R) - self.first) / self.width
         # Rows without a value are NaN all along: any cell will do.
         k_R = np.fmax(np.fmin(step_R, CELLS - 1), 0).astype(np.intp)

@@ -17,9 +17,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
+from scipy import special
 
-from photoz_run.science.statistics import Floats, ratio
+from photoz_run.science.statistics import Floats, quantile, ratio
 
 REPLICATES = 200
 LOTS = 256
@@ -124,15 +124,25 @@ class Resampling:
 
     def spreads(self, statistics: Statistics, sums: "GroupedSums") -> dict[str, Spread]:
         """The spread of every statistic."""
-        by_group = spans(statistics, sums.of_groups, self.times_RG)
-        by_galaxy = spans(statistics, sums.of_lots, self.times_RL)
-        groups = int(np.count_nonzero(sums.of_groups[0]))
+        parts = zip(sums.of_groups, sums.of_lots, strict=True)
+        # One call for the value and all replicates: its time hardly depends on their number.
+        values = statistics(*(self._replicas(*part) for part in parts))
+        of_groups, of_lots = sums.of_groups[0], sums.of_lots[0]
+        stretches = small_sample_stretch(of_groups), small_sample_stretch(of_lots)
+        groups = int(np.count_nonzero(of_groups))
         spreads = {}
-        for name, galaxy in by_galaxy.items():
+        for name, value_R in values.items():
+            by_group, by_galaxy = np.split(value_R[1:], [len(self.times_RG)])
+            galaxy = span(by_galaxy, value_R[0], stretches[1])
             # What lies in one group only has no other error than that by galaxy.
-            below, above = by_group[name] if groups > 1 else galaxy
+            below, above = span(by_group, value_R[0], stretches[0]) if groups > 1 else galaxy
             spreads[name] = Spread(below, above, (galaxy[0] + galaxy[1]) / 2, groups)
         return spreads
+
+    def _replicas(self, of_groups: Floats, of_lots: Floats) -> Floats:
+        """A sum over all galaxies, of the groups of each replicate, and of its lots."""
+        whole = of_groups.sum(axis=0, keepdims=True)
+        return np.concatenate([whole, self.times_RG @ of_groups, self.times_RL @ of_lots])
 
 
 @dataclass(frozen=True)
@@ -189,26 +199,13 @@ def group_sums(group_N: Codes, groups: int, term_N: ArrayLike | None = None) -> 
     return sums_G
 
 
-def spans(statistics: Statistics, sums: Sums, times_RG: Floats) -> dict[str, tuple[float, float]]:
-    """How far the 68% interval of each statistic reaches below and above its value.
-
-    Parameters
-    ----------
-    sums
-        Arrays (groups, ...); the first holds the weight of each group.
-    """
-    values = statistics(*(part.sum(axis=0, keepdims=True) for part in sums))
-    replicas = statistics(*(np.tensordot(times_RG, part, 1) for part in sums))
-    stretch = small_sample_stretch(sums[0])
-    widths = {}
-    for name, value in values.items():
-        finite = replicas[name][np.isfinite(replicas[name])]
-        if not len(finite) or not np.isfinite(stretch):
-            widths[name] = (np.nan, np.nan)
-            continue
-        low, high = (np.quantile(finite, LEVELS) - value[0]) * stretch
-        widths[name] = (float(-low), float(high))
-    return widths
+def span(replica_R: Floats, value: float, stretch: float) -> tuple[float, float]:
+    """How far the 68% interval of a statistic reaches below and above its value."""
+    finite = replica_R[np.isfinite(replica_R)]
+    if not len(finite) or not np.isfinite(stretch):
+        return np.nan, np.nan
+    low, high = (quantile(finite, LEVELS) - value) * stretch
+    return float(-low), float(high)
 
 
 def small_sample_stretch(weight_G: ArrayLike) -> float:
@@ -219,7 +216,7 @@ def small_sample_stretch(weight_G: ArrayLike) -> float:
     if effective < 2 - 1e-9:
         # Two groups of which one is nearly empty tell nothing of the scatter of groups.
         return float("nan")
-    student = stats.t.ppf(LEVELS[1], effective - 1) / stats.norm.ppf(LEVELS[1])
+    student = special.stdtrit(effective - 1, LEVELS[1]) / special.ndtri(LEVELS[1])
     return float(student * np.sqrt(effective / (effective - 1)))
 
 

@@ -138,7 +138,8 @@ def fraction_beyond(x_N: ArrayLike, limit: ArrayLike, weight_N: ArrayLike | None
     x = np.asarray(x_N, np.float64)
     limit = np.asarray(limit, np.float64)[..., None]
     with np.errstate(invalid="ignore"):
-        beyond = np.abs(x) > limit
+        # No array of absolute values: of twenty million galaxies it is 160 MB.
+        beyond = (x > limit) | (x < -limit)
     if weight_N is None:
         # Truth values are counted: of twenty million galaxies, numbers would be 160 MB.
         known = np.asarray(np.sum(~np.isnan(x), axis=-1, dtype=np.float64))
@@ -169,10 +170,11 @@ def point_statistics(
     low, quarter, centre, three_quarters, high = np.moveaxis(
         _quantiles_in_place(x, CENTRAL_LEVELS, weight_N), -1, 0
     )
-    deviation = x - centre[..., None]
-    np.abs(deviation, out=deviation)
-    scatter = SMAD_FACTOR * _quantiles_in_place(deviation, (0.5,), weight_N)[..., 0]
     rail_limit = np.maximum(0.06, 3 * (three_quarters - quarter) / IQR_FACTOR)
+    beyond = [fraction_beyond(x, limit, weight_N) for limit in (0.05, 0.15, rail_limit)]
+    x -= centre[..., None]
+    deviation = np.abs(x, out=x)
+    scatter = SMAD_FACTOR * _quantiles_in_place(deviation, (0.5,), weight_N)[..., 0]
     return {
         "bias": bias,
         "mean_normdz": average,
@@ -180,10 +182,10 @@ def point_statistics(
         "sd_normdz": width,
         "smad": scatter,
         "sigma_68": (high - low) / 2,
-        "outliers_005": fraction_beyond(x, 0.05, weight_N),
-        "outliers_015": fraction_beyond(x, 0.15, weight_N),
+        "outliers_005": beyond[0],
+        "outliers_015": beyond[1],
         "outliers_3smad": fraction_beyond(deviation, 3 * scatter, weight_N),
-        "outliers_rail": fraction_beyond(x, rail_limit, weight_N),
+        "outliers_rail": beyond[2],
     }
 
 

@@ -291,6 +291,7 @@ def _read_rows(
             columns[name] = _values(table.where, rows, name, numbers)
             # Of twenty million rows all columns twice would be two gigabytes.
             rows = rows.drop_columns([name])
+            pa.default_memory_pool().release_unused()
         return columns
     order = np.argsort(row_K, kind="stable")
     columns = _read_rows(table, names, row_K[order], settings)

@@ -15,7 +15,7 @@ from photoz_run.science.redshift_distribution import Spikes, find_spikes, imprin
 from photoz_run.science.resampling import resample
 from photoz_run.science.selection import select
 from photoz_run.tables.arrays import floats
-from photoz_run.validation.breakdowns import break_down
+from photoz_run.validation.breakdowns import break_down, rows_where
 from photoz_run.validation.catalogue import QUANTILES, Catalogue, read_catalogue
 from photoz_run.validation.findings import find, suspects
 from photoz_run.validation.grouping import group_pairs
@@ -166,7 +166,7 @@ def _of_science_cut(columns: Columns, pairs: Sample) -> Group | None:
     if "PHOTOZ_FLAG" not in columns:
         return None
     rows = select(SCIENCE_CUT, columns, len(columns["Z_SPEC"]))
-    return group_of("cut", "science cut", pairs.of(np.flatnonzero(rows)))
+    return group_of("cut", "science cut", pairs.of(rows_where(rows)))
 
 
 def _check_weights(path: Path, name: str, weight_K: NDArray[np.float64]) -> None:
