@@ -33,7 +33,14 @@ def nothing(columns, z):
 @pytest.mark.filterwarnings("error::RuntimeWarning")
 @pytest.mark.parametrize(
     ("number", "change"),
-    [(1, nothing), (400, alike), (400, one_redshift), (400, one_magnitude), (400, one_tile)],
+    [
+        (1, nothing),
+        (3, nothing),
+        (400, alike),
+        (400, one_redshift),
+        (400, one_magnitude),
+        (400, one_tile),
+    ],
 )
 def test_next_to_nothing_is_measured(tmp_path, number, change):
     columns, z = survey(400)

@@ -1,5 +1,7 @@
 """n(z) in tomographic bins: the report's table, and files that qp reads."""
 
+from io import BytesIO
+
 import numpy as np
 import pytest
 import qp
@@ -9,7 +11,15 @@ from typer.testing import CliRunner
 from photoz_run.cli.validate import validate
 from photoz_run.errors import ConfigError
 from photoz_run.validation.document import read_metrics
-from photoz_run.validation.settings import load_settings
+from photoz_run.validation.figures.distributions import tomography_figure
+from photoz_run.validation.nz_file import write_nz
+from photoz_run.validation.settings import (
+    SpecSettings,
+    TomographySettings,
+    ValidationSettings,
+    load_settings,
+)
+from photoz_run.validation.validate import validate as run_validation
 from support.validation import MODEL_OF_SIMULATIONS, gama, survey, write_fits, write_parquet
 
 N = 3000
@@ -95,25 +105,40 @@ def test_a_catalogue_without_distributions_has_a_note(tmp_path):
     assert not list((tmp_path / "c-validation").glob("nz_*"))
 
 
-def test_a_bin_without_galaxies_has_no_numbers_and_is_told(tmp_path):
-    config = "[tomography]\nedges = [0.1, 0.3, 3.0, 4.0]\n"
-    *_, nz = validated(tmp_path, config=config)
+@pytest.fixture(scope="module")
+def sparse(tmp_path_factory):
+    """A survey in files, and what is needed to validate it with any edges."""
+    folder = tmp_path_factory.mktemp("sparse")
+    columns, z = survey(300)
+    catalogue = write_parquet(folder / "c.parquet", columns)
+    specz = write_fits(folder / "specz.fits", gama(columns, z))
+
+    def measure(*edges):
+        tomography = TomographySettings(edges=edges)
+        settings = ValidationSettings(specz=(SpecSettings(file=specz),), tomography=tomography)
+        return run_validation(catalogue, settings)[0]
+
+    return measure
+
+
+def test_a_bin_without_galaxies_has_no_numbers_and_is_told(sparse, tmp_path):
+    result = sparse(0.1, 0.3, 3.0, 4.0)
+    nz = result.tomography
     assert [part.sources > 0 for part in nz.bins] == [True, True, False]
-    empty = nz.bins[2]
-    assert (empty.spectra, empty.mean_predicted.value, empty.same_galaxies.value) == (0, None, None)
-    out = tmp_path / "c-validation"
-    assert "no source lies in the tomographic bin 3 to 4" in (out / "report.md").read_text()
-    assert (out / "plots" / "tomography.png").is_file()
-    for name in ("predicted", "spectroscopic"):
-        ensemble = qp.read(str(out / f"nz_{name}.hdf5"))
+    assert np.isnan([nz.bins[2].mean_predicted.value, nz.bins[2].same_galaxies.value]).all()
+    assert "no source lies in the tomographic bin 3 to 4" in result.notes
+    tomography_figure(nz, result.errors_over).savefig(BytesIO())
+    for path in write_nz(nz, result.subject, tmp_path):
+        ensemble = qp.read(str(path))
         assert ensemble.ancil["z_high"].tolist() == [0.3, 3.0]
         assert np.isfinite(ensemble.mean()).all()
 
 
-def test_bins_without_any_galaxy_have_no_file(tmp_path):
-    *_, nz = validated(tmp_path, "--no-plots", config="[tomography]\nedges = [3.0, 4.0]\n")
-    assert nz.bins[0].sources == 0
-    assert not list((tmp_path / "c-validation").glob("nz_*"))
+def test_bins_without_any_galaxy_have_no_file(sparse, tmp_path):
+    result = sparse(3.0, 4.0)
+    assert result.tomography.bins[0].sources == 0
+    assert write_nz(result.tomography, result.subject, tmp_path) == []
+    tomography_figure(result.tomography, result.errors_over).savefig(BytesIO())
 
 
 def test_edges_that_fall_are_refused(tmp_path):
