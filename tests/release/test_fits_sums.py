@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from photoz_run.release.proof.fits_sums import PIECE, FitsSums
+from photoz_run.release.proof.fits_sums import PIECE, READ, FitsSums
 
 
 @pytest.fixture(scope="module")
@@ -15,7 +15,7 @@ def file(tmp_path_factory) -> Path:
     """A file with sums of astropy's, larger than what is summed up at once."""
     rng = np.random.default_rng(1)
     path = tmp_path_factory.mktemp("sums") / "table.fits"
-    rows = np.zeros(2 * PIECE // 11, [("A", ">f8"), ("B", "S3")])
+    rows = np.zeros(2 * READ // 11, [("A", ">f8"), ("B", "S3")])
     rows["A"], rows["B"] = rng.random(len(rows)), b"abc"
     hdus = [fits.PrimaryHDU(), fits.BinTableHDU(rows), fits.ImageHDU(rng.random((7, 7)))]
     fits.HDUList(hdus).writeto(path, checksum=True)
@@ -28,14 +28,14 @@ def summed(path: Path, sizes=()) -> tuple[str, list[str]]:
     content = path.read_bytes()
     place = 0
     for size in sizes:
-        assert sums.stream.read(size) == content[place : place + size]
+        assert sums.read(size) == content[place : place + size]
         place += size
     digest, problems = sums.sha256(), sums.problems()
     sums.close()
     return digest, problems
 
 
-@pytest.mark.parametrize("sizes", [(), (1, 2, 3, 5), (PIECE + 1, 7), (PIECE, PIECE), (10 * PIECE,)])
+@pytest.mark.parametrize("sizes", [(), (1, 2, 3, 5), (PIECE + 1, 7), (PIECE, PIECE), (10 * PIECE,), (READ + 1, READ)])
 def test_the_sums_do_not_depend_on_how_much_was_read_at_a_time(file, sizes):
     assert summed(file, sizes) == (hashlib.sha256(file.read_bytes()).hexdigest(), [])
 

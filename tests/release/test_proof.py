@@ -14,10 +14,11 @@ from photoz_run.flags import bit
 from photoz_run.release.accounting import unmeasured
 from photoz_run.release.identity import id_numbers
 from photoz_run.release.proof import identity
+from photoz_run.release.proof.area import SourcesInArea, covered
 from photoz_run.release.proof.hats import ArrowStream
 from photoz_run.release.proof.hats_margin import MarginCopy
 from photoz_run.release.proof.identity import Identities, repeated
-from photoz_run.release.proof.parquet import RowProof, check_tiles, covered, indices
+from photoz_run.release.proof.parquet import RowProof, check_tiles, indices
 from photoz_run.release.proof.rules import RowLimits
 from photoz_run.release.provenance import TileFacts
 from photoz_run.release.rows import INDEX
@@ -69,11 +70,12 @@ def good_rows(n: int = N) -> pa.Table:
 
 def prove(table: pa.Table, covered_R2=EVERYWHERE, batch: int = 16) -> dict[str, str]:
     """The checks of rows that fail."""
-    proof = RowProof(LIMITS, covered_R2, Identities(len(table)))
+    proof, area = RowProof(LIMITS, Identities(len(table))), SourcesInArea(covered_R2)
     batches = [table.slice(start, batch) for start in range(0, len(table), batch)]
     for batch_rows in batches:
         proof.add(batch_rows, indices(batch_rows))
-    checks = proof.checks(dict(proof.flags), batches)
+        area.compare(batch_rows, indices(batch_rows))
+    checks = [*proof.checks(dict(proof.flags), batches), *area.checks()]
     return {check.name: check.detail for check in checks if not check.passed}
 
 

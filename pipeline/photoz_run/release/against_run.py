@@ -95,7 +95,7 @@ class RunProof:
             rows = rows.filter(pa.array(keep_N))
         return plain_rows(self.kept.add(tile, rows) if self.kept else rows)
 
-    def add(self, batch: pa.Table) -> None:
+    def add(self, batch: pa.Table, index_N: NDArray[np.int64]) -> None:
         """Take the next rows of the release."""
         number_CN = _numbers(batch, self.names, self.seed)
         tiles, place_N = np.unique(batch["KIDS_TILE"].to_numpy(), return_inverse=True)

@@ -1,6 +1,8 @@
 """Places on the sky as HEALPix cells (NESTED): the order of rows, ranges that fit into memory."""
 
 import numpy as np
+from astropy.coordinates import Latitude, Longitude
+from cdshealpix.nested import lonlat_to_healpix
 from numpy.typing import NDArray
 
 ORDER = 29
@@ -16,9 +18,6 @@ SHIFT = 2 * (ORDER - COUNT_ORDER)
 
 def healpix_index(ra_N: NDArray[np.float64], dec_N: NDArray[np.float64]) -> NDArray[np.int64]:
     """The cell of order 29 in which each position (deg) lies; what HATS calls ``_healpix_29``."""
-    from astropy.coordinates import Latitude, Longitude
-    from cdshealpix.nested import lonlat_to_healpix
-
     index_N = lonlat_to_healpix(Longitude(ra_N, "deg"), Latitude(dec_N, "deg"), ORDER)
     return np.asarray(index_N, np.int64)
 

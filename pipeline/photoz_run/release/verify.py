@@ -40,7 +40,7 @@ from photoz_run.release.proof.statements import (
 )
 from photoz_run.release.provenance import FILE, read_provenance
 from photoz_run.release.rows import parquet_rows
-from photoz_run.release.side_by_side import THREADS, in_background, one_ahead
+from photoz_run.release.side_by_side import THREADS, InTurn, in_background, one_ahead
 from photoz_run.release.tiles import FinishedRun, open_run
 
 
@@ -103,12 +103,16 @@ def _checks(folder: Path, progress: StepProgress, origins: Origins) -> Iterator[
 def _proofs(
     opened: Opened, others: Sequence[str], progress: StepProgress, origins: Origins, tick: Tick
 ) -> Iterator[Check]:
-    """All checks; FITS files are summed up while their rows are compared, ``others`` beside it."""
+    """All checks; FITS files are summed up while their rows are compared, ``others`` beside it.
+
+    Statements are looked at meanwhile: half of a second goes into importing what reads them.
+    """
     judges = list(_judges(opened))
     for judge in judges:
         judge.require()
     sums = in_background(lambda: digests(opened.folder, others, tick))
-    contents = list(_contents(opened, judges, progress, origins))
+    rows = in_background(lambda: list(_row_checks(opened, judges, progress, origins)))
+    contents = [*_contents(opened, judges), *rows.result()]
     fits_sums = opened.fits_sums
     yield from _sums(
         opened.folder,
@@ -122,10 +126,8 @@ def _sums(folder: Path, sums: Callable[[], dict[str, str]]) -> Iterator[Check]:
     yield from proven("files", lambda: check_sums(folder, sums()))
 
 
-def _contents(
-    opened: Opened, judges: list[Judge], progress: StepProgress, origins: Origins
-) -> Iterator[Check]:
-    """What the files say, while their bytes are summed up."""
+def _contents(opened: Opened, judges: list[Judge]) -> Iterator[Check]:
+    """What the files say beside their rows."""
     folder, provenance = opened.folder, opened.provenance
     yield from proven("products", lambda: [check_products(folder, provenance)])
     yield from proven("provenance complete", lambda: [check_complete(provenance)])
@@ -136,9 +138,16 @@ def _contents(
         yield from judge.statements()
     for judge in judges:
         yield from judge.columns()
-    beside = RunProof.of(origins.run, provenance, progress) if origins.run else None
+
+
+def _row_checks(
+    opened: Opened, judges: list[Judge], progress: StepProgress, origins: Origins
+) -> Iterator[Check]:
+    """What the rows say, beside those of the run and the tables if these are at hand."""
+    provenance = opened.provenance
+    run = RunProof.of(origins.run, provenance, progress) if origins.run else None
     tables = _tables(opened, origins.attached)
-    yield from proven("rows", lambda: _rows(opened, judges, progress, beside, tables))
+    yield from proven("rows", lambda: _rows(opened, judges, progress, run, tables))
     yield from not_compared(provenance.attached, tables)
 
 
@@ -178,15 +187,15 @@ def _rows(
         for judge in judges:
             copies += judge.copies(stack)
         copies += [Beside("attached = table", partial(_itself, table)) for table in tables]
+        works = [proof.add, *([run.add] if run else []), *(copy.compare for copy in copies)]
+        sides = [stack.enter_context(InTurn(work)) for work in works]
         for batch in one_ahead(parquet_rows(parts), threads):
             index_N = indices(batch)
-            work = [threads.submit(copy.compare, batch, index_N) for copy in copies]
-            proof.add(batch, index_N)
-            if run is not None:
-                run.add(batch)
-            for done in work:
-                done.result()
+            for side in sides:
+                side.add(batch, index_N)
             tick(len(batch))
+        for side in sides:
+            side.finish()
         yield as_many("rows of Parquet", proof.rows, provenance.rows)
         yield check_tiles(proof.tiles, provenance.tiles)
         yield from proof.checks(provenance.flags, parquet_rows(parts, ["ID"]))

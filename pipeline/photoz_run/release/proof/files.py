@@ -30,6 +30,7 @@ HATS_FILES = re.compile(
 FORMATS = {WHOLE: "parquet", IN_PARTS: "parquet", ".fits": "fits", "_hats": "hats"}
 """The name in ``--formats`` of what holds the catalogue, by the end of its name."""
 PDFS = "_pdf.hdf5"
+AREA = "_moc.fits"
 CHANGES = "_changes.parquet"
 
 
@@ -138,6 +139,8 @@ def _unasked(provenance: ReleaseProvenance) -> Iterator[str]:
             yield f"{name} was asked for and is no product, or the reverse, or there are two"
     if (PDFS in named) != provenance.options.pdf:
         yield "PDFs were asked for and are no product, or the reverse"
+    if (AREA in named) != (provenance.area_deg2 is not None):
+        yield "the size of an area is stated and there is no MOC, or the reverse"
     if (CHANGES in named) != (provenance.update is not None):
         yield "an update was made and there is no list of changes, or the reverse"
     for ending, product in named.items():

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -21,6 +21,7 @@ from photoz_run.catalogue.fits_stream import primary_header, table_header
 from photoz_run.catalogue.table import dictionary_schema
 from photoz_run.release.proof.check import Check, as_many, proven, verdict
 from photoz_run.release.proof.compare import Difference, Values, arrow_values, differing
+from photoz_run.release.proof.fits_sums import FitsSums
 from photoz_run.release.proof.judge import Beside, Judge
 from photoz_run.release.proof.opened import Opened
 from photoz_run.release.provenance import ReleaseProvenance, text_lines, without_none
@@ -55,17 +56,17 @@ class FitsJudge(Judge):
         yield Beside("FITS = Parquet", self._copy)
 
     def _copy(self) -> "FitsCopy":
-        stream = self.opened.fits_sums[self.path.name].stream
-        return FitsCopy(FitsStream(self.path, "PHOTOZ", stream))
+        sums = self.opened.fits_sums[self.path.name]
+        return FitsCopy(FitsStream(self.path, "PHOTOZ", sums))
 
 
 class FitsStream:
-    """The records of a FITS table as they lie in the file, from its ``stream``.
+    """The records of a FITS table as they lie in the file, from its bytes in ``content``.
 
     No library decides what is missing in them.
     """
 
-    def __init__(self, path: Path, table: str, stream: BinaryIO) -> None:
+    def __init__(self, path: Path, table: str, content: FitsSums) -> None:
         with fits.open(path) as hdus:
             hdu = hdus[table]
             header = hdu.header
@@ -79,15 +80,14 @@ class FitsStream:
         self.nulls = {header[f"TTYPE{k}"]: header.get(f"TNULL{k}") for k in numbers}
         self.rows = int(header["NAXIS2"])
         self._left = self.rows
-        self._stream = stream
-        self._stream.read(start)
+        self._content = content
+        self._content.read(start)
 
     def take(self, number: int) -> NDArray[Any]:
         """The next ``number`` records, fewer at the end."""
         number = min(number, self._left)
         self._left -= number
-        content = self._stream.read(number * self.dtype.itemsize)
-        return np.frombuffer(content, self.dtype)
+        return np.frombuffer(self._content.read(number * self.dtype.itemsize), self.dtype)
 
 
 class FitsCopy:

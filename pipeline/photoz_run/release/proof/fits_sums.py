@@ -1,11 +1,12 @@
 """A FITS file that is read once: for its rows, its sha256, and CHECKSUM and DATASUM of its HDUs.
 
-Whoever reads its `stream` sums it up on the way; what nobody has read is read at the end.
+It is summed up in a thread of its own, a piece ahead of whoever reads its rows; what nobody has
+read is read at the end.
 """
 
 import hashlib
-import io
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,9 +15,12 @@ from astropy.io import fits
 from photoz_run.catalogue.fits_stream import ALL_ONES, BLOCK, added_up
 from photoz_run.progress import Tick
 from photoz_run.release.proof.check import UNREADABLE, Check, in_one_line, verdict
+from photoz_run.release.side_by_side import one_ahead
 
 PIECE = BLOCK << 7
-"""Bytes summed up at once, or a multiple of them: whole FITS blocks, small for a core's cache."""
+"""Bytes summed up at once: whole FITS blocks that fit into the cache of a core."""
+READ = PIECE << 4
+"""Bytes read at once."""
 
 
 @dataclass(frozen=True)
@@ -55,14 +59,28 @@ class FitsSums:
             self._problems.append("cannot be read: the file ends too early")
             self._hdus = []
         ends = [place for hdu in self._hdus for place in (hdu.data, hdu.end)]
-        self._file = _SummedFile(path, ends, tick)
-        self.stream = io.BufferedReader(self._file, PIECE)
-        """Its bytes, to be read once, in order."""
+        self._sums = RunningSums(ends)
+        self._file = path.open("rb")
+        self._thread = ThreadPoolExecutor(1)
+        self._pieces = one_ahead(self._summed(tick), self._thread)
+        self._rest = memoryview(b"")
+
+    def read(self, number: int) -> bytes | memoryview:
+        """The next ``number`` bytes, fewer at the end; all are to be read once, in order."""
+        if number <= len(self._rest):
+            taken, self._rest = self._rest[:number], self._rest[number:]
+            return taken
+        parts = []
+        while number and self._more():
+            parts.append(self._rest[:number])
+            self._rest = self._rest[number:]
+            number -= len(parts[-1])
+        return b"".join(parts)
 
     def sha256(self) -> str:
         """The sha256 of the whole file."""
         self._finish()
-        return self._file.sha256.hexdigest()
+        return self._sums.sha256.hexdigest()
 
     def problems(self) -> list[str]:
         """What its own sums refute."""
@@ -71,14 +89,29 @@ class FitsSums:
 
     def close(self) -> None:
         """Close the file."""
-        self.stream.close()
+        self._thread.shutdown(cancel_futures=True)
+        self._file.close()
 
     def _finish(self) -> None:
-        while self.stream.read(PIECE):
+        self._rest = memoryview(b"")
+        for _ in self._pieces:
             pass
 
+    def _more(self) -> bool:
+        """Whether there is a byte to take, after another piece was read if there was none."""
+        if not len(self._rest):
+            self._rest = memoryview(next(self._pieces, b""))
+        return bool(len(self._rest))
+
+    def _summed(self, tick: Tick) -> Iterator[bytes]:
+        """The pieces of the file, summed up."""
+        while piece := self._file.read(READ):
+            self._sums.add(piece)
+            tick(len(piece))
+            yield piece
+
     def _wrong_sums(self) -> Iterator[str]:
-        sums = iter(self._file.sums)
+        sums = iter(self._sums.parts)
         for number, hdu in enumerate(self._hdus):
             header, data = next(sums), next(sums)
             if hdu.datasum is None:
@@ -89,46 +122,33 @@ class FitsSums:
                 yield f"HDU {number}: its header does not add up to CHECKSUM"
 
 
-class _SummedFile(io.RawIOBase):
-    """A file that adds up its parts while it is read; ``ends`` are where they end, in order."""
+class RunningSums:
+    """The sums of a file that is added piece by piece; ``ends`` are where its parts end."""
 
-    def __init__(self, path: Path, ends: Sequence[int], tick: Tick) -> None:
-        self._file = path.open("rb", buffering=0)
+    def __init__(self, ends: Sequence[int]) -> None:
         self._ends = ends
-        self._tick = tick
         self._part = self._place = 0
-        self.sums = [0] * len(ends)
+        self.parts = [0] * len(ends)
+        """The sum of each part as CHECKSUM has it."""
         self.sha256 = hashlib.sha256()
 
-    def readable(self) -> bool:
-        """It is."""
-        return True
+    def add(self, content: bytes) -> None:
+        """Add the next bytes, as many at a time as fit into the cache."""
+        whole = memoryview(content)
+        for start in range(0, len(whole), PIECE):
+            piece = whole[start : start + PIECE]
+            self.sha256.update(piece)
+            self._add_up(piece)
 
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        """Fill ``buffer``, less than all of it at the end of the file alone."""
-        length = 0
-        while length < len(buffer) and (more := self._file.readinto(buffer[length:])):
-            length += more
-        content = buffer[:length]
-        self.sha256.update(content)
-        self._add(content)
-        self._tick(length)
-        return length
-
-    def _add(self, content: memoryview) -> None:
+    def _add_up(self, content: memoryview) -> None:
         """Add bytes to the sum of the part that they belong to."""
         while len(content) and self._part < len(self._ends):
             left = self._ends[self._part] - self._place
             piece, content = content[:left], content[left:]
-            self.sums[self._part] = added_up(piece, self.sums[self._part])
+            self.parts[self._part] = added_up(piece, self.parts[self._part])
             self._place += len(piece)
             if len(piece) == left:
                 self._part += 1
-
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()
-        super().close()
 
 
 def _hdus(path: Path) -> list[SummedHdu]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
@@ -24,27 +25,29 @@ class Copy(Protocol):
 
 
 class Beside:
-    """A copy that may turn out to be unreadable at any moment."""
+    """A copy that may turn out to be unreadable at any moment; opened when it is needed first."""
 
     def __init__(self, name: str, open_copy: Callable[[], Copy]) -> None:
         self._name = name
-        self._copy: Copy | None = None
+        self._open_copy = open_copy
         self._failure = ""
-        with self._noting_failure():
-            self._copy = open_copy()
+
+    @cached_property
+    def _copy(self) -> Copy:
+        return self._open_copy()
 
     def compare(self, batch: pa.Table, index_N: NDArray[np.int64]) -> None:
         """Compare the next rows, unless the product could not be read before."""
-        if self._copy is not None and not self._failure:
+        if not self._failure:
             with self._noting_failure():
                 self._copy.compare(batch, index_N)
 
     def checks(self) -> Iterator[Check]:
         """What was learned, or that the product cannot be read."""
-        if self._copy is None or self._failure:
+        if self._failure:
             yield unreadable(self._name, self._failure)
         else:
-            yield from proven(self._name, self._copy.checks)
+            yield from proven(self._name, lambda: self._copy.checks())
 
     @contextmanager
     def _noting_failure(self) -> Iterator[None]:

@@ -18,16 +18,15 @@ from photoz_run import flags, schema
 from photoz_run.catalogue.arrow_fields import is_text
 from photoz_run.catalogue.table import QUANTILES, dictionary_schema
 from photoz_run.release.distributions import quantile_levels
-from photoz_run.release.proof.area import covered_ranges
 from photoz_run.release.proof.check import Check, proven, verdict
 from photoz_run.release.proof.compare import column_differences
 from photoz_run.release.proof.identity import Identities, repeated
 from photoz_run.release.proof.judge import Judge
 from photoz_run.release.proof.opened import Opened
 from photoz_run.release.proof.rules import (
+    Broken,
     RowArrays,
     RowLimits,
-    Rule,
     flag_rules,
     null_rules,
     range_rules,
@@ -39,9 +38,6 @@ from photoz_run.release.rows import WHOLE
 from photoz_run.release.sky import healpix_index
 from photoz_run.survey.data_release import find_data_release
 from photoz_run.wording import counted
-
-OFF_COADD = flags.bit("EDGE") | flags.bit("NO_COVERAGE")
-"""Sources with one of these may lie beside the coadds; all others lie on them."""
 
 
 class ParquetJudge(Judge):
@@ -125,35 +121,10 @@ def _wrong_names(parts: Sequence[Path], name: str) -> Iterator[str]:
 
 
 @dataclass
-class Broken:
-    """Rows that break rules: how many break each one, and the ID of the first."""
-
-    counts: Counter[str] = field(default_factory=Counter)
-    first: dict[str, str] = field(default_factory=dict)
-
-    def note(self, batch: pa.Table, rules: Iterable[Rule]) -> None:
-        """Count the rows of ``batch`` that break ``rules``."""
-        for words, broken_N in rules:
-            rows = np.flatnonzero(broken_N)
-            if len(rows):
-                self.counts[words] += len(rows)
-                self.first.setdefault(words, f"{batch['ID'][int(rows[0])]}")
-
-    def problems(self) -> list[str]:
-        """A line for each rule that is broken."""
-        return [
-            f"{words} in {number:,} rows, the first is {self.first[words]!r}"
-            for words, number in self.counts.items()
-        ]
-
-
-@dataclass
 class RowProof:
     """What is learned while the rows of Parquet are read."""
 
     limits: RowLimits
-    covered_R2: NDArray[np.uint64] | None
-    """Ranges of the HEALPix index that are covered, in order; ``None`` without a MOC."""
     identities: Identities
     rows: int = 0
     tiles: Counter[str] = field(default_factory=Counter)
@@ -162,15 +133,12 @@ class RowProof:
     ranges: Broken = field(default_factory=Broken)
     bits: Broken = field(default_factory=Broken)
     order: Broken = field(default_factory=Broken)
-    places: Broken = field(default_factory=Broken)
-    outside: int = 0
-    """Sources outside the area with a flag that explains it."""
     _last: tuple[int, str] = (-1, "")
 
     @classmethod
     def of(cls, opened: Opened, rows: int) -> "RowProof":
         """For a release of at most ``rows`` rows."""
-        return cls(row_limits(opened), covered_ranges(opened), Identities(rows))
+        return cls(row_limits(opened), Identities(rows))
 
     def add(self, batch: pa.Table, index_N: NDArray[np.int64]) -> None:
         """Look at the next rows; ``index_N`` are their HEALPix indices."""
@@ -185,7 +153,6 @@ class RowProof:
         self.flags.update(flags.count(rows.flag_N))
         disordered_N = self._disordered(batch["ID"], index_N)
         self.order.note(batch, [("out of order by HEALPix index and ID", disordered_N)])
-        self._note_outside(batch, index_N)
 
     def checks(self, stated: Mapping[str, int], again: Iterable[pa.Table]) -> Iterator[Check]:
         """What follows from all rows.
@@ -209,15 +176,6 @@ class RowProof:
         yield verdict(
             "order of rows", self.order.problems(), "by HEALPix index of order 29, then ID"
         )
-        if self.covered_R2 is not None:
-            yield self._check_area()
-
-    def _check_area(self) -> Check:
-        explained = ""
-        if self.outside:
-            explained = f"; {self.outside:,} flagged EDGE or NO_COVERAGE lie outside"
-        good = f"every source lies in the MOC{explained}"
-        return verdict("area", self.places.problems(), good)
 
     def _check_flag_counts(self, stated: Mapping[str, int]) -> Check:
         problems = []
@@ -248,16 +206,6 @@ class RowProof:
             wrong_N[row] = (ids[row].as_py() or "") < (id_before or "")
         return np.asarray(wrong_N, np.bool_)
 
-    def _note_outside(self, batch: pa.Table, index_N: NDArray[np.int64]) -> None:
-        if self.covered_R2 is None:
-            return
-        outside_N = ~covered(index_N, self.covered_R2)
-        flag_N = batch["PHOTOZ_FLAG"].fill_null(0).to_numpy()
-        explained_N = (flag_N & OFF_COADD) != 0
-        self.outside += int((outside_N & explained_N).sum())
-        words = "outside the MOC, not flagged EDGE or NO_COVERAGE,"
-        self.places.note(batch, [(words, outside_N & ~explained_N)])
-
 
 def row_limits(opened: Opened) -> RowLimits:
     """What the rows of a release may hold, by its provenance and its columns."""
@@ -280,15 +228,6 @@ def indices(batch: pa.Table) -> NDArray[np.int64]:
     index_N = np.full(len(ra_N), -1, np.int64)
     index_N[on_sky_N] = healpix_index(ra_N[on_sky_N], dec_N[on_sky_N])
     return index_N
-
-
-def covered(index_N: NDArray[np.int64], range_R2: NDArray[np.uint64]) -> NDArray[np.bool_]:
-    """Which indices lie in one of the ranges (end excluded), which are in order."""
-    if not len(range_R2):
-        return np.zeros(len(index_N), bool)
-    start_R, end_R = range_R2.astype(np.int64).T
-    range_N = np.searchsorted(start_R, index_N, side="right") - 1
-    return np.asarray((range_N >= 0) & (index_N < end_R[range_N]), np.bool_)
 
 
 def check_tiles(rows: Mapping[str, int], tiles: Sequence[TileFacts]) -> Check:

@@ -4,8 +4,9 @@ Each rule yields its words and the rows that break it. Null floats are NaN here,
 with NaN breaks no rule.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
 from typing import Any, TypeAlias
@@ -32,6 +33,29 @@ ROUNDING = 1e-6
 """A few units in the last place of a float32 redshift."""
 LIMIT = 1e-4
 """Part of the range of redshift that counts as its end, as `photoz_run.tile.predict` has it."""
+
+
+@dataclass
+class Broken:
+    """Rows that break rules: how many break each one, and the ID of the first."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    first: dict[str, str] = field(default_factory=dict)
+
+    def note(self, batch: pa.Table, rules: Iterable[Rule]) -> None:
+        """Count the rows of ``batch`` that break ``rules``."""
+        for words, broken_N in rules:
+            rows = np.flatnonzero(broken_N)
+            if len(rows):
+                self.counts[words] += len(rows)
+                self.first.setdefault(words, f"{batch['ID'][int(rows[0])]}")
+
+    def problems(self) -> list[str]:
+        """A line for each rule that is broken."""
+        return [
+            f"{words} in {number:,} rows, the first is {self.first[words]!r}"
+            for words, number in self.counts.items()
+        ]
 
 
 @dataclass(frozen=True)
