@@ -35,7 +35,9 @@ def summed(path: Path, sizes=()) -> tuple[str, list[str]]:
     return digest, problems
 
 
-@pytest.mark.parametrize("sizes", [(), (1, 2, 3, 5), (PIECE + 1, 7), (PIECE, PIECE), (10 * PIECE,), (READ + 1, READ)])
+@pytest.mark.parametrize(
+    "sizes", [(), (1, 2, 3, 5), (PIECE + 1, 7), (PIECE, PIECE), (10 * PIECE,), (READ + 1, READ)]
+)
 def test_the_sums_do_not_depend_on_how_much_was_read_at_a_time(file, sizes):
     assert summed(file, sizes) == (hashlib.sha256(file.read_bytes()).hexdigest(), [])
 

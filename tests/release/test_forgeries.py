@@ -19,6 +19,7 @@ import pytest
 from photoz_models.documents import document_text
 from photoz_run.catalogue.on_disk import file_digest
 from photoz_run.progress import StepProgress
+from photoz_run.release.proof.files import check_signature
 from photoz_run.release.provenance import read_provenance
 from photoz_run.release.verify import verify
 from photoz_run.run.ledger import RunDirectory
@@ -164,7 +165,31 @@ def test_a_signature_is_checked_and_its_key_named(plain, tmp_path):
     assert "ED25519 key SHA256:" in checks["signature"].detail
     change_statement(lambda said: said.update(reference="another"))(copy)
     resum(copy)
-    assert "signature" in failed(copy)
+    assert "does not sign this SHA256SUMS as a file: Could not verify" in failed(copy)["signature"]
+
+
+def test_what_is_no_signature_of_a_file_is_told(tmp_path):
+    needs("ssh-keygen")
+    key, sums = tmp_path / "key", tmp_path / "SHA256SUMS"
+    make = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)]
+    subprocess.run(make, check=True, capture_output=True)
+    sums.write_text("sums\n")
+    for namespace in ("file", "git"):
+        sign = ["ssh-keygen", "-Y", "sign", "-n", namespace, "-f", str(key), str(sums)]
+        subprocess.run(sign, check=True, capture_output=True)
+        (check,) = check_signature(tmp_path)
+        assert check.passed == (namespace == "file")
+        (tmp_path / "SHA256SUMS.sig").unlink()
+    (tmp_path / "SHA256SUMS.sig").write_text("mine")
+    (check,) = check_signature(tmp_path)
+    assert check.failed
+
+
+def test_a_signature_is_not_checked_without_ssh_keygen(tmp_path, monkeypatch):
+    (tmp_path / "SHA256SUMS.sig").touch()
+    monkeypatch.setenv("PATH", str(tmp_path))
+    (check,) = check_signature(tmp_path)
+    assert (check.passed, check.detail) == (None, "not checked: ssh-keygen is not installed")
 
 
 def test_what_is_stated_is_read_as_it_was_written(plain):

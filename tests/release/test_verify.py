@@ -16,6 +16,7 @@ from photoz_run.records import Status
 from photoz_run.release import rows
 from photoz_run.release.proof import pdf as pdf_proof
 from photoz_run.release.provenance import read_provenance
+from photoz_run.release.readme import readme
 from photoz_run.release.verify import verify
 from photoz_run.run.ledger import RunDirectory
 from support import forgery
@@ -187,6 +188,18 @@ SPOILED: dict[str, tuple[Callable[[Path], object], set[str]]] = {
     "a product that is gone": (
         lambda folder: shutil.rmtree(folder / "sim_hats"),
         {"products", "provenance in HATS"},
+    ),
+    "a MOC that is not named": (
+        lambda folder: (
+            state(
+                folder,
+                lambda stated: stated["products"].remove(
+                    next(product for product in stated["products"] if "moc" in product["path"])
+                ),
+            )
+            or (folder / "sim_moc.fits").unlink()
+        ),
+        {"products", "README", "prov.json"},
     ),
     "a file too many": (lambda folder: (folder / "notes.txt").write_text("mine"), {"products"}),
     "another redshift everywhere but in the PDFs": (
@@ -462,13 +475,22 @@ def test_a_release_by_a_newer_program_is_not_guessed_at(copy):
     assert "written by a newer version of photoz-run (schema 99, this one reads 1)" in told
 
 
-def test_the_readme_of_another_version_is_not_made_again(copy):
-    state(copy, lambda provenance: provenance.update(program="photoz-run 9.9"))
+@pytest.mark.parametrize(
+    ("statement", "words"),
+    [
+        ({"program": "photoz-run 9.9"}, "not proven: photoz-run 9.9, commit "),
+        ({"commit": "0123456789ab"}, ", commit 0123456789ab made it, and this build words it"),
+    ],
+)
+def test_the_readme_of_another_build_may_be_worded_otherwise(copy, statement, words):
+    state(copy, lambda provenance: provenance.update(statement))
     resum(copy)
     checks = {check.name: check for check in verify(copy, StepProgress(quiet=True))}
     assert checks["README"].passed is None
-    assert "not compared: it is by photoz-run 9.9" in checks["README"].detail
+    assert words in checks["README"].detail
     assert not checks["provenance in FITS"].passed
+    (copy / "README.md").write_text(readme(read_provenance(copy)))
+    assert "README" not in failed(copy)
 
 
 LONG = "A redshift of others.  Its words go over more than a line, as archives have it: " * 3

@@ -90,10 +90,18 @@ def fixed_width(texts: Texts, width: int) -> NDArray[np.bytes_]:
     if isinstance(texts, pa.ChunkedArray):
         parts = [fixed_width(chunk, width) for chunk in texts.chunks]
         return parts[0] if len(parts) == 1 else np.concatenate([np.empty(0, f"S{width}"), *parts])
+    plain = texts.cast(pa.string())
     # Texts of one width lie one after the other in Arrow's memory, as they do in an array.
-    filled = pc.ascii_rpad(texts.cast(pa.string()).fill_null(""), width, padding="\0")
+    filled = plain
+    if plain.null_count or not _all_as_wide(plain, width):
+        filled = pc.ascii_rpad(plain.fill_null(""), width, padding="\0")
     _, offsets, characters = filled.buffers()
     if characters is None:
         return np.empty(0, f"S{width}")
     first = int(np.frombuffer(offsets, np.int32)[filled.offset])
     return np.frombuffer(characters, f"S{width}", len(filled), first)
+
+
+def _all_as_wide(texts: pa.Array, width: int) -> bool:
+    ends = pc.min_max(pc.binary_length(texts)).as_py()
+    return bool(ends["min"] == ends["max"] == width)

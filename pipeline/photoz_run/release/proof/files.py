@@ -59,7 +59,7 @@ def check_signature(folder: Path) -> Iterator[Check]:
     if not (folder / SIGNATURE).is_file():
         return
     if shutil.which("ssh-keygen") is None:
-        yield Check("signature", False, "cannot be checked: ssh-keygen is not installed")
+        yield Check("signature", None, "not checked: ssh-keygen is not installed")
         return
     command = ["ssh-keygen", "-Y", "check-novalidate", "-n", NAMESPACE, "-s", SIGNATURE]
     with (folder / SUMS).open("rb") as sums:
@@ -67,7 +67,9 @@ def check_signature(folder: Path) -> Iterator[Check]:
             command, cwd=folder, stdin=sums, capture_output=True, text=True, check=False
         )
     told = " ".join((result.stdout or result.stderr).split())
-    yield Check("signature", result.returncode == 0, f"{told}; compare the key with the authors'")
+    bad = f"{SIGNATURE} does not sign this {SUMS} as a {NAMESPACE}: {told}"
+    good = f"{told}; compare the key with the authors'"
+    yield verdict("signature", [bad] if result.returncode else [], good)
 
 
 def digests(folder: Path, names: Iterable[str], tick: Tick) -> dict[str, str]:

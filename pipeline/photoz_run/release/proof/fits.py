@@ -13,7 +13,6 @@ import tomli_w
 from astropy.io import fits
 from numpy.typing import NDArray
 
-from photoz_run import __version__
 from photoz_run.catalogue.arrow_fields import fixed_width, is_text, longest_text
 from photoz_run.catalogue.fits_cards import add_remarks, printable
 from photoz_run.catalogue.fits_columns import FitsColumn, fits_columns, text_widths
@@ -23,7 +22,7 @@ from photoz_run.release.proof.check import Check, as_many, proven, verdict
 from photoz_run.release.proof.compare import Difference, Values, arrow_values, differing
 from photoz_run.release.proof.fits_sums import FitsSums
 from photoz_run.release.proof.judge import Beside, Judge
-from photoz_run.release.proof.opened import Opened
+from photoz_run.release.proof.opened import Opened, same_build
 from photoz_run.release.provenance import ReleaseProvenance, text_lines, without_none
 from photoz_run.release.record import release_cards
 
@@ -163,8 +162,8 @@ def check_fits_statements(path: Path, opened: Opened) -> Check:
     record, provenance, fields = opened.record, opened.provenance, opened.fields
     cards = release_cards(record)
     inputs, texts = _expected_inputs(provenance), _expected_texts(provenance)
-    # Another version words its comments otherwise.
-    worded = provenance.program == f"photoz-run {__version__}"
+    # Another build may word its comments otherwise.
+    worded = same_build(provenance)
     problems = []
     with fits.open(path) as hdus:
         names = [hdu.name for hdu in hdus]

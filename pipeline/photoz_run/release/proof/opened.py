@@ -8,6 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from photoz_run import __version__
 from photoz_run.catalogue.provenance import Provenance
 from photoz_run.records import Status
 from photoz_run.release.accounting import PENDING
@@ -15,6 +16,7 @@ from photoz_run.release.proof.fits_sums import FitsSums
 from photoz_run.release.provenance import ReleaseProvenance
 from photoz_run.release.record import ReleaseRecord
 from photoz_run.release.rows import parquet_parts
+from photoz_run.version import program_commit
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,12 @@ class Opened:
     def record(self) -> ReleaseRecord:
         """What every file of the release must say of it."""
         return record_of(self.provenance)
+
+
+def same_build(provenance: ReleaseProvenance) -> bool:
+    """Whether this very program made the release: another one may word things otherwise."""
+    here = (f"photoz-run {__version__}", program_commit())
+    return (provenance.program, provenance.commit) == here
 
 
 def record_of(provenance: ReleaseProvenance) -> ReleaseRecord:

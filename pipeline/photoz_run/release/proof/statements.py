@@ -14,6 +14,7 @@ from photoz_run.release.accounting import totals
 from photoz_run.release.companions import COMPANIONS
 from photoz_run.release.eso_cards import wrong_cards
 from photoz_run.release.proof.check import Check, verdict
+from photoz_run.release.proof.opened import same_build
 from photoz_run.release.provenance import ReleaseProvenance, ScienceCut, TileFacts
 from photoz_run.wording import counted
 
@@ -118,17 +119,18 @@ def check_partial(folder: Path, provenance: ReleaseProvenance) -> Check:
 
 
 def check_companions(folder: Path, provenance: ReleaseProvenance) -> Iterator[Check]:
-    """Make the README and its like again and compare; another version words them otherwise."""
-    program = provenance.program
-    if program != f"photoz-run {__version__}":
-        reason = f"not compared: it is by {program}, this is {__version__}"
-        yield Check("README", None, reason)
-        return
+    """Make the README and its like again and compare; another build words them otherwise."""
     for name, text_of in COMPANIONS.items():
-        problems = []
-        if (folder / name).read_text() != text_of(provenance):
-            problems.append(f"{name} is not what provenance.json makes of it")
-        yield verdict(name.removesuffix(".md"), problems, "follows from it")
+        check = name.removesuffix(".md")
+        same = (folder / name).read_text() == text_of(provenance)
+        if same or same_build(provenance):
+            problems = [] if same else [f"{name} is not what provenance.json makes of it"]
+            yield verdict(check, problems, "follows from it")
+        else:
+            build = f"{provenance.program}, commit {provenance.commit}"
+            yield Check(
+                check, None, f"not proven: {build} made it, and this build words it otherwise"
+            )
 
 
 def _lacking(tile: TileFacts) -> list[str]:
