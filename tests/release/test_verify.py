@@ -199,7 +199,7 @@ SPOILED: dict[str, tuple[Callable[[Path], object], set[str]]] = {
             )
             or (folder / "sim_moc.fits").unlink()
         ),
-        {"products", "README", "prov.json"},
+        {"products", "README"},
     ),
     "a file too many": (lambda folder: (folder / "notes.txt").write_text("mine"), {"products"}),
     "another redshift everywhere but in the PDFs": (
