@@ -165,7 +165,7 @@ def test_a_signature_is_checked_and_its_key_named(plain, tmp_path):
     assert "ED25519 key SHA256:" in checks["signature"].detail
     change_statement(lambda said: said.update(reference="another"))(copy)
     resum(copy)
-    assert "does not sign this SHA256SUMS as a file: Could not verify" in failed(copy)["signature"]
+    assert "it does not sign the sums that lie beside it: Could not" in failed(copy)["signature"]
 
 
 def test_what_is_no_signature_of_a_file_is_told(tmp_path):

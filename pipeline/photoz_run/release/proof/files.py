@@ -67,7 +67,7 @@ def check_signature(folder: Path) -> Iterator[Check]:
             command, cwd=folder, stdin=sums, capture_output=True, text=True, check=False
         )
     told = " ".join((result.stdout or result.stderr).split())
-    bad = f"{SIGNATURE} does not sign this {SUMS} as a {NAMESPACE}: {told}"
+    bad = f"it does not sign the sums that lie beside it: {told}"
     good = f"{told}; compare the key with the authors'"
     yield verdict("signature", [bad] if result.returncode else [], good)
 
