@@ -277,6 +277,7 @@ def test_a_machine_with_a_network_fetches_for_a_run_that_has_none(
     # There is no server any more.
     assert in_process(monkeypatch, ["--config", str(file)]) == 0
     same_catalogues(local, run, NAMES)
+    assert [path.name for path in tmp_path.glob("shared/photoz-window/*")] == ["locks"]
 
 
 def test_whoever_is_killed_the_other_takes_over_and_nothing_is_lost(data, local, bundle, tmp_path):

@@ -17,6 +17,7 @@ from photoz_run.survey.catalogues import (
     column_names,
     count_rows,
     read_sources,
+    selected_positions,
 )
 from photoz_run.survey.data_release import DR4, DR5
 from photoz_run.survey.discovery import find_tiles
@@ -405,3 +406,22 @@ def test_a_catalogue_in_a_folder_with_signs_that_cfitsio_takes_for_commands(tmp_
     assert count_rows(tile.catalogue) == len(tile.id_N)
     assert "MAG_AUTO" in column_names(tile.catalogue)
     assert len(read(tile)) == len(tile.id_N)
+
+
+@pytest.mark.parametrize("select", ["all", "bright", "not masked and MAG_AUTO_CALIB < 20", "none"])
+@pytest.mark.parametrize("part", [7, 2000])
+def test_positions_in_parts_are_those_of_the_selected_sources(tile, select, part, monkeypatch):
+    monkeypatch.setattr("photoz_run.survey.catalogues.PART", part)
+    select = "MAG_AUTO < 0" if select == "none" else select
+    sources = read(tile, select)
+    ref = find_tiles([tile.folder])[tile.name]
+
+    def positions(most: int):
+        return selected_positions(ref, ("i",), tile.dmag["r"], select, most)
+
+    ra_N, dec_N = positions(len(sources))
+    order = np.lexsort((ra_N, dec_N))
+    np.testing.assert_array_equal(ra_N[order], sources.ra_N)
+    np.testing.assert_array_equal(dec_N[order], sources.dec_N)
+    if len(sources):
+        assert positions(len(sources) - 1) is None

@@ -16,9 +16,10 @@ from photoz_run.images.held import HEAD, Ranges, pieces, write_held
 from photoz_run.images.mapped import MappedImage
 from photoz_run.images.plan import ReadingPlan, Storage
 from photoz_run.records import BandFiles, TileRef
-from photoz_run.survey.catalogues import count_rows
-from photoz_run.survey.coadds import stamp_corners
-from photoz_run.tile import open_tile
+from photoz_run.survey.catalogues import count_rows, selected_positions
+from photoz_run.survey.coadds import open_coadds, stamp_corners
+from photoz_run.survey.dmag import tile_dmag
+from photoz_run.tile import pixel_policy
 
 NETWORK = Storage(seek=0.02, stream=1e8)
 """What one more request costs (s), and a stream (bytes/s): where ranges are joined."""
@@ -98,17 +99,22 @@ def _ranges(ref: TileRef, config: RunConfig, rule: StampRule) -> dict[str, Range
     """What is needed of each image by its name; ``None`` if that cannot be told by headers."""
     ranges: dict[str, Ranges] = {}
     # The scratch of workers need not exist where files are fetched.
-    settings = config.model_copy(update={"scratch": None})
+    policy = pixel_policy(config.model_copy(update={"scratch": None}))
     try:
-        with open_tile(ref, rule, settings, look=False) as tile:
-            for name, coadd in tile.coadds.images.items():
-                corners = stamp_corners(tile.located[name], rule)
+        with open_coadds(ref, rule, policy, look=False) as coadds:
+            images = [image for coadd in coadds.images.values() for image in coadd.files]
+            if not all(isinstance(image, MappedImage) for image in images):
+                return None
+            # With more sources stamps lie in most rows: it is plain that ranges do not pay.
+            most = min((image.shape_YX[0] for image in images), default=0) // rule.stamp_size
+            dmag_r = tile_dmag(ref, "r", policy.missing_dmag)
+            positions = selected_positions(ref, coadds.i_images, dmag_r, config.select, most)
+            if positions is None:
+                return None
+            for coadd in coadds.images.values():
+                corners = stamp_corners(coadd.grid.pixels(*positions), rule)
                 for image in coadd.files:
-                    if not isinstance(image, MappedImage):
-                        return None
-                    if len(tile.sources) * rule.stamp_size > image.shape_YX[0]:
-                        # Stamps lie in most rows: it is plain that ranges do not pay.
-                        return None
+                    assert isinstance(image, MappedImage)
                     needed = pieces(image.layout, corners, rule.stamp_size, NETWORK)
                     ranges[image.path.name] = needed
     except BadDataError:

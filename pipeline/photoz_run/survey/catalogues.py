@@ -27,6 +27,8 @@ MagnitudeSuffixes = Mapping[str, tuple[str, ...]]
 IDENTITY = ("ID", "RAJ2000", "DECJ2000")
 QUANTITIES = ("RAJ2000", "DECJ2000", "MAG_AUTO", "CLASS_STAR", "SG_FLAG")
 WHOLE = ("MASK", "SG2DPHOT")
+PART = 2000
+"""Rows that are read at once where few of many are wanted."""
 DERIVED = ("all", "bright", "masked", "MAG_AUTO_CALIB")
 """Names a selection may use that are computed here; every other name is a catalogue column."""
 
@@ -136,23 +138,13 @@ def read_sources(
     suffixes = magnitude_suffixes(
         ref.data_release, rule.magnitude_bands if with_magnitudes else (), i_images
     )
-    table, remarks = _read_columns(
-        ref.catalogue, _wanted_columns(facts, rule, suffixes, i_images, selection, keep)
-    )
+    used = (*names_in(selection), *keep)
+    wanted = _wanted_columns(facts, rule.image_bands, suffixes, i_images, used)
+    table, remarks = _read_columns(ref.catalogue, wanted)
     check_rows(ref.catalogue, table)
     remarks += check_content(table, suffixes, facts)
-    table["MAG_AUTO_CALIB"] = total_magnitude(table["MAG_AUTO"], dmag_r, table["EXTINCTION_r"])
-    n = len(table["ID"])
-    table["all"] = np.ones(n, bool)
-    table["masked"] = (table["MASK"] & facts.mask_value()) != 0
-    if "bright" in (*names_in(selection), *keep):
-        bright_suffixes = magnitude_suffixes(ref.data_release, MAGNITUDE_BANDS, i_images)
-        table["bright"] = _is_bright(table, gaap_magnitudes(table, bright_suffixes))
-    try:
-        chosen = np.flatnonzero(select(selection, table, n))
-    except ConfigError as error:
-        # The run has tried the expression on another catalogue (`check_selection`).
-        raise BadDataError(f"{ref.catalogue}: {error}") from error
+    table |= _derived(table, facts, i_images, dmag_r, used)
+    chosen = _chosen(ref.catalogue, table, selection)
     table = {name: values[chosen] for name, values in table.items()}
     order = np.lexsort((table["RAJ2000"], table["DECJ2000"]))
     table = {name: values[order] for name, values in table.items()}
@@ -171,6 +163,67 @@ def read_sources(
         columns={name: table[name] for name in ("MAG_AUTO_CALIB", "MASK", *keep)},
         remarks=tuple(remarks),
     )
+
+
+def selected_positions(
+    ref: TileRef, i_images: Sequence[str], dmag_r: float, selection: str, most: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+    """Right ascension and declination (deg) of the sources that `read_sources` would select.
+
+    The catalogue is read in parts, and no more of it is kept. ``None`` if they are more than
+    ``most``.
+
+    Raises
+    ------
+    BadDataError
+        If the catalogue is missing, unreadable or lacks a column.
+    """
+    if ref.catalogue is None:
+        raise BadDataError("the tile has no catalogue (..._cat.fits)")
+    facts = find_data_release(ref.data_release)
+    used = names_in(selection)
+    needed, optional = _wanted_columns(facts, (), {}, i_images, used)
+    table = open_table(ref.catalogue, needed)
+    names = [*needed, *(name for name in optional if name in table.names)]
+    names.remove("ID")
+    ra_N, dec_N = np.zeros(0), np.zeros(0)
+    for rows in table.batches(names, rows=PART):
+        part = {name: _values(table.where, rows, name) for name in names}
+        part |= _derived(part, facts, i_images, dmag_r, used)
+        chosen = _chosen(ref.catalogue, part, selection)
+        ra_N = np.append(ra_N, part["RAJ2000"][chosen])
+        dec_N = np.append(dec_N, part["DECJ2000"][chosen])
+        if len(ra_N) > most:
+            return None
+    return ra_N, dec_N
+
+
+def _derived(
+    table: Mapping[str, NDArray[Any]],
+    facts: DataRelease,
+    i_images: Sequence[str],
+    dmag_r: float,
+    used: Sequence[str],
+) -> dict[str, NDArray[Any]]:
+    """The columns of `DERIVED`, ``bright`` only where it is used."""
+    derived = {
+        "MAG_AUTO_CALIB": total_magnitude(table["MAG_AUTO"], dmag_r, table["EXTINCTION_r"]),
+        "all": np.ones(len(table["RAJ2000"]), bool),
+        "masked": (table["MASK"] & facts.mask_value()) != 0,
+    }
+    if "bright" in used:
+        suffixes = magnitude_suffixes(facts.family, MAGNITUDE_BANDS, i_images)
+        derived["bright"] = _is_bright({**table, **derived}, gaap_magnitudes(table, suffixes))
+    return derived
+
+
+def _chosen(path: Path, table: Mapping[str, NDArray[Any]], selection: str) -> NDArray[np.intp]:
+    """Which rows are selected."""
+    try:
+        return np.flatnonzero(select(selection, table, len(table["RAJ2000"])))
+    except ConfigError as error:
+        # The run has tried the expression on another catalogue (`check_selection`).
+        raise BadDataError(f"{path}: {error}") from error
 
 
 def gaap_magnitudes(
@@ -204,14 +257,15 @@ def magnitude_flags(magnitudes_NB: NDArray[np.float32], bands: Sequence[str]) ->
 
 def _wanted_columns(
     facts: DataRelease,
-    rule: StampRule,
+    image_bands: Sequence[str],
     suffixes: MagnitudeSuffixes,
     i_images: Sequence[str],
-    selection: str,
-    keep: Sequence[str],
+    used: Sequence[str],
 ) -> tuple[list[str], list[str]]:
-    """Columns that must be there, and columns that are read where they exist."""
-    used = (*names_in(selection), *keep)
+    """Columns that must be there, and columns that are read where they exist.
+
+    A selection and the output have ``used`` ones.
+    """
     gaap = dict(suffixes)
     optional = []
     needed = [
@@ -219,7 +273,7 @@ def _wanted_columns(
         "MAG_AUTO",
         "EXTINCTION_r",
         "MASK",
-        *(f"EXTINCTION_{band}" for band in rule.image_bands),
+        *(f"EXTINCTION_{band}" for band in image_bands),
     ]
     if "bright" in used:
         gaap |= magnitude_suffixes(facts.family, MAGNITUDE_BANDS, i_images)
