@@ -8,6 +8,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from photoz_run.tables.canonical import is_list, is_text
+from photoz_run.tables.numbers import numpy_numbers
 from photoz_run.tables.refusals import wrong_content
 
 
@@ -22,7 +23,7 @@ def floats(where: str, rows: pa.Table, name: str) -> NDArray[np.float64]:
     values = rows[name]
     if not is_number(values.type):
         raise wrong_content(where, name, what_it_holds(values), "a number")
-    return np.asarray(values.cast(pa.float64(), safe=False).to_numpy(), np.float64)
+    return np.asarray(_with_nan(values.cast(pa.float64(), safe=False)), np.float64)
 
 
 def reals(where: str, rows: pa.Table, name: str) -> NDArray[np.floating]:
@@ -34,7 +35,7 @@ def reals(where: str, rows: pa.Table, name: str) -> NDArray[np.floating]:
         If it holds anything else.
     """
     if rows[name].type == pa.float32():
-        return np.asarray(rows[name].to_numpy(), np.float32)
+        return np.asarray(_with_nan(rows[name]), np.float32)
     return floats(where, rows, name)
 
 
@@ -76,12 +77,17 @@ def masked(where: str, rows: pa.Table, name: str) -> "np.ma.MaskedArray[Any, Any
     kind = values.type
     if is_list(kind):
         raise wrong_content(where, name, what_it_holds(values), "one value a row")
-    missing = values.is_null().to_numpy()
+    missing = values.is_null().to_numpy() if values.null_count else np.ma.nomask
     if pa.types.is_null(kind):
         return np.ma.MaskedArray(np.full(len(values), np.nan), missing)
     filled = pc.fill_null(values, _below(kind)) if values.null_count else values
-    array = np.array(filled.to_pylist(), np.str_) if is_text(kind) else filled.to_numpy()
-    return np.ma.MaskedArray(array, missing if values.null_count else np.ma.nomask)
+    if is_text(kind):
+        array = np.array(filled.to_pylist(), np.str_)
+    elif is_number(kind):
+        array = numpy_numbers(filled)
+    else:
+        array = filled.to_numpy()
+    return np.ma.MaskedArray(array, missing)
 
 
 def is_number(kind: pa.DataType) -> bool:
@@ -102,6 +108,11 @@ def what_it_holds(values: pa.ChunkedArray) -> str:
         present = values.drop_null()
         return f"text ({present[0].as_py()!r})" if len(present) else "text"
     return str(kind)
+
+
+def _with_nan(values: pa.ChunkedArray) -> NDArray[Any]:
+    """Floats, NaN where they are missing."""
+    return numpy_numbers(pc.fill_null(values, np.nan) if values.null_count else values)
 
 
 def _below(kind: pa.DataType) -> Any:

@@ -15,6 +15,7 @@ from astropy.io.fits import Header
 from numpy.typing import NDArray
 
 from photoz_run.reading import whole_number
+from photoz_run.tables.numbers import arrow_numbers
 
 FORMAT = re.compile(r"\s*(\d*)([LXBIJKAEDCMPQ])")
 STORED = {"L": "u1", "B": "u1", "I": ">i2", "J": ">i4", "K": ">i8", "E": ">f4", "D": ">f8"}
@@ -174,10 +175,10 @@ def _numbers(column: StoredColumn, stored: NDArray[Any]) -> pa.Array:
     native = stored.astype(stored.dtype.newbyteorder("="))
     if native.dtype.kind == "f":
         scaled = column.scale != 1 or column.zero != 0
-        return pa.array(column.zero + column.scale * native if scaled else native)
+        return arrow_numbers(column.zero + column.scale * native if scaled else native)
     # TNULL is a stored number: it is compared before anything is scaled.
     missing = None if column.null is None else native == column.null
-    return pa.array(_scaled(column, native), mask=missing)
+    return arrow_numbers(_scaled(column, native), missing)
 
 
 def _scaled(column: StoredColumn, native: NDArray[Any]) -> NDArray[Any]:
