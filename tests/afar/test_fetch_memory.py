@@ -5,7 +5,10 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
+
 from support.many_tiles import stub_tiles
+from support.tiles import change_rows, make_tile
 
 TILES = 1347
 """Of DR5; with 13 files each that a run reads, of 16."""
@@ -43,3 +46,37 @@ def test_a_fetcher_of_a_whole_survey_stays_below_200_mb(bundle, tmp_path):
     with (run / "places.jsonl").open() as places:
         assert sum(1 for _ in places) == TILES
     assert int(status.split("VmHWM:")[1].split()[0]) < MOST
+
+
+LOOK = """
+import sys
+from pathlib import Path
+import photoz_run.run.fetching
+from photoz_run.survey.catalogues import selected_positions
+from photoz_run.survey.discovery import find_tiles
+
+
+def peak():
+    return int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0])
+
+
+(ref,) = find_tiles([Path(sys.argv[1])]).values()
+before = peak()
+assert selected_positions(ref, ("i",), 0.0, "bright", 10**6) is not None
+print(peak() - before)
+"""
+"""Looks which sources are selected, as a fetcher does; prints the kB that it takes."""
+
+
+def test_a_catalogue_of_100000_rows_takes_a_fetcher_25_mb(tmp_path):
+    tile = make_tile(tmp_path, products=("sci",))
+
+    def many(rows: np.ndarray) -> np.ndarray:
+        copies = np.tile(rows, 100_000 // len(rows))
+        copies["ID"] = [f"KiDSDR5 J{number:09}" for number in range(len(copies))]
+        return copies
+
+    change_rows(tile.catalogue, many)
+    words = [sys.executable, "-c", LOOK, str(tmp_path)]
+    more = subprocess.run(words, check=True, capture_output=True, text=True).stdout
+    assert int(more) < 25_000

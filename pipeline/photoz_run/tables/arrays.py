@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from photoz_run.tables.canonical import is_list, is_text
-from photoz_run.tables.numbers import numpy_numbers
+from photoz_run.tables.numbers import arrow_numbers, numpy_numbers
 from photoz_run.tables.refusals import wrong_content
 
 
@@ -112,7 +112,10 @@ def what_it_holds(values: pa.ChunkedArray) -> str:
 
 def _with_nan(values: pa.ChunkedArray) -> NDArray[Any]:
     """Floats, NaN where they are missing."""
-    return numpy_numbers(pc.fill_null(values, np.nan) if values.null_count else values)
+    if values.null_count:
+        nan = arrow_numbers(np.full(1, np.nan, values.type.to_pandas_dtype()))[0]
+        values = pc.fill_null(values, nan)
+    return numpy_numbers(values)
 
 
 def _below(kind: pa.DataType) -> Any:

@@ -76,7 +76,9 @@ def with_codes(rows: pa.Table) -> pa.Table:
 def without_nan(values: pa.ChunkedArray) -> pa.ChunkedArray:
     """Floats with null in the place of NaN."""
     undefined = pc.is_nan(values)
-    return pc.if_else(undefined, None, values) if pc.any(undefined).as_py() else values
+    # A null of arrow: None would be made one by way of pandas.
+    null = pa.nulls(1, values.type)[0]
+    return pc.if_else(undefined, null, values) if pc.any(undefined).as_py() else values
 
 
 def masked(values: pa.ChunkedArray, mask: pa.ChunkedArray) -> pa.ChunkedArray:
