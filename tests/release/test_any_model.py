@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from astropy.io import fits
 
+from support.bundles import closed_form_bundle
 from support.photoz import FIELD, measure, photoz
 from support.tiles import Tile, make_tile
 
@@ -69,3 +70,11 @@ def test_a_run_of_one_tile_with_null_masks(bundle, tmp_path, capsys):
     rows = pq.read_table(out / "sim.parquet")
     assert rows["MASK"].null_count > 5
     assert rows["Z_PHOT"].null_count == 0
+
+
+def test_a_model_of_few_bands(tile, tmp_path, capsys):
+    bundle = tmp_path / "few.onnx"
+    closed_form_bundle(bundle, image_bands=("r", "i"), magnitude_bands=("u", "g", "r"))
+    out = released(tmp_path, tile, bundle, capsys)
+    assert photoz("verify", out, "--run", tmp_path / "run") == 0, capsys.readouterr().out
+    assert json.loads((out / "provenance.json").read_text())["area_deg2"] > 0
