@@ -182,6 +182,8 @@ class TileResult(Record):
 
     It checks that pixels and catalogue belong together.
     """
+    zero_point_errors: Mapping[str, float] = field(default_factory=dict)
+    """Standard errors of `zero_points`."""
     shifts: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     """Median of the light's place minus the catalogue's position by image band: x, y in pixels."""
     dmag_cards: Mapping[str, str] = field(default_factory=dict)

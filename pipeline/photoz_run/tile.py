@@ -147,6 +147,7 @@ def process_tile(
         flag_counts=flags.count(prediction.flags_N),
         counts=tile.counts,
         zero_points=belonging.zero_points,
+        zero_point_errors=belonging.zero_point_errors,
         shifts=belonging.shifts,
         dmag_cards=tile.coadds.dmag_cards,
         quantisation=quantisation,

@@ -14,12 +14,13 @@ def test_a_tile_with_an_unusual_zero_point_is_named_everywhere(run, tmp_path, mo
     copy, out = tmp_path / "run", tmp_path / "release"
     shutil.copytree(run, copy)
     monkeypatch.setattr(zero_point, "FEWEST_TILES", 3)
-    monkeypatch.setattr(zero_point, "largest_deviation", lambda tiles: 5.0)
     for tile, offset in {FIELD: 0.2, AGAIN: 0.2, OTHER: 0.5}.items():
         (path,) = copy.glob(f"tiles/*/{tile}.json")
         outcome = json.loads(path.read_text())
-        path.write_text(json.dumps(outcome | {"zero_points": {"r": offset}}))
-    words = f"{OTHER} r +30.0 sigma"
+        path.write_text(
+            json.dumps(outcome | {"zero_points": {"r": offset}, "zero_point_errors": {"r": 0.015}})
+        )
+    words = f"{OTHER} r +12.0 sigma"
     assert read_status(copy).deviant == (words,)
     assert tile_notes(copy) == [f"unusual zero-point: {words}"]
     name = ("--name", "sim", "--quiet", "--formats", "parquet")

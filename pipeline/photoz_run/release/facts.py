@@ -104,7 +104,7 @@ def make_provenance(
             tile_facts(run, scan, results.accounts[tile]) for tile in sorted(results.accounts)
         ),
         authors=options.authors,
-        deviant=deviant_words({tile: done.zero_points for tile, done in run.done.items()}),
+        deviant=deviant_words(run.done),
     )
 
 

@@ -304,8 +304,8 @@ def _deviant(provenance: ReleaseProvenance) -> list[str]:
     return [
         "## Tiles with an unusual zero-point",
         "",
-        "The fluxes of their pixels lie further off their magnitudes than chance explains, compared"
-        " with the other tiles. Their redshifts may be off.",
+        "The fluxes of their pixels lie more than 5 sigma off their magnitudes, compared with the"
+        " other tiles. Their redshifts may be off.",
         "",
         *lines,
     ]

@@ -149,7 +149,7 @@ def read_status(path: Path) -> RunStatus:
         working=tuple(WorkingProcess.of(holder) for holder in working),
         hosts=count_hosts(outcomes.values()),
         failures=group_failures(bad),
-        deviant=deviant_words({tile: outcome.zero_points for tile, outcome in outcomes.items()}),
+        deviant=deviant_words(outcomes),
         problems=recorded.problems,
         fetching=read_fetching(
             manifest.config, {t for state in states for t in state.running}, outcomes.values()

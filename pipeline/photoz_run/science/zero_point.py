@@ -6,6 +6,7 @@ magnitudes by a magnitude or more.
 """
 
 from collections.abc import Mapping
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,15 +32,23 @@ LARGEST_OFFSET = 1.0
 FEWEST_TILES = 5
 """Tiles needed to say what is usual."""
 
-LEAST_SCATTER = 0.01
-"""Magnitudes: the median of a tile is not known better, however alike the tiles are."""
+LEAST_SCATTER = 0.02
+"""Magnitudes: the calibration of a tile is not known better, however alike the tiles are."""
 
-FALSE_ALARMS = 1e-3
-"""Share of runs in which chance alone makes a tile stand out in a band."""
+LARGEST_DEVIATION = 5.0
+"""Sigma beyond which a tile is said to stand out."""
 
-FREEDOM = 0.37
-"""Degrees of freedom that a MAD has for each one of a standard deviation: its efficiency for
-Gaussian values (Hampel 1974, JASA 69, 383)."""
+
+class HasZeroPoints(Protocol):
+    """What a tile's outcome tells: offset and error (mag) by band."""
+
+    @property
+    def zero_points(self) -> Mapping[str, float]:
+        """Median of stamp minus catalogue magnitude."""
+
+    @property
+    def zero_point_errors(self) -> Mapping[str, float]:
+        """Standard error of the median; outcomes of before have none."""
 
 
 def aperture_magnitudes(flux_NCHW: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -54,29 +63,47 @@ def aperture_magnitudes(flux_NCHW: NDArray[np.float32]) -> NDArray[np.float64]:
         return np.where(flux_NC <= 0, np.inf, -2.5 * np.log10(flux_NC))
 
 
-def offset(stamp_mag_N: NDArray[np.float64], catalogue_mag_N: NDArray[np.floating]) -> float | None:
-    """Median of stamp minus catalogue magnitude of bright sources; ``None`` with too few."""
+def offset(
+    stamp_mag_N: NDArray[np.float64], catalogue_mag_N: NDArray[np.floating]
+) -> tuple[float, float] | None:
+    """Median of stamp minus catalogue magnitude of bright sources, and its error (mag).
+
+    ``None`` with too few of them.
+    """
     for faintest in (FAINTEST, FAINTEST_OF_FEW):
         with np.errstate(invalid="ignore"):
             usable_N = (catalogue_mag_N < faintest) & ~np.isnan(stamp_mag_N)
         if usable_N.sum() >= FEWEST:
-            return float(np.median(stamp_mag_N[usable_N] - catalogue_mag_N[usable_N]))
+            return _median(stamp_mag_N[usable_N] - catalogue_mag_N[usable_N])
     return None
 
 
-def deviations(offsets: Mapping[str, float]) -> dict[str, float]:
+def _median(value_N: NDArray[np.float64]) -> tuple[float, float]:
+    """The median and its error: sqrt(pi / 2N) times the scatter, as of normal numbers."""
+    middle = float(np.median(value_N))
+    # No flux is infinitely faint; where half of the sources have none, their median has no error.
+    size_N = np.abs(value_N - middle) if np.isfinite(middle) else np.zeros(1)
+    error = SMAD_FACTOR * float(np.median(size_N)) * np.sqrt(np.pi / (2 * len(value_N)))
+    return middle, float(error)
+
+
+def deviations(
+    offsets: Mapping[str, float], errors: Mapping[str, float] | None = None
+) -> dict[str, float]:
     """How many sigma the offset of each tile is from those of the other tiles, signed.
 
     Parameters
     ----------
-    offsets
-        Tile -> offset of stamp and catalogue magnitudes in one band (mag).
+    offsets, errors
+        Tile -> offset of stamp and catalogue magnitudes in one band, and its error (mag). One
+        without an error counts as exact.
 
     Returns
     -------
     dict
-        Tile -> (offset - median of the others) / (scaled MAD of the others, at least
-        `LEAST_SCATTER`); empty with fewer than `FEWEST_TILES` tiles.
+        Tile -> (offset - median of the others) / sigma; empty with fewer than `FEWEST_TILES` tiles.
+        Sigma is the scaled MAD of the others. That of few tiles is often too small by chance: sigma
+        is at least what the tile's own error and `LEAST_SCATTER` make together.
     """
     if len(offsets) < FEWEST_TILES:
         return {}
@@ -86,7 +113,8 @@ def deviations(offsets: Mapping[str, float]) -> dict[str, float]:
     for middle in np.unique(middle_T):  # whichever is left out, there are three at most
         same_T = middle_T == middle
         mad_T[same_T] = _medians_of_others(np.abs(offset_T - middle))[same_T]
-    scatter_T = np.maximum(LEAST_SCATTER, SMAD_FACTOR * mad_T)
+    error_T = np.array([(errors or {}).get(tile, 0.0) for tile in offsets])
+    scatter_T = np.maximum(np.hypot(LEAST_SCATTER, error_T), SMAD_FACTOR * mad_T)
     return dict(zip(offsets, ((offset_T - middle_T) / scatter_T).tolist(), strict=True))
 
 
@@ -102,39 +130,24 @@ def _medians_of_others(values_T: NDArray[np.float64]) -> NDArray[np.float64]:
     return middle_T
 
 
-def largest_deviation(tiles: int) -> float:
-    """Sigma beyond which one of so many tiles stands out: chance does that in `FALSE_ALARMS` runs.
-
-    The quantile of Student's distribution: the scatter of few tiles is not well known. It is 5 for
-    a survey of 1,300 tiles, and 16 for 12 tiles.
-    """
-    from scipy.special import stdtrit  # takes longer to import than a small run to look at
-
-    return -float(stdtrit(FREEDOM * (tiles - 1), FALSE_ALARMS / tiles / 2))
-
-
-def deviant_tiles(zero_points: Mapping[str, Mapping[str, float]]) -> list[tuple[str, str, float]]:
-    """Tile, band and sigma of offsets that stand out by `largest_deviation`.
-
-    Parameters
-    ----------
-    zero_points
-        Tile -> band -> offset (mag), as tile outcomes record it.
-    """
-    bands = sorted({band for offsets in zero_points.values() for band in offsets})
+def deviant_tiles(outcomes: Mapping[str, HasZeroPoints]) -> list[tuple[str, str, float]]:
+    """Tile, band and sigma of offsets more than `LARGEST_DEVIATION` off the other tiles'."""
+    bands = sorted({band for outcome in outcomes.values() for band in outcome.zero_points})
     deviant = []
     for band in bands:
-        of_band = {tile: offsets[band] for tile, offsets in zero_points.items() if band in offsets}
-        sigmas = deviations(of_band)
-        limit = largest_deviation(len(of_band)) if sigmas else 0.0
-        for tile, sigma in sigmas.items():
-            if abs(sigma) > limit:
+        offsets, errors = {}, {}
+        for tile, outcome in outcomes.items():
+            if band in outcome.zero_points:
+                offsets[tile] = outcome.zero_points[band]
+                errors[tile] = outcome.zero_point_errors.get(band, 0.0)
+        for tile, sigma in deviations(offsets, errors).items():
+            if abs(sigma) > LARGEST_DEVIATION:
                 deviant.append((tile, band, round(sigma, 1)))
     return sorted(deviant)
 
 
-def deviant_words(zero_points: Mapping[str, Mapping[str, float]]) -> tuple[str, ...]:
+def deviant_words(outcomes: Mapping[str, HasZeroPoints]) -> tuple[str, ...]:
     """The tiles of `deviant_tiles` in words, such as ``KIDS_180.0_-0.5 r +7.3 sigma``."""
     return tuple(
-        f"{tile} {band} {sigma:+.1f} sigma" for tile, band, sigma in deviant_tiles(zero_points)
+        f"{tile} {band} {sigma:+.1f} sigma" for tile, band, sigma in deviant_tiles(outcomes)
     )

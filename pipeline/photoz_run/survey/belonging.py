@@ -18,6 +18,8 @@ class Belonging:
 
     zero_points: Mapping[str, float]
     """Median of stamp minus catalogue magnitude."""
+    zero_point_errors: Mapping[str, float]
+    """Their standard errors."""
     shifts: Mapping[str, tuple[float, float]]
     """Median of the light's place minus the catalogue's position, x and y in pixels."""
     remarks: tuple[str, ...] = ()
@@ -52,7 +54,7 @@ class PixelEvidence:
         BadDataError
             If magnitudes or places are off by more than galaxies and noise can explain.
         """
-        zero_points, shifts, remarks = {}, {}, []
+        zero_points, errors, shifts, remarks = {}, {}, {}, []
         # Stamps that start one pixel lower show the light one pixel higher.
         late = 1.0 if rule.centring.startswith("floor") else 0.0
         magnitudes_NC = np.concatenate(self._magnitudes_NC)
@@ -63,8 +65,8 @@ class PixelEvidence:
             catalogue_N = sources.magnitudes_NB[:, rule.magnitude_bands.index(band)]
             offset = zero_point.offset(magnitudes_NC[:, c], catalogue_N)
             if offset is not None:
-                _check_offset(band, offset)
-                zero_points[band] = round(offset, 4)
+                _check_offset(band, offset[0])
+                zero_points[band], errors[band] = (round(value, 4) for value in offset)
             with np.errstate(invalid="ignore"):
                 bright_N = catalogue_N < zero_point.FAINTEST_OF_FEW
             shift_K2 = shifts_NC2[bright_N, c] - late
@@ -74,7 +76,7 @@ class PixelEvidence:
                 shifts[band] = round(shift[0], 2), round(shift[1], 2)
                 if centring.is_notable(shift_K2):
                     remarks.append(_off(band, shift))
-        return Belonging(zero_points, shifts, tuple(remarks))
+        return Belonging(zero_points, errors, shifts, tuple(remarks))
 
 
 def _check_offset(band: str, offset: float) -> None:
