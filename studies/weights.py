@@ -8,13 +8,17 @@ these, with and without weights, is set beside that of all.
 
 import argparse
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import brentq
+from scipy.spatial import cKDTree
+from scipy.special import ndtr
 
 from photoz_models.kept_sets import load_examples
+from photoz_models.robust import SMAD_FACTOR
 from photoz_run.science.representative import (
     cell_weights,
     effective_number,
@@ -25,8 +29,10 @@ from photoz_run.science.representative import (
 from photoz_run.science.statistics import Floats, mean, normalised_residual, smad
 from photoz_run.training.comparison import load_bundles, predict
 
-DRAWS = 5
+DRAWS = 10
 """Samples of each kind; the table has their means."""
+ALIKE = 100
+"""Galaxies with nearly the same values, whose scatter is that of one of them."""
 FEWEST = 30
 """Galaxies without a spectrum below which their scatter says nothing."""
 
@@ -80,6 +86,10 @@ class Restored:
     plain: float
     by_neighbours: float
     by_cells: float
+    expected: float
+    """By neighbours, as far as values tell: without the noise of few residuals."""
+    noise: float
+    """Standard deviation of ``by_neighbours`` of one sample."""
     effective_neighbours: float
     effective_cells: float
     lacking: float
@@ -90,21 +100,50 @@ class Restored:
 
 def restore(some: Galaxies, chance: Chance, draws: int = DRAWS) -> Restored:
     """Draw samples, weigh them, and take the mean of what comes out."""
-    rows = [_drawn(some, chance, np.random.default_rng(seed)) for seed in range(draws)]
-    return Restored(*(float(mean(column)) for column in np.transpose(rows)))
-
-
-def _drawn(some: Galaxies, chance: Chance, dice: np.random.Generator) -> list[float]:
-    chosen_N = dice.random(len(some.x_N)) < chance(some)
     place_ND = space_of(some.values_NC).place(some.values_NC)
+    scatter_N = local_scatter(place_ND, some.x_N)
+    rows = []
+    for seed in range(draws):
+        chosen_N = np.random.default_rng(seed).random(len(some.x_N)) < chance(some)
+        rows.append(_drawn(some, place_ND, scatter_N, chosen_N))
+    columns = np.transpose(rows)
+    means = dict(zip(NAMES, map(float, mean(columns)), strict=True))
+    return Restored(**means, noise=float(np.std(columns[NAMES.index("by_neighbours")])))
+
+
+def local_scatter(place_ND: Floats, x_N: Floats) -> Floats:
+    """The SMAD of the residuals of the `ALIKE` galaxies nearest to each."""
+    near_NK = cKDTree(place_ND).query(place_ND, min(ALIKE, len(x_N)))[1]
+    return smad(x_N[near_NK])
+
+
+def expected_smad(scatter_N: Floats, weight_N: Floats) -> float:
+    """The SMAD of Gaussian residuals about 0, each of a width and a weight of its own."""
+
+    def excess(half_width: float) -> float:
+        inside_N = 2 * ndtr(half_width / scatter_N) - 1
+        return float(np.average(inside_N, weights=weight_N)) - 0.5
+
+    return SMAD_FACTOR * float(brentq(excess, 0, 10 * float(scatter_N.max())))
+
+
+NAMES = tuple(field.name for field in fields(Restored) if field.name != "noise")
+
+
+def _drawn(
+    some: Galaxies, place_ND: Floats, scatter_N: Floats, chosen_N: NDArray[np.bool_]
+) -> list[float]:
+    """The numbers of one sample, in the order of `NAMES`."""
     spec_KD, x_K, every = place_ND[chosen_N], some.x_N[chosen_N], smad(some.x_N)
     neighbours_K, cells_K = neighbour_weights(spec_KD, place_ND), cell_weights(spec_KD, place_ND)
     lacking_N = spectra_at(spec_KD).lack(place_ND)
     of_lacking = smad(some.x_N[lacking_N]) if lacking_N.sum() >= FEWEST else np.nan
     scatters = [smad(x_K), smad(x_K, neighbours_K), smad(x_K, cells_K)]
+    expected = expected_smad(scatter_N[chosen_N], neighbours_K)
     return [
         float(chosen_N.sum()),
         *(float(scatter / every) for scatter in scatters),
+        expected / expected_smad(scatter_N, np.ones(len(scatter_N))),
         effective_number(neighbours_K),
         effective_number(cells_K),
         float(lacking_N.mean()),
@@ -115,12 +154,13 @@ def _drawn(some: Galaxies, chance: Chance, dice: np.random.Generator) -> list[fl
 def as_markdown(rows: list[tuple[str, Restored]]) -> str:
     """The table."""
     lines = [
-        "| sample | spectra | without weights | neighbours | cells | effective numbers"
+        "| sample | spectra | without weights | neighbours | expected | cells | effective numbers"
         " | no spectrum like them | their SMAD |",
-        "|---|---:|---:|---:|---:|---:|---:|---:|",
+        "|---|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for words, row in rows:
-        scatters = f"{row.plain:.3f} | {row.by_neighbours:.3f} | {row.by_cells:.3f}"
+        neighbours = f"{row.by_neighbours:.3f} ± {row.noise:.3f} | {row.expected:.3f}"
+        scatters = f"{row.plain:.3f} | {neighbours} | {row.by_cells:.3f}"
         effective = f"{row.effective_neighbours:,.0f}, {row.effective_cells:,.0f}"
         of_lacking = "-" if np.isnan(row.of_lacking) else f"{row.of_lacking:.2f}"
         lines.append(

@@ -33,9 +33,9 @@ def alone(function: str) -> float:
     return statistics.median(float(word) for word in done.stdout.split())
 
 
-def matched(share: float) -> tuple[float, float]:
-    """Seconds and peak memory (MiB) of `bench.match`."""
-    command = [sys.executable, "-m", "bench.match", str(share)]
+def of_process(*arguments: str) -> tuple[float, float]:
+    """Seconds and peak memory (MiB) of a module that prints both."""
+    command = [sys.executable, "-m", *arguments]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     seconds, peak = (float(word) for word in done.stdout.split())
     return seconds, peak
@@ -95,13 +95,20 @@ def main() -> None:
             "< 10",
         )
         for share in (1.0, 0.3, 0.05):
-            seconds, peak = matched(share)
+            seconds, peak = of_process("bench.match", str(share))
             line(
                 f"20,000,000 spec-z, {share:.0%} on as many sources, seconds",
                 f"{seconds:.0f}",
                 "< 180",
                 f"{peak:,.0f} MiB",
             )
+        seconds, peak = of_process("bench.many_pairs")
+        line(
+            "validation of 20,000,000 pairs without plots, seconds",
+            f"{seconds:.0f}",
+            "< 3,072 MiB",
+            f"{peak:,.0f} MiB",
+        )
         line(
             "simulated galaxies rendered in four bands, per second",
             f"{alone('rendered_galaxies_per_second'):.0f}",
