@@ -163,8 +163,9 @@ def as_markdown(rows: list[tuple[str, Restored]]) -> str:
         scatters = f"{row.plain:.3f} | {neighbours} | {row.by_cells:.3f}"
         effective = f"{row.effective_neighbours:,.0f}, {row.effective_cells:,.0f}"
         of_lacking = "-" if np.isnan(row.of_lacking) else f"{row.of_lacking:.2f}"
+        name = words.replace("|", "\\|")
         lines.append(
-            f"| {words} | {row.spectra:,.0f} | {scatters} | {effective} | {row.lacking:.1%}"
+            f"| {name} | {row.spectra:,.0f} | {scatters} | {effective} | {row.lacking:.1%}"
             f" | {of_lacking} |"
         )
     return "\n".join(lines) + "\n"
