@@ -95,7 +95,7 @@ def _by_magnitude(lacking: LackingMap) -> Figure:
 
 
 @dataclass(frozen=True)
-class TilePlaces:
+class TilesOnSky:
     """Centres of the tiles (deg; RA of the south from -180 to 180) and the size of a tile (deg)."""
 
     ra_T: Floats
@@ -137,7 +137,7 @@ class TilePlaces:
         return coloured
 
 
-def places_of(columns: Columns, labels: Sequence[str]) -> TilePlaces:
+def places_of(columns: Columns, labels: Sequence[str]) -> TilesOnSky:
     """Where the tiles ``labels`` lie, from the galaxies in them."""
     names, tile_N = text_codes(columns["KIDS_TILE"])
     n_T = np.bincount(tile_N)
@@ -152,11 +152,11 @@ def places_of(columns: Columns, labels: Sequence[str]) -> TilePlaces:
     variance_T = np.bincount(tile_N, (columns["DEC"] - dec_T[tile_N]) ** 2) / n_T
     size = float(np.clip(np.sqrt(12) * np.median(np.sqrt(variance_T)), 0.02, 1.0))
     order = np.searchsorted(names, labels)
-    return TilePlaces(ra_T[order], dec_T[order], size)
+    return TilesOnSky(ra_T[order], dec_T[order], size)
 
 
 def _map_of_tiles(
-    places: TilePlaces, value_T: Floats, n_T: NDArray[np.int64], scale: Normalize, words: str
+    places: TilesOnSky, value_T: Floats, n_T: NDArray[np.int64], scale: Normalize, words: str
 ) -> Figure:
     """A value of each tile at its place on the sky, one panel per hemisphere."""
     north = places.dec_T > NORTH_OF
