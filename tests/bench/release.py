@@ -3,8 +3,9 @@
 Rows per second and peaks of memory are measured.
 
 Each million rows lies in ten tiles of a square degree that overlap by 0.05 deg: one row in twenty
-is a duplicate. More than 34 million lie in 340 tiles, each with more rows. Memory is that of the command and all processes it starts, looked at five times a
-second. 20 million, the default, take some 10 GB of scratch and 10 minutes.
+is a duplicate. More than 34 million lie in 340 tiles, each with more rows. Memory is that of the
+command and all processes it starts, looked at five times a second. 20 million, the default, take
+some 10 GB of scratch and 10 minutes.
 """
 
 import os
