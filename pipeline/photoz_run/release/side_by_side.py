@@ -11,7 +11,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 THREADS = min(8, os.cpu_count() or 1)
-BEHIND = 3
+BEHIND = 6
 """Pieces of work that may wait in one thread: what is slow now and then holds up nobody."""
 
 
