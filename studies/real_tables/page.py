@@ -9,7 +9,16 @@ from photoz_models.documents import Record
 from studies.real_tables.sources import SOURCES, Source
 from studies.real_tables.study import Line, RealTable
 
-COLUMNS = ("bias", "sd", "smad", "outliers", "coverage_68", "coverage_95")
+COLUMNS = {
+    "bias": "bias",
+    "sd": "sd",
+    "smad": "SMAD",
+    "outliers": "outliers",
+    "coverage_68": "in 68%",
+    "coverage_95": "in 95%",
+}
+"""Headings of the table by the names of the figures."""
+
 FINE = ("bias", "smad")
 """Columns with five decimals; the others have four."""
 
@@ -41,9 +50,9 @@ methods, and trains and measures all; what is done already is not done again.
 Measured on {date} at {commit} with {versions}.
 
 - bias: mean of dz = z_phot - z_spec; sd, SMAD: of dz/(1+z); outliers: |dz| > 0.05 (1+z).
-- coverage: share of spec-z within the central 68% and 95% interval.
-- over network: SMAD over that of the network of magnitudes, on the same galaxies. Above 1 the
-  network is better.
+- in 68%, in 95%: share of spec-z within these central intervals.
+- ratio: SMAD over that of the network of magnitudes, on the same galaxies. Above 1 the network is
+  better.
 - Errors are 68% bootstrap errors over galaxies. Those of the ratio draw the same galaxies for both
   methods. None holds what another draw of the training part would change.
 """
@@ -95,7 +104,7 @@ def _section(table: RealTable, source: Source) -> str:
 
 
 def _table(lines: Sequence[Line]) -> Iterator[str]:
-    head = ("method", *COLUMNS, "over network")
+    head = ("method", *COLUMNS.values(), "ratio")
     yield "| " + " | ".join(head) + " |"
     yield "|---" * len(head) + "|"
     for line in lines:
@@ -122,11 +131,14 @@ def _settings(table: RealTable) -> str:
 
 def _recipe(table: RealTable, source: Source) -> str:
     files = {**source.files, **source.evaluation}
-    shown = [f"git -C clone show {source.commit}:{path} > {Path(path).name}" for path in files]
+    shown = [f"git -C clone show $commit:{path} > {Path(path).name}" for path in files]
     sums = [f"{digest}  {Path(path).name}" for path, digest in files.items()]
-    clone = f"git clone --bare --filter=blob:none {source.address} clone"
+    first = [
+        f"git clone --bare --filter=blob:none {source.address} clone",
+        f"commit={source.commit}",
+    ]
     return (
-        f"How to obtain it, and the sha256 of its files:\n\n{_indented([clone, *shown])}\n\n"
+        f"How to obtain it, and the sha256 of its files:\n\n{_indented([*first, *shown])}\n\n"
         f"{_indented(sums)}\n\n"
         f"Rows that count: `{source.cut}`. `make real-tables` keeps them as"
         f" `build/real-tables/{table.name}/table.parquet`, and trains the network by\n\n"
