@@ -22,7 +22,7 @@ from support.servers import nginx
 from support.tiles import make_tile
 
 TILES, WINDOW, FETCHERS = 40, 4, 4
-SOURCES = (300, 3000)
+SOURCES = (300, 600)
 """Of a tile; one of DR5 has 100,000."""
 EVERY = 0.1
 MOST, MOST_MIB = 1.1, 191

@@ -208,15 +208,13 @@ class Fetchers:
                 return begun
 
     def _new_tile_helps(self, waiting: Sequence[Transit]) -> bool:
-        """Whether fetchers will lack work: the last files wait, and no catalogue is on its way.
+        """Whether fetchers will lack work: no tile is ready to follow, nor is its catalogue coming.
 
         So the next tile's catalogue is here before the last images of this one, and tiles come
         evenly, not several at once.
         """
-        if not waiting:
-            return True
         planned = all(transit.planned for transit in self._transits)
-        return planned and sum(len(transit.jobs) for transit in waiting) < self._number
+        return not waiting or (planned and len(waiting) == 1)
 
     def _take_due(self) -> str | None:
         """Take a tile off the list, unless another thread asks for room just now.
