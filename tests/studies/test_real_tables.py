@@ -4,10 +4,12 @@ import hashlib
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from photoz_models.documents import read_document
 from photoz_run.errors import BadDataError
 from studies.real_tables import page, peers
 from studies.real_tables.page import RealTables, as_page
@@ -15,6 +17,7 @@ from studies.real_tables.sources import Source, fetch, galaxies_of
 from studies.real_tables.study import NETWORK, Study, measured
 from support.galaxies import toy_examples
 
+DOCS = Path(__file__).parents[2] / "docs"
 BANDS = {"g": "mag_g", "r": "mag_r", "i": "mag_i"}
 ERRORS = {"g": "err_g", "r": "err_r", "i": "err_i"}
 
@@ -116,3 +119,8 @@ def test_what_a_density_says_is_right_for_a_normal_one():
     assert high == pytest.approx(0.4 + 0.05 * 0.9945, abs=2e-4)
     for point, z_N in peers._points(density_NG, grid_G).items():
         assert z_N[0] == pytest.approx(0.4, abs=1e-3), point
+
+
+def test_page_and_figures_of_the_documentation_agree():
+    documented = read_document(RealTables, DOCS / "real-tables.json")
+    assert (DOCS / "real-tables.md").read_text() == as_page(documented)
