@@ -1,6 +1,6 @@
 #!/bin/sh
 # Make models/photoz_models/bundled/hybrid-sim.onnx from nothing: simulate, cut, train, calibrate, test, seal.
-# An hour and a quarter on two cores; an interrupted run goes on where it stopped.
+# An hour and a half on two cores; an interrupted run goes on where it stopped.
 set -eu
 BIN=${BIN:-.venv/bin}
 WORK=${WORK:-build/training}
@@ -13,7 +13,7 @@ if ! [ -e "$WORK/set/truth.parquet" ]; then
 fi
 # A bundle that is there is not overwritten.
 rm -f "$OUT"
-"$BIN/photoz" train --set "$WORK/set" --network hybrid --epochs 10 --split tile --seed 1 \
+"$BIN/photoz" train --set "$WORK/set" --network hybrid --epochs 15 --split tile --seed 1 \
     --seeing-error 0.03 --position-error 0.07 --sky-error 0.05 --dmag-error 0.005 \
     --checkpoints "$WORK/checkpoints" --loss-plot "$WORK/hybrid-loss.png" --version 6 \
     --licence BSD-3-Clause --out "$OUT"
