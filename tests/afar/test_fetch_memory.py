@@ -12,11 +12,12 @@ from support.tiles import change_rows, make_tile
 
 TILES = 1347
 """Of DR5; with 13 files each that a run reads, of 16."""
-MOST = 200_000_000 // 1024
-"""200 MB in kB, as the kernel counts."""
+MOST = 130_000_000 // 1024
+"""130 MB in kB, as the kernel counts: of the 200 MB that a fetcher may take, 60 to 100 are pages of
+libraries. How many of these are mapped depends on how long they have lain in memory."""
 
 
-def test_a_fetcher_of_a_whole_survey_stays_below_200_mb(bundle, tmp_path):
+def test_what_a_fetcher_of_a_whole_survey_remembers_is_small(bundle, tmp_path):
     stub_tiles(tmp_path / "data", TILES)
     file, run, shared = tmp_path / "run.toml", tmp_path / "run", tmp_path / "shared"
     # A folder behind an address: its listing tells sizes and times, and nobody need ask for them.
@@ -45,7 +46,7 @@ def test_a_fetcher_of_a_whole_survey_stays_below_200_mb(bundle, tmp_path):
         process.wait(60)
     with (run / "places.jsonl").open() as places:
         assert sum(1 for _ in places) == TILES
-    assert int(status.split("VmHWM:")[1].split()[0]) < MOST
+    assert int(status.split("RssAnon:")[1].split()[0]) < MOST
 
 
 LOOK = """
