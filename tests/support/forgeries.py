@@ -223,6 +223,19 @@ def swap_values(column: str) -> Spoil:
     return spoil
 
 
+def fill_with_null(column: str) -> Spoil:
+    """Fill a null in Parquet with the number that means null in FITS."""
+
+    def change(folder: Path) -> None:
+        header = fits.getheader(folder / "sim.fits", "PHOTOZ")
+        place = next(key for key, name in header["TTYPE*"].items() if name == column)
+        row = next(row for row in rows_of(folder) if row[column] is None)
+        null = header[place.replace("TTYPE", "TNULL")]
+        forge(folder, ["parquet"], change={row["ID"]: {column: null}})
+
+    return change
+
+
 def fill_value(column: str, value: object) -> Spoil:
     """Give a value to a source that has none."""
 
@@ -403,6 +416,9 @@ PLAIN: dict[str, Forgery] = {
     "an attached column": Forgery(set_value("COUNT", lambda value: value + 1), set(), TABLE),
     "two values of an attached column swapped": Forgery(swap_values("COUNT"), set(), TABLE),
     "a missing value of an attached column filled": Forgery(fill_value("COUNT", 7), set(), TABLE),
+    "a missing value in Parquet filled with TNULL of FITS": Forgery(
+        fill_with_null("COUNT"), {"FITS = Parquet"}, TABLE
+    ),
     # the area
     "an area with corners that nobody observed": Forgery(
         enlarge_area, set(), {"area = run"} | STATED

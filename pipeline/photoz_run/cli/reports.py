@@ -6,10 +6,11 @@ from pathlib import Path
 def selection_of(catalogue: Path) -> str:
     """Which sources the run behind a catalogue measured; "" where that is not known."""
     from photoz_models.errors import DocumentError
-    from photoz_run.release.provenance import FILE, read_provenance
+    from photoz_run.release.folder import PROVENANCE
+    from photoz_run.release.provenance import read_provenance
     from photoz_run.validation.subject import selection_of_run
 
-    if not (catalogue / FILE).is_file():
+    if not (catalogue / PROVENANCE).is_file():
         return selection_of_run(catalogue)
     try:
         return str(read_provenance(catalogue).run.config.get("select", ""))
@@ -25,10 +26,10 @@ def check_directory(out: Path) -> None:
     import os
 
     from photoz_run.errors import ConfigError
-    from photoz_run.release.provenance import FILE
+    from photoz_run.release.folder import PROVENANCE
 
     above = (out, *out.resolve().parents)
-    within = next((place for place in above if (place / FILE).exists()), None)
+    within = next((place for place in above if (place / PROVENANCE).exists()), None)
     if within is not None:
         raise ConfigError(
             f"{out}: lies inside the release {within}, which photoz verify would refuse then;"

@@ -166,14 +166,15 @@ def tile_notes(catalogue: Path) -> list[str]:
     A run or release of another version can be validated, but does not tell its tiles.
     """
     from photoz_models.errors import DocumentError
-    from photoz_run.release.provenance import FILE, read_provenance
+    from photoz_run.release.folder import PROVENANCE
+    from photoz_run.release.provenance import read_provenance
     from photoz_run.run.status import read_status
 
     deviant: tuple[str, ...] = ()
     try:
         if (catalogue / "manifest.json").is_file():
             deviant = read_status(catalogue).deviant
-        elif (catalogue / FILE).is_file():
+        elif (catalogue / PROVENANCE).is_file():
             deviant = read_provenance(catalogue).deviant
     except DocumentError as error:
         return [f"tiles with an unusual zero-point are not known: {error}"]

@@ -14,12 +14,12 @@ from photoz_run.release.coverage import square_degrees
 from photoz_run.release.distributions import quantile_levels
 from photoz_run.release.draft import Draft
 from photoz_run.release.facts import Results, make_provenance, make_record
-from photoz_run.release.folder import built_aside, write_sums
+from photoz_run.release.folder import PROVENANCE, built_aside, write_sums
 from photoz_run.release.listing import chosen
 from photoz_run.release.merge import FurtherColumns, Scan, deal_out, scan_tiles
 from photoz_run.release.options import ReleaseOptions
 from photoz_run.release.passthrough import pass_through
-from photoz_run.release.provenance import FILE, ProductFacts, ReleaseProvenance
+from photoz_run.release.provenance import ProductFacts, ReleaseProvenance
 from photoz_run.release.tiles import FinishedRun, open_run
 from photoz_run.release.validated import validation_summary
 from photoz_run.tables.keys import Names
@@ -129,10 +129,10 @@ def _write(draft: Draft, further: list[FurtherColumns]) -> ReleaseProvenance:
     )
     provenance = make_provenance(draft.run, draft.scan, draft.record, draft.options, results)
     if draft.options.update is not None:
-        digest = file_digest(draft.older.folder / FILE)
+        digest = file_digest(draft.older.folder / PROVENANCE)
         update = update_facts(draft.older, digest, provenance, draft.changes)
         provenance = replace(provenance, update=update)
-    (draft.folder / FILE).write_text(document_text(provenance))
+    (draft.folder / PROVENANCE).write_text(document_text(provenance))
     for name, text_of in COMPANIONS.items():
         (draft.folder / name).write_text(text_of(provenance))
     return provenance

@@ -22,9 +22,9 @@ from photoz_run.progress import Tick
 from photoz_run.records import Status
 from photoz_run.release.buckets import MOST, Buckets
 from photoz_run.release.distributions import quantile_matrix
+from photoz_run.release.folder import PROVENANCE
 from photoz_run.release.identity import id_numbers
 from photoz_run.release.provenance import (
-    FILE,
     ChangeStatus,
     ReleaseProvenance,
     TileChange,
@@ -52,8 +52,8 @@ class OlderRelease:
     @classmethod
     def of(cls, folder: Path) -> "OlderRelease":
         """The release in ``folder``; `ConfigError` if there is none."""
-        if not (folder / FILE).is_file():
-            raise ConfigError(f"--update {folder} is no release: it has no {FILE}")
+        if not (folder / PROVENANCE).is_file():
+            raise ConfigError(f"--update {folder} is no release: it has no {PROVENANCE}")
         return cls(folder, read_provenance(folder))
 
     @property

@@ -11,7 +11,10 @@ from pathlib import Path
 from photoz_run.catalogue.on_disk import sync_and_digest, sync_folder
 from photoz_run.errors import ConfigError, OutputError
 
+PROVENANCE = "provenance.json"
 SUMS = "SHA256SUMS"
+SIGNATURE = f"{SUMS}.sig"
+"""A detached signature, if the authors made one: ``ssh-keygen -Y sign -n file``."""
 
 
 @contextmanager

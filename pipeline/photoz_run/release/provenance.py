@@ -12,8 +12,8 @@ from photoz_run.catalogue.arrow_fields import about
 from photoz_run.flags import NOT_FOR_SCIENCE, NOT_FOR_SCIENCE_FLAGS
 from photoz_run.release.accounting import TileAccount, Totals
 from photoz_run.release.eso_cards import CardValue
+from photoz_run.release.folder import PROVENANCE
 
-FILE = "provenance.json"
 ChangeStatus: TypeAlias = Literal["added", "changed", "removed", "unchanged"]
 """What an update did to a tile."""
 
@@ -262,7 +262,7 @@ def read_provenance(folder: Path) -> ReleaseProvenance:
     DocumentError
         If it cannot be read or does not fit; the message names the file and the field.
     """
-    return read_document(ReleaseProvenance, folder / FILE)
+    return read_document(ReleaseProvenance, folder / PROVENANCE)
 
 
 def without_none(settings: Any) -> Any:

@@ -8,6 +8,8 @@ import pyarrow.parquet as pq
 
 BATCH = 1 << 16
 """Rows handed on together."""
+READ = 1 << 18
+"""Bytes of a column read at once: a column that is read whole takes fresh memory, which costs."""
 PART = 1 << 22
 """Most rows of a Parquet file of the catalogue; one that has more is a folder of such files."""
 WHOLE, IN_PARTS = ".parquet", "_parquet"
@@ -32,7 +34,9 @@ def parquet_parts(folder: Path, name: str) -> list[Path]:
 def parquet_rows(parts: Iterable[Path], columns: list[str] | None = None) -> Iterator[pa.Table]:
     """The rows of Parquet files, one file after the other; checksums of pages are checked."""
     for part in parts:
-        with pq.ParquetFile(part, page_checksum_verification=True) as file:
+        with pq.ParquetFile(
+            part, page_checksum_verification=True, buffer_size=READ, pre_buffer=False
+        ) as file:
             for batch in file.iter_batches(BATCH, columns=columns):
                 yield pa.Table.from_batches([batch])
 

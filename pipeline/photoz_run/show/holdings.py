@@ -95,10 +95,11 @@ def _run(path: Path) -> Origin:
 
 
 def _release(path: Path) -> Origin:
-    from photoz_run.release.provenance import FILE, read_provenance
+    from photoz_run.release.folder import PROVENANCE
+    from photoz_run.release.provenance import read_provenance
 
-    if not (path / FILE).is_file():
-        raise ConfigError(f"{path} is not a release: it has no {FILE}")
+    if not (path / PROVENANCE).is_file():
+        raise ConfigError(f"{path} is not a release: it has no {PROVENANCE}")
     facts = read_provenance(path)
     settings: Mapping[str, Any] = facts.run.config
     known = {name: value for name, value in settings.items() if name in RunConfig.model_fields}

@@ -4,20 +4,17 @@ import re
 import shutil
 import subprocess
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
-from photoz_run.catalogue.on_disk import file_digest
-from photoz_run.progress import Tick
 from photoz_run.release.companions import COMPANIONS
-from photoz_run.release.folder import SUMS
+from photoz_run.release.folder import PROVENANCE, SIGNATURE, SUMS
 from photoz_run.release.proof.check import Check, verdict
-from photoz_run.release.provenance import FILE, ProductFacts, ReleaseProvenance
+from photoz_run.release.proof.file_sums import present_files
+from photoz_run.release.provenance import ProductFacts, ReleaseProvenance
 from photoz_run.release.rows import IN_PARTS, WHOLE
 
-ALWAYS = (*COMPANIONS, FILE, SUMS)
-SIGNATURE = f"{SUMS}.sig"
-"""A detached signature, if the authors made one: ``ssh-keygen -Y sign -n file``."""
+ALWAYS = (*COMPANIONS, PROVENANCE, SUMS)
 NAMESPACE = "file"
 """What the signature is for, in the words of ssh-keygen."""
 HATS_FILES = re.compile(
@@ -32,12 +29,6 @@ FORMATS = {WHOLE: "parquet", IN_PARTS: "parquet", ".fits": "fits", "_hats": "hat
 PDFS = "_pdf.hdf5"
 AREA = "_moc.fits"
 CHANGES = "_changes.parquet"
-
-
-def present_files(folder: Path) -> list[str]:
-    """Every file below ``folder`` but the list of sums, by its path in it."""
-    files = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
-    return sorted(name for name in files if name not in (SUMS, SIGNATURE))
 
 
 def strange_places(folder: Path) -> list[str]:
@@ -70,15 +61,6 @@ def check_signature(folder: Path) -> Iterator[Check]:
     bad = f"it does not sign the sums that lie beside it: {told}"
     good = f"{told}; compare the key with the authors'"
     yield verdict("signature", [bad] if result.returncode else [], good)
-
-
-def digests(folder: Path, names: Iterable[str], tick: Tick) -> dict[str, str]:
-    """The sha256 of files by their path in ``folder``; ``tick`` is told the bytes read."""
-    sums = {}
-    for name in names:
-        sums[name] = file_digest(folder / name)
-        tick((folder / name).stat().st_size)
-    return sums
 
 
 def check_sums(folder: Path, sums: Mapping[str, str]) -> Iterator[Check]:

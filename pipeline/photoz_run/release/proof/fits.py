@@ -2,13 +2,14 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import tomli_w
 from astropy.io import fits
 from numpy.typing import NDArray
@@ -18,6 +19,7 @@ from photoz_run.catalogue.fits_cards import add_remarks, printable
 from photoz_run.catalogue.fits_columns import FitsColumn, fits_columns, text_widths
 from photoz_run.catalogue.fits_stream import primary_header, table_header
 from photoz_run.catalogue.table import dictionary_schema
+from photoz_run.release.distributions import quantile_matrix
 from photoz_run.release.proof.check import Check, as_many, proven, verdict
 from photoz_run.release.proof.compare import Difference, Values, arrow_values, differing
 from photoz_run.release.proof.fits_sums import FitsSums
@@ -96,19 +98,35 @@ class FitsCopy:
         self._stream = stream
         self._difference = Difference()
         self._seen = 0
+        self._expected = np.zeros(ROWS, stream.dtype)
 
     def compare(self, batch: pa.Table, index_N: NDArray[np.int64]) -> None:
         """Compare the next records."""
+        columns = {name: self._as_stored(name, batch[name]) for name in batch.column_names}
         for start in range(0, len(batch), ROWS):
-            self._compare(batch.slice(start, ROWS))
+            records = self._stream.take(min(ROWS, len(batch) - start))
+            part = slice(start, start + len(records))
+            if not self._stored_alike(records, columns, part):
+                self._compare(records, batch.slice(start, len(records)))
             self._seen += min(ROWS, len(batch) - start)
 
-    def _compare(self, batch: pa.Table) -> None:
-        records = self._stream.take(len(batch))
-        part = batch.slice(0, len(records))
-        for name in batch.column_names:
-            if _stored_alike(records[name], part[name], self._stream.nulls[name]):
-                continue
+    def _as_stored(self, name: str, column: pa.ChunkedArray) -> NDArray[Any] | None:
+        return as_stored(column, self._stream.dtype[name], self._stream.nulls[name])
+
+    def _stored_alike(
+        self, records: NDArray[Any], columns: Mapping[str, NDArray[Any] | None], part: slice
+    ) -> bool:
+        """Whether records are bit by bit what is expected; others are compared in full."""
+        expected = self._expected[: len(records)]
+        for name, values in columns.items():
+            if values is None:
+                return False
+            expected[name] = values[part]
+        return bool(np.array_equal(expected.view("u1"), records.view("u1")))
+
+    def _compare(self, records: NDArray[Any], part: pa.Table) -> None:
+        """Compare every column by the meaning of what is stored."""
+        for name in part.column_names:
             here = stored_values(records[name], self._stream.nulls[name])
             there = arrow_values(part[name], records.dtype[name].itemsize)
             self._difference.note(name, differing(here, there), self._seen)
@@ -130,31 +148,32 @@ def stored_values(stored: NDArray[Any], null: int | None) -> Values:
     return stored, np.zeros(stored.shape, bool) if null is None else stored == null
 
 
-def _stored_alike(stored: NDArray[Any], column: pa.ChunkedArray, null: int | None) -> bool:
-    """Whether values are stored bit by bit as they ought to be; others are compared in full."""
-    kind = stored.dtype.kind
-    if kind == "S":
-        return _texts_alike(stored, column)
-    if stored.ndim > 1 or kind not in "fi" or stored.dtype.itemsize == 1:
-        return False
-    array = column.combine_chunks()
-    if kind == "i":  # small integers are stored wider, so that a number is left for null
-        array = array.cast(pa.from_numpy_dtype(stored.dtype.newbyteorder("=")))
-    if array.null_count:
-        array = array.fill_null(np.nan if kind == "f" else null)
-    expected = array.to_numpy(zero_copy_only=False)
-    if kind == "f" and expected.dtype.itemsize == stored.dtype.itemsize:
-        bits = f"u{stored.dtype.itemsize}"
-        stored, expected = stored.view(f">{bits}"), expected.view(bits)
-    return bool(np.array_equal(stored, expected))
+def as_stored(
+    column: pa.ChunkedArray, dtype: np.dtype[Any], null: int | None
+) -> NDArray[Any] | None:
+    """A column as FITS stores it, so that bytes can be compared; ``None`` if it cannot.
 
-
-def _texts_alike(stored: NDArray[np.bytes_], column: pa.ChunkedArray) -> bool:
-    width = stored.dtype.itemsize
-    if not len(stored) or longest_text(column) > width:
-        return False
-    expected = fixed_width(column, width)
-    return bool(np.array_equal(np.ascontiguousarray(stored).view("u1"), expected.view("u1")))
+    Zeros fill up texts; NaN, TNULL and a logical of 0 stand for nulls. Other bytes may mean the
+    same, and a number that equals TNULL would be null in FITS alone.
+    """
+    if dtype.kind == "S":
+        fits_in = longest_text(column) <= dtype.itemsize
+        return fixed_width(column, dtype.itemsize) if fits_in else None
+    if pa.types.is_boolean(column.type):
+        true, false = (pa.scalar(ord(letter), pa.int8()) for letter in "TF")
+        values = pc.fill_null(pc.if_else(column, true, false), 0).to_numpy()
+    elif pa.types.is_fixed_size_list(column.type):
+        values = quantile_matrix(column)
+    elif pa.types.is_integer(column.type):
+        # Small integers are stored wider, so that a number is left for null.
+        wide = column.cast(pa.from_numpy_dtype(dtype.newbyteorder("=")))
+        if null is not None and pc.any(pc.equal(wide, null)).as_py():
+            return None
+        values = (wide.fill_null(null) if wide.null_count else wide).to_numpy()
+    else:
+        values = column.to_numpy()
+    alike = values.dtype == dtype.base.newbyteorder("=") and values.shape[1:] == dtype.shape
+    return values if alike else None
 
 
 def check_fits_statements(path: Path, opened: Opened) -> Check:
