@@ -18,7 +18,6 @@ from photoz_run import flags
 from photoz_run.allocator import keep_freed_memory
 from photoz_run.catalogue.provenance import InputFile, Provenance, tile_provenance
 from photoz_run.catalogue.table import tile_table
-from photoz_run.catalogue.tile_files import write_tile
 from photoz_run.config import RunConfig
 from photoz_run.errors import BadDataError
 from photoz_run.images.plan import ReadingPlan, Storage
@@ -134,6 +133,9 @@ def process_tile(
     belonging = evidence.judge(tile.sources, rule)
     prediction = join_predictions(parts)
     with clock.step("write"):
+        # Fetchers import this module too, and have no memory to waste on Parquet.
+        from photoz_run.catalogue.tile_files import write_tile
+
         keep = kept_fields(ref.catalogue, config.keep) if ref.catalogue and config.keep else []
         levels = model.contract.quantile_levels
         table = tile_table(ref.tile, tile.sources, prediction, levels, keep, config.quantiles)

@@ -1,18 +1,22 @@
 """Fetchers that wait for room let others compute, and do not wait for the dead for ever."""
 
+import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from photoz_run.afar.fetching import Portion
 from photoz_run.afar.listing import AfarSurvey, RemoteFile
+from photoz_run.afar.needs import all_other_files
 from photoz_run.afar.store import Facts
 from photoz_run.config import RunConfig, load_config
 from photoz_run.errors import InterruptedRunError
-from photoz_run.records import TileRef
+from photoz_run.records import BandFiles, Fetched, TileRef
 from photoz_run.run import scarcity
 from photoz_run.run.fetchers import Fetchers
-from photoz_run.run.window import Window
+from photoz_run.run.window import Window, read_delivery
 
 NAMES = [f"KIDS_{number}.0_0.0" for number in range(1, 4)]
 
@@ -77,3 +81,59 @@ def test_a_run_waits_for_those_that_go_on(model, tmp_path, monkeypatch):
             other.release(f"KIDS_{number}.0_0.0")
             other.claim(f"KIDS_{number + 1}.0_0.0", 1)
             fetchers.check()
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_images_come_before_their_catalogue_if_all_tiles_so_far_needed_all(
+    whole, model, tmp_path, monkeypatch
+):
+    afar = {"window": "2", "scratch_shared": tmp_path, "fetchers": 4}
+    data = {"tiles": ["all"], "data": ["d"], "out": tmp_path / "run", "afar": afar}
+    window = Window(load_config(None, data))
+    refs = {name: tile_afar(window.place(name)) for name in NAMES[:2]}
+    files = [path for ref in refs.values() for path in ref.paths()]
+    remote = {path: RemoteFile("http://127.0.0.1:9/a", path, Facts(1)) for path in files}
+    begun, catalogue_comes, told = [], threading.Event(), []
+
+    def fetch(portion: Portion, *_: object) -> Fetched:
+        begun.append(portion.file.path)
+        if portion.file.path == refs[NAMES[1]].catalogue:
+            catalogue_comes.wait(30)
+        return Fetched(portion.file.path.name, "", "", "", 1, "", "size", 1, 1, 0.0)
+
+    def planned(listed: AfarSurvey, ref: TileRef, *_: object) -> tuple[Portion, ...]:
+        return all_other_files(listed, ref) if whole else ()
+
+    monkeypatch.setattr("photoz_run.run.fetchers.fetch", fetch)
+    monkeypatch.setattr("photoz_run.run.fetchers.other_files", planned)
+    survey = AfarSurvey(refs, remote)
+    settings = load_config(None, data)
+    with Fetchers(survey, NAMES[:2], settings, model.contract, window, told=told.append) as both:
+        wait(lambda: told == NAMES[:1])
+        early = set(refs[NAMES[1]].paths()[1:])
+        if whole:
+            wait(lambda: early <= set(begun))
+        time.sleep(0.3)
+        assert early.isdisjoint(begun) or whole
+        assert told == NAMES[:1]
+        catalogue_comes.set()
+        wait(lambda: not both.left)
+        both.check()
+    assert sorted(begun) == sorted(set(begun))
+    assert set(begun) == (set(files) if whole else {ref.catalogue for ref in refs.values()})
+    delivery = read_delivery(window.place(NAMES[1]))
+    assert delivery is not None
+    assert len(delivery.fetched) == (3 if whole else 1)
+
+
+def tile_afar(folder: Path) -> TileRef:
+    """A tile with a catalogue and two images."""
+    images = {band: BandFiles(folder / f"{band}_sci.fits") for band in "gr"}
+    return TileRef(folder.name, "DR5", folder / "a_cat.fits", images)
+
+
+def wait(happened: Callable[[], object]) -> None:
+    end = time.monotonic() + 30
+    while not happened():
+        assert time.monotonic() < end
+        time.sleep(0.02)

@@ -62,7 +62,7 @@ class Answers:
             ending[0].set_result(self._answers(ending[1], ending[2]))
         return dict.fromkeys(self.hosts, self.slots)
 
-    def run(self, introduce, workers, on_error):
+    def run(self, introduce, _task, workers, on_error):
         return {address: (address, introduce()[1]) for address in workers}
 
     def submit(self, _, tasks, key, pure, workers):

@@ -1,5 +1,6 @@
 """Workers of this machine that die while they start, are lost, or cannot be had."""
 
+import os
 import signal
 import socket
 import subprocess
@@ -16,6 +17,7 @@ from distributed import Client, LocalCluster
 from photoz_run.errors import InterruptedRunError, PhotozError
 from photoz_run.run.cluster import local_client
 from photoz_run.run.dispatch import Dispatcher
+from support.runs import COMMAND
 
 PATIENCE = 90.0
 
@@ -31,14 +33,17 @@ class Tiles:
 
 def workers() -> list[psutil.Process]:
     """Worker processes of this one, those that start included."""
-    found = []
+    return [worker for server in fork_servers() for worker in server.children()]
+
+
+def fork_servers() -> list[psutil.Process]:
+    """The process of which workers are forks."""
+    servers = []
     for child in psutil.Process().children():
-        try:
-            if any("spawn_main" in word for word in child.cmdline()):
-                found.append(child)
-        except psutil.NoSuchProcess:
-            continue
-    return found
+        with suppress(psutil.NoSuchProcess):
+            if any("forkserver" in word for word in child.cmdline()):
+                servers.append(child)
+    return servers
 
 
 def kill_new(number: int) -> None:
@@ -66,6 +71,47 @@ def test_workers_that_die_in_their_first_moments_are_started_again():
             time.sleep(0.1)
         assert client.submit(sum, [3, 4]).result(timeout=PATIENCE) == 7
     assert not workers()
+
+
+def test_workers_are_forks_of_a_process_with_one_thread_that_ends_with_them():
+    with local_client(1) as client:
+        (server,) = fork_servers()
+        assert server.num_threads() == 1
+        assert client.submit(os.getppid).result(timeout=PATIENCE) == server.pid
+        preloaded = client.submit(lambda: "photoz_run.run.preloaded" in sys.modules)
+        assert preloaded.result(timeout=PATIENCE)
+    assert not server.is_running()
+
+
+def test_another_process_forks_workers_when_that_one_was_killed():
+    with local_client(1, Tiles()) as client:
+        (server,) = fork_servers()
+        server.kill()
+        end = time.monotonic() + PATIENCE
+        while server.pid in {other.pid for other in fork_servers()} or not client.nthreads():
+            assert time.monotonic() < end
+            time.sleep(0.1)
+        assert client.submit(sum, [1, 2]).result(timeout=PATIENCE) == 3
+    assert not fork_servers()
+
+
+def test_a_run_that_is_refused_leaves_no_process_behind(tmp_path):
+    words = [COMMAND, "--tiles", "all", "--data", str(tmp_path), "--out", str(tmp_path / "out")]
+    done = subprocess.Popen(words, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    said = done.communicate(timeout=PATIENCE)[1]
+    assert done.returncode == 2
+    assert said.count("\n") == 1
+    end = time.monotonic() + PATIENCE
+    while any(in_session(process, done.pid) for process in psutil.process_iter()):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def in_session(process: psutil.Process, leader: int) -> bool:
+    try:
+        return os.getsid(process.pid) == leader
+    except ProcessLookupError:
+        return False
 
 
 def test_a_machine_on_which_no_worker_starts_is_told_in_one_line():

@@ -2,6 +2,7 @@
 
 import asyncio
 import concurrent.futures
+import time
 from collections.abc import Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -32,6 +33,8 @@ T = TypeVar("T")
 CHUNK = 1 << 18
 """Bytes that are read at once; of a connection that breaks aiohttp drops about as many.
 """
+MOMENT = 0.05
+"""Seconds for which packets are gathered."""
 LOOK_SECONDS = 60.0
 """How long an answer without content may take."""
 LONGEST_TEXT = 64 << 20
@@ -95,20 +98,34 @@ class HttpStore(Store):
     def read(
         self, url: str, start: int, stop: int | None, known: Facts, stall: float, tick: Tick
     ) -> Iterator[Answer]:
-        asking = self._ask("GET", url, _range(start, stop, known), stall)
-        response = self._result(url, asking, tick)
+        asking = self._opened(url, _range(start, stop, known), stall)
+        response, first = self._result(url, asking, tick)
+        content = response.content
         try:
             _check(url, response)
             ranged = response.status == 206
             begin = _content_range(response)[0] if ranged else 0
 
             def chunks() -> Iterator[bytes]:
-                while chunk := self._result(url, response.content.read(CHUNK), tick):
+                yield first
+                while not content.at_eof() and (chunk := self._result(url, _piece(content), tick)):
                     yield chunk
 
             yield Answer(begin, _facts(response), chunks(), ranged)
         finally:
-            self._result(url, _close(response), lambda _: None)
+            if not content.at_eof():
+                self._result(url, _close(response), lambda _: None)
+
+    async def _opened(
+        self, url: str, headers: Mapping[str, str], stall: float
+    ) -> tuple[aiohttp.ClientResponse, bytes]:
+        """An answer, and the first of what it holds."""
+        response = await self._ask("GET", url, headers, stall)
+        try:
+            return response, await _piece(response.content)
+        except BaseException:
+            response.close()
+            raise
 
     async def _ask(
         self, method: str, url: str, headers: Mapping[str, str], stall: float
@@ -142,6 +159,19 @@ class HttpStore(Store):
             raise failed(url, error) from error
         finally:
             future.cancel()
+
+
+async def _piece(content: aiohttp.StreamReader) -> bytes:
+    """All that comes within a moment: to hand over each packet costs more than to fetch it."""
+    packets = [await content.read(CHUNK)]
+    size, end = len(packets[0]), time.monotonic() + MOMENT
+    while size < CHUNK and not content.at_eof() and time.monotonic() < end:
+        try:
+            packets.append(await content.read(CHUNK - size))
+        except (aiohttp.ClientError, OSError):
+            break  # raised again when the next piece is read
+        size += len(packets[-1])
+    return b"".join(packets)
 
 
 def _range(start: int, stop: int | None, known: Facts) -> dict[str, str]:
@@ -208,4 +238,4 @@ def _too_long(content: bytes) -> bool:
 
 async def _close(response: aiohttp.ClientResponse) -> None:
     """Let go of a connection; one whose answer was read to its end serves the next request."""
-    response.close() if not response.content.at_eof() else response.release()
+    response.close()

@@ -32,6 +32,11 @@ def first_files(survey: AfarSurvey, ref: TileRef) -> tuple[Portion, ...]:
     return tuple(Portion(file) for file in survey.files_of(ref) if file.path == ref.catalogue)
 
 
+def all_other_files(survey: AfarSurvey, ref: TileRef) -> tuple[Portion, ...]:
+    """The files of a tile beside the catalogue that lie afar, whole."""
+    return tuple(Portion(file) for file in survey.files_of(ref) if file.path != ref.catalogue)
+
+
 def other_files(
     survey: AfarSurvey,
     ref: TileRef,
@@ -50,10 +55,10 @@ def other_files(
     BadDataError, TransientError, ConfigError, OutputError
         As `photoz_run.afar.fetching.fetch` does; `BadDataError` also for a bad catalogue.
     """
-    files = [file for file in survey.files_of(ref) if file.path != ref.catalogue]
+    whole = all_other_files(survey, ref)
+    files = [portion.file for portion in whole]
     if not files or (ref.catalogue is not None and count_rows(ref.catalogue) == 0):
         return ()
-    whole = tuple(Portion(file) for file in files)
     if any(file.bytes < HEAD for file in files):
         return whole
     folder = files[0].path.parent

@@ -14,7 +14,7 @@ LOOKERS = 32
 """Tiles whose files are looked at at once."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class InputFile(Record):
     """An input file: name, size and modification time tell whether it has changed."""
 

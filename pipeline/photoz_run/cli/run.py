@@ -1,6 +1,7 @@
 """``photoz-run``, also ``photoz run``: tiles in, photo-z catalogue out."""
 
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -120,11 +121,12 @@ def run(
             _dry_run(load_config(config, chosen, {"out": Path()}), as_json)
         return
     settings = load_config(config, chosen)
-    from photoz_models.documents import document_text
-    from photoz_run.run.driver import run as run_tiles
-    from photoz_run.run.progress import Progress
+    with _workers_import(settings.cluster):
+        from photoz_models.documents import document_text
+        from photoz_run.run.driver import run as run_tiles
+        from photoz_run.run.progress import Progress
 
-    summary = run_tiles(settings, Progress(quiet=as_json), restart)
+        summary = run_tiles(settings, Progress(quiet=as_json), restart)
     if as_json:
         print(document_text(summary.document), end="")
     else:
@@ -142,6 +144,15 @@ def command_line() -> typer.Typer:
 def main() -> None:
     """Entry point of ``photoz-run``."""
     call(command_line(), "photoz-run", sys.argv[1:])
+
+
+def _workers_import(cluster: ClusterConfig) -> AbstractContextManager[None]:
+    """Let workers of this machine import what they need while this process does."""
+    if cluster.kind != "local" or cluster.scheduler or cluster.scheduler_file:
+        return nullcontext()
+    from photoz_run.run.fork_server import fork_server
+
+    return fork_server()
 
 
 def _dry_run(settings: RunConfig, as_json: bool) -> None:

@@ -11,15 +11,22 @@ from typing import Any
 from distributed import Client
 
 from photoz_run.errors import ContractError
+from photoz_run.run.task import TileTask
 from photoz_run.run.worker import introduce
 
 
 class Acquaintance:
-    """Hosts by the addresses of workers; ``refused`` is told of those without the program."""
+    """Hosts by the addresses of workers; ``refused`` is told of those without the program.
 
-    def __init__(self, refused: Callable[[str, Exception], None]) -> None:
+    They load the model of ``task`` meanwhile.
+    """
+
+    def __init__(
+        self, refused: Callable[[str, Exception], None], task: TileTask | None = None
+    ) -> None:
         self.names: dict[str, str] = {}
         self._refused = refused
+        self._task = task
         self._asked: set[str] = set()
         self._answers: SimpleQueue[tuple[str, Any]] = SimpleQueue()
 
@@ -43,7 +50,7 @@ class Acquaintance:
     def _ask(self, client: Client, address: str) -> None:
         # Not as a task: a worker that cannot unpack one goes away and says nothing.
         try:
-            answers = client.run(introduce, workers=[address], on_error="return")
+            answers = client.run(introduce, self._task, workers=[address], on_error="return")
         except Exception as error:  # noqa: BLE001 - handed on to the driver's thread
             answers = {address: OSError(str(error))}
         self._answers.put((address, answers[address]))

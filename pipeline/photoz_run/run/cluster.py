@@ -24,6 +24,7 @@ from photoz_run.errors import ConfigError, HostError, OutputError
 from photoz_run.interrupts import children_undisturbed
 from photoz_run.run.batch_systems import SYSTEMS
 from photoz_run.run.demand import Demand
+from photoz_run.run.fork_server import fork_server
 from photoz_run.run.gpus import usable_gpus
 from photoz_run.run.jobs import job_settings, processes, start_jobs
 from photoz_run.run.local import LocalWorkers, reason
@@ -45,6 +46,9 @@ WITHOUT_PAGES: dict[str, list[str]] = {
     "distributed.scheduler.http.routes": [],
     "distributed.worker.http.routes": [],
 }
+
+FORKS = {"distributed.worker.multiprocessing-method": None}
+"""Python's own choice, which `fork_server` makes; if Dask makes it, it imports pandas here."""
 
 CERTIFICATES = ".tls-"
 """How the names of their folders begin."""
@@ -157,8 +161,8 @@ def local_client(
         If they cannot be started.
     """
     with ExitStack() as stack:
-        if not dashboard:
-            stack.enter_context(dask.config.set(WITHOUT_PAGES))
+        stack.enter_context(fork_server())
+        stack.enter_context(dask.config.set(FORKS if dashboard else FORKS | WITHOUT_PAGES))
         with _host_explained():
             cluster = stack.enter_context(_local_cluster(dashboard))
             if not dashboard:

@@ -87,7 +87,7 @@ class Dispatcher:
         self._number = count()
         self._trouble: PhotozError | None = None
         self._rests = Rests()
-        self._hello = Acquaintance(self._hosts.refused)
+        self._hello = Acquaintance(self._hosts.refused, tasks[0] if tasks else None)
         self._asking = False
         self._asking_since = 0.0
         self._alone: set[str] = set()

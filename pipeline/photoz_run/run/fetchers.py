@@ -2,7 +2,7 @@
 
 Files are the unit of work, not tiles: of a small window one tile is complete early, and is measured
 while the next ones come. A tile gets its catalogue first, which tells how much of its images is
-needed.
+needed. Fetchers without work do not wait for that if all tiles so far needed all.
 """
 
 import threading
@@ -11,13 +11,14 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from time import monotonic
 from typing import Self
 
 from photoz_models.stamp_rule import StampRule
 from photoz_run.afar.fetching import Portion, fetch
 from photoz_run.afar.listing import AfarSurvey, RemoteFile
-from photoz_run.afar.needs import first_files, other_files
+from photoz_run.afar.needs import all_other_files, first_files, other_files
 from photoz_run.afar.opening import open_store
 from photoz_run.afar.transfer import Manners
 from photoz_run.config import RunConfig
@@ -52,6 +53,10 @@ class Transit:
     jobs: deque[Portion]
     planned: bool = False
     """Whether it is known what is fetched beside the catalogue."""
+    images: deque[Portion] = field(default_factory=deque)
+    """For fetchers without work, until it is planned."""
+    early: set[Path] = field(default_factory=set)
+    """Images that were begun before."""
     running: int = 0
     fetched: list[Fetched] = field(default_factory=list)
     problem: BadDataError | TransientError | None = None
@@ -119,6 +124,8 @@ class Fetchers:
         self._transits: list[Transit] = []
         self._failures: Counter[str] = Counter()
         self._due: dict[str, float] = {}
+        self._plans: set[bool] = set()
+        """Whether tiles so far needed all their images, whole."""
         self._change = threading.Condition()
         self._claiming = ""
         self._full = self._ended = False
@@ -201,6 +208,8 @@ class Fetchers:
                 if tile is None and waiting:
                     waiting[0].running += 1
                     return waiting[0], waiting[0].jobs.popleft()
+                if tile is None and (image := self._early_image()):
+                    return image
                 if tile is None:
                     self._wait()
                     continue
@@ -215,6 +224,18 @@ class Fetchers:
         """
         planned = all(transit.planned for transit in self._transits)
         return not waiting or (planned and len(waiting) == 1)
+
+    def _early_image(self) -> tuple[Transit, Portion] | None:
+        """An image of a tile whose catalogue is coming, if all tiles so far needed all of them."""
+        if self._plans != {True}:
+            return None
+        for transit in self._transits:
+            if transit.images and not transit.planned:
+                portion = transit.images.popleft()
+                transit.early.add(portion.file.path)
+                transit.running += 1
+                return transit, portion
+        return None
 
     def _take_due(self) -> str | None:
         """Take a tile off the list, unless another thread asks for room just now.
@@ -256,6 +277,8 @@ class Fetchers:
                 return None
             transit = Transit(ref, deque(first_files(self._survey, ref)), running=1)
             job = transit.jobs.popleft() if transit.jobs else None
+            if job is not None:
+                transit.images.extend(all_other_files(self._survey, ref))
             self._transits.append(transit)
         return transit, job
 
@@ -279,6 +302,7 @@ class Fetchers:
         with self._change:
             if transit.problem:
                 transit.jobs.clear()
+                transit.images.clear()
             transit.running -= 1
             last = not (transit.running or transit.jobs)
             self._change.notify_all()
@@ -298,14 +322,14 @@ class Fetchers:
         if job is not None:
             transit.fetched.append(fetch(job, self._manners, tick))
             self._last_good, self._good_since = job.file, monotonic()
-        if not transit.planned:
-            # The catalogue is here, and nothing else is on its way.
-            transit.planned = True
+        if job is None or job.file.path == transit.ref.catalogue:
             jobs = other_files(
                 self._survey, transit.ref, self._config, self._rule, self._manners, tick
             )
             with self._change:
-                transit.jobs.extend(jobs)
+                transit.planned = True
+                self._plans.add(jobs == all_other_files(self._survey, transit.ref))
+                transit.jobs.extend(job for job in jobs if job.file.path not in transit.early)
 
     def _settle(self, transit: Transit) -> None:
         """Deliver a tile, with its files or with the reason why not; or fetch it later."""

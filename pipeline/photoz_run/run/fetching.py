@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from photoz_models.documents import Record, read_document
 from photoz_models.errors import DocumentError
+from photoz_run.allocator import give_back_freed_memory
 from photoz_run.catalogue.provenance import inputs_digest
 from photoz_run.config import RunConfig
 from photoz_run.progress import StepProgress
@@ -41,6 +42,7 @@ def fetch_run(config: RunConfig, progress: StepProgress, say: Say) -> FetchSumma
     InterruptedRunError
         If a signal ended it, the archive is away, or the window cannot be written.
     """
+    give_back_freed_memory()
     planned = plan_run(config, say, compute=False)
     directory = RunDirectory(config.out)
     directory.prepare(restart=False, share=config.share)

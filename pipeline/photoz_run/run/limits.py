@@ -23,9 +23,6 @@ LACKS = {
 }
 """Errors by which a host, or the worker on it, lacks something; no tile is to blame."""
 
-ENOUGH_FILES = 4096
-"""Open files that a driver asks for, and its workers inherit, if it may."""
-
 LEAST_MEMORY = 4 << 30
 """A worker may take as much, however many share the machine: pages that were asked for count."""
 
@@ -43,7 +40,7 @@ def check_open_files(workers: int, beside: bool) -> None:
     """
     each = machine.FILES_LOCAL if beside else machine.FILES_REMOTE
     needed = machine.FILES_OWN + each * workers
-    allowed = machine.allow_open_files(max(needed, ENOUGH_FILES))
+    allowed = machine.allow_open_files(max(needed, machine.ENOUGH_FILES))
     if allowed < needed:
         raise HostError(
             f"{node_name()} allows {allowed} open files, {needed} are needed for"

@@ -42,6 +42,8 @@ OVERDUE = 1
 RENEW_SECONDS = 1.0
 """Time in which the answer of a worker leaves it, before it ends for lack of something."""
 
+_LOADING = threading.Lock()
+
 END_SECONDS = 10.0
 """Time in which a process that is overdue ends itself, and one that was killed is gone."""
 
@@ -128,9 +130,19 @@ def run_here(task: TileTask) -> TileOutcome:
     return outcome
 
 
-def introduce() -> tuple[str, str]:
-    """The name of this host, and the program that it would measure tiles with."""
+def introduce(task: TileTask | None = None) -> tuple[str, str]:
+    """The name of this host, and the program that it would measure tiles with.
+
+    The model of ``task`` is loaded meanwhile: the first tile may still be on its way.
+    """
+    if task is not None:
+        threading.Thread(target=_prepare, args=(task,), daemon=True, name="model").start()
     return node_name(), f"{__version__} {program_commit()}"
+
+
+def _prepare(task: TileTask) -> None:
+    with suppress(PhotozError, MemoryError):  # the first tile meets it too
+        _model(task)
 
 
 def _measure(task: TileTask, directory: RunDirectory, log: TileLog) -> TileOutcome:
@@ -226,7 +238,8 @@ def _model(task: TileTask) -> PhotozModel:
             f"{node_name()} has photoz-run {' '.join(here)}, the run was planned with"
             f" {' '.join(planned)}: install the same everywhere"
         )
-    model = _load(task.model, task.config.provider, task.config.allow_fallback, task.threads)
+    with _LOADING:
+        model = _load(task.model, task.config.provider, task.config.allow_fallback, task.threads)
     if model.digest != task.run.model_digest:
         raise ContractError(
             f"{task.model}: the file has changed since the run was planned; start the run again"

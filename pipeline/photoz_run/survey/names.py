@@ -9,6 +9,7 @@ and older releases are not ours to read and give ``None``.
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
+from sys import intern
 
 from photoz_run.errors import ConfigError
 
@@ -56,7 +57,11 @@ def parse_file_name(path: Path) -> FileName | None:
     match = _FILE.fullmatch(path.name)
     if match is None:
         return None
-    data_release, tile = f"DR{match['data_release']}", tile_name(match["ra"], match["dec"])
+    # Thousands of files have few releases and tiles among them.
+    data_release, tile = (
+        intern(f"DR{match['data_release']}"),
+        intern(tile_name(match["ra"], match["dec"])),
+    )
     compression = match["compression"]
     copy = match["early_copy"] or match["copy"] or ""
     if image := _IMAGE.fullmatch(match["rest"]):

@@ -14,7 +14,6 @@ from photoz_run.tables.table import Table
 from photoz_run.tables.text_layout import Layout, split
 from photoz_run.tables.text_tables import TextTable
 
-START = b"# %ECSV "
 TYPES = {
     "bool": pa.bool_(),
     "float16": pa.float32(),

@@ -6,18 +6,13 @@ from pathlib import Path
 from typing import TypeAlias
 
 from photoz_run.errors import BadDataError
-from photoz_run.tables.ecsv import START as ECSV
-from photoz_run.tables.ecsv import open_ecsv
 from photoz_run.tables.fits_tables import open_fits
-from photoz_run.tables.folders import open_folder
 from photoz_run.tables.names import split_name
-from photoz_run.tables.parquet import open_parquet
 from photoz_run.tables.refusals import explained, no_column
 from photoz_run.tables.streams import first_bytes, is_gzip
 from photoz_run.tables.table import StackedTable, Table
-from photoz_run.tables.text_tables import open_text
-from photoz_run.tables.votable import open_votable
 
+ECSV = b"# %ECSV "
 LOOKED_AT = 4096
 """Bytes at the start of a file that tell what it is."""
 Needed: TypeAlias = Sequence[str] | Callable[[Table], bool]
@@ -34,6 +29,39 @@ class Reader:
     """Whether it may be packed with gzip."""
 
 
+# Libraries are loaded for containers that are met: whoever reads FITS alone saves 15 MB.
+
+
+def _open_parquet(path: Path) -> list[Table]:
+    from photoz_run.tables.parquet import open_parquet
+
+    return open_parquet(path)
+
+
+def _open_folder(path: Path) -> list[Table]:
+    from photoz_run.tables.folders import open_folder
+
+    return open_folder(path)
+
+
+def _open_ecsv(path: Path) -> list[Table]:
+    from photoz_run.tables.ecsv import open_ecsv
+
+    return open_ecsv(path)
+
+
+def _open_votable(path: Path) -> list[Table]:
+    from photoz_run.tables.votable import open_votable
+
+    return open_votable(path)
+
+
+def _open_text(path: Path) -> list[Table]:
+    from photoz_run.tables.text_tables import open_text
+
+    return open_text(path)
+
+
 def _is_votable(start: bytes) -> bool:
     text = start.lstrip(b"\xef\xbb\xbf \t\r\n")
     return text.startswith(b"<") and b"VOTABLE" in text
@@ -45,9 +73,9 @@ def _is_text(start: bytes) -> bool:
 
 READERS = (
     Reader(lambda start: start.startswith(b"SIMPLE  ="), open_fits),
-    Reader(lambda start: start.startswith(b"PAR1"), open_parquet, packed=False),
-    Reader(lambda start: start.startswith(ECSV), open_ecsv),
-    Reader(_is_votable, open_votable),
+    Reader(lambda start: start.startswith(b"PAR1"), _open_parquet, packed=False),
+    Reader(lambda start: start.startswith(ECSV), _open_ecsv),
+    Reader(_is_votable, _open_votable),
 )
 """The containers that are told by how they begin; what is left may be text."""
 OTHERS = {
@@ -105,7 +133,7 @@ def open_tables(path: Path) -> list[Table]:
         If it is not there, or holds nothing that is known as a table.
     """
     if path.is_dir():
-        return open_folder(path)
+        return _open_folder(path)
     with explained(path, "table"):
         start = first_bytes(path, LOOKED_AT)
         packed = is_gzip(path)
@@ -115,7 +143,7 @@ def open_tables(path: Path) -> list[Table]:
     if reader is None and (other := _other(start)):
         raise BadDataError(f"{path}: {other}")
     if reader is None:
-        return open_text(path)
+        return _open_text(path)
     if packed and not reader.packed:
         raise BadDataError(f"{path}: Parquet packed with gzip; unpack it")
     return reader.open(path)
