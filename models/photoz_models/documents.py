@@ -80,6 +80,13 @@ def document_text(document: object, indent: int | None = 1) -> str:
     return json.dumps(content, indent=indent, allow_nan=False) + "\n"
 
 
+def document_pieces(document: object) -> Iterator[str]:
+    """The text of a large document piece by piece: made at once it takes seven times its size."""
+    content = _adapter(type(document)).dump_python(document, mode="json")
+    yield from json.JSONEncoder(indent=1, allow_nan=False).iterencode(content)
+    yield "\n"
+
+
 def _adapter(kind: type[T]) -> TypeAdapter[T]:
     if kind not in _ADAPTERS:
         _ADAPTERS[kind] = TypeAdapter(kind)

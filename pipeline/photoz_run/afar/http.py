@@ -15,6 +15,7 @@ from typing_extensions import override
 
 from photoz_run.afar.lists import file_name, links_below, read_list
 from photoz_run.afar.store import (
+    UNTOLD,
     Answer,
     Entry,
     Facts,
@@ -76,7 +77,7 @@ class HttpStore(Store):
         if not text.lstrip().startswith("<"):
             return read_list(text)
         links = links_below(text, url)
-        entries = [Entry(link, file_name(link), Facts()) for link in links if link[-1] != "/"]
+        entries = [Entry(link, file_name(link), UNTOLD) for link in links if link[-1] != "/"]
         if deepest:
             for folder in (link for link in links if link[-1] == "/"):
                 entries += self.entries(folder, deepest - 1)

@@ -2,6 +2,7 @@
 
 import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -114,7 +115,7 @@ def find_afar(
         if isinstance(place, Path) and not place.is_file():
             files += files_below(place, order)
     here = {file.name for file in files}
-    listed = set[tuple[FileName, str]]()
+    listed = defaultdict[str, set[FileName]](set)
     for order, place in enumerate(data):
         if isinstance(place, Path) and not place.is_file():
             continue
@@ -122,10 +123,10 @@ def find_afar(
         for name, entry in _named(place, say):
             if name in here:
                 continue
-            if (name, name.compression) in listed:
+            if name in listed[name.compression]:
                 again.append(entry)
                 continue
-            listed.add((name, name.compression))
+            listed[name.compression].add(name)
             path = window / name.tile / entry.name
             remote[path] = RemoteFile(entry.url, path, entry.facts, entry.checksum)
             files.append(SurveyFile(name, path, order))

@@ -51,6 +51,9 @@ class Facts:
         return ""
 
 
+UNTOLD = Facts()
+
+
 @dataclass(frozen=True)
 class Answer:
     """Bytes of a file as they come: from which one on, and of which file."""

@@ -17,7 +17,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from photoz_models.documents import Record, document_text, no_collection, read_document
+from photoz_models.documents import (
+    Record,
+    document_pieces,
+    document_text,
+    no_collection,
+    read_document,
+)
 from photoz_models.errors import DocumentError
 from photoz_run.catalogue.on_disk import beside_name, file_digest, sync_folder
 from photoz_run.catalogue.provenance import LOOKERS, Look, inputs_digest, look_at_inputs
@@ -184,7 +190,7 @@ class RunDirectory:
         return read_document(RunManifest, self.manifest)
 
     def _write_manifest(self, manifest: RunManifest) -> bool:
-        return write_text(self.manifest, document_text(manifest), replace=False)
+        return write_pieces(self.manifest, document_pieces(manifest), replace=False)
 
     def _compare(self, manifest: RunManifest) -> None:
         differences = self.read_manifest().differences(manifest)
