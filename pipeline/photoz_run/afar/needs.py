@@ -1,6 +1,7 @@
 """What must be fetched of a tile: the catalogue first, and of images no more than it asks for."""
 
 import tempfile
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +24,8 @@ from photoz_run.tile import pixel_policy
 
 NETWORK = Storage(seek=0.02, stream=1e8)
 """What one more request costs (s), and a stream (bytes/s): where ranges are joined."""
+_LOOKING = threading.Lock()
+"""Of several tiles one after the other: each takes memory, and the interpreter."""
 WORTH = 0.5
 """Ranges are asked for if they cost less than this part of whole files, which can be verified."""
 
@@ -67,7 +70,8 @@ def other_files(
         for file in files:
             if not _head(file, places[file.path], manners, tick):
                 return whole
-        ranges = _ranges(_moved(ref, places), config, rule)
+        with _LOOKING:
+            ranges = _ranges(_moved(ref, places), config, rule)
     if ranges is None:
         return whole
     # Of an image that nobody will read, headers are enough.
