@@ -122,7 +122,7 @@ def copies_of(data: Path, folder: Path, names: list[str]) -> Path:
 @pytest.fixture
 def hasty(monkeypatch) -> None:
     """A transfer is given up at its first failure, and tried again at once."""
-    monkeypatch.setattr(fetchers, "Manners", partial(Manners, silence=0.5, attempts=1, pause=0.01))
+    monkeypatch.setattr(fetchers, "Manners", partial(Manners, silence=1.5, attempts=1, pause=0.01))
     monkeypatch.setattr(fetchers, "PAUSE_SECONDS", 0.01)
 
 
