@@ -18,15 +18,19 @@ from photoz_run.run.worker import introduce
 class Acquaintance:
     """Hosts by the addresses of workers; ``refused`` is told of those without the program.
 
-    They load the model of ``task`` meanwhile.
+    They load the model of ``task`` meanwhile. ``told`` is called when one has answered.
     """
 
     def __init__(
-        self, refused: Callable[[str, Exception], None], task: TileTask | None = None
+        self,
+        refused: Callable[[str, Exception], None],
+        task: TileTask | None,
+        told: Callable[[], None],
     ) -> None:
         self.names: dict[str, str] = {}
         self._refused = refused
         self._task = task
+        self._told = told
         self._asked: set[str] = set()
         self._answers: SimpleQueue[tuple[str, Any]] = SimpleQueue()
 
@@ -54,6 +58,7 @@ class Acquaintance:
         except Exception as error:  # noqa: BLE001 - handed on to the driver's thread
             answers = {address: OSError(str(error))}
         self._answers.put((address, answers[address]))
+        self._told()
 
     def _note(self, address: str, answer: Any) -> None:
         _, ours = introduce()

@@ -87,7 +87,7 @@ class Dispatcher:
         self._number = count()
         self._trouble: PhotozError | None = None
         self._rests = Rests()
-        self._hello = Acquaintance(self._hosts.refused, tasks[0] if tasks else None)
+        self._hello = Acquaintance(self._hosts.refused, next(iter(tasks), None), self._look_soon)
         self._asking = False
         self._asking_since = 0.0
         self._alone: set[str] = set()
@@ -123,6 +123,11 @@ class Dispatcher:
     def wake(self) -> None:
         """Look at once whether a tile can be handed out: one has become ready."""
         self._done.put(None)
+
+    def _look_soon(self) -> None:
+        """Look at once: a new worker has said who it is."""
+        self._looked = -LOOK_SECONDS
+        self.wake()
 
     @property
     def running(self) -> tuple[str, ...]:
@@ -248,13 +253,8 @@ class Dispatcher:
             if not (tasks := self._next_tasks(host)):
                 continue
             # All keys have one prefix: the scheduler keeps books about each for ever.
-            future = client.submit(
-                run_tiles,
-                tasks,
-                key=f"tile-{next(self._number)}-{tasks[0].ref.tile}",
-                pure=False,
-                workers=[address],
-            )
+            key = f"tile-{next(self._number)}-{tasks[0].ref.tile}"
+            future = client.submit(run_tiles, tasks, key=key, pure=False, workers=[address])
             self._running[future] = Running(tasks, address)
             future.add_done_callback(self._done.put)
 

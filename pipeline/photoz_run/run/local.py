@@ -23,8 +23,8 @@ from photoz_run.run.demand import Demand
 from photoz_run.run.gpus import VISIBLE, least_used
 from photoz_run.run.tile_log import node_name
 
-LOOK_SECONDS = 0.5
-"""How often workers are counted."""
+LOOK_SECONDS, FIRST_SECONDS = 0.5, 0.02
+"""How often workers are counted, and while the first starts."""
 
 RETURN_SECONDS = 5.0
 """Time in which a nanny may start the worker that it lost again, until it is replaced itself."""
@@ -131,7 +131,7 @@ class LocalWorkers:
         while not any(worker.came for worker in self._workers):
             self._look()
             self._check()
-            await asyncio.sleep(LOOK_SECONDS / 5)
+            await asyncio.sleep(FIRST_SECONDS)
         self._keeping = asyncio.ensure_future(self._keep())
 
     async def close(self) -> None:

@@ -6,6 +6,7 @@ The runtime of networks is not among it: what that may start does not outlive a 
 import gc
 
 import pyarrow as pa
+import pyarrow.dataset  # PyArrow reads Parquet with it
 
 import photoz_run.catalogue.tile_files
 import photoz_run.run.worker  # noqa: F401 - imported for the forks
