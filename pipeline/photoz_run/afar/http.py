@@ -2,12 +2,15 @@
 
 import asyncio
 import concurrent.futures
+import os
 import time
 from collections.abc import Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from email.utils import formatdate, parsedate_to_datetime
+from pathlib import Path
 from typing import Any, TypeVar
+from urllib.request import getproxies
 
 import aiohttp
 import fsspec
@@ -53,9 +56,9 @@ class HttpStore(Store):
     """Files behind http:// and https://."""
 
     def __init__(self) -> None:
-        self._files = fsspec.filesystem("https")
-        # ~/.netrc and the proxy of the machine count.
-        self._files.client_kwargs.setdefault("trust_env", True)
+        configured = fsspec.filesystem("https").client_kwargs
+        settings = {"trust_env": environment_counts(), **configured}
+        self._files = fsspec.filesystem("https", client_kwargs=settings)
 
     @override
     def look(self, url: str) -> Facts:
@@ -160,6 +163,15 @@ class HttpStore(Store):
             raise failed(url, error) from error
         finally:
             future.cancel()
+
+
+def environment_counts() -> bool:
+    """Whether a proxy or a file of passwords (``~/.netrc``) is set up on this machine.
+
+    aiohttp would look for the file anew with each request, in a thread.
+    """
+    passwords = Path(os.environ.get("NETRC", "~/.netrc")).expanduser()
+    return bool(getproxies()) or passwords.exists()
 
 
 async def _piece(content: aiohttp.StreamReader) -> bytes:

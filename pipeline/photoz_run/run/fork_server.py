@@ -39,8 +39,8 @@ def fork_server() -> Iterator[None]:
     before = multiprocessing.get_start_method(allow_none=True)
     multiprocessing.set_start_method("forkserver", force=True)
     multiprocessing.set_forkserver_preload(PRELOADED)
-    for name, value in ENVIRONMENT.items():
-        os.environ.setdefault(name, value)
+    unset = ENVIRONMENT.keys() - os.environ.keys()
+    os.environ.update({name: ENVIRONMENT[name] for name in unset})
     allow_open_files(ENOUGH_FILES)
     try:
         with children_undisturbed(), suppress(OSError):
@@ -48,6 +48,8 @@ def fork_server() -> Iterator[None]:
         yield
     finally:
         _end()
+        for name in unset:
+            os.environ.pop(name, None)
         multiprocessing.set_start_method(before, force=True)
 
 
