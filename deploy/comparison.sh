@@ -21,7 +21,7 @@ for NETWORK in magnitudes4 magnitudes9 images hybrid-z; do
     case $NETWORK in
         magnitudes*) SETTINGS="--ensemble 3 --epochs 20 --batch 256" ;;
         images) SETTINGS="--epochs 8" ;;
-        hybrid-z) SETTINGS="--epochs 4 --learning-rate 1e-3 --mixed-precision" ;;
+        hybrid-z) SETTINGS="--epochs 4 --learning-rate 1e-3" ;;
     esac
     rm -f "$WORK/$NETWORK.onnx"
     # shellcheck disable=SC2086
