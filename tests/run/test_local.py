@@ -17,7 +17,8 @@ from distributed import Client, LocalCluster
 from photoz_run.errors import InterruptedRunError, PhotozError
 from photoz_run.run.cluster import local_client
 from photoz_run.run.dispatch import Dispatcher
-from support.runs import COMMAND
+from support.runs import COMMAND, options
+from support.tiles import make_tile
 
 PATIENCE = 90.0
 
@@ -93,6 +94,16 @@ def test_another_process_forks_workers_when_that_one_was_killed():
             time.sleep(0.1)
         assert client.submit(sum, [1, 2]).result(timeout=PATIENCE) == 3
     assert not fork_servers()
+
+
+def test_workers_start_where_the_path_of_tmpdir_is_too_long_for_a_socket(bundle, tmp_path):
+    scratch = tmp_path / ("scratch-" + 100 * "x")
+    scratch.mkdir()
+    make_tile(tmp_path / "data")
+    words = [COMMAND, *options(tmp_path / "data", bundle, tmp_path / "out"), "--workers", "1"]
+    environment = {**os.environ, "TMPDIR": str(scratch)}
+    done = subprocess.run(words, capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_run_that_is_refused_leaves_no_process_behind(tmp_path):

@@ -8,7 +8,7 @@ import multiprocessing
 import os
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from multiprocessing import forkserver
 from typing import Any
 
@@ -34,7 +34,7 @@ Dask sets most of these for its workers, but libraries read them when they are l
 def fork_server() -> Iterator[None]:
     """Start Python's fork server, which imports meanwhile; it ends with the block.
 
-    One that cannot be started is tried again with the first worker.
+    Its socket lies in TMPDIR, whose path may be too long for one. Then workers are new processes.
     """
     before = multiprocessing.get_start_method(allow_none=True)
     multiprocessing.set_start_method("forkserver", force=True)
@@ -43,8 +43,11 @@ def fork_server() -> Iterator[None]:
     os.environ.update({name: ENVIRONMENT[name] for name in unset})
     allow_open_files(ENOUGH_FILES)
     try:
-        with children_undisturbed(), suppress(OSError):
-            forkserver.ensure_running()
+        try:
+            with children_undisturbed():
+                forkserver.ensure_running()
+        except OSError:
+            multiprocessing.set_start_method("spawn", force=True)
         yield
     finally:
         _end()
