@@ -250,5 +250,5 @@ def _too_long(content: bytes) -> bool:
 
 
 async def _close(response: aiohttp.ClientResponse) -> None:
-    """Let go of a connection; one whose answer was read to its end serves the next request."""
+    """Break a connection off whose answer was not read to its end, in the loop that serves it."""
     response.close()

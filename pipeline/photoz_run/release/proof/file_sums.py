@@ -1,9 +1,9 @@
 """The sha256 of the files of a release; imports little, so that summing up can begin at once."""
 
-import hashlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from photoz_run.catalogue.on_disk import file_digest
 from photoz_run.progress import Tick
 from photoz_run.release.folder import SIGNATURE, SUMS
 from photoz_run.release.side_by_side import in_background
@@ -46,13 +46,4 @@ class FileSums:
         return sums | self._digests(name for name in self.names if name not in sums)
 
     def _digests(self, names: Iterable[str]) -> dict[str, str]:
-        return {name: self._digest(self._folder / name) for name in names}
-
-    def _digest(self, path: Path) -> str:
-        digest = hashlib.sha256()
-        piece = memoryview(bytearray(min(PIECE, path.stat().st_size)))
-        with path.open("rb", buffering=0) as file:
-            while number := file.readinto(piece):
-                digest.update(piece[:number])
-                self.tick(number)
-        return digest.hexdigest()
+        return {name: file_digest(self._folder / name, self.tick, PIECE) for name in names}

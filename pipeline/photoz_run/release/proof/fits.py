@@ -102,26 +102,30 @@ class FitsCopy:
 
     def compare(self, batch: pa.Table, index_N: NDArray[np.int64]) -> None:
         """Compare the next records."""
-        columns = {name: self._as_stored(name, batch[name]) for name in batch.column_names}
+        columns = self._as_stored(batch)
         for start in range(0, len(batch), ROWS):
-            records = self._stream.take(min(ROWS, len(batch) - start))
-            part = slice(start, start + len(records))
-            if not self._stored_alike(records, columns, part):
-                self._compare(records, batch.slice(start, len(records)))
-            self._seen += min(ROWS, len(batch) - start)
+            part = batch.slice(start, ROWS)
+            records = self._stream.take(len(part))
+            if not self._stored_alike(records, columns, start):
+                self._compare(records, part.slice(0, len(records)))
+            self._seen += len(part)
 
-    def _as_stored(self, name: str, column: pa.ChunkedArray) -> NDArray[Any] | None:
-        return as_stored(column, self._stream.dtype[name], self._stream.nulls[name])
+    def _as_stored(self, batch: pa.Table) -> dict[str, NDArray[Any] | None]:
+        columns = {}
+        for name in batch.column_names:
+            dtype, null = self._stream.dtype[name], self._stream.nulls[name]
+            columns[name] = as_stored(batch[name], dtype, null)
+        return columns
 
     def _stored_alike(
-        self, records: NDArray[Any], columns: Mapping[str, NDArray[Any] | None], part: slice
+        self, records: NDArray[Any], columns: Mapping[str, NDArray[Any] | None], start: int
     ) -> bool:
         """Whether records are bit by bit what is expected; others are compared in full."""
         expected = self._expected[: len(records)]
         for name, values in columns.items():
             if values is None:
                 return False
-            expected[name] = values[part]
+            expected[name] = values[start : start + len(records)]
         return bool(np.array_equal(expected.view("u1"), records.view("u1")))
 
     def _compare(self, records: NDArray[Any], part: pa.Table) -> None:
