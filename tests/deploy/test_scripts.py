@@ -201,6 +201,12 @@ def test_a_warning_of_slurm_reaches_the_program_alone_and_the_job_asks_for_anoth
     assert requeued.split("\0")[:3] == ["scontrol", "requeue", own_number(script)]
 
 
+@pytest.mark.parametrize("script", SLURM, ids=names(SLURM))
+def test_a_script_waits_for_the_warning_before_the_program_runs(script):
+    text = script.read_text()
+    assert text.index("\ntrap ") < text.index(" &\n")
+
+
 @pytest.mark.parametrize("script", PBS, ids=names(PBS))
 def test_pbs_learns_the_exit_status_of_the_program(cluster, script):
     assert [cluster(script, **JOB, CODE=str(code))[0] for code in (0, 3, 75)] == [0, 3, 75]
@@ -216,7 +222,7 @@ def test_under_pbs_the_warning_comes_before_the_walltime_and_to_the_program_alon
     assert minutes == 60 * hours - 10
     program = "photoz" if script in FETCH else "photoz-run"
     (tmp_path / "bin" / program).write_text(WARNED)
-    code, _ = cluster(script, **JOB, MINUTES="0.005")
+    code, _ = cluster(script, **JOB, MINUTES="0.02")
     assert code == 75
 
 
