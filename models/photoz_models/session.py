@@ -241,6 +241,8 @@ def _create(content: bytes, where: str, providers: list[Any], threads: int) -> A
     options.inter_op_num_threads = 1
     options.use_deterministic_compute = True
     options.log_severity_level = FATAL_ONLY
+    # Threads that wait would otherwise spin, on cores that cut the next batch or fetch files.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     with one_line(f"{where}: not a usable ONNX model"):
         return onnxruntime.InferenceSession(content, options, providers=providers)
 

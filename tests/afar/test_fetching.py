@@ -101,6 +101,51 @@ def test_a_server_that_tells_no_size(server, content, tmp_path):
     assert fetch(Portion(file), HASTY).verified == "nothing"
 
 
+def test_parts_of_two_versions_are_not_put_together_where_nothing_tells_them_apart(
+    server, content, tmp_path
+):
+    """There is no DATASUM either."""
+    old, new = (np.random.default_rng(seed).bytes(400_000) for seed in (1, 2))
+    server.etags = server.times = False
+    server.files["/a.fits"], server.faults["/a.fits"] = old, ["truncate"]
+    file = planned(server, tmp_path / "a.fits")
+
+    def change(number):
+        server.files["/a.fits"] = new
+
+    fetched = fetch(Portion(file), HASTY, change)
+    assert file.path.read_bytes() == new
+    assert fetched.digest == hashlib.sha256(new).hexdigest()
+    assert [asked for _, _, asked in server.requests if asked] == []
+
+
+@pytest.mark.parametrize("fault", ["elsewhere", "nowhere"])
+def test_a_range_that_begins_elsewhere_is_not_taken(server, tmp_path, fault):
+    """There is no DATASUM that would tell."""
+    server.files["/a.fits"] = np.random.default_rng(1).bytes(400_000)
+    server.faults["/a.fits"] = ["truncate", fault]
+    file = planned(server, tmp_path / "a.fits")
+    with pytest.raises(BadDataError, match="its bytes from 200,000 on, the server sends others"):
+        fetch(Portion(file), HASTY)
+    assert not file.path.exists()
+    assert leftovers(tmp_path) == []
+    server.faults["/a.fits"] = [fault]
+    assert fetch(Portion(file, ((4096, 8192),)), HASTY).verified == "size"
+    assert file.path.read_bytes() == server.files["/a.fits"]
+
+
+def test_a_server_that_calls_files_empty_unless_they_are_read(server, content, tmp_path):
+    server.faults["HEAD /a.fits"] = ["empty"]
+    assert planned(server, tmp_path / "a.fits").bytes == len(content)
+
+
+def test_a_web_page_may_begin_with_a_mark(server, tmp_path):
+    server.page, server.faults["/a.fits"] = b"\xef\xbb\xbf<!DOCTYPE html>", ["page"]
+    file = planned(server, tmp_path / "a.fits")
+    with pytest.raises(BadDataError, match="a web page instead of the file"):
+        fetch(Portion(file), HASTY)
+
+
 @pytest.mark.parametrize("fault", ["truncate", "reset", "stall", 500])
 def test_a_server_that_fails_without_end_is_given_up(server, tmp_path, fault):
     server.ranges = False
@@ -332,7 +377,7 @@ def test_a_plain_install_says_what_is_missing(monkeypatch):
     )
 
 
-FAULTS = ["truncate", "reset", 500, 429, "page", "shorter", "changed", 404]
+FAULTS = ["truncate", "reset", 500, 429, "page", "shorter", "changed", "elsewhere", "nowhere", 404]
 
 
 @settings(max_examples=40, deadline=None)

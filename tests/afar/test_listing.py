@@ -99,6 +99,21 @@ def test_a_list_names_files_sizes_and_checksums_in_any_order(survey, web, tmp_pa
     assert said == [f"{path}: 1 address of no tile of KiDS, the first is {web}/SDSS_r.fits"]
 
 
+def test_a_list_may_come_from_windows(survey, web, tmp_path):
+    """With its line ends and its mark at the beginning, and a remark in another encoding."""
+    tile = find_tiles([survey])["KIDS_180.0_-0.5"]
+    catalogue, sci = tile.catalogue.name, tile.images["r"].sci.name
+    path = tmp_path / "list.txt"
+    lines = f"{web}/{catalogue}\r\n# f\xfcr M\xfcnchen\r\n{web}/{sci.replace('_', '%5F')}\r\n"
+    path.write_bytes(b"\xef\xbb\xbf" + lines.encode("latin-1"))
+    afar = find_afar([path], tmp_path / "window")
+    assert names(afar.tiles) == {tile.tile: [catalogue, sci]}
+    assert all(file.url.startswith(web) for file in afar.remote.values())
+    path.write_bytes(b"\0" * 9)
+    with pytest.raises(ConfigError, match="is neither a folder nor a list of addresses"):
+        find_afar([path], tmp_path / "window")
+
+
 def test_a_list_behind_an_address(survey, web, tmp_path):
     name = find_tiles([survey])["KIDS_180.0_-0.5"].catalogue.name
     (survey / "files.txt").write_text(f"{web}/{name}\n")
@@ -197,6 +212,27 @@ def test_a_token_comes_from_the_configuration_of_fsspec(survey, tmp_path, monkey
         afar = find_afar([url], tmp_path / "window")
         file = next(iter(afar.remote.values()))
         assert fetch(Portion(file), HASTY).bytes > 0
+
+
+def test_a_server_may_send_to_another_one_which_gets_no_token(survey, tmp_path, monkeypatch):
+    headers = {"headers": {"Authorization": "Bearer abc"}}
+    monkeypatch.setitem(fsspec.config.conf, "https", headers)
+    refuses = "if ($http_authorization) { return 403; }"
+    with nginx(survey, tmp_path / "store", refuses) as store:
+        other = store.replace("127.0.0.1", "localhost")
+        sends = (
+            'if ($http_authorization != "Bearer abc") { return 403; }'
+            f" location /dr5/ {{ rewrite ^/dr5(.*) {other}$1?signature=s redirect; }}"
+            " location /loop/ { return 302 /loop/; }"
+        )
+        with nginx(survey, tmp_path / "archive", sends) as archive:
+            name = find_tiles([survey])["KIDS_180.0_-0.5"].catalogue.name
+            afar = find_afar([listed(tmp_path, f"{archive}/dr5/{name}")], tmp_path / "window")
+            (file,) = looked_at(afar, afar.tiles).remote.values()
+            assert fetch(Portion(file), HASTY).url == f"{archive}/dr5/{name}"
+            assert file.path.read_bytes() == (survey / name).read_bytes()
+            with pytest.raises(ConfigError, match="redirected again and again; does its server"):
+                find_afar([f"{archive}/loop/"], tmp_path)
 
 
 def test_sizes_are_known_where_only_get_is_allowed(survey, tmp_path):

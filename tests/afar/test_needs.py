@@ -126,6 +126,19 @@ def test_a_server_without_ranges_sends_whole_files(small, tmp_path):
     assert_alike(ref, here, config(small))
 
 
+def test_where_no_change_would_show_files_come_whole(large, tmp_path):
+    """Ranges of two versions would look like one file."""
+    blind = 'etag off; add_header Last-Modified "";'
+    with nginx(large, tmp_path / "state", blind) as url:
+        survey = find_afar([url], tmp_path / "window")
+        survey = looked_at(survey, survey.tiles)
+        (ref,) = survey.tiles.values()
+        for portion in first_files(survey, ref):
+            fetch(portion, MANNERS)
+        portions = other_files(survey, ref, config(large), RULE, MANNERS)
+    assert {portion.ranges for portion in portions} == {None}
+
+
 @pytest.mark.parametrize("compression", [".fz", ".gz"])
 def test_compressed_images_come_whole(tmp_path, compression):
     root = tmp_path / "survey"

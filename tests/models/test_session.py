@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import time
 from pathlib import Path
 
 import numpy as np
@@ -164,6 +165,14 @@ def test_two_runtimes_at_once_are_named(monkeypatch):
     monkeypatch.setattr(session, "version", lambda distribution: "1.23")
     with pytest.raises(BundleError, match="onnxruntime and onnxruntime-gpu are both installed"):
         check_runtime()
+
+
+def test_threads_that_wait_for_work_take_no_processor(bundle):
+    model = PhotozModel.load(bundle, "cpu", threads=2)
+    model.predict(*golden_inputs(1, 256, 4, 9, 36))
+    before = time.process_time()
+    time.sleep(0.2)
+    assert time.process_time() - before < 0.015
 
 
 def test_threads_are_those_of_the_affinity():

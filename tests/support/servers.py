@@ -94,8 +94,9 @@ class WrongServer:
 
     ``faults[path]`` are done one after the other, then the file is served rightly: "truncate" (half
     of what was announced, then the connection ends), "reset", "stall", "page" (HTML with status
-    200), "shorter" (another length), "changed" (the second half is of another version), or a
-    number: that status. Those of HEAD stand under ``HEAD path``.
+    200), "shorter" (another length), "empty", "changed" (the second half is of another version),
+    "elsewhere" and "nowhere" (a range that begins later than asked for, or does not say where), or
+    a number: that status. Those of HEAD stand under ``HEAD path``.
     """
 
     def __init__(self) -> None:
@@ -103,8 +104,9 @@ class WrongServer:
         self.faults: dict[str, list[Any]] = defaultdict(list)
         self.ranges = True
         self.retry_after = ""
-        self.etags = True
+        self.etags = self.times = True
         self.sizes = True
+        self.page = b"<html>please log in</html>"
         self.lingers = 0.3
         """Seconds before a reset; what the client has not read by then is lost."""
         self.requests: list[tuple[str, str, str]] = []
@@ -179,14 +181,21 @@ class _Handler(BaseHTTPRequestHandler):
             return
         assert content is not None
         if fault == "page":
-            self._send(200, b"<html>please log in</html>", {"Content-Type": "text/html"})
+            self._send(200, told.page, {"Content-Type": "text/html"})
             return
+        self._answer_with(content, asked, fault)
+
+    def _answer_with(self, content: bytes, asked: str, fault: str | None) -> None:
+        """A file, or the range of it that was asked for."""
+        told = self.told
         if fault == "shorter":
             content = content[:-100]
+        if fault == "empty":
+            content = b""
         etag = f'"{hash(content)}"'
         if fault == "changed":
             etag = '"another"'
-        facts = {"Last-Modified": formatdate(1.7e9, usegmt=True)}
+        facts = {"Last-Modified": formatdate(1.7e9, usegmt=True)} if told.times else {}
         if told.etags:
             facts["ETag"] = etag
         status, part = 200, content
@@ -194,7 +203,10 @@ class _Handler(BaseHTTPRequestHandler):
             first, _, last = asked.removeprefix("bytes=").partition("-")
             stop = int(last) + 1 if last else len(content)
             part, status = content[int(first) : stop], 206
-            facts["Content-Range"] = f"bytes {first}-{stop - 1}/{len(content)}"
+            if fault == "elsewhere":
+                first, part = int(first) + 2880, part[2880:]
+            if fault != "nowhere":
+                facts["Content-Range"] = f"bytes {first}-{stop - 1}/{len(content)}"
         if fault in ("truncate", "reset", "stall"):
             self._break_off(fault, status, part, facts)
         else:

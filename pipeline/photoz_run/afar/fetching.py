@@ -113,8 +113,8 @@ def _verified(file: RemoteFile, path: Path, digests: Digests) -> str:
 def _download(file: RemoteFile, part: Path, transfer: Transfer) -> Digests:
     """All bytes of a file in ``part``, after those that are there."""
     digests = Digests(file.checksum)
-    certain = file.bytes >= 0 and (file.facts.etag or file.facts.modified_ns)
-    with writing(part), part.open("r+b" if part.exists() and certain else "w+b") as output:
+    goes_on = part.exists() and file.facts.certain
+    with writing(part), part.open("r+b" if goes_on else "w+b") as output:
         digests.add_file(part)
         at = output.seek(0, os.SEEK_END)
         if at and at == file.bytes:

@@ -16,7 +16,7 @@ import aiohttp
 import fsspec
 from typing_extensions import override
 
-from photoz_run.afar.lists import file_name, links_below, read_list
+from photoz_run.afar.lists import decoded, file_name, links_below, read_list
 from photoz_run.afar.store import (
     UNTOLD,
     Answer,
@@ -65,9 +65,10 @@ class HttpStore(Store):
         async def asked() -> Facts:
             async with await self._ask("HEAD", url, {}, LOOK_SECONDS) as response:
                 facts = _facts(response)
-                if response.status == 200 and facts.bytes >= 0:
+                if response.status == 200 and facts.bytes > 0:
                     return facts
-            # A signature may be good for GET alone, and some servers know no HEAD.
+            # A signature may be good for GET alone, and some servers know no HEAD, or call all
+            # files empty.
             async with await self._ask("GET", url, ONE_BYTE, LOOK_SECONDS) as response:
                 _check(url, response)
                 return _facts(response)
@@ -95,7 +96,7 @@ class HttpStore(Store):
                 content += chunk
                 if b"\0" in chunk or content.startswith(b"SIMPLE  =") or _too_long(content):
                     raise ConfigError(f"{masked(url)} is neither a folder nor a list of addresses")
-            return content.decode(errors="replace"), str(response.url)
+            return decoded(content), str(response.url)
 
     @override
     @contextmanager
@@ -159,6 +160,10 @@ class HttpStore(Store):
             return future.result()
         except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError) as error:
             raise ConfigError(f"{masked(url)} is no address") from error
+        except aiohttp.TooManyRedirects as error:
+            raise BadDataError(
+                f"{masked(url)}: redirected again and again; does its server ask for a login?"
+            ) from error
         except (aiohttp.ClientError, OSError) as error:
             raise failed(url, error) from error
         finally:

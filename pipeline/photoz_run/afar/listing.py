@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from photoz_run.afar.lists import read_list
+from photoz_run.afar.lists import decoded, read_list
 from photoz_run.afar.opening import open_store, read_range
 from photoz_run.afar.store import Entry, Facts, ServerError
 from photoz_run.catalogue.provenance import InputFile, input_files
@@ -158,7 +158,7 @@ def looked_at(survey: AfarSurvey, tiles: Iterable[str]) -> AfarSurvey:
 
 
 def _looked_at(file: RemoteFile) -> RemoteFile:
-    if file.bytes >= 0 and (file.facts.etag or file.facts.modified_ns):
+    if file.facts.certain:
         return file
     try:
         facts = _patiently(lambda: open_store(file.url).look(file.url))
@@ -197,8 +197,8 @@ def _entries(place: str | Path) -> list[Entry]:
     if not isinstance(place, Path):
         return open_store(place).entries(place)
     try:
-        entries = read_list(place.read_text())
-    except (OSError, UnicodeDecodeError) as error:
+        entries = read_list(decoded(place.read_bytes()))
+    except (OSError, ValueError) as error:
         raise ConfigError(f"{place} is neither a folder nor a list of addresses") from error
     if not entries:
         raise ConfigError(f"{place} is no folder, and no list of addresses: it holds none")

@@ -27,6 +27,21 @@ def read_list(text: str) -> list[Entry]:
     return [line for line in lines if line is not None]
 
 
+def decoded(content: bytes) -> str:
+    """The text of a list or a web page.
+
+    Programs of Windows begin it with a mark; what stands beside addresses may have any encoding.
+
+    Raises
+    ------
+    ValueError
+        If it is no text.
+    """
+    if b"\0" in content:
+        raise ValueError("a text has no null bytes")
+    return content.decode("utf-8-sig", errors="replace")
+
+
 def _line(text: str) -> Entry | None:
     words = [word for word in _SEPARATORS.split(text) if word]
     url = next((word for word in words if "://" in word), None)

@@ -62,7 +62,7 @@ def other_files(
     files = [portion.file for portion in whole]
     if not files or (ref.catalogue is not None and count_rows(ref.catalogue) == 0):
         return ()
-    if any(file.bytes < HEAD for file in files):
+    if any(file.bytes < HEAD or not file.facts.certain for file in files):
         return whole
     folder = files[0].path.parent
     with writing(folder), tempfile.TemporaryDirectory(dir=folder, prefix="heads-") as heads:

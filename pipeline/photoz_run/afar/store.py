@@ -35,6 +35,11 @@ class Facts:
     etag: str = ""
     modified_ns: int = 0
 
+    @property
+    def certain(self) -> bool:
+        """Whether another version of the file would show: parts of two are never put together."""
+        return self.bytes >= 0 and bool(self.etag or self.modified_ns)
+
     def differs(self, other: "Facts") -> str:
         """What both tell, and tell otherwise: "size", "ETag" or "Last-Modified"; else "".
 

@@ -13,6 +13,8 @@ from photoz_run.wording import counted
 
 PAGE = b"<"
 """What a web page begins with, and no file of a survey."""
+BLANKS = b"\xef\xbb\xbf \t\r\n"
+"""What may stand before it, the mark of UTF-8 included."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,8 @@ class Transfer:
     def chunks(self, start: int, stop: int | None = None) -> Iterator[tuple[int, bytes]]:
         """Bytes ``start`` to ``stop`` of the file, with the place of each chunk.
 
-        After a failure it goes on where it was, or from 0 if the server knows no ranges.
+        After a failure it goes on where it was; from ``start`` if nothing would tell another
+        version of the file, and from 0 if the server knows no ranges.
 
         Raises
         ------
@@ -80,6 +83,8 @@ class Transfer:
             except ServerError as error:
                 failures += 1
                 self._rest(failures, error)
+            if not self._file.facts.certain:
+                at = start
 
     def confirm(self) -> None:
         """Look whether the file is still the one of which ranges came.
@@ -113,6 +118,10 @@ class Transfer:
             self._check(answer, first)
             if stop is not None and at != start:
                 raise NoRangesError(f"{file.shown}: its server knows no ranges")
+            if at not in (0, start):
+                raise BadDataError(
+                    f"{file.shown}: asked for its bytes from {start:,} on, the server sends others"
+                )
             for chunk in chain([first], answer.chunks):
                 self._tick(len(chunk))
                 self._slow_down(len(chunk))
@@ -128,7 +137,7 @@ class Transfer:
 
     def _check(self, answer: Answer, first: bytes) -> None:
         """Refuse a file that is not the one that the run was planned with."""
-        if answer.start == 0 and first.lstrip().startswith(PAGE):
+        if answer.start == 0 and first.lstrip(BLANKS).startswith(PAGE):
             raise BadDataError(
                 f"{self._file.shown}: the server answers with a web page instead of the file; does"
                 " it ask for a login, or has the file moved?"
