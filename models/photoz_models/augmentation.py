@@ -10,6 +10,9 @@ from torch import Tensor
 from photoz_models.stamp_rule import StampRule
 from photoz_models.training_settings import Settings
 
+MOST_FURTHER = 0.5
+"""A galaxy that loses a column of the table loses up to this share of the others on average."""
+
 
 def with_errors(
     stamps_NCHW: Tensor,
@@ -78,28 +81,55 @@ def moved(stamps_NCHW: Tensor, rms: float, dice: np.random.Generator) -> Tensor:
 
 
 def augment(
-    stamps_NCHW: Tensor, table_NT: Tensor, settings: Settings, dice: np.random.Generator
+    stamps_NCHW: Tensor,
+    table_NT: Tensor,
+    settings: Settings,
+    rule: StampRule,
+    dice: np.random.Generator,
 ) -> tuple[Tensor, Tensor]:
     """Turn and mirror the stamps, and put gaps in.
 
-    Lost columns of the table, image bands and edges become NaN.
+    Lost columns of the table, image bands with their seeing, and edges become NaN.
     """
-    number, n_bands = len(table_NT), stamps_NCHW.shape[1]
     if table_NT.shape[1]:
-        unlucky_N = dice.random(number) < settings.lost_magnitudes
-        lost_NT = unlucky_N[:, None] & (dice.random(tuple(table_NT.shape)) < 0.25)
-        gaps = torch.as_tensor(lost_NT, device=table_NT.device)
-        table_NT = table_NT.masked_fill(gaps, float("nan"))
-    if n_bands == 0:
+        table_NT = _with_lost_columns(table_NT, settings, dice)
+    if not rule.image_bands:
         return stamps_NCHW, table_NT
     stamps_NCHW = _turned(stamps_NCHW)
-    for row in np.flatnonzero(dice.random(number) < settings.lost_band):
-        stamps_NCHW[row, int(dice.integers(n_bands))] = float("nan")
-    for row in np.flatnonzero(dice.random(number) < settings.lost_edge):
+    stamps_NCHW, table_NT = _with_lost_bands(stamps_NCHW, table_NT, settings, rule, dice)
+    for row in np.flatnonzero(dice.random(len(stamps_NCHW)) < settings.lost_edge):
         # The centre stays: at most 3/8 of the width is lost, on any side.
         width = int(dice.integers(1, stamps_NCHW.shape[3] * 3 // 8))
         lost = slice(width) if dice.random() < 0.5 else slice(-width, None)
         stamps_NCHW[row].transpose(1, int(dice.integers(1, 3)))[:, lost] = float("nan")
+    return stamps_NCHW, table_NT
+
+
+def _with_lost_columns(table_NT: Tensor, settings: Settings, dice: np.random.Generator) -> Tensor:
+    number, n_columns = table_NT.shape
+    # A catalogue may lack a column, or all that came from one telescope: few are lost, or many.
+    share_N1 = dice.uniform(0, MOST_FURTHER, (number, 1))
+    lost_NT = dice.random((number, n_columns)) < share_N1
+    lost_NT[np.arange(number), dice.integers(n_columns, size=number)] = True
+    lost_NT &= dice.random((number, 1)) < settings.lost_magnitudes
+    return table_NT.masked_fill(torch.as_tensor(lost_NT, device=table_NT.device), float("nan"))
+
+
+def _with_lost_bands(
+    stamps_NCHW: Tensor,
+    table_NT: Tensor,
+    settings: Settings,
+    rule: StampRule,
+    dice: np.random.Generator,
+) -> tuple[Tensor, Tensor]:
+    """A coadd that is not there has no header either: its seeing is lost with its pixels."""
+    table_NT = table_NT.clone()
+    seeing = {band: len(rule.magnitude_bands) + k for k, band in enumerate(rule.seeing_bands)}
+    for row in np.flatnonzero(dice.random(len(stamps_NCHW)) < settings.lost_band):
+        channel = int(dice.integers(len(rule.image_bands)))
+        stamps_NCHW[row, channel] = float("nan")
+        if (column := seeing.get(rule.image_bands[channel])) is not None:
+            table_NT[row, column] = float("nan")
     return stamps_NCHW, table_NT
 
 

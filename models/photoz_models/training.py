@@ -216,9 +216,9 @@ def _step(
     network = progress.network.train()
     device = next(network.parameters()).device
     stamps_NCHW, table_NT, true_z_N = _tensors(examples, rows_N, device)
-    errors = (settings, examples.facts.rule, network.features.stretch.noise_C, dice)
-    stamps_NCHW, table_NT = with_errors(stamps_NCHW, table_NT, *errors)
-    stamps_NCHW, table_NT = augment(stamps_NCHW, table_NT, settings, dice)
+    rule, noise_C = examples.facts.rule, network.features.stretch.noise_C
+    stamps_NCHW, table_NT = with_errors(stamps_NCHW, table_NT, settings, rule, noise_C, dice)
+    stamps_NCHW, table_NT = augment(stamps_NCHW, table_NT, settings, rule, dice)
     z_N, quantiles_NQ, _ = network(stamps_NCHW, table_NT, bool(settings.mixed_precision))
     loss = loss_of(z_N, quantiles_NQ, true_z_N, settings.alpha)
     for group in progress.optimiser.param_groups:

@@ -14,9 +14,9 @@ class Settings(BaseModel):
     Attributes
     ----------
     lost_magnitudes, lost_band, lost_edge
-        Shares of the galaxies that lose columns of the table (each with probability 1/4), one whole
-        image band, or the pixels past a line near the edge. They are drawn anew in each epoch, so
-        that the network knows gaps.
+        Shares of the galaxies that lose a column of the table (and of the others a share between
+        none and a half), one whole image band and its seeing, or the pixels past a line near the
+        edge. They are drawn anew in each epoch, so that the network knows gaps.
     seeing_error, dmag_error, sky_error, position_error, extra_noise
         Errors that are drawn anew in each epoch for each galaxy, and for each of its bands, so that
         the network does not trust headers and pixels more than a survey deserves.
@@ -33,8 +33,12 @@ class Settings(BaseModel):
         default=15, description="stop after so many epochs without a better validation loss"
     )
     seed: int = Field(default=1, description="of split, weights and augmentation")
-    lost_magnitudes: float = 0.15
-    lost_band: float = 0.05
+    lost_magnitudes: float = Field(
+        default=0.15, ge=0, le=1, description="share of the galaxies that lose columns of the table"
+    )
+    lost_band: float = Field(
+        default=0.05, ge=0, le=1, description="share of the galaxies that lose an image band"
+    )
     lost_edge: float = 0.03
     seeing_error: float = Field(
         default=0.0, ge=0, description="rms error put into the seeing, as a share of it"

@@ -1,11 +1,11 @@
-"""Errors that are put into galaxies while a network is trained: of the size that was asked for."""
+"""Errors and gaps that a network is trained with: of the size that was asked for."""
 
 import numpy as np
 import pytest
 import torch
 
-from photoz_models.augmentation import moved, with_errors
-from photoz_models.stamp_rule import MAGNITUDE_BANDS, StampRule
+from photoz_models.augmentation import augment, moved, with_errors
+from photoz_models.stamp_rule import IMAGE_BANDS, MAGNITUDE_BANDS, StampRule
 from photoz_models.training_settings import Settings
 
 RULE = StampRule(
@@ -86,3 +86,69 @@ def test_gaps_stay_gaps():
     dice = np.random.default_rng(1)
     for part in with_errors(stamps_NCHW, table_NT, errors, RULE, NOISE_C, dice):
         assert torch.isnan(part).all()
+
+
+WHOLE = StampRule(
+    image_bands=IMAGE_BANDS,
+    magnitude_bands=MAGNITUDE_BANDS,
+    seeing_bands=("u", "r"),
+    stamp_size=8,
+    pixel_scale=0.2,
+    dmag_applied=True,
+    extinction_corrected=True,
+)
+COMPLETE = Settings(lost_magnitudes=0, lost_band=0, lost_edge=0)
+
+
+def augmented(stamps_NCHW: torch.Tensor, table_NT: torch.Tensor, **lost: float):
+    settings = COMPLETE.model_copy(update=lost)
+    return augment(stamps_NCHW.clone(), table_NT, settings, WHOLE, np.random.default_rng(1))
+
+
+def test_symmetries_keep_every_pixel_value():
+    stamps_NCHW = torch.arange(400 * 4 * 8 * 8, dtype=torch.float32).reshape(400, 4, 8, 8) * 1e-12
+    turned_NCHW, table_NT = augmented(stamps_NCHW, torch.ones(400, 11))
+    assert torch.equal(table_NT, torch.ones(400, 11))
+    assert torch.equal(turned_NCHW.flatten(2).sort(dim=2).values, stamps_NCHW.flatten(2))
+
+
+def test_each_galaxy_is_turned_by_itself_into_every_symmetry_of_the_square():
+    stamp_HW = torch.arange(36, dtype=torch.float32).reshape(6, 6) * 1e-12
+    turned_NCHW, _ = augmented(stamp_HW.expand(64, 4, 6, 6), torch.ones(64, 11))
+    assert len({tuple(stamp_HW.flatten().tolist()) for stamp_HW in turned_NCHW[:, 0]}) == 8
+    assert all(torch.equal(stamp_CHW[0], stamp_CHW[3]) for stamp_CHW in turned_NCHW)
+
+
+def test_of_the_table_some_galaxies_lose_one_column_or_many():
+    _, table_NT = augmented(torch.ones(8000, 4, 8, 8), torch.ones(8000, 11), lost_magnitudes=0.4)
+    gone_NT = torch.isnan(table_NT)
+    number_N = gone_NT.sum(dim=1)
+    assert float((number_N > 0).float().mean()) == pytest.approx(0.4, abs=0.02)
+    # Each other column with a share of 1/4 on average.
+    assert float(number_N[number_N > 0].float().mean()) == pytest.approx(1 + 10 / 4, abs=0.1)
+    # The mean of (1 - p)^10 over p from 0 to 1/2.
+    alone = (1 - 0.5**11) / 11 / 0.5
+    assert float((number_N[number_N > 0] == 1).float().mean()) == pytest.approx(alone, abs=0.02)
+    assert float(gone_NT.float().mean(dim=0).std()) < 0.01
+
+
+def test_a_lost_band_takes_its_seeing_along_and_nothing_else():
+    stamps_NCHW, table_NT = augmented(
+        torch.ones(2000, 4, 8, 8), torch.ones(2000, 11), lost_band=0.2
+    )
+    gone_NC = torch.isnan(stamps_NCHW).all(dim=3).all(dim=2)
+    assert torch.isnan(stamps_NCHW).sum() == gone_NC.sum() * 64
+    assert float(gone_NC.any(dim=1).float().mean()) == pytest.approx(0.2, abs=0.03)
+    assert int(gone_NC.sum(dim=1).max()) == 1
+    assert not torch.isnan(table_NT[:, :9]).any()
+    assert torch.equal(torch.isnan(table_NT[:, 9]), gone_NC[:, IMAGE_BANDS.index("u")])
+    assert torch.equal(torch.isnan(table_NT[:, 10]), gone_NC[:, IMAGE_BANDS.index("r")])
+
+
+def test_lost_edges_lie_on_all_sides_and_leave_the_centre():
+    stamps_NCHW, _ = augmented(torch.zeros(200, 4, 36, 36), torch.ones(200, 11), lost_edge=1)
+    gone_NHW = torch.isnan(stamps_NCHW).all(dim=1)
+    assert not gone_NHW[:, 13:23, 13:23].any()
+    sides = [gone_NHW[:, 0, 18], gone_NHW[:, -1, 18], gone_NHW[:, 18, 0], gone_NHW[:, 18, -1]]
+    assert all(20 < int(side.sum()) < 90 for side in sides)
+    assert torch.stack(sides).sum(dim=0).eq(1).all()

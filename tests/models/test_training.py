@@ -6,7 +6,6 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from photoz_models.augmentation import augment
 from photoz_models.calibration import level_matrix
 from photoz_models.contract import QUANTILE_LEVELS
 from photoz_models.errors import TrainingError
@@ -110,42 +109,6 @@ def test_the_learning_rate_rises_and_falls_once():
     assert rates.max() == pytest.approx(3e-3, rel=0.01)
     assert rates[-1] == pytest.approx(3e-6)
     assert np.sum(np.diff(np.sign(np.diff(rates))) != 0) == 1
-
-
-def test_augmentation_loses_what_it_says_and_keeps_every_pixel_value():
-    stamps_NCHW = torch.arange(400 * 4 * 8 * 8, dtype=torch.float32).reshape(400, 4, 8, 8) * 1e-12
-    magnitudes_NB = torch.ones(400, 9)
-    none = Settings(lost_magnitudes=0, lost_band=0, lost_edge=0)
-    turned, same = augment(stamps_NCHW, magnitudes_NB, none, np.random.default_rng(1))
-    assert torch.equal(same, magnitudes_NB)
-    assert torch.equal(turned.flatten(2).sort(dim=2).values, stamps_NCHW.flatten(2))
-    lossy = Settings(lost_magnitudes=0.4, lost_band=0.2, lost_edge=0)
-    stamps, magnitudes = augment(stamps_NCHW, magnitudes_NB, lossy, np.random.default_rng(1))
-    assert float(torch.isnan(magnitudes).float().mean()) == pytest.approx(0.1, abs=0.02)
-    gone_NC = torch.isnan(stamps).all(dim=3).all(dim=2)
-    assert float(gone_NC.any(dim=1).float().mean()) == pytest.approx(0.2, abs=0.06)
-    assert torch.isnan(stamps).sum() == gone_NC.sum() * 64
-
-
-def test_each_galaxy_is_turned_by_itself_into_every_symmetry_of_the_square():
-    stamp_HW = torch.arange(36, dtype=torch.float32).reshape(6, 6) * 1e-12
-    stamps_NCHW = stamp_HW.expand(64, 4, 6, 6)
-    none = Settings(lost_magnitudes=0, lost_band=0, lost_edge=0)
-    turned_NCHW, _ = augment(stamps_NCHW, torch.ones(64, 9), none, np.random.default_rng(1))
-    assert len({tuple(stamp_HW.flatten().tolist()) for stamp_HW in turned_NCHW[:, 0]}) == 8
-    assert all(torch.equal(stamp_CHW[0], stamp_CHW[3]) for stamp_CHW in turned_NCHW)
-
-
-def test_lost_edges_lie_on_all_sides_and_leave_the_centre():
-    lossy = Settings(lost_magnitudes=0, lost_band=0, lost_edge=1)
-    stamps_NCHW, _ = augment(
-        torch.zeros(200, 4, 36, 36), torch.ones(200, 9), lossy, np.random.default_rng(1)
-    )
-    gone_NHW = torch.isnan(stamps_NCHW).all(dim=1)
-    assert not gone_NHW[:, 13:23, 13:23].any()
-    sides = [gone_NHW[:, 0, 18], gone_NHW[:, -1, 18], gone_NHW[:, 18, 0], gone_NHW[:, 18, -1]]
-    assert all(20 < int(side.sum()) < 90 for side in sides)
-    assert torch.stack(sides).sum(dim=0).eq(1).all()
 
 
 def test_errors_are_put_into_the_galaxies_that_a_network_is_trained_on(examples):

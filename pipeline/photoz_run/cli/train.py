@@ -20,8 +20,16 @@ if TYPE_CHECKING:
     from photoz_models.contract import ModelContract
 
 
-ERRORS = "Errors put into the galaxies, drawn anew in each epoch"
-ERROR_SETTINGS = ("seeing_error", "dmag_error", "sky_error", "position_error", "extra_noise")
+ERRORS = "Errors and gaps put into the galaxies, drawn anew in each epoch"
+ERROR_SETTINGS = (
+    "seeing_error",
+    "dmag_error",
+    "sky_error",
+    "position_error",
+    "extra_noise",
+    "lost_magnitudes",
+    "lost_band",
+)
 TRAINED = "How it is trained and sealed"
 TILES = "The tiles in --data"
 SURVEY = {
