@@ -109,4 +109,18 @@ def test_settings_that_make_no_sense_are_refused(choices, message):
 
 def test_more_tiles_than_fit_on_the_sky_are_refused():
     with pytest.raises(ConfigError, match="does not fit on the sky"):
-        geometry.cell_of_tile(2000, SimulationSettings(size=FULL_SIZE))
+        geometry.cell_of_tile(3000, SimulationSettings(size=FULL_SIZE))
+
+
+def test_where_two_rows_are_full_the_next_two_begin():
+    settings = SimulationSettings(size=FULL_SIZE)
+    cells = [geometry.cell_of_tile(k, settings) for k in range(2000)]
+    assert len(set(cells)) == 2000
+    for block in (0, 1):
+        rows = [cell.row for cell in cells if cell.block == block]
+        full = rows.index(2)
+        assert set(rows[:full]) == {0, 1}
+        assert rows.count(0) == rows.count(1) == full // 2
+        assert max(rows) > 3
+    names = {geometry.name_of_cell(cell, settings) for cell in cells}
+    assert len(names) == 2000

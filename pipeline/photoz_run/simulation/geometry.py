@@ -23,6 +23,8 @@ PIXEL_SCALE = 0.2
 BLOCKS = ((0.0, -31.2, -1), (180.0, -0.5, 1))
 """RA and declination of the first cell, and the direction in which the next row lies."""
 ROWS = 2
+FARTHEST_RA, FARTHEST_DEC = 85.0, 9.0
+"""How far a block reaches from its first cell (deg): the blocks of KiDS are not much larger."""
 MARGIN_SHARE = 0.0161
 MARGIN_MINIMUM = 20
 """Pixels by which a coadd reaches past its cell: more than half a stamp."""
@@ -96,14 +98,20 @@ class Rectangle:
 
 
 def cell_of_tile(index: int, settings: SimulationSettings) -> Cell:
-    """The cell of tile number ``index``: blocks in turn, rows in turn, columns 0, 1, -1, 2, ..."""
+    """The cell of tile number ``index``: blocks in turn, rows in turn, columns 0, 1, -1, 2, ...
+
+    Where two rows are full, the next two begin.
+    """
     block, place = index % len(BLOCKS), index // len(BLOCKS)
     row, position = place % ROWS, place // ROWS
-    column = (position + 1) // 2 * (1 if position % 2 else -1)
-    if abs(column) * cell_steps(settings, block)[0] > 85:
+    step_ra, step_dec = cell_steps(settings, block)
+    columns = 2 * int(FARTHEST_RA / step_ra) + 1
+    row, position = row + ROWS * (position // columns), position % columns
+    if row * step_dec > FARTHEST_DEC:
         raise ConfigError(
             f"tile number {index} does not fit on the sky; ask for fewer tiles or a smaller size"
         )
+    column = (position + 1) // 2 * (1 if position % 2 else -1)
     return Cell(block, row, column)
 
 
