@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from astropy.io import fits
 
@@ -33,6 +34,21 @@ DAMAGE = (
 )
 """What a damaged header makes the FITS libraries raise."""
 
+
+BLOCK = 2880
+"""A FITS file is made of blocks of so many bytes."""
+
+LONGEST_HEADER = 2000
+"""Blocks; an END must not be sought for through a file of 1.5 GB."""
+
+FILLING = b" \t\0"
+"""What follows END: blanks, or what careless programs write."""
+
+OUTLINE = (
+    *(b"XTENSION", b"BITPIX", b"NAXIS", b"PCOUNT", b"GCOUNT", b"GROUPS"),
+    *(b"EXTNAME", b"ZIMAGE", b"ZTABLE"),
+)
+"""How cards begin that tell what an HDU is, and how large its data are."""
 
 VALUE_BITS = {8, 16, 32, 64, -32, -64}
 """What BITPIX may be."""
@@ -85,6 +101,37 @@ def _lines(error: Exception) -> list[str]:
     """The message of a library, line by line; the name of the error where it has none."""
     lines = [line.strip() for line in str(error).strip().splitlines()]
     return lines or [type(error).__name__]
+
+
+def header_bytes(file: IO[bytes]) -> bytes | None:
+    """The header that begins here as it stands; ``None`` at the end of the file.
+
+    Also where only filling follows.
+
+    Raises
+    ------
+    ValueError
+        If what begins here is no header, or it has no end.
+    """
+    blocks: list[bytes] = []
+    for _ in range(LONGEST_HEADER):
+        block = file.read(BLOCK)
+        if not blocks and not block.startswith((b"SIMPLE  =", b"XTENSION=")):
+            if file.tell() == len(block):
+                raise ValueError("it does not begin with SIMPLE")
+            return None
+        if len(block) < BLOCK:
+            raise ValueError("a header has no END")
+        blocks.append(block)
+        if any(block[at : at + 8].rstrip(FILLING) == b"END" for at in range(0, BLOCK, 80)):
+            return b"".join(blocks)
+    raise ValueError("a header has no END")
+
+
+def outline(content: bytes) -> fits.Header:
+    """A header with the cards of `OUTLINE` alone: to parse all cards of a catalogue takes long."""
+    cards = (content[at : at + 80] for at in range(0, len(content), 80))
+    return fits.Header.fromstring(b"".join(card for card in cards if card.startswith(OUTLINE)))
 
 
 def whole_number(header: fits.Header, card: str, default: int | None = None) -> int:

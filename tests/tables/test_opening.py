@@ -11,6 +11,8 @@ from astropy.io import fits
 from astropy.table import Table
 
 from photoz_run.errors import BadDataError, PhotozError
+from photoz_run.reading import data_bytes
+from photoz_run.tables.fits_hdus import read_hdus
 from photoz_run.tables.opening import open_table
 from support.programs import needs
 from support.tables import EXPECTED, arrow, by_hand_fits
@@ -53,6 +55,36 @@ def test_several_tables_that_would_do_are_asked_for(tmp_path):
         ]
     with pytest.raises(BadDataError, match=r"two.fits: no table C; it has A, B"):
         open_table(tmp_path / "two.fits#C")
+
+
+@pytest.mark.parametrize("filling", [bytes(77), b"\t".ljust(77), b"     / of it".ljust(77)])
+@pytest.mark.filterwarnings("ignore::astropy.utils.exceptions.AstropyUserWarning")
+def test_what_follows_the_end_of_a_header_is_no_matter(tmp_path, filling):
+    """As astropy has it; the standard asks for blanks."""
+    path = written(tmp_path / "a.fits", hdu("A", Z=[0.1, 0.2]))
+    content = path.read_bytes()
+    end = content.index(b"END" + b" " * 77, 2880)
+    path.write_bytes(content[: end + 3] + filling + content[end + 80 :])
+    assert len(open_table(path)) == len(Table.read(path)) == 2
+
+
+def test_an_outline_tells_of_an_hdu_what_its_header_tells(tmp_path, ldac):
+    random_groups = fits.GroupsHDU()
+    random_groups.data = fits.GroupData(
+        np.ones((4, 1, 3, 2), np.float32), parnames=["U"], pardata=[np.ones(4, np.float32)]
+    )
+    fits.HDUList([random_groups]).writeto(tmp_path / "groups.fits")
+    packed = fits.CompImageHDU(np.ones((30, 30), np.int16), name="PACKED")
+    variable = fits.Column("A", "PJ()", array=np.array([[1], [2, 3]], dtype=object))
+    table = fits.BinTableHDU.from_columns([variable], name="VARIABLE")
+    written(tmp_path / "several.fits", packed, table, fits.ImageHDU(np.ones((3, 2, 2))))
+    number = 0
+    for path in (ldac, tmp_path / "groups.fits", tmp_path / "several.fits"):
+        for hdu in read_hdus(path):
+            assert data_bytes(hdu.outline) == data_bytes(hdu.header)
+            assert hdu.name == hdu.header.get("EXTNAME", "").strip()
+            number += 1
+    assert number == 3 + 1 + 4
 
 
 def test_a_file_with_the_mark_in_its_name_is_a_file(tmp_path):

@@ -6,8 +6,8 @@ from pathlib import Path
 from urllib.parse import urldefrag, urljoin
 
 from photoz_run.afar.store import Entry, Facts
-from photoz_run.images.header import BLOCK
 from photoz_run.places import base_name
+from photoz_run.reading import BLOCK
 from photoz_run.survey.names import is_archive_name, parse_file_name
 
 _SEPARATORS = re.compile(r"[\s,;|\"']+")

@@ -4,11 +4,8 @@ import hashlib
 from enum import StrEnum
 from pathlib import Path
 
-from astropy.io import fits
-
 from photoz_run.checksum import data_differ
-from photoz_run.images.header import BLOCK, header_bytes
-from photoz_run.reading import DAMAGE, data_bytes
+from photoz_run.reading import BLOCK, DAMAGE, data_bytes, header_bytes, outline
 
 PIECE = 1 << 20
 
@@ -59,7 +56,7 @@ def data_sums(path: Path) -> Proof:
     try:
         with path.open("rb") as file:
             while (header := header_bytes(file)) is not None:
-                size, start = data_bytes(fits.Header.fromstring(header)), file.tell()
+                size, start = data_bytes(outline(header)), file.tell()
                 if data_differ(header, file, size):
                     return Proof.BAD
                 if size and b"DATASUM =" not in header:

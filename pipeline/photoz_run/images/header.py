@@ -8,11 +8,7 @@ from typing import BinaryIO
 from astropy.io import fits
 
 from photoz_run.checksum import header_differs
-from photoz_run.reading import data_bytes, whole_number
-
-BLOCK = 2880
-LONGEST_HEADER = 2000
-"""Blocks of 2,880 bytes; an END must not be sought for through a file of 1.5 GB."""
+from photoz_run.reading import BLOCK, data_bytes, header_bytes, whole_number
 
 LONGEST_SIDE = 200_000
 """Pixels; a larger number in a header is damage, and no array is made of it."""
@@ -84,23 +80,6 @@ def read_header(file: BinaryIO) -> fits.Header | None:
     """
     content = header_bytes(file)
     return None if content is None else fits.Header.fromstring(content)
-
-
-def header_bytes(file: BinaryIO) -> bytes | None:
-    """The header that begins here as it stands; as `read_header` otherwise."""
-    blocks: list[bytes] = []
-    for _ in range(LONGEST_HEADER):
-        block = file.read(BLOCK)
-        if not blocks and not block.startswith((b"SIMPLE  =", b"XTENSION=")):
-            if file.tell() == len(block):
-                raise ValueError("it does not begin with SIMPLE")
-            return None
-        if len(block) < BLOCK:
-            raise ValueError("a header has no END")
-        blocks.append(block)
-        if any(block[at : at + 80].rstrip() == b"END" for at in range(0, BLOCK, 80)):
-            return b"".join(blocks)
-    raise ValueError("a header has no END")
 
 
 def number(header: fits.Header, key: str) -> float | None:

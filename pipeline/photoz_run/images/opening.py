@@ -14,14 +14,14 @@ from astropy.io import fits
 from astropy.utils.exceptions import AstropyUserWarning
 
 from photoz_run.errors import BadDataError, ConfigError, PhotozError
-from photoz_run.images.header import BLOCK, ImagePlace, find_image, read_header
+from photoz_run.images.header import ImagePlace, find_image, read_header
 from photoz_run.images.held import HeldImage, read_held
 from photoz_run.images.image import Image
 from photoz_run.images.mapped import MappedImage
 from photoz_run.images.packed import PackedImage, Packing
 from photoz_run.images.streamed import StreamedImage, unpacked
 from photoz_run.images.unpacking import unpackers
-from photoz_run.reading import explained
+from photoz_run.reading import BLOCK, explained
 
 Begin = Callable[[Path], BinaryIO]
 

@@ -12,11 +12,10 @@ from numpy.typing import NDArray
 from typing_extensions import override
 
 from photoz_run.errors import BadDataError, HostError
-from photoz_run.images.header import BLOCK
 from photoz_run.images.image import STRIP_ROWS, Corners, StripImage
 from photoz_run.images.mapped import MappedImage, pixel_type
 from photoz_run.images.plan import ReadingPlan, Storage
-from photoz_run.reading import explained
+from photoz_run.reading import BLOCK, explained
 
 PIECE = 1 << 22
 

@@ -157,6 +157,9 @@ class Dispatcher:
                 self._look(client)
                 beat()
             self._hand_out(client)
+            # Dask tells of its end now. If it did so with the next outcome, the tile that is handed
+            # out then would wait 10 ms: Dask sends no two messages faster.
+            future = None
             try:
                 future = self._done.get(timeout=SOON_SECONDS if self._asking else LOOK_SECONDS)
             except Empty:

@@ -57,8 +57,11 @@ def fork_server() -> Iterator[None]:
 
 
 def _end() -> None:
-    """Kill the server: by itself it ends only when it has imported everything."""
-    server: Any = forkserver._forkserver  # nothing public tells its number
+    """Kill the server: by itself it ends only when it has imported everything.
+
+    A worker could tell its number, but there may be none yet; Python tells it to nobody.
+    """
+    server: Any = forkserver._forkserver
     if server._forkserver_pid is not None:
         os.kill(server._forkserver_pid, signal.SIGKILL)
     server._stop()

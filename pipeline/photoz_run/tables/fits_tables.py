@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from photoz_run.checksum import data_differ, header_differs
 from photoz_run.errors import BadDataError
-from photoz_run.reading import data_bytes, whole_number
+from photoz_run.reading import BLOCK, data_bytes, whole_number
 from photoz_run.tables import fits_ascii, fits_columns
 from photoz_run.tables.fits_columns import Place
-from photoz_run.tables.fits_hdus import BLOCK, Hdu, read_hdus
+from photoz_run.tables.fits_hdus import Hdu, read_hdus
 from photoz_run.tables.refusals import explained, wrong_content
 from photoz_run.tables.streams import is_gzip, open_bytes, read_bytes
 from photoz_run.tables.table import Range, Table
@@ -48,8 +48,8 @@ class FitsTable(Table):
         self.hdu = hdu
         self._columns: Any = fits_ascii if hdu.is_ascii else fits_columns
         with explained(path, "FITS file"):
-            self._width = whole_number(hdu.header, "NAXIS1")
-            self._rows = whole_number(hdu.header, "NAXIS2")
+            self._width = whole_number(hdu.outline, "NAXIS1")
+            self._rows = whole_number(hdu.outline, "NAXIS2")
 
     @cached_property
     def places(self) -> list[Any]:
@@ -115,17 +115,16 @@ class FitsTable(Table):
         remarks = []
         with explained(self.path, "FITS file"), open_bytes(self.path) as stream:
             for hdu in read_hdus(self.path):
-                stream.seek(hdu.begin)
-                header = stream.read(hdu.start - hdu.begin)
-                if header_differs(header):
+                if header_differs(hdu.content):
                     remarks.append(
                         f"{self.path.name}: the header of HDU {hdu.number} was changed after its"
                         " CHECKSUM was written"
                     )
                 if hdu.number != self.hdu.number:
                     continue
-                size = -(-data_bytes(hdu.header) // BLOCK) * BLOCK
-                if data_differ(header, stream, size):
+                stream.seek(hdu.start)
+                size = -(-data_bytes(hdu.outline) // BLOCK) * BLOCK
+                if data_differ(hdu.content, stream, size):
                     raise BadDataError(
                         f"{self.where}: its rows are not those of its DATASUM: damaged, copy it"
                         " again; if they were changed on purpose, write DATASUM anew"
@@ -166,7 +165,7 @@ class FitsTable(Table):
 
     def _refuse_one_row(self) -> None:
         """Refuse tables whose only row holds a whole table: they are no rows for anybody else."""
-        if self.hdu.header.get("ZTABLE", False):
+        if self.hdu.outline.get("ZTABLE", False):
             raise BadDataError(
                 f"{self.where}: a table that fpack has packed; unpack it with funpack"
             )
