@@ -82,7 +82,7 @@ gpu: ## what an NVIDIA GPU does with the shipped bundle: rates, equivalence, tra
 docs: $(VENV)/.installed-dev ## the documentation as a site in site/
 	$(BIN)/mkdocs build --strict
 
-train-bundled: $(VENV)/.installed-dev ## the shipped model from nothing: simulate, train, seal (1.2 hours on two cores)
+train-bundled: $(VENV)/.installed-dev ## the shipped model from nothing: simulate, train, seal (two hours on two cores)
 	@BIN=$(BIN) sh deploy/train-bundled.sh
 
 comparison: $(VENV)/.installed-dev ## train the baselines beside it (two hours more); docs/comparison.json and .md

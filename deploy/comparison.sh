@@ -1,10 +1,10 @@
 #!/bin/sh
 # The table of the published comparison: every network trained on one simulated survey, split by tile, and measured on
-# another one of 1200 tiles. Three to four hours on two cores; an interrupted run goes on where it stopped.
+# another one of 1200 tiles. Five hours on two cores; an interrupted run goes on where it stopped.
 set -eu
 BIN=${BIN:-.venv/bin}
 WORK=${WORK:-build/training}
-TRAINING="--tiles 5000 --size 1250 --density 10 --data-release DR4.0 --seed 2026"
+TRAINING="--tiles 8000 --size 1250 --density 10 --data-release DR4.0 --seed 2026"
 TEST="--tiles 1200 --size 1000 --density 10 --data-release DR4.0 --seed 2027"
 
 BIN=$BIN WORK=$WORK OUT="$WORK/hybrid.onnx" sh deploy/train-bundled.sh
