@@ -11,7 +11,7 @@ from photoz_models.stamp_rule import StampRule
 from photoz_models.training_settings import Settings
 
 MOST_FURTHER = 0.5
-"""A galaxy that loses a column of the table loses up to this share of the others on average."""
+"""A galaxy that loses a column of the table loses a share of the others, from none to this one."""
 
 
 def with_errors(
