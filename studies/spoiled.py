@@ -89,9 +89,7 @@ def without_band(examples: Examples, band: str) -> Examples:
     rule = examples.facts.rule
     stamps_NCHW, table_NT = np.array(examples.stamps_NCHW), np.array(examples.table_NT)
     stamps_NCHW[:, rule.image_bands.index(band)] = np.nan
-    if band in rule.seeing_bands:
-        first = len(rule.magnitude_bands)
-        table_NT[:, first + rule.seeing_bands.index(band)] = np.nan
+    table_NT[:, rule.seeing_columns(band)] = np.nan
     return replace(examples, stamps_NCHW=stamps_NCHW, table_NT=table_NT)
 
 

@@ -124,12 +124,10 @@ def _with_lost_bands(
 ) -> tuple[Tensor, Tensor]:
     """A coadd that is not there has no header either: its seeing is lost with its pixels."""
     table_NT = table_NT.clone()
-    seeing = {band: len(rule.magnitude_bands) + k for k, band in enumerate(rule.seeing_bands)}
     for row in np.flatnonzero(dice.random(len(stamps_NCHW)) < settings.lost_band):
         channel = int(dice.integers(len(rule.image_bands)))
         stamps_NCHW[row, channel] = float("nan")
-        if (column := seeing.get(rule.image_bands[channel])) is not None:
-            table_NT[row, column] = float("nan")
+        table_NT[row, rule.seeing_columns(rule.image_bands[channel])] = float("nan")
     return stamps_NCHW, table_NT
 
 

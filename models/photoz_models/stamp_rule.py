@@ -72,6 +72,11 @@ class StampRule(BaseModel):
         """Names of the T = B + S columns of the table, in order."""
         return column_names(self.magnitude_bands, self.seeing_bands)
 
+    def seeing_columns(self, band: str) -> list[int]:
+        """The column of the table with the seeing in a band; none if the table has none."""
+        first = len(self.magnitude_bands)
+        return [first + s for s, name in enumerate(self.seeing_bands) if name == band]
+
     def narrowed(self, image_bands: tuple[str, ...], columns: tuple[str, ...]) -> Self:
         """The rule with only these image bands and, of its table, only these columns.
 
