@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from photoz_models.contract import QUANTILE_LEVELS
 from photoz_models.examples import Examples, Split
 from photoz_models.export import seal
+from photoz_models.golden import Outputs
 from photoz_models.network import Architecture
 from photoz_models.stamp_rule import MAGNITUDE_BANDS
 from photoz_models.training import evaluate, train
@@ -57,15 +58,22 @@ def bound_row(
     rows_N
         Rows of ``test`` to measure on.
     """
+    outputs = bound_outputs(training, split, test, rows_N)
+    true_z_N = np.array(test.z_N[rows_N])
+    return Row(name, measure(outputs, true_z_N, test.tile_N[rows_N], QUANTILE_LEVELS))
+
+
+def bound_outputs(
+    training: Examples, split: Split, test: Examples, rows_N: NDArray[np.int64]
+) -> Outputs:
+    """What a bound's ensemble, trained on one set, says of another: see `bound_row`."""
     architecture = Architecture("bound", (), training.facts.columns, dense=DENSE)
     members = []
     for seed in range(1, MEMBERS + 1):
         settings = SETTINGS.model_copy(update={"seed": seed})
         network, _ = train(architecture, training, split, settings)
         members.append(network)
-    outputs = evaluate(seal(members, training, split), test, rows_N)
-    true_z_N = np.array(test.z_N[rows_N])
-    return Row(name, measure(outputs, true_z_N, test.tile_N[rows_N], QUANTILE_LEVELS))
+    return evaluate(seal(members, training, split), test, rows_N)
 
 
 def with_structure(examples: Examples, folder: Path) -> Examples:

@@ -23,6 +23,8 @@ LEGEND = """\
 - coverage: share of true redshifts within the central 68% and 95% interval.
 - red and blue half: by g - i at fixed redshift; galaxies/s: one thread, batches of 256.
 - Errors are 68% bootstrap errors over tiles: the galaxies of a tile share its zero-point errors.
+- The bundle that is shipped may be of a later training than `hybrid`: [what it gives on these \
+galaxies](training.md#the-shipped-bundle-and-the-table-of-the-comparison).
 - On [public tables](real-tables.md) the network of magnitudes stands beside FlexZBoost, CatBoost, \
 GPz and kNN.
 """

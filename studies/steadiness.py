@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from photoz_models.documents import Record, document_text
 from photoz_models.errors import PhotozError
 from photoz_models.examples import Examples
+from photoz_models.golden import Outputs
 from photoz_models.kept_sets import load_examples
 from photoz_models.session import PhotozModel
 from photoz_run.errors import ConfigError
@@ -154,8 +155,13 @@ def spoilings(examples: Examples) -> Iterator[Spoiling]:
 
 def answers(model: PhotozModel, examples: Examples) -> Answers:
     """Run a bundle over a set."""
-    z_N, quantiles_NQ, distance_N = predict(model, examples, np.arange(len(examples)))
-    levels = model.contract.quantile_levels
+    outputs = predict(model, examples, np.arange(len(examples)))
+    return answers_of(outputs, model.contract.quantile_levels, examples)
+
+
+def answers_of(outputs: Outputs, levels: Sequence[float], examples: Examples) -> Answers:
+    """Outputs of a network for all galaxies of a set, as `Answers`."""
+    z_N, quantiles_NQ, distance_N = outputs
     low_N, high_N = (quantiles_NQ[:, levels.index(level)] for level in (0.16, 0.84))
     return Answers(
         z_N.astype(np.float64),
