@@ -11,7 +11,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench import afar, apply, cold, packed, release
+from bench import afar, apply, cold, network, packed, release
 from bench.cases import LOOPED
 from bench.measured import Measured
 from photoz_models.documents import parse_document
@@ -121,6 +121,7 @@ def main() -> None:
         )
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+    network.main()
     cold.main()
     packed.main()
     release.main()
