@@ -56,6 +56,14 @@ def test_total_magnitude_of_a_code_is_missing(code):
     assert math.isnan(total_magnitude(np.array([code]), 0.1, np.array([0.1]))[0])
 
 
+@pytest.mark.parametrize("code", [99.0, -99.0, -1.0, np.nan, np.inf, -np.inf])
+@pytest.mark.filterwarnings("error")
+def test_no_number_comes_of_an_extinction_that_is_missing(code):
+    extinction = np.array([0.1, code], np.float32)
+    assert np.isnan(total_magnitude(np.full(2, 19.0), 0.1, extinction)).tolist() == [False, True]
+    assert np.isnan(calibration(0.1, extinction)).tolist() == [False, True]
+
+
 @given(first=mags, second=mags)
 def test_mean_magnitude_is_that_of_the_mean_flux(first, second):
     flux = (10 ** (-0.4 * np.float32(first)) + 10 ** (-0.4 * np.float32(second))) / 2

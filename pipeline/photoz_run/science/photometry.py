@@ -8,7 +8,8 @@ MISSING_MAGNITUDE = 90.0
 
 That holds after a small correction, too.
 """
-
+MOST_EXTINCTION = 10.0
+"""Extinction (mag) beyond which no galaxy is seen: 99 and the like are codes."""
 
 EFFECTIVE_MICRONS = {
     "u": 0.356, "g": 0.470, "r": 0.618, "i": 0.749, "i1": 0.749, "i2": 0.749,
@@ -35,10 +36,17 @@ def valid_magnitudes(
 def total_magnitude(
     mag_auto_N: NDArray[np.floating], dmag: float, extinction_N: NDArray[np.floating]
 ) -> NDArray[np.float32]:
-    """MAG_AUTO_CALIB = MAG_AUTO + DMAG_R - EXTINCTION_r (mag); NaN where MAG_AUTO is missing."""
+    """MAG_AUTO_CALIB = MAG_AUTO + DMAG_R - EXTINCTION_r (mag); NaN where one of them is missing."""
     missing = ~np.isfinite(mag_auto_N) | (np.abs(mag_auto_N) > MISSING_MAGNITUDE)
-    total_N = np.where(missing, np.nan, mag_auto_N + dmag - extinction_N)
+    total_N = np.where(missing, np.nan, mag_auto_N + dmag - known_extinction(extinction_N))
     return np.asarray(total_N, np.float32)
+
+
+def known_extinction(extinction_N: NDArray[np.floating]) -> NDArray[np.floating]:
+    """A_x (mag) with NaN where it is missing: not finite, below 0, or a code such as 99."""
+    with np.errstate(invalid="ignore"):
+        known_N = (extinction_N >= 0) & (extinction_N < MOST_EXTINCTION)
+    return np.where(known_N, extinction_N, np.nan)
 
 
 def mean_magnitude(
@@ -71,9 +79,10 @@ def calibration(
     Returns
     -------
     ndarray
-        One factor for each source, or one for all, shape (), without extinction.
+        One factor for each source, NaN where A_x is missing; or one for all, shape (), without
+        extinction.
     """
-    exponent = np.asarray(dmag if extinction_N is None else dmag - extinction_N)
+    exponent = np.asarray(dmag if extinction_N is None else dmag - known_extinction(extinction_N))
     return np.asarray(10.0 ** (-0.4 * exponent), np.float32)
 
 
