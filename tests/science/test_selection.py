@@ -1,5 +1,7 @@
 """Selections: what an expression means, and that nothing but an expression is ever evaluated."""
 
+import datetime
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -19,6 +21,14 @@ COLUMNS = {
     "BYTE": np.array([1, 2, 4, 255], np.uint8),
     "TEXT": np.array(["STAR", "GALAXY", "", "QSO"], object),
     "NULL": np.ma.MaskedArray([False, False, True, True], [True, False, False, True]),
+    "UNSIGNED": np.array([0, 1, 2, 16], np.uint64),
+    "LONG": np.array([0, 1, 2**63, 2**64 - 1], np.uint64),
+    "LARGE": np.array([-3, 1, 2**62, 2**63 - 1]),
+    "TIME": np.array([datetime.time(12), datetime.time(1), None, None], object),
+    "DATE": np.ma.MaskedArray(
+        np.array(["2012-01-01", "2013-05-06T07:08", "2014-01-01", "NaT"], "M8[us]"),
+        [False, False, False, True],
+    ),
 }
 
 
@@ -56,6 +66,21 @@ COLUMNS = {
         ("FLAG / 2 >= 1", [0, 0, 1, 1]),
         ("True", [1, 1, 1, 1]),
         ("  bright  ", [1, 1, 0, 0]),
+        ("UNSIGNED - 1 > 0", [0, 0, 1, 1]),
+        ("-UNSIGNED < 0", [0, 1, 1, 1]),
+        ("(UNSIGNED & ~16) == 0", [1, 0, 0, 1]),
+        ("LONG - 1 > 0", [0, 0, 1, 1]),
+        ("-LONG < 0", [0, 1, 1, 1]),
+        ("(LONG & ~1) == 0", [1, 1, 0, 0]),
+        ("(LONG & FLAG) == 0", [1, 0, 1, 0]),
+        ("LONG == 18446744073709551615", [0, 0, 0, 1]),
+        ("LARGE * 4 > 0", [0, 1, 1, 1]),
+        ("LARGE + 1 > 0", [0, 1, 1, 1]),
+        ("LARGE - 1 == 9223372036854775806", [0, 0, 0, 1]),
+        ("bright + masked > 1", [0, 1, 0, 0]),
+        ("DATE >= '2013-01-01'", [0, 1, 1, 0]),
+        ("DATE != '2012-01-01'", [0, 1, 1, 0]),
+        ("isfinite(DATE)", [1, 1, 1, 0]),
     ],
 )
 def test_an_expression_means_what_it_says(expression, expected):
@@ -86,6 +111,11 @@ def test_an_expression_means_what_it_says(expression, expected):
         ("NAME == 3", "compared with a number"),
         ("(MAG + 0.5) & 3 == 0", "cannot be evaluated"),
         ("NAME + NAME == 'aa'", "arithmetic with text"),
+        ("DATE > 'spring'", "cannot be evaluated"),
+        ("DATE > 2013", "a date is compared with something else: integer"),
+        ("DATE - 1 > DATE", "arithmetic with date"),
+        ("not DATE", "neither true nor false"),
+        ("TIME != '12:00'", "neither numbers nor texts nor dates"),
         ("9 ** 9 ** 9 ** 9 > FLAG", "cannot be evaluated"),
         ("FLAG < 99999999999999999999999", "not understood"),
         ("FLAG < 1" + " + 1" * 3000, "characters"),

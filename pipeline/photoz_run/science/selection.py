@@ -70,8 +70,8 @@ class _Term:
 
     @property
     def kind(self) -> str:
-        """``truth``, ``integer``, ``float`` or ``text``."""
-        kinds = {"b": "truth", "i": "integer", "u": "integer", "f": "float"}
+        """``truth``, ``integer``, ``float``, ``date`` or ``text``."""
+        kinds = {"b": "truth", "i": "integer", "u": "integer", "f": "float", "M": "date"}
         return kinds.get(self.values.dtype.kind, "text")
 
 
@@ -177,11 +177,21 @@ def _column(name: str, columns: Columns) -> _Term:
         close = get_close_matches(name, columns, n=3)
         hint = f"; did you mean {' or '.join(close)}?" if close else ""
         raise ConfigError(f"expression: the catalogue has no column {name!r}{hint}")
-    values = np.ma.getdata(columns[name])
-    if values.dtype.kind in "iu" and values.dtype.itemsize < 8:
-        # A number of an expression may be larger than a small column holds.
-        values = values.astype(np.int64)
-    return _Term(values, _undefined(values) | np.ma.getmaskarray(columns[name]))
+    values = _signed(np.ma.getdata(columns[name]))
+    missing = _undefined(values) | np.ma.getmaskarray(columns[name])
+    plain = values.dtype.kind in "biufMU"
+    if not plain and not all(isinstance(value, str) for value in values[~missing][:1]):
+        raise TypeError(f"column {name} holds neither numbers nor texts nor dates")
+    return _Term(values, missing)
+
+
+def _signed(values: NDArray[Any]) -> NDArray[Any]:
+    """Whole numbers as int64, if it holds them: what comes of them may be large, or negative."""
+    if values.dtype.kind not in "iu":
+        return values
+    if values.dtype == np.uint64 and values.max(initial=0) >= 2**63:
+        return values
+    return values.astype(np.int64, copy=False)
 
 
 def _undefined(values: NDArray[Any]) -> NDArray[np.bool_]:
@@ -192,27 +202,45 @@ def _undefined(values: NDArray[Any]) -> NDArray[np.bool_]:
 
 def _operands(first: _Term, second: _Term) -> tuple[Any, Any]:
     """Values of both; a constant as a Python number, which leaves a column's type as it is."""
-    values = first.values, second.values
-    return (
-        values[0].item() if values[0].ndim == 0 else values[0],
-        values[1].item() if values[1].ndim == 0 else values[1],
-    )
+    return _operand(first), _operand(second)
+
+
+def _operand(term: _Term) -> Any:
+    constant = term.values.ndim == 0 and term.kind != "date"
+    return term.values.item() if constant else term.values
 
 
 def _compute(op: ast.operator, first: _Term, second: _Term) -> _Term:
-    if "text" in (first.kind, second.kind):
-        raise TypeError("arithmetic with text")
-    base, other = _operands(first, second)
-    if isinstance(op, ast.Pow):
-        # As floats: whole numbers to a power need not end.
-        base = float(base) if isinstance(base, int) else base.astype(np.float64)
-    values = np.asarray(_ARITHMETIC[type(op)](base, other))
-    if values.dtype.kind not in "biuf":
-        raise ArithmeticError("a number beyond 64 bits")
+    for term in (first, second):
+        if term.kind in ("text", "date"):
+            raise TypeError(f"arithmetic with {term.kind}")
+    compute = _ARITHMETIC[type(op)]
+    values = np.asarray(compute(*_operands(_as_float(first), _as_float(second))))
+    if values.dtype.kind != "f":
+        raise ArithmeticError("a number that is not real")
+    signed = first.values.dtype == second.values.dtype == np.int64
+    if signed and not isinstance(op, ast.Div | ast.Pow) and (np.abs(values) < 2**63).all():
+        # Whole numbers keep every digit where they do not run over.
+        values = np.asarray(compute(*_operands(first, second)))
     return _Term(values, first.missing | second.missing | _undefined(values))
 
 
+def _as_float(term: _Term) -> _Term:
+    values = term.values
+    return _Term(values if term.kind == "float" else values.astype(np.float64), term.missing)
+
+
+def _as_date(term: _Term) -> _Term:
+    if term.kind == "text" and term.values.ndim == 0:
+        return _Term(np.asarray(np.datetime64(str(term.values))), term.missing)
+    if term.kind != "date":
+        raise TypeError(f"a date is compared with something else: {term.kind}")
+    return term
+
+
 def _compare(op: ast.cmpop, first: _Term, second: _Term) -> _Term:
+    if "date" in (first.kind, second.kind):
+        first, second = _as_date(first), _as_date(second)
     if (first.kind == "text") != (second.kind == "text"):
         raise TypeError("a text is compared with a number")
     values = np.asarray(_COMPARISONS[type(op)](*_operands(first, second)), dtype=bool)
@@ -223,6 +251,9 @@ def _bits(op: ast.operator, first: _Term, second: _Term) -> _Term:
     if first.kind == second.kind == "truth":
         return _both(first, second) if isinstance(op, ast.BitAnd) else _either(first, second)
     whole = [_whole(term) for term in (first, second)]
+    if any(term.values.dtype == np.uint64 for term in whole):
+        # The same bits, whatever sign they stand for.
+        whole = [_Term(term.values.astype(np.uint64), term.missing) for term in whole]
     values = np.asarray(_BITS[type(op)](*_operands(*whole)))
     return _Term(values, first.missing | second.missing)
 
@@ -246,9 +277,7 @@ def _unary(op: ast.unaryop, term: _Term) -> _Term:
         return _Term(np.asarray(~_whole(term).values), term.missing)
     if term.kind not in ("integer", "float"):
         raise TypeError(f"the negative of a {term.kind}")
-    return _Term(
-        np.asarray(-term.values if isinstance(op, ast.USub) else term.values), term.missing
-    )
+    return _compute(ast.Sub(), _constant(0), term) if isinstance(op, ast.USub) else term
 
 
 def _both(first: _Term, second: _Term) -> _Term:
@@ -265,8 +294,8 @@ def _either(first: _Term, second: _Term) -> _Term:
 
 
 def _truth(term: _Term) -> NDArray[np.bool_]:
-    if term.kind == "text":
-        raise TypeError("a text is neither true nor false")
+    if term.kind in ("text", "date"):
+        raise TypeError(f"a {term.kind} is neither true nor false")
     return np.asarray(term.values, dtype=bool)
 
 
