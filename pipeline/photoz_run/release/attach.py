@@ -19,12 +19,12 @@ from photoz_run.release.lookup import IdLookup, SkyLookup
 from photoz_run.release.passthrough import refuse_taken
 from photoz_run.release.provenance import AttachedFacts, AttachedFile
 from photoz_run.survey.columns import described
-from photoz_run.tables.canonical import TEXT
 from photoz_run.tables.keys import (
     RECOGNISED,
     Names,
     id_column,
     id_columns,
+    id_texts,
     position_columns,
     position_pair,
     positions,
@@ -161,7 +161,7 @@ def attach(
                 code_and_size(one)
     lookup: IdLookup | SkyLookup
     if by == "id":
-        lookup, order_M = IdLookup.of(rows[key[0]].cast(TEXT))
+        lookup, order_M = IdLookup.of(id_texts(table.where, rows, key[0]))
     else:
         ra_M, dec_M = positions(table.where, rows, key)
         lookup, order_M = SkyLookup.of(ra_M, dec_M, RADIUS)

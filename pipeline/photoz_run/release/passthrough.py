@@ -14,6 +14,7 @@ from photoz_run.run.manifest import RunManifest
 from photoz_run.survey.catalogues import IDENTITY, column_names
 from photoz_run.survey.columns import kept_fields, sayable_type
 from photoz_run.tables.canonical import TEXT
+from photoz_run.tables.keys import id_texts
 from photoz_run.tables.opening import open_table
 
 
@@ -41,7 +42,8 @@ class PassThrough:
     def _add(self, path: Path, table: pa.Table) -> pa.Table:
         names = [field.name for field in self.fields]
         rows = open_table(path, [*IDENTITY, *names]).read(["ID", *names])
-        place = pc.index_in(table["ID"].cast(TEXT), value_set=rows["ID"].combine_chunks())
+        ids = id_texts(str(path), rows, "ID")
+        place = pc.index_in(table["ID"].cast(TEXT), value_set=ids.combine_chunks())
         if place.null_count:
             first = table["ID"].filter(place.is_null())[0]
             raise ConfigError(

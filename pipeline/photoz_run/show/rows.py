@@ -13,9 +13,8 @@ from numpy.typing import NDArray
 from photoz_run.catalogue.table import QUANTILES
 from photoz_run.science.matching import separations
 from photoz_run.show.targets import Target
-from photoz_run.tables.arrays import texts
 from photoz_run.tables.canonical import TEXT
-from photoz_run.tables.keys import position_columns, positions
+from photoz_run.tables.keys import id_texts, ids, position_columns, positions
 from photoz_run.tables.table import Table
 
 
@@ -38,21 +37,21 @@ def find_rows(
     start, matches = 0, []
     for batch in table.batches([*pair, "ID"]):
         places = positions(table.where, batch, pair)
-        for row, number in _matches(batch, places, targets, radius):
+        for row, number in _matches(table.where, batch, places, targets, radius):
             matches.append((start + row, number))
         start += len(batch)
     if not matches:
         return {}
     rows_K = np.unique([row for row, _ in matches])
     values = table.take(table.names, rows_K, lists=[QUANTILES])
-    ids, (ra_K, dec_K) = texts(values, "ID"), positions(table.where, values, pair)
+    id_K, (ra_K, dec_K) = ids(table.where, values, "ID"), positions(table.where, values, pair)
     place_of = {int(row): k for k, row in enumerate(rows_K)}
     records = values.to_pylist()
     by_target: defaultdict[int, list[CatalogueRow]] = defaultdict(list)
     for row, number in matches:
         k, target = place_of[row], targets[number]
         apart = separations(ra_K[k : k + 1], dec_K[k : k + 1], target.ra, target.dec)[0]
-        record = records[k] | {"ID": str(ids[k]), "RAJ2000": ra_K[k], "DECJ2000": dec_K[k]}
+        record = records[k] | {"ID": str(id_K[k]), "RAJ2000": ra_K[k], "DECJ2000": dec_K[k]}
         by_target[number].append(CatalogueRow(record, float(apart)))
     for rows in by_target.values():
         rows.sort(key=lambda row: np.nan_to_num(row.separation))
@@ -69,6 +68,7 @@ def quantile_levels(table: Table) -> tuple[float, ...]:
 
 
 def _matches(
+    where: str,
     batch: pa.Table,
     places: tuple[NDArray[np.float64], NDArray[np.float64]],
     targets: Sequence[Target],
@@ -80,8 +80,9 @@ def _matches(
     named = {target.id: k for k, target in enumerate(targets) if target.id}
     if named:
         wanted = pa.array(list(named), TEXT)
-        rows = np.flatnonzero(pc.is_in(batch["ID"].cast(TEXT), value_set=wanted).to_numpy())
-        names = texts(batch.take(pa.array(rows)), "ID")
+        texts = id_texts(where, batch, "ID")
+        rows = np.flatnonzero(pc.is_in(texts, value_set=wanted).to_numpy())
+        names = texts.take(pa.array(rows)).to_pylist()
         matches += [(int(row), named[str(name)]) for row, name in zip(rows, names, strict=True)]
     for k, target in enumerate(targets):
         if target.id:

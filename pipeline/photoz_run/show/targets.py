@@ -9,8 +9,7 @@ import numpy as np
 
 from photoz_run.errors import BadDataError, ConfigError
 from photoz_run.facade.survey import degrees_of
-from photoz_run.tables.arrays import texts
-from photoz_run.tables.keys import id_columns, position_pair, positions
+from photoz_run.tables.keys import id_columns, ids, position_pair, positions
 from photoz_run.tables.names import split_name
 from photoz_run.tables.opening import open_table
 from photoz_run.tables.refusals import explained
@@ -80,16 +79,16 @@ def _rows(path: Path) -> list[Target]:
 
 
 def _targets(path: Path, table: Table) -> list[Target]:
-    pair, ids = position_pair(table), id_columns(table)
+    pair, key = position_pair(table), id_columns(table)
     _check_number(path, len(table))
-    if not len(table) or not (pair or ids):
-        lacks = "no rows" if pair or ids else "neither a column ID nor positions (RA, DEC)"
+    if not len(table) or not (pair or key):
+        lacks = "no rows" if pair or key else "neither a column ID nor positions (RA, DEC)"
         raise ConfigError(f"{path}: {lacks}; a table of targets has one for each")
-    rows = table.read([*ids, *(pair or ())])
+    rows = table.read([*key, *(pair or ())])
     if pair is None:
-        return [Target(name, id=name) for name in texts(rows, ids[0])]
+        return [Target(name, id=name) for name in ids(table.where, rows, key[0])]
     places = zip(*positions(table.where, rows, pair), strict=True)
-    names = texts(rows, ids[0]) if ids else [""] * len(rows)
+    names = ids(table.where, rows, key[0]) if key else [""] * len(rows)
     targets = []
     for row, (name, (ra, dec)) in enumerate(zip(names, places, strict=True), start=1):
         if _on_sky(ra, dec):

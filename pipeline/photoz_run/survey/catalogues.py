@@ -17,8 +17,9 @@ from photoz_run.science.photometry import mean_magnitude, total_magnitude, valid
 from photoz_run.science.selection import names_in, select
 from photoz_run.survey.catalogue_checks import check_content, check_rows
 from photoz_run.survey.data_release import DataRelease, find_data_release
-from photoz_run.tables.arrays import integers, masked, reals, texts
+from photoz_run.tables.arrays import integers, masked, reals
 from photoz_run.tables.fits_tables import FitsTable
+from photoz_run.tables.keys import ids
 from photoz_run.tables.opening import open_table, open_tables
 
 MagnitudeSuffixes = Mapping[str, tuple[str, ...]]
@@ -96,7 +97,8 @@ def source_ids(ref: TileRef) -> NDArray[np.str_]:
     """The IDs in a tile's catalogue, in its order; none if it has no catalogue."""
     if ref.catalogue is None:
         return np.zeros(0, np.str_)
-    return texts(open_table(ref.catalogue, IDENTITY).read(["ID"]), "ID")
+    table = open_table(ref.catalogue, IDENTITY)
+    return ids(table.where, table.read(["ID"]), "ID")
 
 
 def read_sources(
@@ -305,7 +307,7 @@ def _read_columns(
 def _values(where: str, rows: pa.Table, name: str) -> NDArray[Any]:
     """A column as it is used: IDs as text, quantities as floats with NaN, the rest with a mask."""
     if name == "ID":
-        return texts(rows, name)
+        return ids(where, rows, name)
     if name in WHOLE or name.startswith("FLAG_GAAP_"):
         return integers(where, rows, name)
     if name in QUANTITIES or name.startswith(("MAG_GAAP_", "EXTINCTION_")):

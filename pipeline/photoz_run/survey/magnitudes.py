@@ -15,11 +15,11 @@ from photoz_run.errors import BadDataError
 from photoz_run.records import Sources
 from photoz_run.science.matching import match_positions
 from photoz_run.survey.catalogues import MagnitudeSuffixes, gaap_magnitudes, magnitude_flags
-from photoz_run.tables.arrays import integers, reals, texts
+from photoz_run.tables.arrays import integers, reals
 from photoz_run.tables.canonical import TEXT
-from photoz_run.tables.keys import Names, id_column, position_columns, positions
+from photoz_run.tables.keys import Names, id_column, id_texts, ids, position_columns, positions
 from photoz_run.tables.opening import open_table
-from photoz_run.tables.table import Table
+from photoz_run.tables.table import Table, joined
 
 LEAST_MATCHED = 0.05
 """Share of a tile's sources that must find their row: less is no join but a mistake."""
@@ -105,10 +105,11 @@ def _read_near(
     names = [*needed, *optional]
     if table.by == "id":
         id_N = pa.array(sources.id_N.tolist(), TEXT)
-        parts = [
-            rows.filter(pc.is_in(rows[key[0]].cast(TEXT), value_set=id_N))
-            for rows in opened.batches(names)
-        ]
+        parts = []
+        for rows in opened.batches(names):
+            id_M = id_texts(opened.where, rows, key[0])
+            named = rows.set_column(rows.column_names.index(key[0]), key[0], id_M)
+            parts.append(named.filter(pc.is_in(id_M, value_set=id_N)))
     else:
         low, high = _declinations(sources, table.radius)
         parts = []
@@ -118,7 +119,7 @@ def _read_near(
                 parts.append(rows.filter(pa.array((dec_M >= low) & (dec_M <= high))))
     if not parts:
         return opened.read(names).slice(0, 0)
-    return pa.concat_tables(parts, promote_options="permissive")
+    return joined(opened.where, parts)
 
 
 def _match(
@@ -126,7 +127,7 @@ def _match(
 ) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
     """The row of each source, -1 for none, and how many would do."""
     if table.by == "id":
-        return _match_ids(sources.id_N, texts(rows, key[0]))
+        return _match_ids(sources.id_N, ids(where, rows, key[0]))
     ra_M, dec_M = positions(where, rows, key)
     match = match_positions(sources.ra_N, sources.dec_N, ra_M, dec_M, table.radius)
     return match.index_N, match.candidates_N

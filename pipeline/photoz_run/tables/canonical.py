@@ -1,8 +1,11 @@
 """One form of a value in Arrow, whatever a container calls it; what is missing is null.
 
-Numbers keep their type (integers stay integers), NaN is null. Text is ``large_string`` without
-trailing blanks, and blank text is null. Lists and times stay what they are.
+Numbers keep their type (integers stay integers, those that a database wrote as decimals too), NaN
+is null. Text is ``large_string`` without trailing blanks, and blank text is null. Lists and times
+stay what they are.
 """
+
+from uuid import UUID
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -12,14 +15,23 @@ BLANKS = " \t\r\n\0"
 
 
 def canonical(values: pa.ChunkedArray) -> pa.ChunkedArray:
-    """The values of a column in their one form."""
+    """The values of a column in their one form.
+
+    Raises
+    ------
+    pyarrow.ArrowInvalid
+        If there is a whole number beyond 64 bits.
+    """
     kind = values.type
     if pa.types.is_dictionary(kind):
         return canonical(values.cast(kind.value_type))
     if is_text(kind) or is_bytes(kind):
         return text(values)
     if pa.types.is_decimal(kind):
-        return values.cast(pa.float64())
+        wide = values.cast(pa.decimal128(38, kind.scale)) if kind.bit_width < 128 else values
+        return wide.cast(pa.int64() if kind.scale == 0 else pa.float64())
+    if isinstance(kind, pa.BaseExtensionType):
+        return _as_stored(values)
     if pa.types.is_float16(kind):
         return canonical(values.cast(pa.float32()))
     if pa.types.is_floating(kind):
@@ -84,6 +96,17 @@ def without_nan(values: pa.ChunkedArray) -> pa.ChunkedArray:
 def masked(values: pa.ChunkedArray, mask: pa.ChunkedArray) -> pa.ChunkedArray:
     """Values with null where a mask column, as astropy writes it beside them, is true."""
     return pc.if_else(pc.fill_null(mask, True), None, values)
+
+
+def _as_stored(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    """What an extension of Arrow's types stores; an UUID as it is written."""
+    kind = values.type
+    if kind == pa.uuid():
+        stored = values.cast(kind.storage_type).to_pylist()
+        written = [None if value is None else str(UUID(bytes=value)) for value in stored]
+        return pa.chunked_array([pa.array(written, TEXT)])
+    stored = canonical(values.cast(kind.storage_type))
+    return stored.cast(pa.bool_()) if kind == pa.bool8() else stored
 
 
 def _decoded(values: pa.ChunkedArray) -> pa.ChunkedArray:

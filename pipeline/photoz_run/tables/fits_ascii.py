@@ -96,5 +96,5 @@ def _floats(digits: pa.Array, decimals: int) -> pa.Array:
     """Numbers as Fortran writes them: D for E, and a point that may be left out."""
     plain = pc.replace_substring_regex(digits, "[dD]", "E")
     values = plain.cast(pa.float64())
-    pointless = pc.invert(pc.match_substring_regex(plain, "[.E]|[a-z]"))
+    pointless = pc.match_substring_regex(plain, "^-?[0-9]+([eE].*)?$")
     return pc.if_else(pointless, pc.divide(values, 10.0**decimals), values) if decimals else values

@@ -5,6 +5,7 @@ scaled integers and is blind to capitals, astropy 8.0.2 turns undefined logicals
 (docs/formats.md). The rules are those of the FITS standard 4.0, section 7.3.
 """
 
+import math
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from photoz_run.reading import whole_number
 from photoz_run.tables.numbers import arrow_numbers
 
-FORMAT = re.compile(r"\s*(\d*)([LXBIJKAEDCMPQ])")
+FORMAT = re.compile(r"\s*(\d*)([LXBIJKAEDCMPQ])(?::SSTR(\d+))?")
 STORED = {"L": "u1", "B": "u1", "I": ">i2", "J": ">i4", "K": ">i8", "E": ">f4", "D": ">f8"}
 WIDTHS = {"X": 0, "A": 1, "C": 8, "M": 16, "P": 8, "Q": 16}
 """Bytes of what is not a number of numpy."""
@@ -28,6 +29,9 @@ UNSIGNED = {
     ("K", 2**63): np.uint64,
 }
 """Integers that FITS stores with an offset, for want of a type of their own (section 5.2.5)."""
+ASTROPY_NULLS = (16959, 999999)
+"""TNULL of unsigned columns as astropy writes it: the number that is read, where the standard has
+the one that is stored, and where astropy itself reads it."""
 REFUSED = {
     "C": "complex numbers",
     "M": "complex numbers",
@@ -49,13 +53,18 @@ class StoredColumn:
     null: int | None
     scale: float
     zero: float
+    """Whole numbers as int, which holds every digit."""
     unit: str
     ucd: str
     description: str
+    texts: int = 1
+    """Texts of a row, where it holds text."""
 
     @property
     def refused(self) -> str:
         """What it holds, if that is nothing a table of this program has."""
+        if self.letter == "A" and self.texts > 1:
+            return f"lists of {self.texts} texts"
         if self.letter == "X" and self.repeat != 1:
             return f"{self.repeat} bits"
         return REFUSED.get(self.letter, "no value" if self.repeat == 0 else "")
@@ -78,6 +87,8 @@ class Place:
     repeat: int
     start: int
     width: int
+    text_width: int
+    """Characters of a text where TFORM says that several lie in a row (``:SSTRw``), else 0."""
 
 
 def places_of(header: Header) -> list[Place]:
@@ -100,11 +111,12 @@ def column_at(header: Header, place: Place) -> StoredColumn:
         start=place.start,
         width=place.width,
         null=number_or_null(header.get(f"TNULL{number}")),
-        scale=float(header.get(f"TSCAL{number}", 1)),
-        zero=float(header.get(f"TZERO{number}", 0)),
+        scale=_factor(header.get(f"TSCAL{number}", 1)),
+        zero=_factor(header.get(f"TZERO{number}", 0)),
         unit=card_text(header, f"TUNIT{number}"),
         ucd=card_text(header, f"TUCD{number}"),
         description=card_text(header, f"TCOMM{number}"),
+        texts=_texts_of_row(place, card_text(header, f"TDIM{number}")),
     )
 
 
@@ -142,7 +154,20 @@ def _place(header: Header, number: int, start: int) -> Place:
     size = np.dtype(STORED[letter]).itemsize if letter in STORED else WIDTHS[letter]
     width = (repeat + 7) // 8 if letter == "X" else repeat * size
     name = card_text(header, f"TTYPE{number}") or f"col{number}"
-    return Place(name, number, letter, repeat, start, width)
+    return Place(name, number, letter, repeat, start, width, int(found[3] or 0))
+
+
+def _texts_of_row(place: Place, dimensions: str) -> int:
+    """How many texts a row has: TDIM gives their length first, then their numbers."""
+    numbers = [int(number) for number in re.findall(r"\d+", dimensions)]
+    if len(numbers) > 1:
+        return math.prod(numbers[1:])
+    return place.repeat // place.text_width if place.text_width else 1
+
+
+def _factor(value: Any) -> float:
+    number = float(value)
+    return int(value) if number.is_integer() else number
 
 
 def _dtype(letter: str) -> np.dtype[Any]:
@@ -175,23 +200,30 @@ def _numbers(column: StoredColumn, stored: NDArray[Any]) -> pa.Array:
     native = stored.astype(stored.dtype.newbyteorder("="))
     if native.dtype.kind == "f":
         scaled = column.scale != 1 or column.zero != 0
-        return arrow_numbers(column.zero + column.scale * native if scaled else native)
+        # A float32 beside an offset holds more digits than a float32 of the sum.
+        value = column.zero + column.scale * native.astype(np.float64) if scaled else native
+        return arrow_numbers(value)
     # TNULL is a stored number: it is compared before anything is scaled.
+    values = _scaled(column, native)
     missing = None if column.null is None else native == column.null
-    return arrow_numbers(_scaled(column, native), missing)
+    if column.null in ASTROPY_NULLS and values.dtype.kind == "u" != native.dtype.kind:
+        missing |= values == column.null
+    return arrow_numbers(values, missing)
 
 
 def _scaled(column: StoredColumn, native: NDArray[Any]) -> NDArray[Any]:
     """Stored integers as the numbers they stand for: integers, unless scale or offset are not."""
-    if column.scale == 1 and column.zero == 0:
+    scale, zero = column.scale, column.zero
+    if scale == 1 and zero == 0:
         return native
-    if column.scale == 1 and (kind := UNSIGNED.get((column.letter, int(column.zero)))):
+    if scale == 1 and (kind := UNSIGNED.get((column.letter, int(zero)))):
         # Adding half of the range is turning the highest bit over.
         unsigned = native.view(native.dtype.str.replace("i", "u"))
         half = unsigned.dtype.type(1 << (8 * unsigned.itemsize - 1))
         return np.asarray((unsigned ^ half).view(kind))
-    if column.letter != "K" and column.scale.is_integer() and column.zero.is_integer():
-        largest = abs(column.zero) + abs(column.scale) * 2**31
-        if largest < 2**53:
-            return int(column.zero) + int(column.scale) * native.astype(np.int64)
-    return np.asarray(column.zero + column.scale * native.astype(np.float64))
+    if isinstance(scale, int) and isinstance(zero, int):
+        ends = [int(native.min()), int(native.max())] if len(native) else [0]
+        products = [scale * end for end in ends]
+        if all(-(2**63) <= n < 2**63 for n in (*products, *(zero + n for n in products), zero)):
+            return np.asarray(zero + scale * native.astype(np.int64))
+    return np.asarray(zero + scale * native.astype(np.float64))

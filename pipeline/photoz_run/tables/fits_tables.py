@@ -75,13 +75,16 @@ class FitsTable(Table):
         """Rows from the file, by blocks of `READ` bytes."""
         columns = [self._column(name) for name in names]
         for bytes_NW in self._row_bytes(rows):
-            arrays = [
-                self._columns.decode(
-                    column, bytes_NW[:, column.start : column.start + column.width]
-                )
-                for column in columns
-            ]
-            yield pa.table(arrays, names=list(names))
+            yield pa.table([self._decoded(one, bytes_NW) for one in columns], names=list(names))
+
+    def _decoded(self, column: Any, bytes_NW: NDArray[np.uint8]) -> pa.Array:
+        content = bytes_NW[:, column.start : column.start + column.width]
+        try:
+            return self._columns.decode(column, content)
+        except pa.ArrowInvalid as error:
+            # Fortran writes asterisks for a number that is too wide.
+            reason = str(error).splitlines()[0]
+            raise wrong_content(self.where, column.name, f"text ({reason})", "a number") from error
 
     def check_length(self) -> None:
         """Refuse a file that has not all of its rows: `BadDataError`.

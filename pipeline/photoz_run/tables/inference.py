@@ -74,7 +74,8 @@ def as_kind(texts: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
         If one is no such value.
     """
     if kind == TEXT:
-        return canonical(texts)
+        # Blanks behind a separator are none of the text: " STAR" is a star.
+        return canonical(pc.utf8_trim_whitespace(texts))
     values = _without_empty(texts)
     if pa.types.is_null(kind):
         return pa.chunked_array([pa.nulls(len(texts))])

@@ -5,11 +5,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from photoz_run.errors import BadDataError
 from photoz_run.tables.arrays import floats
-from photoz_run.tables.refusals import there_are
+from photoz_run.tables.canonical import TEXT
+from photoz_run.tables.refusals import there_are, wrong_content
 from photoz_run.tables.table import Table
 
 POSITIONS = (
@@ -29,6 +31,8 @@ POSITIONS = (
     ("alpha", "delta"),
 )
 """Right ascension and declination as surveys, VizieR and source-extractor call them."""
+EXACT = 2.0**53
+"""Floating-point numbers hold whole ones up to this."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +90,31 @@ def id_column(table: Table, named: Names = RECOGNISED) -> str:
             f"{table.where}: no column {name}; {hint}{there_are([name], table.names)}"
         )
     return name
+
+
+def id_texts(where: str, rows: pa.Table, name: str) -> pa.ChunkedArray:
+    """IDs as texts, null where one is missing: 12 is "12", whatever type of number holds it.
+
+    Raises
+    ------
+    BadDataError
+        If they are floating-point numbers of 2^53 or more, which have lost their last digits: IDs
+        that differ would be one.
+    """
+    values = rows[name]
+    if not pa.types.is_floating(values.type):
+        return values.cast(TEXT)
+    if pc.any(pc.greater_equal(pc.abs(values), EXACT)).as_py():
+        holds = "floating-point numbers beyond 2^53, which have lost their last digits"
+        raise wrong_content(where, name, holds, "a whole number or a text")
+    whole = values.cast(pa.int64(), safe=False).cast(TEXT)
+    return pc.if_else(pc.equal(values, pc.floor(values)), whole, values.cast(TEXT))
+
+
+def ids(where: str, rows: pa.Table, name: str) -> NDArray[np.str_]:
+    """`id_texts` as an array, "" where an ID is missing."""
+    texts = id_texts(where, rows, name).fill_null("")
+    return np.array(texts.to_pylist(), dtype=np.str_)
 
 
 def positions(

@@ -138,7 +138,7 @@ class Table(ABC):
         wanted = list(dict.fromkeys(names))
         parts = list(self.batches(wanted, lists))
         if parts:
-            return pa.concat_tables(parts, promote_options="permissive")
+            return joined(self.where, parts)
         return pa.schema([self._field(name).remove_metadata() for name in wanted]).empty_table()
 
     def take(
@@ -160,17 +160,24 @@ class Table(ABC):
             start += len(batch)
         if not parts:
             return self.read(names, lists)
-        return pa.concat_tables(parts, promote_options="permissive")
+        return joined(self.where, parts)
 
     def _field(self, name: str) -> pa.Field:
         field = self.stored_field(name)
         return pa.field(name, canonical.canonical_type(field.type), True, field.metadata)
 
     def _canonical(self, part: pa.Table, wanted: Sequence[str], masks: dict[str, str]) -> pa.Table:
-        columns = {name: canonical.canonical(part[name]) for name in wanted}
+        columns = {name: self._in_one_form(name, part[name]) for name in wanted}
         for name, mask in masks.items():
             columns[name] = canonical.masked(columns[name], part[mask])
         return pa.table(columns)
+
+    def _in_one_form(self, name: str, values: pa.ChunkedArray) -> pa.ChunkedArray:
+        try:
+            return canonical.canonical(values)
+        except pa.ArrowInvalid as error:
+            holds = f"{values.type} beyond 64 bits"
+            raise wrong_content(self.where, name, holds, "a number") from error
 
 
 class StackedTable(Table):
@@ -221,11 +228,29 @@ class StackedTable(Table):
             start += len(table)
         if not parts:
             return super().take(names, row_K, lists, codes)
-        return pa.concat_tables(parts, promote_options="permissive")
+        return joined(self.where, parts)
 
     def files(self) -> list[Path]:
         """Those of all tables."""
         return [file for table in self.tables for file in table.files()]
+
+
+def joined(where: str, parts: Sequence[pa.Table]) -> pa.Table:
+    """Parts of a table as one.
+
+    Raises
+    ------
+    BadDataError
+        If a column holds in one file what the type of another cannot hold.
+    """
+    try:
+        return pa.concat_tables(parts, promote_options="permissive")
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        reason = str(error).splitlines()[0]
+        raise BadDataError(
+            f"{where}: a column has types that do not go together ({reason}); write its files anew,"
+            " all of one type"
+        ) from error
 
 
 def _is_index(name: str) -> bool:

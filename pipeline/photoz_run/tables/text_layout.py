@@ -37,7 +37,13 @@ def layout_of(path: Path) -> Layout:
     """
     content = first_bytes(path, LOOKED_AT)
     encoding = "utf8" if _is_utf8(content) else "latin1"
-    lines = content.decode(encoding, errors="replace").removeprefix("\ufeff").splitlines()
+    if b"\r" in content and b"\n" not in content:
+        raise BadDataError(
+            f"{path}: its lines end with carriage returns alone, as on old Macs; convert it:"
+            " tr '\\r' '\\n' < IN > OUT"
+        )
+    # Lines as the rows are read: str.splitlines knows further ends, one of them cp1252's ellipsis.
+    lines = content.decode(encoding, errors="replace").removeprefix("\ufeff").split("\n")
     place = next((k for k, line in enumerate(lines) if _is_row(line)), None)
     if place is None:
         raise BadDataError(f"{path}: a text file without a table: no line names columns")

@@ -1,9 +1,10 @@
 """Tables in text: CSV with any usual separator, columns between blanks, and ECSV, plain or gzip."""
 
+import io
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import pyarrow as pa
 import pyarrow.csv as pacsv
@@ -17,6 +18,7 @@ from photoz_run.tables.text_layout import BLANKS, Layout, layout_of
 MEND = "mend that row"
 BLOCK = 1 << 24
 """Bytes that are read at once."""
+COMMENT = re.compile(rb"^[ \t]*#[^\n]*\n?", re.MULTILINE)
 
 
 def open_text(path: Path) -> list[Table]:
@@ -95,7 +97,7 @@ class TextTable(Table):
 
     def _blocks(self, stream: IO[bytes], keys: list[str]) -> Iterator[pa.Table]:
         if self._layout.separator != BLANKS:
-            for batch in self._parsed(stream, keys):
+            for batch in self._parsed(_Uncommented(stream), keys):
                 yield pa.Table.from_batches([batch])
             return
         for lines in _whole_lines(stream):
@@ -114,7 +116,6 @@ class TextTable(Table):
                 pacsv.ParseOptions(
                     delimiter=self._layout.separator,
                     newlines_in_values=self._layout.separator != BLANKS,
-                    invalid_row_handler=_comments_skipped,
                 ),
                 pacsv.ConvertOptions(
                     column_types={key: pa.string() for key in numbered},
@@ -129,13 +130,41 @@ class TextTable(Table):
             return pa.RecordBatchReader.from_batches(nothing, [])
 
 
+class _Uncommented(io.RawIOBase):
+    """A text without its comments."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._lines = _whole_lines(stream)
+        self._left = memoryview(b"")
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill a buffer, 0 bytes at the end."""
+        while not self._left:
+            lines = next(self._lines, None)
+            if lines is None:
+                return 0
+            self._left = memoryview(_without_comments(lines))
+        number = min(len(buffer), len(self._left))
+        buffer[:number], self._left = self._left[:number], self._left[number:]
+        return number
+
+
 def one_blank(lines: bytes) -> bytes:
     """Lines whose columns lie between any number of blanks, with one blank between them."""
-    kept = [line for line in lines.splitlines() if not line.lstrip().startswith(b"#")]
+    kept = _without_comments(lines).splitlines()
     text = b"\n".join(line.strip() for line in kept) + b"\n"
     if b'"' not in text:
         return re.sub(rb"[ \t]+", b" ", text)
     return re.sub(rb'("[^"\n]*")|[ \t]+', lambda found: found[1] or b" ", text)
+
+
+def _without_comments(lines: bytes) -> bytes:
+    """Without the lines that begin with ``#``: comments, and rows that somebody took out."""
+    return COMMENT.sub(b"", lines) if b"#" in lines else lines
 
 
 def _whole_lines(stream: IO[bytes]) -> Iterator[bytes]:
@@ -145,7 +174,3 @@ def _whole_lines(stream: IO[bytes]) -> Iterator[bytes]:
         rest = last
         yield lines + newline
     yield rest
-
-
-def _comments_skipped(row: pacsv.InvalidRow) -> str:
-    return "skip" if row.text.lstrip().startswith("#") else "error"

@@ -22,11 +22,14 @@ def open_votable(path: Path) -> list[Table]:
     Raises
     ------
     BadDataError
-        If it has none, or cannot be read.
+        If it has none, cannot be read, or its server says that rows are missing.
     """
     with explained(path, "VOTable"), open_bytes(path) as stream, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        tables = [one for one in parse(stream).iter_tables() if one.fields]
+        file = parse(stream)
+        tables = [one for one in file.iter_tables() if one.fields]
+    for info in file.iter_info():
+        _check_query(path, info)
     if not tables:
         raise BadDataError(f"{path}: a VOTable without a table")
     return [
@@ -78,6 +81,21 @@ class VoTable(Table):
             return pa.nulls(len(values), pa.list_(pa.float64()))
         native = values.astype(values.dtype.newbyteorder("="))
         return pa.array(native, mask=missing)
+
+
+def _check_query(path: Path, info: Any) -> None:
+    """Refuse what a server says is not all that was asked for (IVOA DALI 1.1, section 4.4)."""
+    if str(info.name).upper() != "QUERY_STATUS":
+        return
+    status, reason = str(info.value).upper(), " ".join(str(info.content or "").split())
+    said = f"QUERY_STATUS {status}" + (f": {reason}" if reason else "")
+    if status == "OVERFLOW":
+        raise BadDataError(
+            f"{path}: its server left rows out ({said}); ask for all of them (MAXREC), or delete"
+            " that INFO if a part will do"
+        )
+    if status == "ERROR":
+        raise BadDataError(f"{path}: the query failed ({said}); ask again")
 
 
 def _text(value: Any) -> str | None:

@@ -18,7 +18,7 @@ from photoz_run.science.photometry import MISSING_MAGNITUDE
 from photoz_run.science.selection import names_in, select
 from photoz_run.tables import arrays
 from photoz_run.tables.canonical import is_list, is_text
-from photoz_run.tables.keys import Names, id_columns, position_columns, positions
+from photoz_run.tables.keys import Names, id_columns, id_texts, position_columns, positions
 from photoz_run.tables.table import Table
 from photoz_run.tables.text_hash import text_hashes
 from photoz_run.validation.grouping import text_codes
@@ -202,7 +202,7 @@ def _read_all(
         ra_N[part], dec_N[part] = positions(table.where, rows, pair)
         z_N[part] = _usable(table.where, rows, settings.z_phot)
         if key:
-            hash_N[part] = text_hashes(rows[key[0]])
+            hash_N[part] = text_hashes(id_texts(table.where, rows, key[0]))
         if settings.select:
             values = {name: arrays.masked(table.where, rows, name) for name in named}
             with context(f"{table.where}: select"):

@@ -14,6 +14,7 @@ from photoz_run.records import TileRef
 from photoz_run.survey.catalogues import IDENTITY
 from photoz_run.survey.discovery import find_tiles
 from photoz_run.tables.canonical import TEXT
+from photoz_run.tables.keys import id_texts
 from photoz_run.tables.opening import open_table
 from photoz_run.tables.table import Range, StackedTable, Table
 
@@ -51,7 +52,8 @@ class MeasuredTile(Table):
         parts = self._own.stored_parts(list(dict.fromkeys(["ID", *own])), rows, None)
         table = pa.concat_tables(parts)
         catalogue = open_table(self._catalogue, [*IDENTITY, *fetched]).read(["ID", *fetched])
-        place = pc.index_in(table["ID"].cast(TEXT), value_set=catalogue["ID"].combine_chunks())
+        ids = id_texts(str(self._catalogue), catalogue, "ID")
+        place = pc.index_in(table["ID"].cast(TEXT), value_set=ids.combine_chunks())
         if place.null_count:
             raise BadDataError(
                 f"{self._catalogue}: no row for {place.null_count} of {len(table)} sources of"

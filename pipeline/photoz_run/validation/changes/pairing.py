@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from photoz_run.errors import ConfigError
+from photoz_run.tables.keys import id_texts
 from photoz_run.tables.text_hash import text_hashes
 from photoz_run.validation.catalogue import Catalogue
 from photoz_run.wording import counted
@@ -65,7 +66,8 @@ def _hashes(catalogue: Catalogue) -> NDArray[np.uint64]:
         raise ConfigError(
             f"{catalogue.path}: no column ID, by which two catalogues are paired; name it, --id"
         )
-    parts = [text_hashes(rows[catalogue.key[0]]) for rows in catalogue.table.batches(catalogue.key)]
+    table, (name,) = catalogue.table, catalogue.key
+    parts = [text_hashes(id_texts(table.where, rows, name)) for rows in table.batches([name])]
     return np.concatenate(parts)[catalogue.row_N]
 
 
