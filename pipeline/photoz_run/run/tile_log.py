@@ -6,7 +6,7 @@ It tells of a tile that never came back.
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TextIO
@@ -58,5 +58,9 @@ def open_log(path: Path, tile: str) -> Iterator[TileLog]:
         file = path.open("a", buffering=1)
     except OSError as error:
         raise OutputError(f"{path}: cannot be written ({error.strerror})") from error
-    with file:
+    try:
         yield TileLog(file, tile)
+    finally:
+        # A line that found no room is tried once more; how the tile ended matters more.
+        with suppress(OSError):
+            file.close()
