@@ -2,7 +2,10 @@
 
 import io
 import pickle
-from collections.abc import Callable, Iterator
+import re
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -83,25 +86,52 @@ def train(
         If the checkpoint belongs to another architecture, training set or setting.
     """
     examples = examples.narrowed(architecture.image_bands, architecture.columns)
-    device = torch.device("cuda" if on_gpu() else "cpu")
+    gpu, _ = gpu_here()
     if settings.mixed_precision is None:
-        settings = settings.model_copy(update={"mixed_precision": on_gpu()})
-    progress = _begin(architecture, examples, split, settings, device)
+        settings = settings.model_copy(update={"mixed_precision": bool(gpu)})
     identity = _identity(architecture, examples, split, settings)
-    if checkpoint is not None and checkpoint.exists():
-        _restore(progress, checkpoint, identity)
-    while not _finished(progress, settings):
-        epoch = _run_epoch(progress, examples, split, settings, on_batch)
-        if checkpoint is not None:
-            _store(progress, checkpoint, identity)
-        on_epoch(epoch)
-    progress.network.load_state_dict(progress.best_state)
-    return progress.network.eval().cpu(), progress.history
+    with _gpu_explained():
+        device = torch.device("cuda" if gpu else "cpu")
+        # Else convolutions in float32 keep 10 bits of their numbers, as TF32.
+        torch.backends.cudnn.allow_tf32 = False
+        progress = _begin(architecture, examples, split, settings, device)
+        if checkpoint is not None and checkpoint.exists():
+            _restore(progress, checkpoint, identity)
+        while not _finished(progress, settings):
+            epoch = _run_epoch(progress, examples, split, settings, on_batch)
+            if checkpoint is not None:
+                _store(progress, checkpoint, identity)
+            on_epoch(epoch)
+        progress.network.load_state_dict(progress.best_state)
+        return progress.network.eval().cpu(), progress.history
 
 
-def on_gpu() -> bool:
-    """Whether networks are trained on a GPU here."""
-    return bool(torch.cuda.is_available())
+def gpu_here() -> tuple[str, str]:
+    """Name of the GPU on which networks are trained here, and why not if PyTorch finds one broken.
+
+    Both are empty where there is none.
+    """
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        if torch.cuda.is_available():
+            return str(torch.cuda.get_device_name()), ""
+    return "", str(said[0].message).partition("\n")[0] if said else ""
+
+
+@contextmanager
+def _gpu_explained() -> Iterator[None]:
+    """What a GPU failed at in the block becomes a `TrainingError`."""
+    try:
+        yield
+    except RuntimeError as error:
+        said = str(error).partition("\n")[0]
+        if not re.search("CUDA|cuDNN|cuBLAS", said):
+            raise
+        lacks_memory = "out of memory" in said
+        advice = "give a smaller --batch" if lacks_memory else "see what nvidia-smi says of it"
+        raise TrainingError(
+            f"the GPU failed: {said[:300]}; {advice}, or train on the CPU: CUDA_VISIBLE_DEVICES="
+        ) from error
 
 
 def evaluate(network: torch.nn.Module, examples: Examples, rows_N: NDArray[np.int64]) -> Outputs:
@@ -273,15 +303,24 @@ def _store(progress: TrainingState, checkpoint: Path, identity: dict[str, Any]) 
 
 def _restore(progress: TrainingState, checkpoint: Path, identity: dict[str, Any]) -> None:
     try:
-        state = torch.load(checkpoint, weights_only=True)
+        # A checkpoint made on a GPU goes on without one.
+        state = torch.load(checkpoint, map_location="cpu", weights_only=True)
     except (EOFError, RuntimeError, pickle.UnpicklingError) as error:
         raise TrainingError(f"{checkpoint}: is damaged; remove it to start over") from error
     if state["identity"] != identity:
-        other = [key for key in identity if state["identity"].get(key) != identity[key]]
         raise TrainingError(
-            f"{checkpoint}: made with another {', '.join(other)}; remove it to start over"
+            f"{checkpoint}: made with another {_differences(state['identity'], identity)};"
+            " remove it to start over"
         )
     progress.network.load_state_dict(state["network"])
     progress.optimiser.load_state_dict(state["optimiser"])
     progress.history = [Epoch(**epoch) for epoch in state["history"]]
     progress.best_loss, progress.best_epoch, progress.best_state = state["best"]
+
+
+def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """What differs between two identities, settings one by one."""
+    other = [key for key in now if before.get(key) != now[key] and key != "settings"]
+    old, new = before.get("settings", {}), now["settings"]
+    other += [f"{key} ({old.get(key)}, now {new[key]})" for key in new if old.get(key) != new[key]]
+    return ", ".join(other or ["settings"])

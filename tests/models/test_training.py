@@ -1,5 +1,7 @@
 """What training, calibration, splitting and the set on disk promise."""
 
+import warnings
+
 import numpy as np
 import pytest
 import torch
@@ -11,7 +13,7 @@ from photoz_models.contract import QUANTILE_LEVELS
 from photoz_models.errors import TrainingError
 from photoz_models.examples import Examples, split_examples
 from photoz_models.network import Architecture
-from photoz_models.training import evaluate, learning_rate, loss_of, train
+from photoz_models.training import evaluate, gpu_here, learning_rate, loss_of, train
 from photoz_models.training_settings import Settings
 from support.galaxies import toy_examples
 
@@ -62,8 +64,55 @@ def test_a_checkpoint_of_another_training_is_refused(examples, tmp_path):
     split = split_examples(examples, 1, "galaxy")
     short = QUICK.model_copy(update={"epochs": 1})
     train(TINY, examples, split, short, tmp_path / "c.pt")
-    with pytest.raises(TrainingError, match="another settings; remove it"):
+    with pytest.raises(TrainingError, match=r"another epochs \(1, now 4\); remove it"):
         train(TINY, examples, split, QUICK, tmp_path / "c.pt")
+
+
+def test_a_checkpoint_made_on_a_gpu_goes_on_without_one(examples, tmp_path, monkeypatch):
+    split, path = split_examples(examples, 1, "galaxy"), tmp_path / "c.pt"
+
+    def interrupt(epoch):
+        raise KeyboardInterrupt
+
+    # As torch writes tensors that lie on a GPU.
+    monkeypatch.setattr("torch.serialization.location_tag", lambda _: "cuda:0")
+    with pytest.raises(KeyboardInterrupt):
+        train(TINY, examples, split, QUICK, path, interrupt)
+    monkeypatch.undo()
+    with pytest.raises(RuntimeError, match="on a CUDA device"):
+        torch.load(path, weights_only=True)
+    seen = []
+    train(TINY, examples, split, QUICK, path, seen.append)
+    assert [epoch.epoch for epoch in seen] == [2, 3, 4]
+    in_bfloat16 = QUICK.model_copy(update={"mixed_precision": True})
+    with pytest.raises(TrainingError, match=r"another mixed_precision \(False, now True\)"):
+        train(TINY, examples, split, in_bfloat16, path)
+
+
+@pytest.mark.parametrize(
+    ("said", "advice"),
+    [
+        ("CUDA out of memory. Tried to allocate 20.00 MiB", "give a smaller --batch"),
+        ("CUDA error: no kernel image is available for execution", "what nvidia-smi says"),
+    ],
+)
+def test_a_gpu_that_fails_is_one_line(examples, monkeypatch, said, advice):
+    def fail(*_):
+        raise torch.OutOfMemoryError(f"{said}\nand much more")
+
+    monkeypatch.setattr("photoz_models.training._step", fail)
+    split = split_examples(examples, 1, "galaxy")
+    with pytest.raises(TrainingError, match=f"the GPU failed: {said}; .*{advice}"):
+        train(TINY, examples, split, QUICK)
+
+
+def test_a_driver_that_does_not_work_is_told(monkeypatch):
+    def broken():
+        warnings.warn("CUDA initialization: the NVIDIA driver is too old\nmore", stacklevel=1)
+        return False
+
+    monkeypatch.setattr("torch.cuda.is_available", broken)
+    assert gpu_here() == ("", "CUDA initialization: the NVIDIA driver is too old")
 
 
 @pytest.mark.parametrize("kept", [0, 3000])

@@ -162,6 +162,7 @@ def train(
     if out is None:
         typer.echo(f"next: photoz train --set {keep_set} --out NAME.onnx")
         return
+    _say_where()
     lines = EpochLines(recipe.ensemble, settings.epochs)
     with interruptible(_then(keep_set, checkpoints)), lines.bar, writing(out):
         trained = make_bundle(examples, recipe, out, checkpoints, lines)
@@ -171,6 +172,14 @@ def train(
                 plot_losses(trained.histories, beside)
         _print_test(out, trained.contract.test_metrics)
         typer.echo(f"next: {_next_step(out, trained.contract, bands)}")
+
+
+def _say_where() -> None:
+    """Tell what the network is trained on: with a broken driver PyTorch takes the CPU."""
+    from photoz_models.training import gpu_here
+
+    gpu, problem = gpu_here()
+    typer.echo(f"training on {gpu or 'the CPU'}{f' ({problem})' if problem else ''}")
 
 
 def _then(keep_set: Path | None, checkpoints: Path | None) -> str:
