@@ -31,7 +31,8 @@ from photoz_models.level_map import (
     LevelMap,
     fit,
 )
-from photoz_models.session import CPU, PhotozModel
+from photoz_models.providers import CPU
+from photoz_models.session import PhotozModel
 from photoz_models.trial import check_answers
 from photoz_models.wrapping.nodes import Nodes
 

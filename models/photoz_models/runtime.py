@@ -1,5 +1,6 @@
 """ONNX Runtime's errors, and files that it could not survive, in one line each."""
 
+import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +11,13 @@ from photoz_models.errors import BundleError
 
 LARGEST_FILE = 2**31 - 1
 """Bytes. The format of ONNX files (protobuf) ends here."""
+
+CAUSE = re.compile(
+    r"(?:CUDA|CUDNN|CUBLAS|CURAND)\w* failure \d+: [^;]*"
+    r"|cuDNN is unavailable[^\n]*"
+    r"|Failed to allocate memory[^\n]*"
+)
+"""What a GPU's libraries say. ONNX Runtime puts up to a page of its own C++ in front."""
 
 
 class GraphRunError(BundleError):
@@ -50,8 +58,13 @@ def one_line(what: str, kind: type[BundleError] = BundleError) -> Iterator[None]
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of what an error says, or its kind if it says nothing."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    """The first line of what an error says, or its kind if it says nothing.
+
+    Of an error on a GPU it is the cause alone.
+    """
+    cause = CAUSE.search(str(error))
+    said = cause.group() if cause else str(error)
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
     return lines[0][:300] if lines else type(error).__name__
 
 

@@ -4,11 +4,10 @@ import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
-from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,16 +24,8 @@ from photoz_models.independence import (
     likely_maker,
     signs_in,
 )
+from photoz_models.providers import Provider, StartedSession, open_session
 from photoz_models.runtime import GraphRunError, one_line, read_model
-
-Provider = Literal["auto", "cpu", "cuda"]
-
-CPU = "CPUExecutionProvider"
-CUDA = "CUDAExecutionProvider"
-# TF32 keeps 10 bits of mantissa. The exhaustive search may pick another algorithm, with other
-# rounding, each time.
-CUDA_OPTIONS = {"use_tf32": "0", "cudnn_conv_algo_search": "HEURISTIC"}
-FATAL_ONLY = 4
 
 
 def check_runtime() -> None:
@@ -63,12 +54,15 @@ def available_threads() -> int:
 class PhotozModel(Bundle):
     """A verified bundle on one provider.
 
-    ``provider`` is the one really in use, ``signs`` are operators in the file by which rows may
-    depend on each other.
+    ``provider`` is the one really in use, ``device`` names its GPU, ``signs`` are operators in
+    the file by which rows may depend on each other.
     """
 
     session: Any
     signs: frozenset[bytes] = frozenset()
+    device: str = ""
+    problem: str = ""
+    """Why CUDA was tried and is not in use."""
 
     @classmethod
     def load(
@@ -94,17 +88,51 @@ class PhotozModel(Bundle):
             If file, runtime, provider, contract, inputs or golden values are not as they should.
         """
         check_runtime()
-        content = read_model(Path(path))
+        content, where = read_model(Path(path)), str(path)
         threads = threads or available_threads()
-        session, active = _open(content, str(path), provider, allow_fallback, threads)
-        with one_line(f"{path}: the metadata cannot be read"):
-            metadata = session.get_modelmeta().custom_metadata_map
-        contract = parse_contract(metadata, str(path))
-        _check_signature(session, contract, str(path))
-        digest = hashlib.sha256(content).hexdigest()
-        model = cls(contract, digest, active, session, signs_in(content))
-        model.verify(str(path))
+        opened = open_session(content, where, provider, threads)
+        try:
+            model = cls._checked(opened, content, where)
+        except GraphRunError as error:
+            if opened.provider == "cpu":
+                raise
+            # CUDA starts without cuDNN, and on a card of which it knows nothing.
+            problem = str(error).removeprefix(f"{where}: ")
+            opened = replace(open_session(content, where, "cpu", threads), problem=problem)
+            model = cls._checked(opened, content, where)
+        if provider == "cuda" and model.provider == "cpu" and not allow_fallback:
+            raise BundleError(
+                f"{where}: CUDA was asked for and cannot be used here ({model.problem});"
+                " photoz doctor looks for the reason; ask for cpu, or allow the fallback"
+            )
         return model
+
+    @classmethod
+    def _checked(cls, opened: StartedSession, content: bytes, where: str) -> "PhotozModel":
+        """The model of a session, if it is what it says."""
+        with one_line(f"{where}: the metadata cannot be read"):
+            metadata = opened.session.get_modelmeta().custom_metadata_map
+        contract = parse_contract(metadata, where)
+        _check_signature(opened.session, contract, where)
+        digest, signs = hashlib.sha256(content).hexdigest(), signs_in(content)
+        model = cls(
+            contract, digest, opened.provider, opened.session, signs, opened.device, opened.problem
+        )
+        model.verify(where)
+        return model
+
+    @property
+    def computes_on(self) -> str:
+        """The provider in words: ``cpu``, or ``cuda`` and the name of the card."""
+        return f"{self.provider} on {self.device}" if self.device else self.provider
+
+    def still_computes(self, number: int) -> bool:
+        """Whether so many galaxies that are no tile's can be computed."""
+        try:
+            self.predict(*self._galaxies(self.contract.golden.seed, number))
+        except GraphRunError:
+            return False
+        return True
 
     def predict(self, stamps_NCHW: NDArray[np.float32], table_NT: NDArray[np.float32]) -> Outputs:
         """Redshifts of N sources.
@@ -199,7 +227,7 @@ def _named(where: str) -> Iterator[None]:
     try:
         yield
     except GraphRunError as error:
-        raise BundleError(f"{where}: {error}") from error
+        raise GraphRunError(f"{where}: {error}") from error
 
 
 def _installed(distribution: str) -> bool:
@@ -207,44 +235,6 @@ def _installed(distribution: str) -> bool:
         return bool(version(distribution))
     except PackageNotFoundError:
         return False
-
-
-def _open(
-    content: bytes, where: str, provider: Provider, allow_fallback: bool, threads: int
-) -> tuple[Any, Literal["cpu", "cuda"]]:
-    import onnxruntime
-
-    # A provider that cannot start is reported here in one line; ONNX Runtime would add a page.
-    onnxruntime.set_default_logger_severity(FATAL_ONLY)
-    providers: list[Any] = [CPU]
-    if provider != "cpu" and CUDA in onnxruntime.get_available_providers():
-        if find_spec("nvidia"):
-            onnxruntime.preload_dlls()
-        providers = [(CUDA, CUDA_OPTIONS), CPU]
-    session = _create(content, where, providers, threads)
-    # ONNX Runtime goes on with the CPU in silence when CUDA cannot start.
-    if session.get_providers()[0] == CUDA:
-        return session, "cuda"
-    if provider == "cuda" and not allow_fallback:
-        raise BundleError(
-            f"{where}: CUDA was asked for and cannot be used here;"
-            " allow the fallback or ask for cpu"
-        )
-    return session, "cpu"
-
-
-def _create(content: bytes, where: str, providers: list[Any], threads: int) -> Any:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.use_deterministic_compute = True
-    options.log_severity_level = FATAL_ONLY
-    # Threads that wait would otherwise spin, on cores that cut the next batch or fetch files.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    with one_line(f"{where}: not a usable ONNX model"):
-        return onnxruntime.InferenceSession(content, options, providers=providers)
 
 
 def _check_signature(session: Any, contract: ModelContract, where: str) -> None:

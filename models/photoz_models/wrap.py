@@ -37,8 +37,9 @@ from photoz_models.independence import (
     likely_maker,
     signs_in,
 )
+from photoz_models.providers import CPU, FATAL_ONLY
 from photoz_models.runtime import GraphRunError, one_line, read_model
-from photoz_models.session import CPU, FATAL_ONLY, PhotozModel
+from photoz_models.session import PhotozModel
 from photoz_models.stamp_rule import StampRule
 from photoz_models.trial import check_answers, check_influence
 from photoz_models.wrapping.assembly import Foreign, assembled, compose, prepared, untyped

@@ -2,6 +2,8 @@
 
 import hashlib
 import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -9,13 +11,15 @@ import numpy as np
 import onnx
 import pytest
 from onnx import numpy_helper
+from onnxruntime.capi import onnxruntime_pybind11_state as native
 
-from photoz_models import session
+from photoz_models import providers, session
 from photoz_models.contract import METADATA_KEY, QUANTILE_LEVELS, parse_contract, write_contract
 from photoz_models.errors import BundleError
 from photoz_models.golden import golden_inputs
 from photoz_models.session import PhotozModel, available_threads, check_runtime
 from support.bundles import closed_form, closed_form_bundle
+from support.gpus import NO_CUDNN, NO_MEMORY, FailingGpu
 
 
 @pytest.fixture
@@ -158,6 +162,44 @@ def test_cuda_that_is_not_there_is_an_error_unless_fallback_is_allowed(bundle):
     with pytest.raises(BundleError, match="CUDA was asked for"):
         PhotozModel.load(bundle, provider="cuda")
     assert PhotozModel.load(bundle, provider="cuda", allow_fallback=True).provider == "cpu"
+
+
+def test_cuda_that_starts_and_cannot_compute_is_left_by_auto_and_named_to_who_insists(
+    bundle, monkeypatch
+):
+    """As without cuDNN, or on a card that this CUDA does not know."""
+    here = providers.open_session
+
+    def with_broken_gpu(content, where, provider, threads):
+        opened = here(content, where, "cpu", threads)
+        if provider == "cpu":
+            return opened
+        session = FailingGpu(opened.session, native.NotImplemented(NO_CUDNN))
+        return providers.StartedSession(session, "cuda", "H100")
+
+    monkeypatch.setattr(session, "open_session", with_broken_gpu)
+    assert PhotozModel.load(bundle, "auto").provider == "cpu"
+    with pytest.raises(BundleError, match=r"cannot be used here \(.*: cuDNN is unavailable"):
+        PhotozModel.load(bundle, "cuda")
+    assert "cuDNN is unavailable" in PhotozModel.load(bundle, "cuda", allow_fallback=True).problem
+
+
+def test_a_gpu_that_fails_amid_a_run_is_not_replaced_by_the_cpu_in_silence(bundle):
+    """ONNX Runtime's own sessions would print a page and compute on with the CPU."""
+    model = PhotozModel.load(bundle, "cpu", threads=1)
+    model.session._sess = FailingGpu(model.session._sess, native.EPFail(NO_MEMORY))
+    with pytest.raises(BundleError, match=r"computed: CUDA failure 2: out of memory$"):
+        model.predict(*golden_inputs(7, 12, 4, 9, 36))
+
+
+def test_what_cuda_lacks_is_not_printed_into_the_answer_of_a_command(bundle, tmp_path, monkeypatch):
+    (tmp_path / "nvidia").mkdir()
+    monkeypatch.syspath_prepend(tmp_path)
+    code = f"from photoz_models.session import PhotozModel as M; M.load({str(bundle)!r})"
+    places = os.pathsep.join([*filter(None, sys.path), str(tmp_path)])
+    environment = {**os.environ, "PYTHONPATH": places, "CUDA_VISIBLE_DEVICES": ""}
+    said = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True)
+    assert (said.returncode, said.stdout, said.stderr) == (0, b"", b"")
 
 
 def test_two_runtimes_at_once_are_named(monkeypatch):

@@ -222,7 +222,8 @@ def _write(out: Path, text: str) -> None:
 def _load(bundle: str, provider: str) -> "PhotozModel":
     from typing import cast
 
-    from photoz_models.session import PhotozModel, Provider
+    from photoz_models.providers import Provider
+    from photoz_models.session import PhotozModel
     from photoz_run.config import model_path
     from photoz_run.errors import ConfigError
 

@@ -1,7 +1,8 @@
 """Redshifts of sources whose stamps are at hand: the network on arrays in memory."""
 
 from photoz_models.independence import BATCH
-from photoz_models.session import PhotozModel, Provider
+from photoz_models.providers import Provider
+from photoz_models.session import PhotozModel
 from photoz_run import tile
 from photoz_run.config import BUNDLED_MODEL, model_path
 from photoz_run.errors import ConfigError
