@@ -88,6 +88,11 @@ class ClusterConfig(BaseModel):
         return self
 
     @property
+    def elsewhere(self) -> bool:
+        """Whether workers are jobs, or those of a scheduler that runs already."""
+        return self.kind != "local" or bool(self.scheduler or self.scheduler_file)
+
+    @property
     def job_keys(self) -> dict[str, Any]:
         """The settings meant for dask-jobqueue's class."""
         return dict(self.model_extra or {})
@@ -179,7 +184,8 @@ class RunConfig(BaseModel):
     )
     workers: str | None = Field(
         default=None,
-        description="worker processes, N or MIN:MAX; if absent, one for each core",
+        description="worker processes, N or MIN:MAX; if absent, one for each core, on GPUs four"
+        " for each GPU at most",
     )
     cluster: ClusterConfig = Field(
         default_factory=ClusterConfig, description="where workers run, see Clusters"

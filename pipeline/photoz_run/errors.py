@@ -65,7 +65,10 @@ class TransientError(PhotozError):
 
 
 class HostError(TransientError):
-    """Raised when a host lacks descriptors, memory, scratch or processes; no tile is to blame."""
+    """Raised when a host lacks descriptors, memory, scratch, processes or a GPU that computes.
+
+    No tile is to blame.
+    """
 
     exit_code = ExitCode.INTERRUPTED
 

@@ -8,8 +8,10 @@ from numpy.typing import NDArray
 from photoz_models.contract import ModelContract
 from photoz_models.golden import Outputs
 from photoz_models.independence import BATCH
+from photoz_models.runtime import GraphRunError
 from photoz_models.session import PhotozModel
 from photoz_run import flags
+from photoz_run.errors import HostError, TransientError
 from photoz_run.records import Prediction
 
 AT_LIMIT = 1e-4
@@ -19,9 +21,23 @@ AT_LIMIT = 1e-4
 def infer(
     model: PhotozModel, stamps_NCHW: NDArray[np.float32], table_NT: NDArray[np.float32]
 ) -> Outputs:
-    """Run the network on at most `BATCH` sources, padded to so many: z, quantiles, distance."""
+    """Run the network on at most `BATCH` sources, padded to so many: z, quantiles, distance.
+
+    Raises
+    ------
+    HostError, TransientError
+        If a GPU failed: one that computes nothing any more, and one that still does.
+    """
     n = len(table_NT)
-    z_N, quantiles_NQ, domain_N = model.predict(_padded(stamps_NCHW), _padded(table_NT))
+    try:
+        z_N, quantiles_NQ, domain_N = model.predict(_padded(stamps_NCHW), _padded(table_NT))
+    except GraphRunError as error:
+        if model.provider == "cpu":
+            raise
+        # A process whose GPU has failed, or has no memory left, would fail every tile from now on.
+        if not model.still_computes(BATCH):
+            raise HostError(f"{model.computes_on} computes no longer: {error}") from error
+        raise TransientError(f"{model.computes_on} failed: {error}") from error
     return z_N[:n].copy(), quantiles_NQ[:n].copy(), domain_N[:n].copy()
 
 

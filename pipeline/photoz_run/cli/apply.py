@@ -64,7 +64,7 @@ def apply(
     from photoz_run.applying.columns import Wanted
     from photoz_run.cli.bands import columns_of_bands
     from photoz_run.config import model_path
-    from photoz_run.errors import BadDataError, ConfigError
+    from photoz_run.errors import BadDataError, ConfigError, HostError, TransientError
     from photoz_run.progress import StepProgress
     from photoz_run.run.interruption import interruptible
     from photoz_run.tables.keys import Names
@@ -80,6 +80,8 @@ def apply(
         except BadDataError as error:
             # No tile is to blame: the table is the user's to mend.
             raise ConfigError(str(error)) from error
+        except TransientError as error:
+            raise HostError(f"{error}; start the same command again") from error
     _print(applied, model.contract, out, perf_counter() - start)
 
 

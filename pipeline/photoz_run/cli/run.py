@@ -148,7 +148,7 @@ def main() -> None:
 
 def _workers_import(cluster: ClusterConfig) -> AbstractContextManager[None]:
     """Let workers of this machine import what they need while this process does."""
-    if cluster.kind != "local" or cluster.scheduler or cluster.scheduler_file:
+    if cluster.elsewhere:
         return nullcontext()
     from photoz_run.run.fork_server import fork_server
 
@@ -158,6 +158,7 @@ def _workers_import(cluster: ClusterConfig) -> AbstractContextManager[None]:
 def _dry_run(settings: RunConfig, as_json: bool) -> None:
     from photoz_models.documents import document_text
     from photoz_models.session import PhotozModel
+    from photoz_run.run.gpus import provider_here
     from photoz_run.run.plan import (
         DryRun,
         check_magnitudes,
@@ -170,7 +171,8 @@ def _dry_run(settings: RunConfig, as_json: bool) -> None:
         typer.echo(words, err=True)
 
     fetching = None
-    model = PhotozModel.load(model_path(settings.model), settings.provider, settings.allow_fallback)
+    path = model_path(settings.model)
+    model = PhotozModel.load(path, provider_here(settings), settings.allow_fallback)
     if settings.places_afar:
         from photoz_run.run.fetch_plan import plan_afar
 

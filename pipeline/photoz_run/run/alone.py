@@ -11,12 +11,13 @@ import os
 import pickle
 import signal
 import sys
+from contextlib import suppress
 
 from photoz_run.errors import PhotozError
 from photoz_run.records import TileOutcome
 from photoz_run.run.limits import limit_memory
 from photoz_run.run.task import TileTask, rows_if_readable
-from photoz_run.run.worker import run_here
+from photoz_run.run.worker import model_of, run_here
 
 PR_SET_PDEATHSIG = 1
 
@@ -31,7 +32,8 @@ def main() -> None:
     with os.fdopen(os.dup(1), "wb") as answer:
         os.dup2(2, 1)  # what a library prints is no answer
         task: TileTask = pickle.load(sys.stdin.buffer)
-        limit_memory(task)
+        with suppress(PhotozError):  # the tile meets it too
+            limit_memory(task, model_of(task).provider)
         answer.write(pickle.dumps(rows_if_readable(task.ref)))
         answer.flush()  # should this process die, its parent knows so much
         outcome: TileOutcome | PhotozError

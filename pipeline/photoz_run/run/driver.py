@@ -10,6 +10,7 @@ from photoz_run.config import RunConfig
 from photoz_run.records import TileOutcome
 from photoz_run.run.cluster import longest_wait, most_workers, open_client, patience, sharing
 from photoz_run.run.dispatch import Dispatcher
+from photoz_run.run.gpus import decided
 from photoz_run.run.interruption import interruptible
 from photoz_run.run.ledger import RunDirectory, write_document
 from photoz_run.run.limits import check_open_files
@@ -41,6 +42,7 @@ def run(config: RunConfig, progress: Progress, restart: bool = False) -> RunSumm
         os.umask(PRIVATE)  # the keys of the run lie among its files
     planned = plan_run(config, progress.say)
     survey, manifest, rule = planned.survey, planned.manifest, planned.model.contract
+    config = decided(config, planned.model.provider, progress.say)
     tiles = survey.tiles
     directory = RunDirectory(config.out)
     directory.prepare(restart, config.share)

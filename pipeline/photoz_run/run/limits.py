@@ -62,13 +62,13 @@ def ended_after(task: TileTask, log: TileLog) -> Iterator[None]:
         faulthandler.cancel_dump_traceback_later()
 
 
-def limit_memory(task: TileTask) -> None:
+def limit_memory(task: TileTask, provider: str) -> None:
     """Let allocations beyond the worker's share fail, instead of the machine's next one.
 
-    Mapped coadds do not count. A GPU's libraries reserve what they never use: with one there is no
-    limit.
+    Mapped coadds do not count. A GPU's libraries reserve what they never use: where ``provider``,
+    the one really in use, is ``cuda``, there is no limit.
     """
-    if task.config.provider == "cuda":
+    if provider == "cuda":
         return
     chosen = task.config.worker_memory
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)

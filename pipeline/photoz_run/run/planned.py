@@ -19,6 +19,7 @@ from photoz_run.config import RunConfig, model_path
 from photoz_run.errors import ConfigError
 from photoz_run.records import TileOutcome, TileRef
 from photoz_run.run.finding import find_survey, look, narrowed
+from photoz_run.run.gpus import provider_here
 from photoz_run.run.ledger import RunDirectory, write_pieces
 from photoz_run.run.manifest import RunManifest, make_manifest
 from photoz_run.run.plan import check_magnitudes, check_tiles
@@ -79,7 +80,7 @@ def plan_run(config: RunConfig, say: Say, compute: bool = True) -> PlannedRun:
     check_tiles(survey.tiles, config)
     path = model_path(config.model)
     model = (
-        PhotozModel.load(path, config.provider, config.allow_fallback)
+        PhotozModel.load(path, provider_here(config), config.allow_fallback)
         if compute
         else read_bundle(path)
     )

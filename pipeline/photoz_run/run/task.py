@@ -3,7 +3,7 @@
 This is the only place that decides the fate of a tile, and the only one that records it.
 
     measured                                  DONE, or NO_WORK if no source was selected
-    `TransientError`                          FAILED, in the last try QUARANTINED
+    `TransientError`, a GPU among them        FAILED, in the last try QUARANTINED
     an allocation failed                      FAILED, in the last try QUARANTINED
     the worker was lost                       FAILED, in the last try QUARANTINED
     the try took longer than its limit        FAILED, in the last try QUARANTINED

@@ -16,7 +16,8 @@ from time import monotonic
 from distributed import get_worker
 
 from photoz_models.errors import BundleError
-from photoz_models.session import PhotozModel, Provider
+from photoz_models.providers import Provider
+from photoz_models.session import PhotozModel
 from photoz_run import __version__
 from photoz_run.errors import (
     ConfigError,
@@ -82,7 +83,7 @@ def run_tile(task: TileTask) -> TileOutcome | Refusal:
     renewable = has_nanny()
     try:
         if renewable:
-            limit_memory(task)
+            limit_memory(task, model_of(task).provider)
         outcome = _run_alone(task) if task.suspect else run_here(task)
         if outcome.error == OUT_OF_MEMORY and renewable and not task.suspect:
             _end_soon()  # perhaps another tile left too little
@@ -142,13 +143,13 @@ def introduce(task: TileTask | None = None) -> tuple[str, str]:
 
 def _prepare(task: TileTask) -> None:
     with suppress(PhotozError, MemoryError):  # the first tile meets it too
-        _model(task)
+        model_of(task)
 
 
 def _measure(task: TileTask, directory: RunDirectory, log: TileLog) -> TileOutcome:
     """Measure the tile; the border of a tile: one bad tile never stops a run."""
-    model = _model(task)
-    this_try = Try.start(task, process_name(), model.provider)
+    model = model_of(task)
+    this_try = Try.start(task, process_name(), model.computes_on)
     folder = directory.tile_folder(task.ref.tile)
     try:
         make_folder(folder)
@@ -230,7 +231,14 @@ def _settle_alone(task: TileTask, outcome: TileOutcome) -> TileOutcome:
     return outcome
 
 
-def _model(task: TileTask) -> PhotozModel:
+def model_of(task: TileTask) -> PhotozModel:
+    """The model of a task as this process computes it; loaded once.
+
+    Raises
+    ------
+    ContractError, BundleError
+        If it is not that of the run, or cannot be used here.
+    """
     here = (__version__, program_commit())
     planned = (task.run.version, task.run.commit)
     if here != planned:
