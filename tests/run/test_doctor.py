@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -29,7 +30,8 @@ NAMES = [
     ),
     *("scratch", "caches", "downloads", "batch job", "network", "Dask"),
 ]
-OLD, NEW = trials.Gpu("Tesla V100", 16 * GIB, 535), trials.Gpu("H100", 80 * GIB, 580)
+OLD, NEW = trials.Gpu("Tesla T4", 16 * GIB, 535, 7.5), trials.Gpu("H100", 80 * GIB, 580, 9.0)
+VOLTA = trials.Gpu("Tesla V100", 32 * GIB, 580, 7.0)
 
 
 def photoz_doctor(*options, **environment):
@@ -72,7 +74,7 @@ def test_a_person_reads_a_table_of_eighty_columns_and_an_exit_status(tmp_path):
 
 
 def test_cuda_that_is_asked_for_and_missing_is_bad():
-    for finding in (doctor.gpu([], "cuda"), doctor.model("cuda", [])):
+    for finding in (doctor.gpu([], "cuda", {}), doctor.model("cuda", [])):
         assert finding.verdict is Verdict.BAD
         assert "ask the batch system for one, or use --provider cpu" in finding.remedy
 
@@ -89,23 +91,46 @@ def test_an_unused_gpu_is_told_with_the_library_that_is_missing(model, monkeypat
 def test_a_driver_too_old_for_this_runtime_asks_for_an_older_cuda(provider, verdict, monkeypatch):
     monkeypatch.setattr(trials, "cuda_version", lambda: 13)
     monkeypatch.setattr(trials, "missing_cuda_library", lambda: None)
-    finding = doctor.gpu([OLD], provider)
+    finding = doctor.gpu([OLD], provider, {})
     assert finding.verdict is verdict
-    assert finding.value == "Tesla V100, 16.0 GiB, driver 535: too old for CUDA 13"
+    assert finding.value == "Tesla T4, 16.0 GiB, driver 535: too old for CUDA 13"
     assert finding.remedy == "pip install 'photoz-run[cuda12]'"
-    assert doctor.gpu([NEW], provider).verdict is Verdict.OK
+    assert doctor.gpu([NEW], provider, {}).verdict is Verdict.OK
+
+
+def test_a_card_too_old_for_this_runtime_asks_for_an_older_cuda_and_cudnn(monkeypatch):
+    monkeypatch.setattr(trials, "cuda_version", lambda: 13)
+    finding = doctor.gpu([VOLTA], "cuda", {})
+    assert finding.verdict is Verdict.BAD
+    assert finding.value == "Tesla V100, 32.0 GiB, driver 580: too old for CUDA 13"
+    assert finding.remedy == "pip install 'photoz-run[cuda12]' 'nvidia-cudnn-cu12<9.11'"
+
+
+def test_gpus_that_may_not_be_used_or_by_one_process_alone_are_told(monkeypatch):
+    monkeypatch.setattr(trials, "cuda_version", lambda: 13)
+    finding = doctor.gpu([NEW], "cuda", {"CUDA_VISIBLE_DEVICES": ""})
+    assert finding.verdict is Verdict.BAD
+    assert "CUDA_VISIBLE_DEVICES is '': none of them may be used" in finding.value
+    assert doctor.gpu([NEW], "cpu", {"CUDA_VISIBLE_DEVICES": ""}).verdict is Verdict.OK
+    assert doctor.gpu([NEW], "cuda", {"CUDA_VISIBLE_DEVICES": "0"}).verdict is Verdict.OK
+    finding = doctor.gpu([replace(NEW, exclusive=True)], "auto", {})
+    assert finding.verdict is Verdict.WARN
+    assert "MPS" in finding.remedy
 
 
 def test_gpus_are_read_from_the_drivers_own_program(tmp_path, monkeypatch):
     smi = tmp_path / "nvidia-smi"
     smi.write_text(
         "#!/bin/sh\n"
-        "echo 'NVIDIA H100 80GB HBM3, 81559, 580.95.05'\n"
-        "echo 'Tesla V100, 16384, 535.1'\n"
+        "echo '580.95.05, 81920, 9.0, Default, H100'\n"
+        "echo '580.95.05, [N/A], 12.1, Exclusive_Process, NVIDIA GB10'\n"
+        "echo 'No devices were found'\n"
     )
     smi.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    assert trials.gpus() == [trials.Gpu("NVIDIA H100 80GB HBM3", 81559 << 20, 580), OLD]
+    shares_memory = trials.Gpu("NVIDIA GB10", None, 580, 12.1, exclusive=True)
+    assert trials.gpus() == [NEW, shares_memory]
+    assert "NVIDIA GB10, memory of the machine" in doctor.gpu([shares_memory], "auto", {}).value
     smi.write_text("#!/bin/sh\necho 'NVIDIA-SMI has failed'\nexit 9\n")
     assert trials.gpus() == []
 

@@ -10,12 +10,14 @@ from shutil import which
 
 from photoz_models.documents import Record
 from photoz_models.errors import BundleError
-from photoz_models.session import PhotozModel, Provider, available_threads, check_runtime
+from photoz_models.providers import Provider
+from photoz_models.session import PhotozModel, available_threads, check_runtime
 from photoz_run import __version__
 from photoz_run.config import BUNDLED_MODEL, model_path
 from photoz_run.errors import PhotozError
 from photoz_run.images.storage import measure_storage
 from photoz_run.run import machine, trials
+from photoz_run.run.gpus import VISIBLE, usable_gpus
 from photoz_run.run.offline import keep_caches_local
 from photoz_run.version import package_versions, program_commit
 
@@ -38,8 +40,10 @@ UNPACKED_BYTES = 14 << 30
 """Scratch of a worker on a full-size tile whose images are all .gz."""
 FEW_FILES = 1024
 """Open files below which a run of some hundred workers would end."""
-CUDA_DRIVERS = {12: 525, 13: 580}
-"""Major version of CUDA -> the oldest driver that runs it."""
+CUDA_NEEDS = {12: (525, 5.0), 13: (580, 7.5)}
+"""Major version of CUDA -> the oldest driver that runs it, and the oldest kind of card."""
+NEW_CUDNN_NEEDS = 7.5
+"""The oldest kind of card on which cuDNN 9.11 and later compute, whatever the CUDA."""
 
 
 class Verdict(StrEnum):
@@ -82,7 +86,7 @@ def examine(
         packages,
         runtime,
         lambda: model(provider, gpus),
-        lambda: gpu(gpus, provider),
+        lambda: gpu(gpus, provider, environment),
         lambda: cores(threads, machine.cpu_quota(), job),
         lambda: memory(machine.memory_limit(environment), machine.free_memory(), threads),
         lambda: address_space(machine.address_space()),
@@ -140,22 +144,33 @@ def model(provider: Provider, gpus: list[trials.Gpu]) -> Diagnosis:
         return Diagnosis("model", str(error), Verdict.BAD, remedy)
     value = f"{BUNDLED_MODEL} runs on {loaded.provider} and gives its golden values"
     if provider == "auto" and loaded.provider == "cpu" and gpus:
-        return Diagnosis("model", f"{value}, but there is a GPU", Verdict.WARN, _cuda_remedy(gpus))
+        value += f", but there is a GPU ({loaded.problem})"
+        return Diagnosis("model", value, Verdict.WARN, _cuda_remedy(gpus))
     return Diagnosis("model", value)
 
 
-def gpu(gpus: list[trials.Gpu], provider: Provider) -> Diagnosis:
-    """The GPUs that the driver shows, and whether it is new enough for this ONNX Runtime."""
-    insists = provider == "cuda"
+def gpu(
+    gpus: list[trials.Gpu],
+    provider: Provider,
+    environment: Mapping[str, str],
+) -> Diagnosis:
+    """The GPUs that the driver shows; whether they may be used, and are new enough."""
+    worse = Verdict.BAD if provider == "cuda" else Verdict.WARN
     if not gpus:
-        if insists:
-            return Diagnosis("GPU", "none", Verdict.BAD, _cuda_remedy(gpus))
-        return Diagnosis("GPU", "none")
-    value = "; ".join(f"{card.name}, {_size(card.bytes)}, driver {card.driver}" for card in gpus)
+        verdict = Verdict.BAD if provider == "cuda" else Verdict.OK
+        return Diagnosis("GPU", "none", verdict, _cuda_remedy(gpus) if verdict != "ok" else "")
+    value = "; ".join(map(_described, gpus))
+    if provider != "cpu" and VISIBLE in environment and not usable_gpus(environment):
+        hidden = f"{VISIBLE} is {environment[VISIBLE]!r}: none of them may be used"
+        remedy = f"ask the batch system for a GPU, or unset {VISIBLE}"
+        return Diagnosis("GPU", f"{value}; {hidden}", worse, remedy)
     cuda = trials.cuda_version()
     if cuda is not None and cuda > _cuda(gpus):
-        verdict = Verdict.BAD if insists else Verdict.WARN
-        return Diagnosis("GPU", f"{value}: too old for CUDA {cuda}", verdict, _cuda_remedy(gpus))
+        return Diagnosis("GPU", f"{value}: too old for CUDA {cuda}", worse, _cuda_remedy(gpus))
+    if provider != "cpu" and any(card.exclusive for card in gpus):
+        remedy = "give as many --workers as there are GPUs, or start NVIDIA's MPS"
+        value += "; one process at a time may compute on it"
+        return Diagnosis("GPU", value, Verdict.WARN, remedy)
     return Diagnosis("GPU", value)
 
 
@@ -318,8 +333,10 @@ def _cuda_remedy(gpus: list[trials.Gpu]) -> str:
         return "no GPU here: ask the batch system for one, or use --provider cpu"
     newest = _cuda(gpus)
     if not newest:
-        return "the driver is older than CUDA 12: use --provider cpu"
+        return "driver or card is older than CUDA 12: use --provider cpu"
     install = f"pip install 'photoz-run[cuda{newest}]'"
+    if gpus[0].capability is not None and gpus[0].capability < NEW_CUDNN_NEEDS:
+        install += f" 'nvidia-cudnn-cu{newest}<9.11'"
     if (trials.cuda_version() or 0) > newest:
         return install
     missing = trials.missing_cuda_library()
@@ -329,9 +346,19 @@ def _cuda_remedy(gpus: list[trials.Gpu]) -> str:
 
 
 def _cuda(gpus: list[trials.Gpu]) -> int:
-    """The newest CUDA that the driver runs; 0 if none of those known."""
-    known = [cuda for cuda, oldest in CUDA_DRIVERS.items() if gpus[0].driver >= oldest]
+    """The newest CUDA that driver and card run; 0 if none of those known."""
+    card = gpus[0]
+    known = [
+        cuda
+        for cuda, (driver, capability) in CUDA_NEEDS.items()
+        if card.driver >= driver and (card.capability or capability) >= capability
+    ]
     return max(known, default=0)
+
+
+def _described(card: trials.Gpu) -> str:
+    size = "memory of the machine" if card.bytes is None else _size(card.bytes)
+    return f"{card.name}, {size}, driver {card.driver}"
 
 
 def _size(number: int) -> str:

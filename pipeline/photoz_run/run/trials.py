@@ -10,9 +10,11 @@ from pathlib import Path
 
 from distributed.utils import get_ip, get_ip_interface
 
+from photoz_models.providers import load_cuda_libraries
 from photoz_run.run.cluster import local_client
 from photoz_run.run.machine import answer
 
+CUDNN = "libcudnn.so.9"
 PROBE = b"photoz doctor\n" * 80_000
 WORKER_SECONDS = 30.0
 
@@ -22,22 +24,42 @@ class Gpu:
     """A GPU as its driver shows it; ``driver`` is the major version."""
 
     name: str
-    bytes: int
+    bytes: int | None
+    """``None`` for one without memory of its own."""
     driver: int
+    capability: float | None = None
+    """Of its kind of card, as CUDA counts them: 7.0 Volta, 7.5 Turing, 8.0 Ampere, 9.0 Hopper."""
+    exclusive: bool = False
+    """Whether one process at a time may compute on it."""
 
 
 def gpus() -> list[Gpu]:
-    """The GPUs that nvidia-smi lists; none without it."""
+    """The GPUs that nvidia-smi lists; none without it, or where it speaks of an error."""
     listing = answer(
         "nvidia-smi",
-        "--query-gpu=name,memory.total,driver_version",
+        "--query-gpu=driver_version,memory.total,compute_cap,compute_mode,name",
         "--format=csv,noheader,nounits",
     )
-    rows = [line.split(", ") for line in (listing or "").splitlines()]
+    rows = [line.split(", ", 4) for line in (listing or "").splitlines()]
     return [
-        Gpu(name, int(mebibytes) << 20, int(driver.split(".")[0]))
-        for name, mebibytes, driver in rows
+        Gpu(
+            name,
+            None if (mebibytes := _number(memory)) is None else int(mebibytes) << 20,
+            int(driver.split(".")[0]),
+            _number(capability),
+            mode.startswith("Exclusive"),
+        )
+        for driver, memory, capability, mode, name in (row for row in rows if len(row) == 5)
+        if driver.split(".")[0].isdigit()
     ]
+
+
+def _number(text: str) -> float | None:
+    """What nvidia-smi does not know it calls ``[N/A]``."""
+    try:
+        return float(text)
+    except ValueError:
+        return None
 
 
 def cuda_version() -> int | None:
@@ -51,14 +73,16 @@ def cuda_version() -> int | None:
 def missing_cuda_library() -> str | None:
     """What the linker says of a library that ONNX Runtime's CUDA provider lacks.
 
-    ``None`` if it has all.
+    ``None`` if it has all. It starts without cuDNN, and fails at the first convolution.
     """
     import onnxruntime
 
+    load_cuda_libraries()
     folder = Path(onnxruntime.__file__).with_name("capi")
     try:
         ctypes.CDLL(str(folder / "libonnxruntime_providers_shared.so"), ctypes.RTLD_GLOBAL)
         ctypes.CDLL(str(folder / "libonnxruntime_providers_cuda.so"))
+        ctypes.CDLL(CUDNN)
     except OSError as error:
         return str(error).removeprefix(str(folder)).split(": cannot open")[0]
     return None
