@@ -8,9 +8,11 @@ redshifts; without one, a small survey is simulated.
 import argparse
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -37,15 +39,28 @@ def run_step(name: str, words: list[str], limit: float) -> dict[str, Any]:
     """The figures of one step, or its last line of error."""
     command = [sys.executable, "-m", "bench.gpu.steps", name, *words]
     start = time.monotonic()
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=limit)
+        output, problem = process.communicate(timeout=limit)
     except subprocess.TimeoutExpired:
         return {"error": f"not done after {limit:.0f} s"}
+    finally:
+        # Its own processes, too: they would hold memory of the device while the next step measures.
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
     seconds = round(time.monotonic() - start, 1)
-    if done.returncode:
-        lines = done.stderr.strip().splitlines() or [f"ended with {done.returncode}"]
+    try:
+        figures: dict[str, Any] = json.loads(output.splitlines()[-1])
+    except (IndexError, ValueError):
+        lines = problem.strip().splitlines() or [f"ended with {process.returncode}"]
         return {"error": lines[-1], "seconds": seconds}
-    figures: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return {**figures, "seconds": seconds}
 
 

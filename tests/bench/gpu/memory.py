@@ -1,11 +1,14 @@
 """The largest memory in use on the GPU, as nvidia-smi says."""
 
+import os
 import shutil
 import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+
+from photoz_run.run.gpus import usable_gpus
 
 EVERY_MS = 200
 
@@ -19,14 +22,15 @@ class Peak:
 
 @contextmanager
 def watched() -> Iterator[Peak]:
-    """Watch the first GPU during the block."""
+    """Watch the first GPU that may be used during the block."""
     peak = Peak()
+    first = (*usable_gpus(os.environ), "0")[0]
     command = ["nvidia-smi", "--query-gpu=memory.used", "--format=csv,noheader,nounits"]
     if not shutil.which(command[0]):
         yield peak
         return
     process = subprocess.Popen(
-        [*command, "--id=0", f"--loop-ms={EVERY_MS}"], stdout=subprocess.PIPE, text=True
+        [*command, f"--id={first}", f"--loop-ms={EVERY_MS}"], stdout=subprocess.PIPE, text=True
     )
     thread = threading.Thread(target=_follow, args=(process, peak))
     thread.start()

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from threading import BrokenBarrierError
 from typing import Any
 
 import numpy as np
@@ -18,9 +19,13 @@ import numpy as np
 from bench.gpu import half_precision
 from photoz_models import BUNDLED
 from photoz_models.contract import MAGNITUDES, OUTPUTS, STAMPS
+from photoz_models.errors import PhotozError
 from photoz_models.golden import Inputs, golden_inputs
 from photoz_models.independence import BATCH
-from photoz_models.session import PhotozModel, Provider
+from photoz_models.providers import CPU, CUDA, CUDA_OPTIONS, Provider
+from photoz_models.session import PhotozModel
+from photoz_run.run.machine import answer
+from photoz_run.version import package_versions
 
 BUNDLE = BUNDLED / "hybrid-sim.onnx"
 SIZES = (64, BATCH, 1024, 4096)
@@ -34,16 +39,11 @@ Figures = dict[str, Any]
 def device(provider: Provider, _: str) -> Figures:
     """What is here: card, driver, runtime, and what the runtime says that it can use."""
     import onnxruntime
-    import torch
 
-    query = ["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"]
-    card = "none"
-    if torch.cuda.is_available():
-        card = subprocess.run(query, check=True, capture_output=True, text=True).stdout.strip()
+    cards = answer("nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader")
     return {
-        "card": card,
-        "onnxruntime": onnxruntime.__version__,
-        "torch": torch.__version__,
+        "card": cards or "none",
+        **package_versions(("onnxruntime", "onnxruntime-gpu", "torch", "nvidia-cudnn-cu13")),
         "providers": " ".join(onnxruntime.get_available_providers()),
     }
 
@@ -60,7 +60,7 @@ def golden(provider: Provider, _: str) -> Figures:
     second = model.predict(*(array[order_N] for array in inputs))
     moved = max(float(np.abs(a[order_N] - b).max()) for a, b in zip(first, second, strict=True))
     return {
-        "provider": model.provider,
+        "computed on": model.computes_on,
         "seconds to load and verify": loaded,
         "golden: z differs by": in_z,
         "golden: domain distance differs by": in_domain,
@@ -93,7 +93,7 @@ def readers(provider: Provider, _: str) -> Figures:
         processes = [context.Process(target=read, args=work) for _ in range(number)]
         for process in processes:
             process.start()
-        figures[f"{number} processes"] = sum(results.get() for _ in processes)
+        figures[f"{number} processes"] = together([results.get() for _ in processes])
         for process in processes:
             process.join()
     return figures
@@ -118,7 +118,7 @@ def float16(provider: Provider, _: str) -> Figures:
 
     model = PhotozModel.load(BUNDLE, provider, threads=1)
     half = half_precision.image_branch(onnx.load(BUNDLE))
-    session = bare_session(half.SerializeToString(), [model.session.get_providers()[0]])
+    session = bare_session(half.SerializeToString(), provider)
     inputs = galaxies(model, BATCH)
     z_N = model.predict(*inputs)[0]
     half_z_N = session.run([OUTPUTS[0]], feeds(inputs))[0]
@@ -139,7 +139,7 @@ def tensorrt(provider: Provider, _: str) -> Figures:
     if name not in onnxruntime.get_available_providers() or provider == "cpu":
         return {"verdict": "not here"}
     model = PhotozModel.load(BUNDLE, provider, threads=1)
-    session = bare_session(BUNDLE.read_bytes(), [name, "CUDAExecutionProvider"])
+    session = bare_session(BUNDLE.read_bytes(), provider, name)
     if session.get_providers()[0] != name:
         return {"verdict": "named by the runtime, cannot be used"}
     inputs = galaxies(model, BATCH)
@@ -262,19 +262,37 @@ def resident(model: PhotozModel, inputs: Inputs) -> Callable[[], object]:
     return call
 
 
-def bare_session(content: bytes, providers: list[str]) -> Any:
-    """A session of the runtime without a contract."""
+def bare_session(content: bytes, provider: Provider, *first: str) -> Any:
+    """A session of the runtime without a contract, with the options of the program.
+
+    Loading a model has loaded CUDA's libraries.
+    """
     import onnxruntime
 
-    return onnxruntime.InferenceSession(content, providers=providers)
+    cuda = [(CUDA, CUDA_OPTIONS)] if provider == "cuda" else []
+    return onnxruntime.InferenceSession(content, providers=[*first, *cuda, CPU], enable_fallback=0)
 
 
 def read(provider: Provider, barrier: Any, results: Any) -> None:
-    """One process of `readers`: they begin together, and each tells its galaxies a second."""
-    model = PhotozModel.load(BUNDLE, provider, threads=1)
-    inputs = galaxies(model, BATCH)
-    barrier.wait()
-    results.put(two_at_once(model, inputs))
+    """One process of `readers`: they begin together, and each tells its galaxies a second.
+
+    One that fails, without memory on the device for instance, tells why and lets none wait.
+    """
+    try:
+        model = PhotozModel.load(BUNDLE, provider, threads=1)
+        inputs = galaxies(model, BATCH)
+        barrier.wait()
+        results.put(two_at_once(model, inputs))
+    except (PhotozError, BrokenBarrierError) as error:
+        barrier.abort()
+        results.put(str(error))
+
+
+def together(told: list[float | str]) -> float | str:
+    """The galaxies a second of several processes; why there are none, if one failed."""
+    rates = [one for one in told if isinstance(one, float)]
+    problems = [one for one in told if isinstance(one, str) and one]
+    return sum(rates) if len(rates) == len(told) else f"failed: {(*problems, 'no reason')[0]}"
 
 
 def simulated(scratch: Path) -> Path:
