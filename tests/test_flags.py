@@ -18,6 +18,7 @@ from photoz_run.flags import (
     count,
     decode,
     mark,
+    remarks,
 )
 from photoz_run.science.selection import select
 
@@ -86,3 +87,11 @@ def photoz(*arguments: str) -> str:
     return subprocess.run(
         command, check=True, capture_output=True, text=True, env={"COLUMNS": "200"}
     ).stdout
+
+
+def test_flags_of_most_rows_of_a_tile_are_said_and_missing_magnitudes_are_not():
+    counts = {"NO_COVERAGE": 60, "CENTRE_BAD": 51, "OUT_OF_DOMAIN": 50, "MAG_U_MISSING": 90}
+    said = ("more than half of the rows have NO_COVERAGE, CENTRE_BAD",)
+    assert remarks(counts, 100) == said
+    assert remarks({"Z_LIMIT": 50}, 100) == ()
+    assert remarks({"Z_LIMIT": 49}, 49) == ()

@@ -5,6 +5,7 @@ of `MAGNITUDE_BANDS`. photoz-run never sets bits 24-30: they are the user's. Bit
 of the int32 column and unused.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from operator import index
 
@@ -15,6 +16,8 @@ from photoz_models.stamp_rule import MAGNITUDE_BANDS
 from photoz_run.errors import ConfigError
 
 USER_BITS = range(24, 31)
+MANY = 50
+"""Rows from which on it is odd that most of them carry a flag, or that none is selected."""
 
 
 @dataclass(frozen=True)
@@ -130,3 +133,15 @@ def count(flags_N: NDArray[np.int32]) -> dict[str, int]:
     """How many sources carry each flag; flags that nothing carries are left out."""
     counts = {flag.name: int(np.count_nonzero(flags_N & flag.value)) for flag in FLAGS}
     return {name: n for name, n in counts.items() if n}
+
+
+def remarks(counts: Mapping[str, int], rows: int) -> tuple[str, ...]:
+    """What is odd about a tile with so many flagged rows: at most one remark.
+
+    The flags of more than half of the rows are named. Missing magnitudes are not, which the checks
+    of the catalogue look at.
+    """
+    if rows < MANY:
+        return ()
+    common = [name for name, n in counts.items() if 2 * n > rows and not name.startswith("MAG_")]
+    return (f"more than half of the rows have {', '.join(common)}",) if common else ()

@@ -141,12 +141,14 @@ def process_tile(
         table = tile_table(ref.tile, tile.sources, prediction, levels, keep, config.quantiles)
         provenance = tile_provenance(run, ref, inputs, fetched)
         files = write_tile(table, folder, ref.tile, config.formats, provenance)
+    flag_counts = flags.count(prediction.flags_N)
+    remarks += belonging.remarks + flags.remarks(flag_counts, table.num_rows)
     return TileResult(
         catalogue_rows=catalogue_rows,
         rows_in=len(tile.sources),
         rows_out=table.num_rows,
         files=files,
-        flag_counts=flags.count(prediction.flags_N),
+        flag_counts=flag_counts,
         counts=tile.counts,
         zero_points=belonging.zero_points,
         zero_point_errors=belonging.zero_point_errors,
@@ -156,7 +158,7 @@ def process_tile(
         seeing=tile.coadds.seeing,
         footprint=tile.coadds.footprint,
         bytes_read=tile.coadds.bytes_read,
-        remarks=(*tile.sources.remarks, *remarks, *belonging.remarks),
+        remarks=tile.sources.remarks + remarks,
         seconds={step: round(seconds, 4) for step, seconds in clock.seconds.items()},
     )
 

@@ -10,8 +10,8 @@ from photoz_models.stamp_rule import StampRule
 from photoz_run.config import RunConfig
 from photoz_run.errors import ConfigError
 from photoz_run.records import Status, TileOutcome
+from photoz_run.run.alike import remarks_of
 from photoz_run.run.plan import check_magnitudes
-from photoz_run.run.summary import remarks_of
 from photoz_run.survey.discovery import find_tiles
 from photoz_run.tables.opening import open_table
 from support.tiles import NINE
@@ -79,7 +79,7 @@ def test_a_full_tile_of_which_nothing_is_selected_is_said():
     outcome = TileOutcome(
         "KIDS_1", Status.NO_WORK, "", "", catalogue_rows=738, remarks=("FLAG_GAAP_r is set",)
     )
-    assert remarks_of(outcome) == [
-        "KIDS_1: FLAG_GAAP_r is set",
-        "KIDS_1: none of its 738 sources is selected",
-    ]
+    assert remarks_of(outcome) == (
+        "FLAG_GAAP_r is set",
+        "none of its 738 sources is selected",
+    )

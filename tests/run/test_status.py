@@ -10,15 +10,9 @@ import pytest
 
 from photoz_run.cli.photoz import main
 from photoz_run.records import Failure, Status, TileOutcome
+from photoz_run.run.alike import EXAMPLES, alike, group_failures, named, plain_words
 from photoz_run.run.lock import RunLock, WorkState
-from photoz_run.run.status import (
-    EXAMPLES,
-    HostCount,
-    count_hosts,
-    group_failures,
-    plain_reason,
-    read_status,
-)
+from photoz_run.run.status import HostCount, count_hosts, read_status
 from support.runs import in_process, options
 from support.tiles import make_tile
 
@@ -193,6 +187,19 @@ def test_equal_causes_are_one_group():
     assert groups[0].reason == "r_sci.fits: #,# of # bytes"
 
 
+def test_what_is_said_of_one_tile_alone_keeps_its_numbers():
+    group = alike([("KIDS_1.0_-2.5", "KIDS_1.0_-2.5: r pixels are +3.4 mag off")])[0]
+    assert group.words == "r pixels are +3.4 mag off"
+
+
+def test_no_remark_is_hidden_behind_those_of_a_thousand_tiles():
+    said = [(f"KIDS_{k}.0_-0.5", f"{k} bytes are missing") for k in range(1346)]
+    often, rare = alike([*said, ("KIDS_9.0_-31.2", "r pixels give no flux at any source")])
+    assert often.words == "# bytes are missing"
+    assert named(often.tiles, "--json").endswith(" and 1,341 more (--json lists all)")
+    assert rare.tiles == ("KIDS_9.0_-31.2",)
+
+
 @pytest.mark.parametrize(
     ("reason", "plain"),
     [
@@ -202,4 +209,4 @@ def test_equal_causes_are_one_group():
     ],
 )
 def test_a_reason_without_names_and_numbers(reason, plain):
-    assert plain_reason(reason, "KIDS_1.0_-2.5") == plain
+    assert plain_words(reason, "KIDS_1.0_-2.5") == plain

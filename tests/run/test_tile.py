@@ -379,6 +379,20 @@ def test_light_that_is_a_little_off_is_told(model, tmp_path):
     assert off.remarks[0].endswith("off the catalogue's positions (median)")
 
 
+def test_a_band_that_is_lost_in_the_whole_tile_is_told(model, tmp_path):
+    tile = make_tile(tmp_path / "data", data_release="DR4.0", number=60)
+    _, good = measure(tile, model, tmp_path / "out")
+    assert good.remarks == ()
+    with fits.open(tile.image("g", "wei"), mode="update") as hdus:
+        hdus[0].data[...] = 0
+    rows, lost = measure(tile, model, tmp_path / "out")
+    assert all(row["Z_PHOT"] is not None for row in rows.values())
+    assert lost.remarks == (
+        "g pixels give no flux at any source",
+        "more than half of the rows have NO_COVERAGE, BAD_PIXELS, CENTRE_BAD",
+    )
+
+
 def test_kept_columns_and_quantiles_stand_behind_the_others(dr5_tile, model, tmp_path):
     rows, _ = measure(dr5_tile, model, tmp_path, keep=("SeqNr", "THELI_NAME"), quantiles=True)
     names = [column.name for column in COLUMNS]

@@ -83,7 +83,7 @@ def retry(
 
 
 def _print_problems(console: "Console", state: "RunStatus") -> None:
-    from photoz_run.run.status import EXAMPLES
+    from photoz_run.run.alike import EXAMPLES
 
     for problem in state.problems[:EXAMPLES]:
         console.print(f"  {problem}", style="red")
@@ -150,22 +150,18 @@ def _print_hosts(console: "Console", state: "RunStatus") -> None:
 
 
 def _print_failures(console: "Console", state: "RunStatus") -> None:
-    from photoz_run.run.status import EXAMPLES
+    from photoz_run.run.alike import named
 
     for group in state.failures:
-        more = len(group.tiles) - EXAMPLES
-        names = ", ".join(group.tiles[:EXAMPLES]) + (
-            f" and {more} more (--json lists all)" if more > 0 else ""
-        )
         console.print(
-            f"  {len(group.tiles)} quarantined, {group.error}: {group.reason}", style="red"
+            f"  {len(group.tiles):,} quarantined, {group.error}: {group.reason}", style="red"
         )
-        console.print(f"    {names}")
+        console.print(f"    {named(group.tiles, '--json')}")
+    for remark in state.remarks:
+        console.print(f"  {named(remark.tiles, '--json')}: {remark.words}", style="yellow")
     if state.deviant:
-        shown = ", ".join(state.deviant[:EXAMPLES])
-        more = len(state.deviant) - EXAMPLES
-        rest = f" and {more} more (--json lists all)" if more > 0 else ""
-        console.print(f"  zero-point unlike the other tiles': {shown}{rest}", style="yellow")
+        words = f"zero-point unlike the other tiles': {named(state.deviant, '--json')}"
+        console.print(f"  {words}", style="yellow")
     if state.failures:
         console.print(
             f"  how each went: {state.run}/{LOGS}; after mending: photoz retry {state.run}"

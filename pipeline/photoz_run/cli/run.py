@@ -251,6 +251,7 @@ def _print_summary(summary: "RunSummary") -> None:
     from rich.console import Console
 
     from photoz_run.records import Status
+    from photoz_run.run.alike import named
 
     console = Console(highlight=False, soft_wrap=True)
     counts = {status.value: summary.count(status) for status in Status}
@@ -260,12 +261,11 @@ def _print_summary(summary: "RunSummary") -> None:
         f" {counted(summary.rows, 'row')} in {summary.seconds:.1f} s"
     )
     document = summary.document
-    for failure in document.quarantined.values():
-        console.print(f"  quarantined {failure.reason}", style="red")
-    for remark in document.remarks[:LISTED]:
-        console.print(f"  {remark}", style="yellow")
-    if len(document.remarks) > LISTED:
-        console.print(f"  ... and {len(document.remarks) - LISTED} more, in summary.json")
+    for failure in summary.failures:
+        words = f"quarantined {named(failure.tiles, 'summary.json')}: {failure.reason}"
+        console.print(f"  {words}", style="red")
+    for remark in summary.remarks:
+        console.print(f"  {named(remark.tiles, 'summary.json')}: {remark.words}", style="yellow")
     for name, number in document.counts.items():
         console.print(f"  {name.replace('_', ' ')}: {number:,}")
     for line in flag_lines(document.flags, summary.rows):

@@ -1,31 +1,19 @@
 """How far a run is, read from its directory alone: outcomes of tiles and locks of processes."""
 
-import re
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from photoz_models.documents import Record, no_collection
 from photoz_run.records import Status, TileOutcome
+from photoz_run.run.alike import FailureGroup, TileGroup, group_failures, group_remarks
 from photoz_run.run.fetch_status import FetchStatus, read_fetching
 from photoz_run.run.ledger import RunDirectory
 from photoz_run.run.lock import Holder, WorkState, holders
 from photoz_run.run.summary import total
 from photoz_run.run.task import NOT_FETCHED
 from photoz_run.science.zero_point import deviant_words
-
-EXAMPLES = 5
-"""Tiles named for each group of failures."""
-
-
-@dataclass(frozen=True)
-class FailureGroup(Record):
-    """Quarantined tiles with the same reason but for names and numbers."""
-
-    error: str
-    reason: str
-    tiles: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -97,6 +85,8 @@ class RunStatus(Record):
     working: tuple[WorkingProcess, ...]
     hosts: Mapping[str, HostCount]
     failures: tuple[FailureGroup, ...]
+    remarks: tuple[TileGroup, ...]
+    """What is odd about tiles that could be used."""
     deviant: tuple[str, ...]
     """Tiles whose zero-point in a band stands out among the others', with the sigma."""
     problems: tuple[str, ...]
@@ -149,6 +139,7 @@ def read_status(path: Path) -> RunStatus:
         working=tuple(WorkingProcess.of(holder) for holder in working),
         hosts=count_hosts(outcomes.values()),
         failures=group_failures(bad),
+        remarks=group_remarks(outcomes.values()),
         deviant=deviant_words(outcomes),
         problems=recorded.problems,
         fetching=read_fetching(
@@ -171,25 +162,6 @@ def count_hosts(outcomes: Iterable[TileOutcome]) -> dict[str, HostCount]:
     return {
         host: HostCount(good[host], failed[host]) for host in sorted(good.keys() | failed.keys())
     }
-
-
-def group_failures(outcomes: Iterable[TileOutcome]) -> tuple[FailureGroup, ...]:
-    """Quarantined tiles by what went wrong, the largest group first."""
-    groups: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
-    for outcome in outcomes:
-        groups[outcome.error, plain_reason(outcome.reason, outcome.tile)].append(outcome.tile)
-    sized = sorted(groups.items(), key=lambda item: (-len(item[1]), item[0]))
-    return tuple(
-        FailureGroup(error, reason, tuple(sorted(tiles))) for (error, reason), tiles in sized
-    )
-
-
-def plain_reason(reason: str, tile: str) -> str:
-    """A reason without the tile's name, folders and numbers, so that equal causes read the same."""
-    position = re.escape(tile.partition("_")[2])
-    text = re.sub(rf"(\S*/)?\w+?_(DR[\d.]+_)?{position}_?", "", reason)
-    text = re.sub(r"(?<![\w.])[-+]?\d+(\.\d+)?(?![\w.])", "#", text)
-    return text.lstrip(" :")
 
 
 def _count(

@@ -7,9 +7,7 @@ from pathlib import Path
 from photoz_models.documents import Record
 from photoz_run.errors import ExitCode
 from photoz_run.records import Status, TileOutcome
-
-MANY = 50
-"""Sources of a catalogue from which on it is odd that none is selected."""
+from photoz_run.run.alike import FailureGroup, TileGroup, group_failures, group_remarks, remarks_of
 
 
 @dataclass(frozen=True)
@@ -68,6 +66,20 @@ class RunSummary:
         return ExitCode.QUARANTINED if self.count(Status.QUARANTINED) else ExitCode.DONE
 
     @property
+    def _quarantined(self) -> list[TileOutcome]:
+        return [o for o in self.outcomes.values() if o.status is Status.QUARANTINED]
+
+    @property
+    def failures(self) -> tuple[FailureGroup, ...]:
+        """Why tiles are quarantined, said once for all tiles alike."""
+        return group_failures(self._quarantined)
+
+    @property
+    def remarks(self) -> tuple[TileGroup, ...]:
+        """What is odd about tiles that could be used."""
+        return group_remarks(self.outcomes.values())
+
+    @property
     def document(self) -> SummaryDocument:
         """The summary as it is written."""
         outcomes = self.outcomes.values()
@@ -81,22 +93,11 @@ class RunSummary:
             counts=total(outcome.counts for outcome in outcomes),
             providers=tuple(sorted({outcome.provider for outcome in outcomes} - {""})),
             quarantined={
-                outcome.tile: Reason(outcome.error, outcome.reason)
-                for outcome in outcomes
-                if outcome.status is Status.QUARANTINED
+                outcome.tile: Reason(outcome.error, outcome.reason) for outcome in self._quarantined
             },
             exit_code=int(self.exit_code),
-            remarks=tuple(remark for outcome in outcomes for remark in remarks_of(outcome)),
+            remarks=tuple(f"{o.tile}: {remark}" for o in outcomes for remark in remarks_of(o)),
         )
-
-
-def remarks_of(outcome: TileOutcome) -> list[str]:
-    """What is odd about a tile, above all that nothing of a full catalogue was selected."""
-    remarks = [f"{outcome.tile}: {remark}" for remark in outcome.remarks]
-    rows = outcome.catalogue_rows or 0
-    if outcome.status is Status.NO_WORK and rows >= MANY:
-        remarks.append(f"{outcome.tile}: none of its {rows:,} sources is selected")
-    return remarks
 
 
 def total(tables: Iterable[Mapping[str, int]]) -> dict[str, int]:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from photoz_models.stamp_rule import StampRule
 from photoz_run.errors import BadDataError
+from photoz_run.flags import MANY
 from photoz_run.records import Sources, Stamps
 from photoz_run.science import centring, zero_point
 
@@ -60,7 +61,11 @@ class PixelEvidence:
         magnitudes_NC = np.concatenate(self._magnitudes_NC)
         shifts_NC2 = np.concatenate(self._shifts_NC2)
         for c, band in enumerate(rule.image_bands):
-            if band not in rule.magnitude_bands or np.isnan(magnitudes_NC[:, c]).all():
+            if np.isnan(magnitudes_NC[:, c]).all():
+                if self.number >= MANY:
+                    remarks.append(f"{band} pixels give no flux at any source")
+                continue
+            if band not in rule.magnitude_bands:
                 continue
             catalogue_N = sources.magnitudes_NB[:, rule.magnitude_bands.index(band)]
             offset = zero_point.offset(magnitudes_NC[:, c], catalogue_N)
