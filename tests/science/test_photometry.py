@@ -28,6 +28,9 @@ mags = st.floats(10, 28)
         (-99.0, 1, False),
         (-99.0, 0, False),
         (98.93, 0, False),
+        (0.0, 0, False),
+        (-0.07, 0, False),
+        (-1.0, 0, False),
         (np.nan, 0, False),
         (np.inf, 0, False),
         (-np.inf, 0, False),
@@ -51,7 +54,7 @@ def test_total_magnitude_adds_dmag_and_takes_extinction_off(mag, dmag, extinctio
     assert value == pytest.approx(mag + dmag - extinction, abs=1e-5)
 
 
-@pytest.mark.parametrize("code", [99.0, -99.0, np.nan, np.inf])
+@pytest.mark.parametrize("code", [99.0, -99.0, 0.0, -1.0, np.nan, np.inf])
 def test_total_magnitude_of_a_code_is_missing(code):
     assert math.isnan(total_magnitude(np.array([code]), 0.1, np.array([0.1]))[0])
 

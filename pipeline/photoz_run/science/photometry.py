@@ -4,9 +4,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 MISSING_MAGNITUDE = 90.0
-"""Magnitudes of this size, of either sign, are codes: 99 not detected, -99 no data.
+"""Magnitudes of this size are codes: 99 not detected; and so are 0 and less: -99 no data.
 
-That holds after a small correction, too.
+That holds after a small correction, too. No galaxy is brighter than 0.
 """
 MOST_EXTINCTION = 10.0
 """Extinction (mag) beyond which no galaxy is seen: 99 and the like are codes."""
@@ -21,24 +21,28 @@ EFFECTIVE_MICRONS = {
 def valid_magnitudes(
     mag_NB: NDArray[np.floating], flag_NB: NDArray[np.integer]
 ) -> NDArray[np.float32]:
-    """Magnitudes with NaN where missing: 99, -99, not finite, or FLAG_GAAP set.
+    """Magnitudes with NaN where missing: a code, not finite, or FLAG_GAAP set.
 
     Parameters
     ----------
     mag_NB, flag_NB
         GAaP magnitudes (mag, AB) and their FLAG_GAAP, of the same shape.
     """
+    return np.where(flag_NB == 0, known_magnitudes(mag_NB), np.nan).astype(np.float32)
+
+
+def known_magnitudes(mag_N: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Magnitudes with NaN for codes (99, 0, -1, -99) and what is not finite."""
     with np.errstate(invalid="ignore"):
-        valid = np.isfinite(mag_NB) & (np.abs(mag_NB) < MISSING_MAGNITUDE) & (flag_NB == 0)
-    return np.where(valid, mag_NB, np.nan).astype(np.float32)
+        known_N = (mag_N > 0) & (mag_N < MISSING_MAGNITUDE)
+    return np.where(known_N, mag_N, np.nan)
 
 
 def total_magnitude(
     mag_auto_N: NDArray[np.floating], dmag: float, extinction_N: NDArray[np.floating]
 ) -> NDArray[np.float32]:
     """MAG_AUTO_CALIB = MAG_AUTO + DMAG_R - EXTINCTION_r (mag); NaN where one of them is missing."""
-    missing = ~np.isfinite(mag_auto_N) | (np.abs(mag_auto_N) > MISSING_MAGNITUDE)
-    total_N = np.where(missing, np.nan, mag_auto_N + dmag - known_extinction(extinction_N))
+    total_N = known_magnitudes(mag_auto_N) + dmag - known_extinction(extinction_N)
     return np.asarray(total_N, np.float32)
 
 

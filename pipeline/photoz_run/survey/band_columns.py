@@ -8,7 +8,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from photoz_run.errors import BadDataError
-from photoz_run.science.photometry import MISSING_MAGNITUDE, mean_magnitude, valid_magnitudes
+from photoz_run.science.photometry import known_magnitudes, mean_magnitude, valid_magnitudes
 from photoz_run.survey.catalogues import set_flags
 from photoz_run.survey.data_release import DR5, I_EPOCH_IMAGES
 from photoz_run.tables.arrays import integers, reals
@@ -120,7 +120,7 @@ def _magnitudes(where: str, rows: pa.Table, name: str, flag: str | None) -> NDAr
 def _refuse_others(where: str, name: str, value_N: NDArray[np.floating]) -> None:
     """Refuse fluxes, colours and redshifts: `BadDataError` with the median."""
     present = value_N[np.isfinite(value_N)]
-    usable = present[np.abs(present) < MISSING_MAGNITUDE]
+    usable = present[np.isfinite(known_magnitudes(present))]
     if len(usable):
         middle = float(np.median(usable))
         strange = not BRIGHTEST < middle < FAINTEST

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from photoz_run.errors import BadDataError
-from photoz_run.science.photometry import MISSING_MAGNITUDE
+from photoz_run.science.photometry import known_magnitudes
 from photoz_run.survey.data_release import DataRelease
 
 UNITS = (10, 1, 10 / 60, 1 / 60, 10 / 3600, 1 / 3600)
@@ -140,7 +140,6 @@ def _empty_band(table: Mapping[str, NDArray[Any]], suffix: str) -> str:
     magnitude_N = table[f"MAG_GAAP_{suffix}"]
     if (np.ma.filled(table[f"FLAG_GAAP_{suffix}"], 1) != 0).all():
         return f"FLAG_GAAP_{suffix} is set in every row"
-    with np.errstate(invalid="ignore"):
-        if not (np.abs(magnitude_N) < MISSING_MAGNITUDE).any():
-            return f"MAG_GAAP_{suffix} has no magnitude in any row"
+    if np.isnan(known_magnitudes(magnitude_N)).all():
+        return f"MAG_GAAP_{suffix} has no magnitude in any row"
     return ""

@@ -11,11 +11,11 @@ from photoz_models.session import PhotozModel
 from photoz_run.catalogue.stated import stated_facts
 from photoz_run.catalogue.table import QUANTILES
 from photoz_run.errors import BadDataError, ConfigError
+from photoz_run.science.photometry import known_magnitudes
 from photoz_run.tables import arrays
 from photoz_run.tables.opening import open_table
 from photoz_run.tables.table import Table
 from photoz_run.training.comparison import predict, unseen
-from photoz_run.validation.catalogue import without_codes
 from photoz_run.validation.tables import matrix
 
 MAGNITUDE, TILE = "MAG_GAAP_r", "KIDS_TILE"
@@ -93,7 +93,7 @@ def _of_table(model: PhotozModel, path: Path) -> LabelledQuantiles:
 def _magnitudes(table: Table, rows: pa.Table) -> np.ndarray:
     if MAGNITUDE not in rows.column_names:
         return np.full(len(rows), np.nan)
-    return without_codes(arrays.floats(table.where, rows, MAGNITUDE))
+    return known_magnitudes(arrays.floats(table.where, rows, MAGNITUDE))
 
 
 def _check_maker(model: PhotozModel, table: Table) -> None:

@@ -14,7 +14,7 @@ from photoz_models.documents import read_document
 from photoz_models.errors import DocumentError
 from photoz_run.errors import BadDataError, ConfigError, context
 from photoz_run.records import TileOutcome, tile_group
-from photoz_run.science.photometry import MISSING_MAGNITUDE
+from photoz_run.science.photometry import MISSING_MAGNITUDE, known_magnitudes
 from photoz_run.science.selection import names_in, select
 from photoz_run.tables import arrays
 from photoz_run.tables.canonical import is_list, is_text
@@ -180,11 +180,6 @@ def take(columns: Columns, rows: NDArray[Any]) -> dict[str, NDArray[Any]]:
     return {name: values[rows] for name, values in columns.items()}
 
 
-def without_codes(magnitude_N: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Magnitudes with NaN for the codes 99 (not detected) and -99 (failed)."""
-    return np.where(np.abs(magnitude_N) < MISSING_MAGNITUDE, magnitude_N, np.nan)
-
-
 def _read_all(
     table: Table, pair: tuple[str, str], key: Sequence[str], settings: ValidationSettings
 ) -> tuple[NDArray[Any], ...]:
@@ -306,7 +301,7 @@ def _values(where: str, rows: pa.Table, name: str, numbers: set[str]) -> NDArray
     if is_list(kind):
         return matrix(rows[name])
     if name in MAGNITUDES:
-        return without_codes(arrays.floats(where, rows, name))
+        return known_magnitudes(arrays.floats(where, rows, name))
     if name in numbers or pa.types.is_null(kind):
         return arrays.floats(where, rows, name)
     if pa.types.is_floating(kind):

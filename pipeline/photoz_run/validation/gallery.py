@@ -15,7 +15,7 @@ from photoz_models.stamp_rule import StampRule
 from photoz_run.errors import PhotozError
 from photoz_run.records import Sources, TileRef
 from photoz_run.science.colour import colour_image
-from photoz_run.science.photometry import EFFECTIVE_MICRONS, MISSING_MAGNITUDE
+from photoz_run.science.photometry import EFFECTIVE_MICRONS
 from photoz_run.science.statistics import Floats, normalised_residual
 from photoz_run.survey.coadds import PixelPolicy, open_coadds
 from photoz_run.survey.stamps import cut_batch
@@ -112,7 +112,7 @@ def _outlier(rows: Columns, k: int, stamp: NDArray[np.uint8] | None) -> Outlier:
     magnitudes = {}
     for band in EFFECTIVE_MICRONS:
         name = f"MAG_GAAP_{band}"
-        if name in rows and 0 < rows[name][k] < MISSING_MAGNITUDE:
+        if name in rows and np.isfinite(rows[name][k]):
             magnitudes[band] = float(rows[name][k])
     return Outlier(
         z_phot=float(rows["Z_PHOT"][k]),
