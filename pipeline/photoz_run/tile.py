@@ -23,7 +23,7 @@ from photoz_run.errors import BadDataError
 from photoz_run.images.plan import ReadingPlan, Storage
 from photoz_run.prediction import blind, infer, join_predictions, judged
 from photoz_run.records import Fetched, Prediction, Sources, Stamps, TileRef, TileResult
-from photoz_run.survey.belonging import PixelEvidence
+from photoz_run.survey.belonging import PixelEvidence, misnamed
 from photoz_run.survey.catalogues import count_rows, magnitude_suffixes, read_sources
 from photoz_run.survey.coadds import Located, PixelPolicy, TileCoadds, open_coadds
 from photoz_run.survey.columns import kept_fields
@@ -142,7 +142,8 @@ def process_tile(
         provenance = tile_provenance(run, ref, inputs, fetched)
         files = write_tile(table, folder, ref.tile, config.formats, provenance)
     flag_counts = flags.count(prediction.flags_N)
-    remarks += belonging.remarks + flags.remarks(flag_counts, table.num_rows)
+    remarks += misnamed(ref.tile, tile.coadds.footprint) + belonging.remarks
+    remarks += flags.remarks(flag_counts, table.num_rows)
     return TileResult(
         catalogue_rows=catalogue_rows,
         rows_in=len(tile.sources),

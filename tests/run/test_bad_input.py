@@ -159,7 +159,7 @@ WRONG = {
     "provider": (["--provider", "tpu"], "provider"),
     "cuda": (
         ["--provider", "cuda"],
-        "CUDA was asked for and cannot be used here; allow the fallback or ask for cpu",
+        "CUDA was asked for and cannot be used here",
     ),
     "no magnitudes": (["--magnitudes", "mags.parquet"], "magnitudes mags.parquet: file not found"),
     "magnitudes by": (["--magnitudes-by", "name"], "magnitudes_by"),

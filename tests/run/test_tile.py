@@ -1,6 +1,7 @@
 """`process_tile`: every selected source has a row, its redshift a closed formula of its pixels."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -377,6 +378,21 @@ def test_light_that_is_a_little_off_is_told(model, tmp_path):
     assert len(off.remarks) == 1
     assert re.match(r"g light is -[01]\.\d, ", off.remarks[0])
     assert off.remarks[0].endswith("off the catalogue's positions (median)")
+
+
+def test_files_under_the_name_of_another_tile_are_told(model, tmp_path):
+    tile = make_tile(tmp_path / "data", "KIDS_359.9_-31.2", "DR4.0")
+    _, good = measure(tile, model, tmp_path / "out")
+    assert good.remarks == ()
+    for path in tile.folder.iterdir():
+        path.rename(path.with_name(path.name.replace("359.9_-31.2", "1.0_-31.2")))
+    _, renamed = measure(replace(tile, name="KIDS_1.0_-31.2"), model, tmp_path / "out")
+    assert renamed.remarks == ()
+    for path in tile.folder.iterdir():
+        path.rename(path.with_name(path.name.replace("1.0_-31.2", "12.5_-31.2")))
+    _, renamed = measure(replace(tile, name="KIDS_12.5_-31.2"), model, tmp_path / "out")
+    said = "its coadds lie around 359.9 -31.2, 10.8 deg from where its name says"
+    assert renamed.remarks == (said,)
 
 
 def test_a_band_that_is_lost_in_the_whole_tile_is_told(model, tmp_path):

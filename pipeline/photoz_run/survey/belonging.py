@@ -1,6 +1,6 @@
 """Do the pixels of a tile and its catalogue belong together? Judged after the last batch."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,6 +11,11 @@ from photoz_run.errors import BadDataError
 from photoz_run.flags import MANY
 from photoz_run.records import Sources, Stamps
 from photoz_run.science import centring, zero_point
+from photoz_run.science.matching import separations, unit_vectors
+from photoz_run.survey.names import tile_centre
+
+FARTHEST_NAME = 1.0
+"""deg. The name of a tile is its centre to 0.1 deg, and tiles are one degree wide."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +87,18 @@ class PixelEvidence:
                 if centring.is_notable(shift_K2):
                     remarks.append(_off(band, shift))
         return Belonging(zero_points, errors, shifts, tuple(remarks))
+
+
+def misnamed(tile: str, footprint: Sequence[tuple[float, float]]) -> tuple[str, ...]:
+    """A remark if the corners of a tile's coadds (RA and Dec, deg) lie elsewhere than its name."""
+    if not footprint:
+        return ()
+    x, y, z = unit_vectors(*np.transpose(footprint)).mean(axis=0)
+    ra, dec = np.degrees([np.arctan2(y, x) % (2 * np.pi), np.arctan2(z, np.hypot(x, y))])
+    off = separations(np.array([ra]), np.array([dec]), *tile_centre(tile))[0] / 3600
+    if off < FARTHEST_NAME:
+        return ()
+    return (f"its coadds lie around {ra:.1f} {dec:+.1f}, {off:.1f} deg from where its name says",)
 
 
 def _check_offset(band: str, offset: float) -> None:
