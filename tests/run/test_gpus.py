@@ -11,6 +11,8 @@ import pytest
 from distributed import Client
 from onnxruntime.capi import onnxruntime_pybind11_state as native
 
+from photoz_models.bundle import Bundle
+from photoz_models.errors import BundleError
 from photoz_models.golden import golden_inputs
 from photoz_models.session import PhotozModel
 from photoz_run.config import ClusterConfig, RunConfig
@@ -22,6 +24,7 @@ from photoz_run.run.cluster import local_client
 from photoz_run.run.gpus import VISIBLE, decided, provider_here, usable_gpus
 from photoz_run.run.limits import limit_memory
 from photoz_run.run.task import TileTask
+from photoz_run.run.tried import tried
 from support.bundles import closed_form_bundle
 from support.gpus import NO_MEMORY, FailingGpu
 from support.release_rows import RUN
@@ -147,3 +150,21 @@ def test_a_worker_on_a_gpu_has_no_limit_of_memory(monkeypatch):
     assert limits == []
     limit_memory(task, "cpu")
     assert len(limits) == 1
+
+
+def test_the_driver_of_a_run_holds_no_gpu(tmp_path, monkeypatch):
+    """Another process tries the network, and ends; what it says is said here."""
+    bundle = tmp_path / "model.onnx"
+    contract = closed_form_bundle(bundle)
+    monkeypatch.setenv(VISIBLE, "0")
+    monkeypatch.setattr(PhotozModel, "load", lambda *_: pytest.fail("loaded here"))
+    found = tried(bundle, "auto", False)
+    assert (found.contract, type(found)) == (contract, Bundle)
+    with pytest.raises(BundleError, match=r"absent\.onnx: cannot read the model"):
+        tried(tmp_path / "absent.onnx", "auto", False)
+    crash = tmp_path / "python"
+    crash.write_text("#!/bin/sh\nkill -SEGV $$\n")
+    crash.chmod(0o755)
+    monkeypatch.setattr("sys.executable", str(crash))
+    with pytest.raises(BundleError, match="the process that tried CUDA was ended"):
+        tried(bundle, "auto", False)

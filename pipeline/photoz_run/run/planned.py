@@ -12,7 +12,6 @@ from pathlib import Path
 from photoz_models.bundle import Bundle, read_bundle
 from photoz_models.documents import Record, document_text, no_collection, parse_document
 from photoz_models.errors import DocumentError
-from photoz_models.session import PhotozModel
 from photoz_run.afar.listing import AfarSurvey, RemoteFile
 from photoz_run.afar.store import Facts
 from photoz_run.config import RunConfig, model_path
@@ -23,6 +22,7 @@ from photoz_run.run.gpus import provider_here
 from photoz_run.run.ledger import RunDirectory, write_pieces
 from photoz_run.run.manifest import RunManifest, make_manifest
 from photoz_run.run.plan import check_magnitudes, check_tiles
+from photoz_run.run.tried import tried
 
 PLACES = "places.jsonl"
 Say = Callable[[str], None]
@@ -80,9 +80,7 @@ def plan_run(config: RunConfig, say: Say, compute: bool = True) -> PlannedRun:
     check_tiles(survey.tiles, config)
     path = model_path(config.model)
     model = (
-        PhotozModel.load(path, provider_here(config), config.allow_fallback)
-        if compute
-        else read_bundle(path)
+        tried(path, provider_here(config), config.allow_fallback) if compute else read_bundle(path)
     )
     check_magnitudes(survey.tiles, config, model.contract)
     if not remembered:
