@@ -266,6 +266,8 @@ def _print_summary(summary: "RunSummary") -> None:
         console.print(f"  {words}", style="red")
     for remark in summary.remarks:
         console.print(f"  {named(remark.tiles, 'summary.json')}: {remark.words}", style="yellow")
+    if summary.mixture:
+        console.print(f"  {summary.mixture}", style="yellow")
     for name, number in document.counts.items():
         console.print(f"  {name.replace('_', ' ')}: {number:,}")
     for line in flag_lines(document.flags, summary.rows):

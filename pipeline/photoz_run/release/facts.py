@@ -30,6 +30,7 @@ from photoz_run.release.provenance import (
 )
 from photoz_run.release.record import ReleaseRecord, text_rows
 from photoz_run.release.tiles import FinishedRun
+from photoz_run.run.summary import tiles_by_provider
 from photoz_run.science.zero_point import deviant_words
 from photoz_run.version import program_commit
 
@@ -168,6 +169,7 @@ def run_facts(run: FinishedRun, scan: Scan) -> RunFacts:
         run_digest=scan.run.run_digest,
         config_digest=scan.run.config_digest,
         config=run.manifest.config.model_dump(mode="json"),
+        computed_on=tiles_by_provider(run.done.values()),
     )
 
 

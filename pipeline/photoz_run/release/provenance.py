@@ -52,6 +52,8 @@ class RunFacts(Record):
     config_digest: str
     config: Mapping[str, Any]
     """Its settings, as its own version of the program names them."""
+    computed_on: Mapping[str, int] = field(default_factory=dict)
+    """Tiles by what the network ran on; nothing in releases before this was told."""
 
 
 @dataclass(frozen=True)

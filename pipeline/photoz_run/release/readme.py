@@ -1,6 +1,6 @@
 """The README of a release, made of its provenance and the table of flags."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 from photoz_run.flags import FLAGS, USER_BITS
@@ -235,11 +235,17 @@ def _making(provenance: ReleaseProvenance) -> list[str]:
         ["measured with", f"{run.program}, commit {run.commit}"],
         ["merged with", merged],
         ["libraries", "; ".join(run.packages)],
+        *_computed_on(run.computed_on),
         ["model", f"{model.name} {model.version}, sha256 {model.digest}"],
         ["its training set", model.training],
         ["configuration", f"sha256 {run.config_digest}; in full in `provenance.json`"],
     ]
     return [*_table(["", ""], rows), "", "`provenance.json` names every input file of every tile."]
+
+
+def _computed_on(tiles: Mapping[str, int]) -> list[list[str]]:
+    words = (f"{name} ({counted(number, 'tile')})" for name, number in tiles.items())
+    return [["the network ran on", "; ".join(words)]] if tiles else []
 
 
 def _citing(provenance: ReleaseProvenance) -> list[str]:

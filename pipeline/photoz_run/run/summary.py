@@ -1,5 +1,6 @@
 """How a run ended, in numbers."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,6 +9,7 @@ from photoz_models.documents import Record
 from photoz_run.errors import ExitCode
 from photoz_run.records import Status, TileOutcome
 from photoz_run.run.alike import FailureGroup, TileGroup, group_failures, group_remarks, remarks_of
+from photoz_run.wording import counted
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,15 @@ class RunSummary:
         return sum(outcome.rows_out for outcome in self.outcomes.values())
 
     @property
+    def mixture(self) -> str:
+        """That not all tiles were computed alike; empty if they were."""
+        tiles = tiles_by_provider(self.outcomes.values())
+        words = ", ".join(f"{name} ({counted(number, 'tile')})" for name, number in tiles.items())
+        if len(tiles) < 2:
+            return ""
+        return f"computed on {words}: photoz model equivalence says whether that can be seen"
+
+    @property
     def exit_code(self) -> ExitCode:
         """0 if every tile is done or has nothing to do, 3 if some are quarantined."""
         return ExitCode.QUARANTINED if self.count(Status.QUARANTINED) else ExitCode.DONE
@@ -91,13 +102,18 @@ class RunSummary:
             seconds=round(self.seconds, 2),
             flags=total(outcome.flag_counts for outcome in outcomes),
             counts=total(outcome.counts for outcome in outcomes),
-            providers=tuple(sorted({outcome.provider for outcome in outcomes} - {""})),
+            providers=tuple(tiles_by_provider(outcomes)),
             quarantined={
                 outcome.tile: Reason(outcome.error, outcome.reason) for outcome in self._quarantined
             },
             exit_code=int(self.exit_code),
             remarks=tuple(f"{o.tile}: {remark}" for o in outcomes for remark in remarks_of(o)),
         )
+
+
+def tiles_by_provider(outcomes: Iterable[TileOutcome]) -> dict[str, int]:
+    """Tiles by what the network ran on, in order of name."""
+    return dict(sorted(Counter(one.provider for one in outcomes if one.provider).items()))
 
 
 def total(tables: Iterable[Mapping[str, int]]) -> dict[str, int]:
