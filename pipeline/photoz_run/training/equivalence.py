@@ -133,7 +133,7 @@ def equivalence(
     tile_N = examples.tile_N[rows_N]
     z_spec_N = np.asarray(examples.z_N[rows_N], np.float64)
     figures = differences(outputs[0], outputs[1], z_spec_N, tile_N, levels)
-    sides = [Side(name, model.digest, model.provider) for name, model in (first, second)]
+    sides = [Side(name, model.digest, model.computes_on) for name, model in (first, second)]
     return Equivalence(
         first=sides[0],
         second=sides[1],
