@@ -206,6 +206,9 @@ class PhotozModel(Bundle):
         golden = self.contract.golden
         companions = brightened(self._galaxies(golden.seed + 2, COMPANIONS))
         problem = check_rows(self.predict, golden, inputs, companions)
+        if self.provider == "cuda" and "cannot be computed" in problem:
+            # A GPU may lack memory for a larger batch. The CPU tells whether the graph is to blame.
+            raise GraphRunError(f"{where}: {problem}")
         if problem:
             raise BundleError(dependence(where, problem, likely_maker(self.signs, problem)))
 

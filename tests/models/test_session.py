@@ -184,6 +184,29 @@ def test_cuda_that_starts_and_cannot_compute_is_left_by_auto_and_named_to_who_in
     assert "cuDNN is unavailable" in PhotozModel.load(bundle, "cuda", allow_fallback=True).problem
 
 
+def test_a_gpu_without_memory_for_a_whole_batch_is_not_the_fault_of_the_graph(bundle, monkeypatch):
+    here = providers.open_session
+
+    def with_little_memory(content, where, provider, threads):
+        opened = here(content, where, "cpu", threads)
+        if provider == "cpu":
+            return opened
+        failing = FailingGpu(opened.session, native.RuntimeException(NO_MEMORY))
+        enough, failing.run = (
+            failing.run,
+            lambda names, feeds: (
+                opened.session.run(names, feeds) if len(feeds["stamps"]) < 256 else enough()
+            ),
+        )
+        return providers.StartedSession(failing, "cuda", "H100")
+
+    monkeypatch.setattr(session, "open_session", with_little_memory)
+    model = PhotozModel.load(bundle, "auto")
+    assert model.provider == "cpu"
+    assert "filled up with NaN" in model.problem
+    assert "CUDA failure 2: out of memory" in model.problem
+
+
 def test_a_gpu_that_fails_amid_a_run_is_not_replaced_by_the_cpu_in_silence(bundle):
     """ONNX Runtime's own sessions would print a page and compute on with the CPU."""
     model = PhotozModel.load(bundle, "cpu", threads=1)
