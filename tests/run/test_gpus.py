@@ -46,6 +46,7 @@ GPU 2: NVIDIA A100-SXM4-40GB (UUID: GPU-3)
         ("GPU-8f3c,MIG-1a", ("GPU-8f3c", "MIG-1a")),
         ("1,-1,0", ("1",)),
         ("-1", ()),
+        ("NoDevFiles", ()),
         ("", ()),
     ],
 )
@@ -105,6 +106,17 @@ def test_a_login_node_needs_no_gpu_for_workers_elsewhere():
     )
     assert provider_here(config) == "cpu"
     assert decided(config, "cpu", print).provider == "cuda"
+
+
+@pytest.mark.parametrize(
+    ("asked", "gpus", "tried"), [("auto", 1, "cuda"), ("auto", 0, "auto"), ("cpu", 1, "cpu")]
+)
+def test_a_job_that_gpus_are_asked_for_does_not_go_to_the_cpu_in_silence(asked, gpus, tried):
+    jobs = ClusterConfig(kind="slurm", gpus=gpus)
+    config = RunConfig(
+        data=(Path(),), out=Path("out"), tiles=("all",), provider=asked, cluster=jobs
+    )
+    assert decided(config, "cpu", print).provider == tried
 
 
 @pytest.fixture

@@ -143,7 +143,9 @@ def test_a_worker_job_gets_the_gpus_that_were_asked_for(run, tmp_path):
         f"[cluster]\njob_script_prologue = ['echo \"$CUDA_VISIBLE_DEVICES\" > {tmp_path}/gpus']\n"
     )
     run.hold.hold(*TILES)
-    run.start("--workers", "1", "--gpus", "1", "--config", str(tmp_path / "say.toml"))
+    run.start(
+        "--workers", "1", "--gpus", "1", "--provider", "cpu", "--config", str(tmp_path / "say.toml")
+    )
     run.wait_for_try(TILES[0])
     (job,) = run.workers()
     assert "#SBATCH --gres=gpu:1\n" in run.slurm.script(job.id)

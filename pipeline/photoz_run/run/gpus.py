@@ -4,6 +4,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import takewhile
 
 from photoz_models.providers import Provider
 from photoz_models.session import available_threads
@@ -14,6 +15,9 @@ VISIBLE = "CUDA_VISIBLE_DEVICES"
 
 LISTED = re.compile(r"^(\s*).*\(UUID: (\S+)\)$", re.MULTILINE)
 """A line of nvidia-smi. Parts of a card (MIG) stand below it, further right."""
+
+NAME = re.compile(r"\d+|(GPU|MIG)-\S+")
+"""What CUDA_VISIBLE_DEVICES can call a GPU."""
 
 WORKERS = 4
 """Workers that share a GPU unless a number is asked for: while one waits, another computes."""
@@ -28,9 +32,11 @@ def decided(config: RunConfig, provider: Provider, say: Callable[[str], None]) -
     """The settings of this machine's workers, once it is known what the network ran on here.
 
     They all compute on that: none goes over to the CPU in silence when a GPU fails amid the run.
+    Nor do jobs that GPUs are asked for.
     """
     if config.cluster.elsewhere:
-        return config
+        insists = config.provider == "auto" and config.cluster.gpus
+        return config.model_copy(update={"provider": "cuda"}) if insists else config
     gpus = () if config.provider == "cpu" else usable_gpus(os.environ)
     if provider == "cpu" and gpus:
         say("there is a GPU, but the network runs on the CPU: photoz doctor says why")
@@ -49,10 +55,8 @@ def usable_gpus(environment: Mapping[str, str]) -> tuple[str, ...]:
     named = environment.get(VISIBLE)
     if named is None:
         return listed_gpus(answer("nvidia-smi", "--list-gpus") or "")
-    names = [name.strip() for name in named.split(",")]
-    # CUDA reads as far as the first name that is none, -1 for instance.
-    ends = [place for place, name in enumerate(names) if name.startswith("-") or not name]
-    return tuple(names[: ends[0]] if ends else names)
+    # CUDA reads as far as the first name that is none: -1, or NoDevFiles of SLURM.
+    return tuple(takewhile(NAME.fullmatch, (name.strip() for name in named.split(","))))
 
 
 def listed_gpus(listing: str) -> tuple[str, ...]:
