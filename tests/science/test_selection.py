@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from photoz_run.errors import ConfigError
-from photoz_run.science.selection import names_in, select
+from photoz_run.science.selection import in_expression, names_in, select
 
 COLUMNS = {
     "MAG": np.array([17.0, 19.0, 21.0, np.nan]),
@@ -21,6 +21,8 @@ COLUMNS = {
     "BYTE": np.array([1, 2, 4, 255], np.uint8),
     "TEXT": np.array(["STAR", "GALAXY", "", "QSO"], object),
     "NULL": np.ma.MaskedArray([False, False, True, True], [True, False, False, True]),
+    "class": np.array(["STAR", "GALAXY", "STAR", "class"]),
+    "R.A.": np.array([179.0, 180, 181, 182]),
     "UNSIGNED": np.array([0, 1, 2, 16], np.uint64),
     "LONG": np.array([0, 1, 2**63, 2**64 - 1], np.uint64),
     "LARGE": np.array([-3, 1, 2**62, 2**63 - 1]),
@@ -66,6 +68,9 @@ COLUMNS = {
         ("FLAG / 2 >= 1", [0, 0, 1, 1]),
         ("True", [1, 1, 1, 1]),
         ("  bright  ", [1, 1, 0, 0]),
+        ("class != 'STAR'", [0, 1, 0, 1]),
+        ("`class` == 'class' or `R.A.` < 180", [1, 0, 0, 1]),
+        ("NAME == '`a`'", [0, 0, 0, 0]),
         ("UNSIGNED - 1 > 0", [0, 0, 1, 1]),
         ("-UNSIGNED < 0", [0, 1, 1, 1]),
         ("(UNSIGNED & ~16) == 0", [1, 0, 0, 1]),
@@ -130,6 +135,12 @@ def test_anything_else_is_refused_in_one_line(expression, complaint):
         select(expression, COLUMNS, 4)
     assert "expression" in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+def test_names_that_python_has_not_stand_in_backquotes():
+    for name in ("class", "R.A.", "2MASS", "MAG"):
+        assert names_in(f"{in_expression(name)} == 'class' or `b c` < 1") == sorted([name, "b c"])
+    assert in_expression("MAG") == "MAG"
 
 
 def test_names_are_those_of_columns_without_functions():

@@ -1,5 +1,6 @@
 """Valid tables of other programs whose values are easily read as others, or lost in silence."""
 
+import re
 from decimal import Decimal
 from uuid import UUID
 
@@ -151,6 +152,37 @@ def test_a_row_that_somebody_commented_out_is_no_row(tmp_path, between):
     path = text(tmp_path / "t.csv", content)
     assert read(path, "ID", "Z") == {"ID": ["G2"], "Z": [0.2]}
     assert len(open_table(path)) == 1
+
+
+def test_truth_values_of_a_database(tmp_path):
+    path = text(tmp_path / "t.csv", "OK,TYPE,NO\nt,F,f\n,G,FALSE\nTrue,F,f\n")
+    told = {"OK": [True, None, True], "TYPE": ["F", "G", "F"], "NO": [False, False, False]}
+    assert read(path, "OK", "TYPE", "NO") == told
+
+
+@pytest.mark.parametrize("head", ["#   1 {}  what it is [deg]\n#   2 {}\n", "# {}, {}\n"])
+def test_how_other_programs_name_columns_above_numbers(tmp_path, head):
+    """source-extractor a line each; numpy.savetxt what one tells it, between other marks."""
+    path = text(tmp_path / "t.cat", "# 5 3\n" + head.format("RA", "Z") + "180.1 0.1\n180.2 0.2\n")
+    assert read(path, "RA", "Z") == {"RA": [180.1, 180.2], "Z": [0.1, 0.2]}
+
+
+def test_texts_to_the_right_of_their_field(tmp_path):
+    column = fits.Column("CLASS", "6A", array=[b"  STAR", b"GALAXY"])
+    assert read(fits_table(tmp_path / "t.fits", {}, column), "CLASS")["CLASS"] == ["STAR", "GALAXY"]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        '<BINARY><STREAM href="rows.bin"/></BINARY>',
+        '<FITS extnum="1"><STREAM encoding="base64">U0lNUExF</STREAM></FITS>',
+    ],
+)
+def test_rows_that_a_votable_has_elsewhere_are_said(tmp_path, data):
+    content = re.sub("<TABLEDATA>.*</TABLEDATA>", data, VOTABLE.format("OK", ""))
+    with pytest.raises(BadDataError, match="rows lie in another file, or as FITS"):
+        open_table(text(tmp_path / "t.vot", content))
 
 
 def test_blanks_behind_a_separator_are_none_of_the_text(tmp_path):

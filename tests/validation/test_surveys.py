@@ -50,6 +50,15 @@ TABLES = {
         },
         ("PLUG_RA", "PLUG_DEC"),
     ),
+    "SDSS stars of SkyServer": (
+        {"z": Z, "zwarning": np.zeros(N, np.uint64), "class": np.where(HALF, "GALAXY", "  STAR")},
+        ("ra", "dec"),
+    ),
+    "DESI of a database": (
+        {"z": Z, "zwarn": np.zeros(N, int), "zcat_primary": HALF},
+        ("target_ra", "target_dec"),
+    ),
+    "GAMA of a database": ({"z": Z, "nq": np.where(HALF, 4, 2)}, ("ra", "dec")),
     "2dFLenS": ({"z": Z, "qual": np.where(HALF, 3, 6)}, ("R.A.", "Dec.")),
     "2dFGRS": ({"z": Z, "q_z": np.where(HALF, 3, 2)}, ("RAJ2000", "DEJ2000")),
     "VIPERS": ({"zspec": Z, "zflg": np.where(HALF, 3.5, 1.5)}, ("alpha", "delta")),

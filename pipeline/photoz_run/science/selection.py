@@ -2,7 +2,8 @@
 
 Expressions are Python syntax over columns: comparisons, ``and or not``, ``& | ~``, arithmetic,
 numbers, strings, and the functions ``abs``, ``isfinite`` and ``log10``. They are interpreted, never
-executed as code, and bounded in length, depth and numbers.
+executed as code, and bounded in length, depth and numbers. A column whose name is none of Python's
+stands in backquotes: ```R.A.` > 180``; ``class``, as SDSS has it, needs none.
 
 A value is true, false, or missing, as in SQL: what is compared with a missing value is missing, so
 is its denial, and a row is selected where the whole is true. ``isfinite`` alone tells of a missing
@@ -10,7 +11,9 @@ value that it is not there.
 """
 
 import ast
+import keyword
 import operator
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -52,6 +55,9 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "isfinite": np.isfinite,
     "log10": np.log10,
 }
+_QUOTED = re.compile(
+    r"""(?P<text>'[^']*'|"[^"]*")|`(?P<quoted>[^`]+)`|(?<![\w.])(?P<keyword>class)(?!\w)"""
+)
 _UNDERSTOOD = (
     *(ast.Expression, ast.Constant, ast.Name, ast.Load, ast.UnaryOp, ast.BinOp, ast.BoolOp),
     *(ast.Compare, ast.Call, ast.And, ast.Or, ast.Not, ast.Invert, ast.USub, ast.UAdd),
@@ -73,6 +79,12 @@ class _Term:
         """``truth``, ``integer``, ``float``, ``date`` or ``text``."""
         kinds = {"b": "truth", "i": "integer", "u": "integer", "f": "float", "M": "date"}
         return kinds.get(self.values.dtype.kind, "text")
+
+
+def in_expression(name: str) -> str:
+    """A column's name as it stands in an expression: in backquotes where Python has none such."""
+    plain = name.isidentifier() and not keyword.iskeyword(name)
+    return name if plain else f"`{name}`"
 
 
 def names_in(expression: str) -> list[str]:
@@ -104,8 +116,9 @@ def select(expression: str, columns: Columns, n: int) -> NDArray[np.bool_]:
 def _parse(expression: str) -> ast.Expression:
     if len(expression) > LENGTH:
         raise ConfigError(f"expression of {len(expression):,} characters: at most {LENGTH:,}")
+    plain, names = _without_quotes(expression.strip())
     try:
-        tree = ast.parse(expression.strip(), mode="eval")
+        tree = ast.parse(plain, mode="eval")
     except (SyntaxError, ValueError) as error:
         reason = getattr(error, "msg", str(error))
         raise ConfigError(f"expression {expression!r} is not valid: {reason}") from error
@@ -117,7 +130,24 @@ def _parse(expression: str) -> ast.Expression:
         if not _is_understood(node):
             what = ast.unparse(node) or type(node).__name__.lower()
             raise ConfigError(f"expression {expression!r}: {what!r} is not understood")
+        if isinstance(node, ast.Name):
+            node.id = names.get(node.id, node.id)
     return tree
+
+
+def _without_quotes(expression: str) -> tuple[str, dict[str, str]]:
+    """An expression with names of Python for those in backquotes, and for ``class``."""
+    names: dict[str, str] = {}
+
+    def plain(found: re.Match[str]) -> str:
+        if found["text"]:
+            return found[0]
+        name = found["quoted"] or found["keyword"]
+        stand_in = f"_quoted_{len(names)}_"
+        names[stand_in] = name
+        return stand_in
+
+    return _QUOTED.sub(plain, expression), names
 
 
 def _is_understood(node: ast.AST) -> bool:

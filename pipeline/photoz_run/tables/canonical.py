@@ -1,7 +1,7 @@
 """One form of a value in Arrow, whatever a container calls it; what is missing is null.
 
 Numbers keep their type (integers stay integers, those that a database wrote as decimals too), NaN
-is null. Text is ``large_string`` without trailing blanks, and blank text is null. Lists and times
+is null. Text is ``large_string`` without blanks around it, and blank text is null. Lists and times
 stay what they are.
 """
 
@@ -69,10 +69,13 @@ def is_list(kind: pa.DataType) -> bool:
 
 
 def text(values: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Texts or bytes as text without trailing blanks, null where nothing is left."""
+    """Texts or bytes as text without blanks around it, null where nothing is left.
+
+    Fortran and IDL write texts to the right of their field: "  STAR" is a star.
+    """
     if is_bytes(values.type):
         values = _decoded(values.cast(pa.large_binary()))
-    trimmed = pc.ascii_rtrim(values.cast(TEXT), characters=BLANKS)
+    trimmed = pc.ascii_trim(values.cast(TEXT), characters=BLANKS)
     blank = pc.equal(pc.binary_length(trimmed), 0)
     return pc.if_else(blank, None, trimmed) if pc.any(blank).as_py() else trimmed
 

@@ -28,6 +28,8 @@ EMPTY = (
     r"\N",
 )
 """What programs write for a missing number; in a column of texts it is a text."""
+TRUTH = "^((?i:true|false)|t|f)$"
+"""Truth values; PostgreSQL writes t and f."""
 KEPT_AS_TEXT = r"^[+-]?0[0-9xX]"
 """Numbers whose spelling would be lost."""
 DIGITS = r"^[+-]?[0-9]+$"
@@ -52,7 +54,7 @@ def kind_of(texts: pa.ChunkedArray) -> str:
     present = _present(texts)
     if not len(present):
         return "null"
-    if pc.all(pc.match_substring_regex(present, "^(true|false)$", ignore_case=True)).as_py():
+    if pc.all(pc.match_substring_regex(present, TRUTH)).as_py():
         return "truth"
     if pc.any(pc.match_substring_regex(present, KEPT_AS_TEXT)).as_py():
         return "text" if _all_digits(present) or not _casts(present, "float") else "float"
@@ -74,13 +76,13 @@ def as_kind(texts: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
         If one is no such value.
     """
     if kind == TEXT:
-        # Blanks behind a separator are none of the text: " STAR" is a star.
-        return canonical(pc.utf8_trim_whitespace(texts))
+        return canonical(texts)
     values = _without_empty(texts)
     if pa.types.is_null(kind):
         return pa.chunked_array([pa.nulls(len(texts))])
     if pa.types.is_boolean(kind):
-        return pc.utf8_lower(values).cast(kind)
+        in_full = pc.replace_substring_regex(values, "^t$", "true")
+        return pc.utf8_lower(pc.replace_substring_regex(in_full, "^f$", "false")).cast(kind)
     return canonical(_unsigned_spelling(values).cast(kind))
 
 

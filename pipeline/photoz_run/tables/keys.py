@@ -1,6 +1,6 @@
 """The columns by which rows of two tables find each other: positions in degrees, or IDs."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -72,8 +72,13 @@ def position_columns(table: Table, named: Names = RECOGNISED) -> tuple[str, str]
 
 def position_pair(table: Table, named: Names = RECOGNISED) -> tuple[str, str] | None:
     """The columns of the position that a table has, if it has any."""
-    known = ((named.ra, named.dec),) if named.ra else POSITIONS
+    known = ((named.ra, named.dec),) if named.ra else (*POSITIONS, *_in_lower_case())
     return next((pair for pair in known if not table.missing(pair)), None)
+
+
+def _in_lower_case() -> Iterator[tuple[str, str]]:
+    """The names as databases spell them, which know no capitals."""
+    return ((ra.lower(), dec.lower()) for ra, dec in POSITIONS)
 
 
 def id_columns(table: Table, named: Names = RECOGNISED) -> list[str]:

@@ -1,6 +1,8 @@
 """How a text file sets out its table: where the names stand, and what separates the columns."""
 
 import csv
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +14,8 @@ LOOKED_AT = 1 << 18
 SEPARATORS = ("\t", ",", ";", "|")
 """Tried in this order; a line without any of them is separated by blanks."""
 BLANKS = " "
+NUMBERED = re.compile(r"#\s*(\d+)\s+([^\W\d]\S*)")
+"""A line of source-extractor that tells of a column."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +32,8 @@ def layout_of(path: Path) -> Layout:
     """Find the header of a text table.
 
     The header is the first line without ``#``. If that is a row of values, it is the last line with
-    ``#`` that has as many names: the layout of 2dFLenS, of TOPCAT and of numpy.
+    ``#`` that has as many names: the layout of 2dFLenS, of TOPCAT and of numpy. source-extractor
+    writes a line with ``#`` for each column instead: its number, its name, and what it is.
 
     Raises
     ------
@@ -51,15 +56,26 @@ def layout_of(path: Path) -> Layout:
     cells = split(lines[place], separator)
     if not any(_is_number(cell) for cell in cells):
         return Layout(tuple(cells), separator, place + 1, encoding)
-    for line in reversed(lines[:place]):
-        for between in dict.fromkeys((separator, _separator(line))):
-            names = split(line.lstrip("# \t"), between)
-            if len(names) == len(cells) and line.strip():
-                return Layout(tuple(names), separator, place, encoding)
+    if names := _names_above(lines[:place], separator, len(cells)):
+        return Layout(names, separator, place, encoding)
     raise BadDataError(
         f"{path}: a text table whose columns have no names: put a line with # and their"
         f" {len(cells)} names above the rows"
     )
+
+
+def _names_above(lines: Sequence[str], separator: str, number: int) -> tuple[str, ...]:
+    """The names of so many columns in the lines with ``#`` above the rows; none if none has."""
+    numbered = [found for line in lines if (found := NUMBERED.match(line))]
+    if [int(found[1]) for found in numbered] == list(range(1, number + 1)):
+        return tuple(found[2] for found in numbered)
+    for line in reversed(lines):
+        # A line may have its names between commas, and the rows theirs between blanks.
+        for between in dict.fromkeys((_separator(line), separator)):
+            names = split(line.lstrip("# \t"), between)
+            if len(names) == number and line.strip() and not any(map(_is_number, names)):
+                return tuple(names)
+    return ()
 
 
 def split(line: str, separator: str) -> list[str]:

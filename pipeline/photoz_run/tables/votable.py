@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import pyarrow as pa
@@ -26,7 +26,7 @@ def open_votable(path: Path) -> list[Table]:
     """
     with explained(path, "VOTable"), open_bytes(path) as stream, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        file = parse(stream)
+        file = _parsed(path, stream)
         tables = [one for one in file.iter_tables() if one.fields]
     for info in file.iter_info():
         _check_query(path, info)
@@ -81,6 +81,17 @@ class VoTable(Table):
             return pa.nulls(len(values), pa.list_(pa.float64()))
         native = values.astype(values.dtype.newbyteorder("="))
         return pa.array(native, mask=missing)
+
+
+def _parsed(path: Path, stream: IO[bytes]) -> Any:
+    try:
+        return parse(stream)
+    except (NotImplementedError, KeyError) as error:
+        # What astropy raises for a STREAM with an address, and for FITS inside of XML.
+        raise BadDataError(
+            f"{path}: a VOTable whose rows lie in another file, or as FITS; write them into it,"
+            " stilts tcopy IN OUT ofmt=votable"
+        ) from error
 
 
 def _check_query(path: Path, info: Any) -> None:

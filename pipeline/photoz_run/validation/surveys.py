@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from photoz_run.errors import ConfigError
-from photoz_run.science.selection import names_in
+from photoz_run.science.selection import in_expression, names_in
 from photoz_run.tables.keys import Names, position_pair
 from photoz_run.tables.refusals import there_are
 from photoz_run.tables.table import Table
@@ -153,7 +153,7 @@ def cut_of(table: Table, survey: SpecSurvey) -> str:
     joined = " and ".join(f"({cut})" if " or " in cut else cut for cut in there)
     for name in names_in(joined):
         if table.missing([name]):
-            joined = re.sub(rf"\b{name}\b", present[name.upper()], joined)
+            joined = re.sub(rf"\b{name}\b", in_expression(present[name.upper()]), joined)
     return joined
 
 
@@ -173,15 +173,18 @@ def _fits(table: Table, survey: SpecSurvey, settings: SpecSettings) -> bool:
     """Whether a survey's columns are there, and agree with those that are named."""
     present = {name.upper() for name in table.names}
     judged = all(name.upper() in present for name in names_in(survey.quality))
-    redshift = settings.z in survey.z if settings.z else bool(_redshift(table, survey.z))
+    known = {name.upper() for name in survey.z}
+    redshift = settings.z.upper() in known if settings.z else bool(_redshift(table, survey.z))
     placed = not survey.ra or not table.missing([survey.ra, survey.dec])
     agrees = not settings.ra or not survey.ra or settings.ra == survey.ra
     return judged and redshift and placed and agrees
 
 
 def _redshift(table: Table, names: Sequence[str]) -> str:
-    found = [n for n in names if not table.missing([n]) and not is_magnitude(table, n)]
-    return found[0] if found else ""
+    """The first of ``names`` that the table has, spelled so or in other capitals."""
+    by_capitals = [other for n in names for other in table.names if other.upper() == n.upper()]
+    found = [n for n in (*names, *by_capitals) if not table.missing([n])]
+    return next((n for n in found if not is_magnitude(table, n)), "")
 
 
 def _plain_redshift(table: Table) -> str:
