@@ -4,6 +4,7 @@ import errno
 import gzip
 import math
 import os
+import stat
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -90,6 +91,23 @@ def explained(path: Path, container: str = "FITS file", remedy: str = COPY) -> I
         raise unreadable(path, container, remedy, _lines(error)[-1]) from error
     except DAMAGE as error:
         raise unreadable(path, container, remedy, _lines(error)[-1]) from error
+
+
+def check_no_pipe(path: Path) -> None:
+    """Refuse what gives its bytes only once, or lets who opens it wait for ever.
+
+    Raises
+    ------
+    BadDataError
+        If it is a named pipe, a socket or a device.
+    OSError
+        If it cannot be looked at.
+    """
+    mode = path.stat().st_mode
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise BadDataError(
+            f"{path}: a pipe or a device, and it is read more than once; give a file"
+        )
 
 
 def unreadable(path: Path, container: str, remedy: str, reason: str) -> BadDataError:

@@ -1,6 +1,7 @@
 """A table is known by its content; of several tables the one with the columns, or a question."""
 
 import gzip
+import os
 import subprocess
 
 import numpy as np
@@ -11,6 +12,7 @@ from astropy.io import fits
 from astropy.table import Table
 
 from photoz_run.errors import BadDataError, PhotozError
+from photoz_run.images.opening import first_header, open_image
 from photoz_run.reading import data_bytes
 from photoz_run.tables.fits_hdus import read_hdus
 from photoz_run.tables.opening import open_table
@@ -263,3 +265,12 @@ def test_a_file_of_a_folder_that_lacks_a_column_is_named(tmp_path):
 def test_a_file_that_is_not_there(tmp_path):
     with pytest.raises(PhotozError, match="file not found"):
         open_table(tmp_path / "nothing.fits")
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("read", [open_table, open_image, first_header])
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path, read):
+    path = tmp_path / "table.fits"
+    os.mkfifo(path)
+    with pytest.raises(BadDataError, match=r"table\.fits: a pipe or a device"):
+        read(path)

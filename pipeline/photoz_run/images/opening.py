@@ -21,7 +21,7 @@ from photoz_run.images.mapped import MappedImage
 from photoz_run.images.packed import PackedImage, Packing
 from photoz_run.images.streamed import StreamedImage, unpacked
 from photoz_run.images.unpacking import unpackers
-from photoz_run.reading import BLOCK, explained
+from photoz_run.reading import BLOCK, check_no_pipe, explained
 
 Begin = Callable[[Path], BinaryIO]
 
@@ -130,6 +130,7 @@ def same_content(path: Path, other: Path) -> bool:
 
 
 def _decompressor(path: Path) -> Begin | None:
+    check_no_pipe(path)
     with path.open("rb") as file:
         start = file.read(16)
     for magic, begin in DECOMPRESSORS.items():

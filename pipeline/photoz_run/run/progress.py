@@ -141,7 +141,7 @@ class Progress:
     def _figures(self) -> tuple[str, str]:
         seconds = max(time.monotonic() - self._start, 1e-3)
         rate = f"{self._rows / seconds:,.0f} galaxies/s" if self._rows else ""
-        if not self._workers:
+        if not self._workers and self._done < self._total:
             rate = "waiting for workers"
         return rate, f"{len(self._bad)} quarantined" if self._bad else ""
 

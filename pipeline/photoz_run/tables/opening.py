@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from photoz_run.errors import BadDataError
+from photoz_run.reading import check_no_pipe
 from photoz_run.tables.fits_tables import open_fits
 from photoz_run.tables.names import split_name
 from photoz_run.tables.refusals import explained, no_column
@@ -135,6 +136,7 @@ def open_tables(path: Path) -> list[Table]:
     if path.is_dir():
         return _open_folder(path)
     with explained(path, "table"):
+        check_no_pipe(path)
         start = first_bytes(path, LOOKED_AT)
         packed = is_gzip(path)
     if not start:

@@ -17,6 +17,7 @@ from photoz_run.validation.figures.style import (
     INK,
     PALE,
     RED,
+    counts_bar,
     new_figure,
     number,
     zero_line,
@@ -51,7 +52,7 @@ def moved(z_a_K: Floats, z_b_K: Floats, scatter: float) -> dict[str, Figure]:
         linewidths=0.1,
         rasterized=True,
     )
-    figure.colorbar(density, ax=left, label="sources per cell", pad=0.02)
+    counts_bar(figure, density, left, "sources per cell")
     _scatter_lines(left, scatter, vertical=False)
     left.set(xlim=(0, top), ylim=(-span, span), xlabel=r"$z_B$", ylabel=SHIFT)
     number(left, len(known))

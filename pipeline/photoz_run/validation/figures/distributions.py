@@ -20,6 +20,7 @@ from photoz_run.validation.figures.style import (
     ORANGE,
     PALE,
     RED,
+    counts_bar,
     new_figure,
     number,
     zero_line,
@@ -59,16 +60,20 @@ def photoz_against_specz(columns: Columns, overall: Group, groups: str) -> Figur
     text = f"SMAD  {smad:.4f}\nbias  {bias:+z.4f}\noutliers  {outliers:.2%}"
     upper.text(0.04, 0.96, text, transform=upper.transAxes, va="top", linespacing=1.5)
     number(upper, len(z), groups)
-    figure.colorbar(density, ax=upper, label="galaxies per cell", pad=0.02, shrink=0.8)
+    counts_bar(figure, density, upper, "galaxies per cell", shrink=0.8)
 
     x = normalised_residual(z_phot, z)
     span = float(np.clip(4.5 * overall["smad"].value, 0.01, 0.5))
     _density(lower, z, x, (0, top, -span, span), (grid, round(grid / 1.73 / 2.2)))
     zero_line(lower)
     centres, quantiles_K3 = running_quantiles(z, x)
-    lower.plot(centres, quantiles_K3[:, 1], color=RED, lw=1.2, label="median")
+    # A line through one bin is not seen: points are.
+    lower.plot(centres, quantiles_K3[:, 1], color=RED, lw=1.2, marker="o", ms=3, label="median")
     for k, label in ((0, None), (2, "16%, 84%")):
-        lower.plot(centres, quantiles_K3[:, k], color=RED, lw=0.8, ls=(0, (4, 2)), label=label)
+        lower.plot(
+            centres, quantiles_K3[:, k], color=RED, lw=0.8, ls=(0, (4, 2)), marker="o", ms=2,
+            label=label,
+        )  # fmt: skip
     lower.set(
         xlim=(0, top),
         ylim=(-span, span),

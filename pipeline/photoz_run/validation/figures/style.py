@@ -6,7 +6,9 @@ from typing import Any
 
 import matplotlib
 from matplotlib.axes import Axes
+from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogFormatter
 
 # Okabe & Ito (2008).
 BLUE, RED, GREEN, ORANGE, PURPLE, SKY = (
@@ -71,3 +73,12 @@ def number(axes: Axes, n: int, groups: str = "") -> None:
     """Write the number of objects, and what their errors are taken over, above the axes."""
     over = f", {groups}" if groups else ""
     axes.set_title(f"N = {n:,}{over}", loc="right", color=GREY, fontsize=8)
+
+
+def counts_bar(
+    figure: Figure, density: PolyCollection, axes: Axes, label: str, shrink: float = 1.0
+) -> None:
+    """A bar of colours for numbers of objects, which are written out: 6, not 6 x 10^0."""
+    bar = figure.colorbar(density, ax=axes, label=label, pad=0.02, shrink=shrink)
+    bar.ax.yaxis.set_major_formatter(LogFormatter())
+    bar.ax.yaxis.set_minor_formatter(LogFormatter())
