@@ -79,7 +79,8 @@ def named(tiles: Sequence[str], where: str) -> str:
 
 def plain_words(words: str, tile: str) -> str:
     """Words without the tile's name, folders and numbers, so that equal causes read the same."""
-    position = re.escape(tile.partition("_")[2])
-    text = re.sub(rf"(\S*/)?\w+?_(DR[\d.]+_)?{position}_?", "", words)
-    text = re.sub(r"(?<![\w.])[-+]?\d+(\.\d+)?(?![\w.])", "#", text)
-    return text.lstrip(" :")
+    # A pattern for each tile would take longer to compile than to use.
+    words = words.replace(tile.partition("_")[2] or tile, "\0")
+    words = re.sub(r"(\S*/)?\w+?_(DR[\d.]+_)?\0_?", "", words)
+    words = re.sub(r"(?<![\w.])[-+]?\d+(\.\d+)?(?![\w.])", "#", words)
+    return words.lstrip(" :")
