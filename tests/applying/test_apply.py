@@ -180,6 +180,19 @@ def test_what_cannot_be_known_is_refused_in_one_line(
     assert set(tmp_path.iterdir()) == before
 
 
+def test_a_file_of_a_folder_whose_types_do_not_fit_the_first_is_said(other, mine, tmp_path, capsys):
+    (tmp_path / "folder").mkdir()
+    rows = pq.read_table(mine)
+    for name, values in (("a", pa.array(range(NUMBER))), ("b", rows["name"])):
+        pq.write_table(rows.append_column("N", values), tmp_path / "folder" / f"{name}.parquet")
+    out = tmp_path / "z.parquet"
+    assert photoz("apply", other, tmp_path / "folder", "--out", out, *OWN, "--keep", "N") == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "column N holds large_string" in line
+    assert "int64, as in its first file, is expected" in line
+    assert not out.exists()
+
+
 def test_memory_does_not_grow_with_the_row_groups_of_a_table(tmp_path):
     """Read ahead, Arrow keeps the bytes of each row group until the last one was read."""
     path, size = tmp_path / "t.parquet", 200_000

@@ -87,7 +87,9 @@ def _measured(
             missing_N = magnitude_flags(magnitudes_NB, contract.magnitude_bands)
             prediction = judged(contract, outputs, blind_N, missing_N)
             counted.update(flags.count(prediction.flags_N))
-            yield output_rows(rows, arrow, magnitudes_NB, prediction, contract.quantile_levels)
+            yield output_rows(
+                where, rows, arrow, magnitudes_NB, prediction, contract.quantile_levels
+            )
 
 
 def _outputs(model: PhotozModel, magnitudes_NB: NDArray[np.float32], pool: Executor) -> Outputs:

@@ -23,6 +23,7 @@ from photoz_run.survey.band_columns import BandColumns, find_band_columns
 from photoz_run.survey.columns import described
 from photoz_run.tables.keys import Names, id_column, position_columns, position_pair
 from photoz_run.tables.opening import open_table
+from photoz_run.tables.refusals import wrong_content
 from photoz_run.tables.table import Table
 
 MISSING = dictionary_schema("applied").field("MAG_MISSING")
@@ -94,13 +95,20 @@ def output_schema(source: Source, contract: ModelContract) -> pa.Schema:
 
 
 def output_rows(
+    where: str,
     rows: pa.Table,
     arrow: pa.Schema,
     magnitudes_NB: NDArray[np.float32],
     prediction: Prediction,
     levels: Sequence[float],
 ) -> pa.Table:
-    """A block of rows as it comes out; ``arrow`` is its schema."""
+    """A block of rows as it comes out; ``arrow`` is its schema, ``where`` the table's name.
+
+    Raises
+    ------
+    BadDataError
+        If a column holds what its type in the first file of a folder cannot hold.
+    """
     values: dict[str, NDArray[Any]] = {
         **redshift_columns(prediction, levels),
         MISSING.name: np.isnan(magnitudes_NB).sum(axis=1),
@@ -110,10 +118,20 @@ def output_rows(
         if one.name in values:
             arrays.append(as_array(values[one.name], one.type))
         elif one.name in rows.column_names:
-            arrays.append(rows[one.name].cast(one.type))
+            arrays.append(_as_declared(where, rows[one.name], one))
         else:
             arrays.append(quantile_array(prediction.quantiles_NQ))
     return pa.Table.from_arrays(arrays, schema=arrow)
+
+
+def _as_declared(where: str, values: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray:
+    try:
+        return values.cast(field.type)
+    except pa.ArrowInvalid as error:
+        reason = str(error).splitlines()[0]
+        holds = f"{values.type} ({reason})"
+        expected = f"{field.type}, as in its first file,"
+        raise wrong_content(where, field.name, holds, expected) from error
 
 
 def _band_columns(table: Table, contract: ModelContract, wanted: Wanted) -> BandColumns:
