@@ -195,7 +195,7 @@ class PhotozModel(Bundle):
             self._check_rows(inputs, where)
         if off:
             raise BundleError(
-                f"{where}: golden values do not come back on {self.provider}:"
+                f"{where}: golden values do not come back on {self.computes_on}:"
                 f" z differs by {in_z:.2g} (allowed {golden.tolerance_z:.2g}),"
                 f" domain distance by {in_domain:.2g} (allowed {golden.tolerance_domain:.2g});"
                 " the weights were changed or this machine computes otherwise"

@@ -47,7 +47,7 @@ def verify(
             f"domain distance within {in_domain:.1e} (allowed {golden.tolerance_domain:.0e})"
         )
         typer.echo(
-            f"{bundle}: golden values come back on {model.provider}: {redshifts}, {distances}"
+            f"{bundle}: golden values come back on {model.computes_on}: {redshifts}, {distances}"
         )
 
 

@@ -142,7 +142,7 @@ def model(provider: Provider, gpus: list[trials.Gpu]) -> Diagnosis:
     except PhotozError as error:
         remedy = _cuda_remedy(gpus) if provider == "cuda" else "install again"
         return Diagnosis("model", str(error), Verdict.BAD, remedy)
-    value = f"{BUNDLED_MODEL} runs on {loaded.provider} and gives its golden values"
+    value = f"{BUNDLED_MODEL} runs on {loaded.computes_on} and gives its golden values"
     if provider == "auto" and loaded.provider == "cpu" and gpus:
         value += f", but there is a GPU ({loaded.problem})"
         return Diagnosis("model", value, Verdict.WARN, _cuda_remedy(gpus))
