@@ -17,6 +17,10 @@ class BundleError(PhotozError):
     exit_code = 2
 
 
+class NoGpuError(BundleError):
+    """Raised when CUDA was asked for and cannot be used here."""
+
+
 class TrainingError(PhotozError):
     """Raised when a training set or a checkpoint cannot be used."""
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from photoz_models.bundle import Bundle
 from photoz_models.contract import MAGNITUDES, OUTPUTS, STAMPS, ModelContract, parse_contract
-from photoz_models.errors import BundleError
+from photoz_models.errors import BundleError, NoGpuError
 from photoz_models.golden import Inputs, Outputs, golden_inputs, largest_difference
 from photoz_models.independence import (
     COMPANIONS,
@@ -101,7 +101,7 @@ class PhotozModel(Bundle):
             opened = replace(open_session(content, where, "cpu", threads), problem=problem)
             model = cls._checked(opened, content, where)
         if provider == "cuda" and model.provider == "cpu" and not allow_fallback:
-            raise BundleError(
+            raise NoGpuError(
                 f"{where}: CUDA was asked for and cannot be used here ({model.problem});"
                 " photoz doctor looks for the reason; ask for cpu, or allow the fallback"
             )

@@ -8,6 +8,7 @@
     │   └── NotFetchedError   the archive has no such file, or another one; no host is to blame
     ├── TransientError    wait; the tile is tried again, then quarantined
     │   └── HostError         another host, or start again where it has more; no tile is blamed
+    │       └── GpuError          another GPU; what nvidia-smi says of this one
     └── InterruptedRunError   start the same command again; the run resumes
         └── OutputError           free space or mend permissions first
 
@@ -71,6 +72,10 @@ class HostError(TransientError):
     """
 
     exit_code = ExitCode.INTERRUPTED
+
+
+class GpuError(HostError):
+    """Raised when a GPU computes nothing any more; others of its host may."""
 
 
 class InterruptedRunError(PhotozError):

@@ -11,7 +11,7 @@ from photoz_models.independence import BATCH
 from photoz_models.runtime import GraphRunError
 from photoz_models.session import PhotozModel
 from photoz_run import flags
-from photoz_run.errors import HostError, TransientError
+from photoz_run.errors import GpuError, TransientError
 from photoz_run.records import Prediction
 
 AT_LIMIT = 1e-4
@@ -25,7 +25,7 @@ def infer(
 
     Raises
     ------
-    HostError, TransientError
+    GpuError, TransientError
         If a GPU failed: one that computes nothing any more, and one that still does.
     """
     n = len(table_NT)
@@ -36,7 +36,7 @@ def infer(
             raise
         # A process whose GPU has failed, or has no memory left, would fail every tile from now on.
         if not model.still_computes(BATCH):
-            raise HostError(f"{model.computes_on} computes no longer: {error}") from error
+            raise GpuError(f"{model.computes_on} computes no longer: {error}") from error
         raise TransientError(f"{model.computes_on} failed: {error}") from error
     return z_N[:n].copy(), quantiles_NQ[:n].copy(), domain_N[:n].copy()
 

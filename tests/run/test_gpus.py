@@ -6,22 +6,23 @@ import time
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import MagicMock
 
 import pytest
 from distributed import Client
 from onnxruntime.capi import onnxruntime_pybind11_state as native
 
 from photoz_models.bundle import Bundle
-from photoz_models.errors import BundleError
+from photoz_models.errors import BundleError, NoGpuError
 from photoz_models.golden import golden_inputs
 from photoz_models.session import PhotozModel
 from photoz_run.config import ClusterConfig, RunConfig
-from photoz_run.errors import HostError
+from photoz_run.errors import GpuError
 from photoz_run.prediction import infer
 from photoz_run.records import Status, TileRef
 from photoz_run.run import gpus, worker
 from photoz_run.run.cluster import local_client
-from photoz_run.run.gpus import VISIBLE, decided, provider_here, usable_gpus
+from photoz_run.run.gpus import VISIBLE, decided, least_used, provider_here, usable_gpus
 from photoz_run.run.limits import limit_memory
 from photoz_run.run.task import TileTask
 from photoz_run.run.tried import tried
@@ -83,7 +84,14 @@ def test_each_worker_sees_one_gpu_and_a_new_worker_takes_the_place_of_a_lost_one
         assert Counter(before.values()) == {"GPU-a": 2, "GPU-b": 1}
         [alone] = [address for address, gpu in before.items() if gpu == "GPU-b"]
         client.retire_workers([alone], close_workers=True)
+        # It has lost one, but then it has none.
         assert Counter(seen(client, but=alone).values()) == {"GPU-a": 2, "GPU-b": 1}
+
+
+def test_a_gpu_that_loses_workers_gets_fewer():
+    assert least_used(("GPU-a", "GPU-b"), ["GPU-a", "GPU-b"]) == "GPU-a"
+    lost = ["GPU-a", "GPU-a"]
+    assert least_used(("GPU-a", "GPU-b"), ["GPU-a", "GPU-b", *lost]) == "GPU-b"
 
 
 def test_workers_of_this_machine_compute_on_what_the_network_ran_on(monkeypatch):
@@ -141,9 +149,29 @@ def failing(tmp_path, monkeypatch):
 def test_a_gpu_that_computes_nothing_any_more_is_blamed_and_no_tile(failing):
     answer = failing(always=True)
     assert isinstance(answer, worker.Refusal)
-    assert isinstance(answer.error, HostError)
+    assert isinstance(answer.error, GpuError)
     said = "cuda on NVIDIA H100 computes no longer: .*CUDA failure 2: out of memory$"
     assert re.search(said, str(answer.error))
+
+
+@pytest.mark.parametrize(
+    ("kind", "error"), [("local", GpuError), ("slurm", NoGpuError)], ids=["here", "in a job"]
+)
+def test_a_gpu_that_starts_no_more_does_not_end_a_run_on_others(kind, error, monkeypatch):
+    """A host in whose job there is no GPU gets no tiles; here another GPU may take over."""
+
+    def no_gpu(_):
+        raise NoGpuError("CUDA was asked for and cannot be used here")
+
+    monkeypatch.setattr(worker, "model_of", no_gpu)
+    monkeypatch.setattr(worker, "has_nanny", lambda: True)
+    monkeypatch.setattr(worker, "get_worker", MagicMock())
+    cluster = ClusterConfig(kind=kind)
+    config = RunConfig(tiles=("all",), data=(Path(),), out=Path("out"), cluster=cluster)
+    task = TileTask(TileRef("T", "DR5", None, {}), config, Path(), RUN, 1)
+    answer = worker.run_tile(task)
+    assert isinstance(answer, worker.Refusal)
+    assert (type(answer.error), answer.ends) == (error, error is GpuError)
 
 
 def test_a_tile_at_which_a_gpu_failed_that_still_computes_is_tried_again(failing):

@@ -112,6 +112,7 @@ class LocalWorkers:
         self._number = number
         self._demand = demand
         self._gpus = gpus
+        self._lost_on: list[str] = []
         self._workers: list[LocalWorker] = []
         self._ending: set[asyncio.Task[None]] = set()
         self._names = count()
@@ -161,6 +162,7 @@ class LocalWorkers:
                 worker.seen, worker.came = time.monotonic(), True
             elif worker.lost:
                 self._workers.remove(worker)
+                self._lost_on.append(worker.gpu)  # one that loses workers gets fewer
                 self._note(worker)
                 self._end(worker)
         if any(worker.came for worker in self._workers):
@@ -189,7 +191,8 @@ class LocalWorkers:
 
     def _start(self) -> LocalWorker:
         name = f"local-{next(self._names)}"
-        gpu = least_used(self._gpus, (worker.gpu for worker in self._workers)) if self._gpus else ""
+        in_use = [worker.gpu for worker in self._workers]
+        gpu = least_used(self._gpus, [*in_use, *self._lost_on]) if self._gpus else ""
         nanny = Nanny(
             self._cluster.scheduler.address,
             name=name,

@@ -15,13 +15,14 @@ from time import monotonic
 
 from distributed import get_worker
 
-from photoz_models.errors import BundleError
+from photoz_models.errors import BundleError, NoGpuError
 from photoz_models.providers import Provider
 from photoz_models.session import PhotozModel
 from photoz_run import __version__
 from photoz_run.errors import (
     ConfigError,
     ContractError,
+    GpuError,
     HostError,
     InterruptedRunError,
     OutputError,
@@ -88,6 +89,13 @@ def run_tile(task: TileTask) -> TileOutcome | Refusal:
         if outcome.error == OUT_OF_MEMORY and renewable and not task.suspect:
             _end_soon()  # perhaps another tile left too little
         return outcome
+    except NoGpuError as error:
+        # A job has one GPU, and its host no other. Of this machine's the driver has tried one.
+        if task.config.cluster.elsewhere or not renewable:
+            return Refusal(task.ref.tile, process_name(), error)
+        return _leave_gpu(task, GpuError(f"{node_name()}: {error}"))
+    except GpuError as error:
+        return _leave_gpu(task, error)
     except (ConfigError, BundleError, InterruptedRunError, HostError) as error:
         ends = isinstance(error, HostError) and renewable
         if ends:
@@ -101,6 +109,15 @@ def has_nanny() -> bool:
         return get_worker().nanny is not None
     except ValueError:
         return False
+
+
+def _leave_gpu(task: TileTask, error: GpuError) -> Refusal:
+    """End this worker and its nanny, which would start it again on the same GPU."""
+    renewable = has_nanny()
+    if renewable:
+        worker = get_worker()
+        worker.loop.call_later(RENEW_SECONDS, worker.close, nanny=True)
+    return Refusal(task.ref.tile, process_name(), error, renewable)
 
 
 def _end_soon() -> None:
@@ -167,7 +184,7 @@ def _measure(task: TileTask, directory: RunDirectory, log: TileLog) -> TileOutco
                 this_try.fetched,
             )
             return this_try.measured(result)
-    except (ConfigError, OutputError):
+    except (ConfigError, OutputError, GpuError):
         raise
     except Exception as error:
         lack = lacking(error)
