@@ -11,9 +11,10 @@ import pytest
 from astropy.io import fits
 from astropy.table import MaskedColumn, Table
 
-from photoz_run.errors import BadDataError
+from photoz_run.errors import BadDataError, PhotozError
 from photoz_run.tables.keys import ids
 from photoz_run.tables.opening import open_table
+from photoz_run.validation.tables import open_catalogue
 from support.tables import BIG
 
 CSV = "ID,RA,Z\nG1,180.1,0.1\nG2,180.2,0.2\n"
@@ -214,6 +215,24 @@ def folder(path, first, second):
     parquet(path / "a.parquet", ID=first)
     parquet(path / "b.parquet", ID=second)
     return path
+
+
+@pytest.mark.parametrize(
+    ("mark", "what"),
+    [
+        ("_delta_log/0.json", "a Delta table"),
+        ("metadata/v1.metadata.json", "an Iceberg table"),
+        (".hoodie/hoodie.properties", "a Hudi table"),
+    ],
+)
+def test_folders_that_keep_earlier_versions_of_rows_are_refused(tmp_path, mark, what):
+    """Only their log tells which files are current; the others are rows that were replaced."""
+    path = folder(tmp_path / "folder", pa.array([1]), pa.array([1]))
+    (path / mark).parent.mkdir()
+    (path / mark).write_text("{}")
+    for opened in (open_table, open_catalogue):
+        with pytest.raises(PhotozError, match=f"folder: {what}, whose files hold rows of earlier"):
+            opened(path)
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,12 @@ SUFFIXES = (".parquet", ".pq", ".parq")
 PROPERTIES = ("hats.properties", "properties")
 COLLECTION = "collection.properties"
 ROWS_OF_THEIR_OWN = ("object", "source", "")
+VERSIONED = {
+    "_delta_log": "a Delta table",
+    "metadata/*.metadata.json": "an Iceberg table",
+    ".hoodie": "a Hudi table",
+}
+"""What lies in the folder of a table that keeps rows of its earlier versions beside the current."""
 
 
 def open_folder(folder: Path) -> list[Table]:
@@ -34,6 +40,7 @@ def open_folder(folder: Path) -> list[Table]:
 
 def parquet_files(folder: Path) -> list[Path]:
     """The files that hold the rows of a folder, each row once."""
+    refuse_versions(folder)
     if (folder / COLLECTION).is_file():
         primary = _properties(folder / COLLECTION).get("hats_primary_table_url", "")
         if not primary or not (folder / primary).is_dir():
@@ -44,6 +51,16 @@ def parquet_files(folder: Path) -> list[Path]:
     if (folder / "dataset").is_dir() and any((folder / "dataset").glob("Norder=*")):
         return _data_files(folder / "dataset")
     return _data_files(folder)
+
+
+def refuse_versions(folder: Path) -> None:
+    """Refuse a folder whose files are not all rows of the table: `BadDataError`."""
+    for mark, what in VERSIONED.items():
+        if any(folder.glob(mark)):
+            raise BadDataError(
+                f"{folder}: {what}, whose files hold rows of earlier versions, too; write its"
+                " current rows as Parquet"
+            )
 
 
 def _hats_files(folder: Path, properties: dict[str, str]) -> list[Path]:

@@ -9,7 +9,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from photoz_run.errors import BadDataError, ConfigError
-from photoz_run.tables.folders import parquet_files
+from photoz_run.tables.folders import parquet_files, refuse_versions
 from photoz_run.tables.names import split_name
 from photoz_run.tables.opening import Needed, open_table, open_together
 from photoz_run.tables.table import Table
@@ -51,7 +51,10 @@ def catalogue_files(folder: Path) -> list[Path]:
     ------
     ConfigError
         If there is none.
+    BadDataError
+        If the files hold earlier versions of rows, too.
     """
+    refuse_versions(folder)
     tiles = folder / "tiles"
     if tiles.is_dir():
         # A tile without its outcome was not finished.
