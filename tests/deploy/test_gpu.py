@@ -4,7 +4,13 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
+
+import psutil
+
+from bench.gpu.__main__ import run_step
+from bench.gpu.steps import together
 
 ROOT = Path(__file__).parents[2]
 
@@ -24,3 +30,21 @@ def test_a_step_that_fails_costs_its_own_figures_alone(tmp_path):
     assert "CUDAExecutionProvider" in figures["device"]["providers"]
     assert figures["device"]["card"] == "none"
     assert "CUDA was asked for" in done.stdout
+
+
+def test_a_step_that_hangs_leaves_no_process_behind(tmp_path, monkeypatch):
+    """It would hold memory of the device while the next step measures."""
+    program = tmp_path / "python"
+    program.write_text(f"#!/bin/sh\nsleep 300 &\necho $! > {tmp_path}/child\nwait\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(program))
+    assert run_step("readers", ["cpu", ""], 1.0) == {"error": "not done after 1 s"}
+    with suppress(psutil.NoSuchProcess):
+        psutil.Process(int((tmp_path / "child").read_text())).wait(timeout=5)  # raises if it lives
+
+
+def test_a_reader_that_fails_is_told_in_place_of_a_rate():
+    assert together([1.5, 2.5]) == 4.0
+    assert together(["CUDA failure 2: out of memory", "", 2.5]) == (
+        "failed: CUDA failure 2: out of memory"
+    )
