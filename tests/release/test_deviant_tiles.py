@@ -32,7 +32,7 @@ def test_a_tile_with_an_unusual_zero_point_is_named_everywhere(run, tmp_path, mo
     assert photoz("verify", out) == 0
     (copy / "manifest.json").write_text("{}")
     (note,) = tile_notes(copy)
-    assert note.startswith("tiles with an unusual zero-point are not known: ")
+    assert note.startswith("tiles that are missing or have an unusual zero-point are not known: ")
 
 
 def test_a_release_without_such_tiles_says_nothing(release):

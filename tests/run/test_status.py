@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from photoz_run.cli.photoz import main
+from photoz_run.cli.validate import tile_notes
 from photoz_run.records import Failure, Status, TileOutcome
 from photoz_run.run.alike import EXAMPLES, alike, group_failures, named, plain_words
 from photoz_run.run.lock import RunLock, WorkState
@@ -110,6 +111,12 @@ def test_shards_add_up(arguments, tmp_path):
         status = read_status(out)
     assert status.tiles_per_hour == pytest.approx((2 / 10 + 2 / 40) * 3600)
     assert (status.workers, status.tiles["RUNNING"]) == (2, 2)
+
+
+def test_a_reader_of_the_catalogue_is_told_which_tiles_it_lacks(arguments, tmp_path):
+    lines = read_status(tmp_path / "out").told()
+    assert lines[0] == "tiles that are not in this catalogue: 2 QUARANTINED, of 4"
+    assert tile_notes(tmp_path / "out") == lines
 
 
 def test_marks_of_another_run_are_not_counted(arguments, tmp_path):

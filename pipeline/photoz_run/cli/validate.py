@@ -76,6 +76,7 @@ def validate(
     from photoz_run.progress import StepProgress
     from photoz_run.run.interruption import interruptible
     from photoz_run.run.ledger import make_folder
+    from photoz_run.run.status import NOT_IN_IT
     from photoz_run.validation.document import write_metrics
     from photoz_run.validation.gates import evaluate
     from photoz_run.validation.metrics_table import write_parquet
@@ -99,6 +100,9 @@ def validate(
     progress = StepProgress(command="photoz validate")
     try:
         known = tile_notes(catalogue), selection_of(catalogue)
+        for note in known[0]:
+            if note.startswith(NOT_IN_IT):
+                _say(note)
         with progress.shown():
             result, pairs = run(catalogue, settings, *known, _say, progress)
     except BadDataError as error:
@@ -161,23 +165,30 @@ def _say(words: str) -> None:
 
 
 def tile_notes(catalogue: Path) -> list[str]:
-    """Which tiles have an unusual zero-point, as the run or the release names them.
+    """Which tiles are not in the run or release, are odd, or have an unusual zero-point.
 
     A run or release of another version can be validated, but does not tell its tiles.
     """
     from photoz_models.errors import DocumentError
     from photoz_run.release.folder import PROVENANCE
     from photoz_run.release.provenance import read_provenance
-    from photoz_run.run.status import read_status
+    from photoz_run.run.status import NOT_IN_IT, read_status
 
-    deviant: tuple[str, ...] = ()
     try:
         if (catalogue / "manifest.json").is_file():
-            deviant = read_status(catalogue).deviant
-        elif (catalogue / PROVENANCE).is_file():
-            deviant = read_provenance(catalogue).deviant
+            state = read_status(catalogue)
+            return [*state.told(), *_unusual(state.deviant)]
+        if (catalogue / PROVENANCE).is_file():
+            record = read_provenance(catalogue)
+            missing = len(record.missing)
+            lacking = [f"{NOT_IN_IT}: {missing:,}, listed in its README.md"] if missing else []
+            return [*lacking, *_unusual(record.deviant)]
     except DocumentError as error:
-        return [f"tiles with an unusual zero-point are not known: {error}"]
+        return [f"tiles that are missing or have an unusual zero-point are not known: {error}"]
+    return []
+
+
+def _unusual(deviant: tuple[str, ...]) -> list[str]:
     return [f"unusual zero-point: {words}" for words in deviant]
 
 

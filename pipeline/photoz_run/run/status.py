@@ -7,13 +7,16 @@ from pathlib import Path
 
 from photoz_models.documents import Record, no_collection
 from photoz_run.records import Status, TileOutcome
-from photoz_run.run.alike import FailureGroup, TileGroup, group_failures, group_remarks
+from photoz_run.run.alike import FailureGroup, TileGroup, group_failures, group_remarks, named
 from photoz_run.run.fetch_status import FetchStatus, read_fetching
 from photoz_run.run.ledger import RunDirectory
 from photoz_run.run.lock import Holder, WorkState, holders
 from photoz_run.run.summary import total
 from photoz_run.run.task import NOT_FETCHED
 from photoz_run.science.zero_point import deviant_words
+
+NOT_IN_IT = "tiles that are not in this catalogue"
+"""How a line begins that tells which tiles a run or a release lacks."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +101,18 @@ class RunStatus(Record):
     def total(self) -> int:
         """Tiles of the run."""
         return sum(self.tiles.values())
+
+    def told(self) -> list[str]:
+        """What a reader of its catalogue must know: tiles that are not in it, and odd ones."""
+        lacking = {
+            name: number
+            for name, number in self.tiles.items()
+            if number and name not in (Status.DONE, Status.NO_WORK)
+        }
+        words = ", ".join(f"{number:,} {name}" for name, number in lacking.items())
+        lines = [f"{NOT_IN_IT}: {words}, of {self.total:,}"] if lacking else []
+        everywhere = "photoz status --json"
+        return lines + [f"{named(one.tiles, everywhere)}: {one.words}" for one in self.remarks]
 
 
 @no_collection()
