@@ -58,22 +58,22 @@ def bound_row(
     rows_N
         Rows of ``test`` to measure on.
     """
-    outputs = bound_outputs(training, split, test, rows_N)
+    outputs = bound_outputs(training, split, test, rows_N, MEMBERS)
     true_z_N = np.array(test.z_N[rows_N])
     return Row(name, measure(outputs, true_z_N, test.tile_N[rows_N], QUANTILE_LEVELS))
 
 
 def bound_outputs(
-    training: Examples, split: Split, test: Examples, rows_N: NDArray[np.int64]
+    training: Examples, split: Split, test: Examples, rows_N: NDArray[np.int64], members: int
 ) -> Outputs:
-    """What a bound's ensemble, trained on one set, says of another: see `bound_row`."""
+    """What so many networks, trained on one set, say of another in the mean: see `bound_row`."""
     architecture = Architecture("bound", (), training.facts.columns, dense=DENSE)
-    members = []
-    for seed in range(1, MEMBERS + 1):
+    networks = []
+    for seed in range(1, members + 1):
         settings = SETTINGS.model_copy(update={"seed": seed})
         network, _ = train(architecture, training, split, settings)
-        members.append(network)
-    return evaluate(seal(members, training, split), test, rows_N)
+        networks.append(network)
+    return evaluate(seal(networks, training, split), test, rows_N)
 
 
 def with_structure(examples: Examples, folder: Path) -> Examples:

@@ -29,7 +29,6 @@ def test_page_and_figures_of_the_documentation_agree():
 def galaxies(tmp_path, monkeypatch):
     """A set whose magnitude in Ks alone knows the width of a galaxy; bounds are trained briefly."""
     monkeypatch.setattr(bound, "SETTINGS", Settings(epochs=6, batch=64, lost_magnitudes=0.0))
-    monkeypatch.setattr(bound, "MEMBERS", 1)
     examples = toy_examples(1000, size=36)
     colour_N = (examples.magnitudes_NB[:, 1] - examples.magnitudes_NB[:, 3]) / 0.6
     width_N = 10 * (examples.z_N - 0.1) - colour_N
