@@ -68,6 +68,22 @@ def test_types_beyond_those_of_arrow(tmp_path):
     assert read(path, "ID", "OK") == {"ID": [str(known), None], "OK": [True, None]}
 
 
+@pytest.mark.parametrize("kind", [pa.bool_(), pa.int8(), pa.float64()])
+def test_a_mask_may_be_numbers(tmp_path, kind):
+    """As astropy's mask columns come out of formats without truth values."""
+    mask = pa.array([0, 1, 0]).cast(kind)
+    path = parquet(tmp_path / "t.parquet", Z=pa.array([0.1, 0.2, 0.3]), **{"Z.mask": mask})
+    assert read(path, "Z")["Z"] == [0.1, None, 0.3]
+
+
+def test_a_mask_of_texts_is_refused(tmp_path):
+    path = parquet(tmp_path / "t.parquet", Z=pa.array([0.1]), **{"Z.mask": pa.array(["no"])})
+    with pytest.raises(
+        BadDataError, match=r"column Z.mask holds text \('no'\), where true or false"
+    ):
+        read(path, "Z")
+
+
 def test_a_float32_beside_an_offset_is_as_precise_as_it_was_written(tmp_path):
     offset = np.array([0.123456789, 1e-6], "f4")
     column = fits.Column("RA", "E", array=offset)

@@ -1,6 +1,8 @@
 """Two catalogues side by side: what changed, for whom, in which tiles, and whether it is better."""
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import typer
 from typer.testing import CliRunner
@@ -9,6 +11,8 @@ from photoz_run.cli.validate import validate
 from photoz_run.config import model_path
 from photoz_run.errors import ConfigError
 from photoz_run.science.statistics import normalised_residual, smad
+from photoz_run.tables.opening import open_table
+from photoz_run.validation.changes.columns import ReadRows, column_changes
 from photoz_run.validation.changes.document import read_changes
 from support.validation import (
     MODEL_OF_SIMULATIONS,
@@ -212,3 +216,25 @@ def test_a_directory_that_cannot_be_written_is_told_before_anything_is_read(tmp_
     outcome = run("nowhere.parquet", *more, "--out", tmp_path / "file" / "out")
     assert isinstance(outcome.exception, ConfigError)
     assert "cannot be written" in str(outcome.exception)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pa.array([True, False, None]),
+        pa.array([1, 0, None], pa.int8()),
+        pa.array([1.0, 0.0, None]),
+        pa.array(["1", "0", None]),
+    ],
+)
+@pytest.mark.parametrize("other", [pa.array([1, 0, None]), pa.array([1.0, 0.0, None])])
+def test_the_same_values_of_another_type_are_no_change(tmp_path, values, other):
+    """Releases write truth values as 0 and 1, pandas integers beside a null as floats."""
+    parts = []
+    for name, column in (("a", values), ("b", other)):
+        pq.write_table(pa.table({"N": column}), tmp_path / f"{name}.parquet")
+        table = open_table(tmp_path / f"{name}.parquet")
+        parts.append(ReadRows(table, np.arange(3)))
+    for a, b in (parts, parts[::-1]):
+        (change,) = column_changes(a, b, np.full(3, 0.1), 0.01)
+        assert (change.changed, change.lost, change.gained) == (0, 0, 0)

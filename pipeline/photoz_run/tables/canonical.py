@@ -97,8 +97,9 @@ def without_nan(values: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def masked(values: pa.ChunkedArray, mask: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Values with null where a mask column, as astropy writes it beside them, is true."""
-    return pc.if_else(pc.fill_null(mask, True), None, values)
+    """Values with null where a mask column, as astropy writes it beside them, is true or not 0."""
+    covered = mask if pa.types.is_boolean(mask.type) else pc.not_equal(mask, 0)
+    return pc.if_else(pc.fill_null(covered, True), None, values)
 
 
 def _as_stored(values: pa.ChunkedArray) -> pa.ChunkedArray:

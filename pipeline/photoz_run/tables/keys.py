@@ -107,13 +107,20 @@ def id_texts(where: str, rows: pa.Table, name: str) -> pa.ChunkedArray:
         that differ would be one.
     """
     values = rows[name]
-    if not pa.types.is_floating(values.type):
-        return values.cast(TEXT)
-    if pc.any(pc.greater_equal(pc.abs(values), EXACT)).as_py():
+    floating = pa.types.is_floating(values.type)
+    if floating and pc.any(pc.greater_equal(pc.abs(values), EXACT)).as_py():
         holds = "floating-point numbers beyond 2^53, which have lost their last digits"
         raise wrong_content(where, name, holds, "a whole number or a text")
-    whole = values.cast(pa.int64(), safe=False).cast(TEXT)
-    return pc.if_else(pc.equal(values, pc.floor(values)), whole, values.cast(TEXT))
+    return as_written(values)
+
+
+def as_written(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Values of any type as texts, whole floating-point numbers without a point."""
+    if not pa.types.is_floating(values.type):
+        return values.cast(TEXT)
+    small = pc.less(pc.abs(values), EXACT)
+    whole = pc.and_(small, pc.equal(values, pc.floor(values)))
+    return pc.if_else(whole, values.cast(pa.int64(), safe=False).cast(TEXT), values.cast(TEXT))
 
 
 def ids(where: str, rows: pa.Table, name: str) -> NDArray[np.str_]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from photoz_run.errors import BadDataError
 from photoz_run.tables import canonical
-from photoz_run.tables.arrays import what_it_holds
+from photoz_run.tables.arrays import is_number, what_it_holds
 from photoz_run.tables.refusals import no_column, wrong_content
 
 ROWS = 1 << 19
@@ -169,6 +169,9 @@ class Table(ABC):
     def _canonical(self, part: pa.Table, wanted: Sequence[str], masks: dict[str, str]) -> pa.Table:
         columns = {name: self._in_one_form(name, part[name]) for name in wanted}
         for name, mask in masks.items():
+            if not (pa.types.is_boolean(part[mask].type) or is_number(part[mask].type)):
+                holds = what_it_holds(part[mask])
+                raise wrong_content(self.where, mask, holds, "true or false")
             columns[name] = canonical.masked(columns[name], part[mask])
         return pa.table(columns)
 

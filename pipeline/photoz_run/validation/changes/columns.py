@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from photoz_run.science.statistics import Floats, median, smad
 from photoz_run.tables.arrays import is_number
 from photoz_run.tables.canonical import is_list
+from photoz_run.tables.keys import as_written
 from photoz_run.tables.table import Table
 from photoz_run.validation.catalogue import INTERVALS
 from photoz_run.validation.tables import matrix
@@ -82,6 +83,7 @@ def column_changes(
 def _compare(
     name: str, a: pa.ChunkedArray, b: pa.ChunkedArray, width_K: Floats | None
 ) -> ColumnChange:
+    a, b = _comparable(a, b), _comparable(b, a)
     null_a, null_b = (np.asarray(part.is_null().to_numpy()) for part in (a, b))
     lost, gained = null_a & ~null_b, null_b & ~null_a
     numbers = (np.nan, np.nan, np.nan, np.nan)
@@ -93,11 +95,17 @@ def _compare(
     elif is_list(a.type) or is_list(b.type):
         differs = np.ones(len(a), bool)
     else:
-        kind = a.type if a.type == b.type else pa.large_string()
-        unequal = pc.not_equal(a.cast(kind), b.cast(kind))
+        texts = a.type != b.type
+        unequal = pc.not_equal(*(as_written(part) if texts else part for part in (a, b)))
         differs = np.asarray(pc.fill_null(unequal, False).to_numpy())
     changed = (differs & ~null_a & ~null_b) | lost | gained
     return ColumnChange(name, int(changed.sum()), int(lost.sum()), int(gained.sum()), *numbers)
+
+
+def _comparable(values: pa.ChunkedArray, others: pa.ChunkedArray) -> pa.ChunkedArray:
+    """True as 1 beside numbers: as releases write truth values."""
+    as_number = pa.types.is_boolean(values.type) and is_number(others.type)
+    return values.cast(pa.int8()) if as_number else values
 
 
 def _numbers_differ(a: pa.ChunkedArray, b: pa.ChunkedArray) -> NDArray[np.bool_]:
