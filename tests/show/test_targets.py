@@ -64,3 +64,16 @@ def test_a_southern_declination_is_an_argument_for_click():
     grammar = Grammar(frozenset({"--data"}), frozenset({"--data", "--radius"}), 1)
     words = ["180", "-31.2", "--radius", "-1", "--data", "d"]
     assert spread(words, grammar) == ["180", " -31.2", "--radius", "-1", "--data", "d"]
+
+
+@pytest.mark.parametrize("ra", ["12:61:00", "12:00:61", "12:00:60.5"])
+def test_more_than_59_minutes_or_60_seconds_are_no_position(ra):
+    for words in ([ra, "-00:15:00"], ["12:00:00", ra]):
+        with pytest.raises(ConfigError, match="declination in degrees, or HH:MM:SS"):
+            parse_targets(words)
+    assert parse_targets(["11:59:60.0", "-00:15:00"])[0].ra == 180
+
+
+def test_a_list_of_ids_may_begin_with_a_byte_order_mark(tmp_path):
+    (tmp_path / "ids.txt").write_text("ID\nKiDSDR5 J1\n", encoding="utf-8-sig")
+    assert [target.id for target in parse_targets([str(tmp_path / "ids.txt")])] == ["KiDSDR5 J1"]

@@ -19,7 +19,9 @@ MOST = 500
 """Targets of one page; more are a catalogue, not a list to look at."""
 
 
-SEXAGESIMAL = re.compile(r"(\d+):(\d+):([\d.]+)[\s,]+([-+]?)(\d+):(\d+):([\d.]+)")
+# Programs that round print 60 seconds; more than that, or 60 minutes, is a mistake.
+_ANGLE = r"(\d+):([0-5]?\d):([0-5]?\d(?:\.\d*)?|60(?:\.0*)?)"
+SEXAGESIMAL = re.compile(rf"{_ANGLE}[\s,]+([-+]?){_ANGLE}")
 """A position in hours and degrees: 12:00:02.9 -00:29:55.6."""
 
 
@@ -92,7 +94,7 @@ def _targets(path: Path, table: Table) -> list[Target]:
     targets = []
     for row, (name, (ra, dec)) in enumerate(zip(names, places, strict=True), start=1):
         if _on_sky(ra, dec):
-            targets.append(Target(name or f"{ra:.5f} {dec:+.5f}", name, ra, dec))
+            targets.append(Target(name or f"{ra:.5f} {dec:+.5f}", name, ra % 360, dec))
         else:
             targets.append(Target(name or f"row {row}", name))
     return targets
@@ -104,7 +106,7 @@ def _listed_ids(path: Path) -> list[str]:
     The IDs of KiDS hold a blank, which in a table of one column would separate two.
     """
     with explained(path, "table"), path.open("rb") as file:
-        if file.readline(8).strip() != b"ID":
+        if file.readline(8).removeprefix(b"\xef\xbb\xbf").strip() != b"ID":
             return []
         lines = file.read().decode("utf8", errors="replace").splitlines()
     return [name for line in lines if (name := line.strip().strip('"').strip())]
