@@ -1,7 +1,7 @@
 """One tile: read, cut, join, predict, write: all that happens to a source, in this order."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -129,7 +129,8 @@ def process_tile(
             with clock.step("infer"):
                 parts.append(predict(model, sources, stamps))
             evidence.add(stamps)
-        quantisation, remarks = tile.coadds.quantisation, tile.coadds.remarks
+        quantisation = tile.coadds.quantisation
+        remarks = _companions(ref, config, tile.coadds.images) + tile.coadds.remarks
     belonging = evidence.judge(tile.sources, rule)
     prediction = join_predictions(parts)
     with clock.step("write"):
@@ -223,6 +224,17 @@ def open_tile(
         coadds.check_axes()
         plans = coadds.plan(located, rule, policy.storage)
         yield OpenTile(sources, coadds, rule, policy, counts, located, plans)
+
+
+def _companions(ref: TileRef, config: RunConfig, images: Iterable[str]) -> tuple[str, ...]:
+    """A remark if images that are read have no weights, or no flag image."""
+    files = {name: ref.images[name] for name in images}
+    lacking = {
+        "weights": [name for name, of in files.items() if config.use_weights and not of.wei],
+        "flag image": [name for name, of in files.items() if config.bad_pixel_bits and not of.msk],
+    }
+    words = [f"no {kind} in {' '.join(names)}" for kind, names in lacking.items() if names]
+    return (", ".join(words),) if words else ()
 
 
 def predict(model: PhotozModel, sources: Sources, stamps: Stamps) -> Prediction:

@@ -116,6 +116,7 @@ def test_shards_add_up(arguments, tmp_path):
 def test_a_reader_of_the_catalogue_is_told_which_tiles_it_lacks(arguments, tmp_path):
     lines = read_status(tmp_path / "out").told()
     assert lines[0] == "tiles that are not in this catalogue: 2 QUARANTINED, of 4"
+    assert lines[1] == f"{', '.join(GOOD)}: no weights in u g r i, no flag image in u g r i"
     assert tile_notes(tmp_path / "out") == lines
 
 

@@ -395,6 +395,16 @@ def test_files_under_the_name_of_another_tile_are_told(model, tmp_path):
     assert renamed.remarks == (said,)
 
 
+def test_a_tile_without_weights_or_flag_images_is_told(model, tmp_path):
+    tile = make_tile(tmp_path / "data", data_release="DR4.0")
+    tile.image("g", "wei").unlink()
+    tile.image("r", "msk").unlink()
+    _, result = measure(tile, model, tmp_path / "out")
+    assert result.remarks == ("no weights in g, no flag image in r",)
+    _, asked = measure(tile, model, tmp_path / "out", use_weights=False, bad_pixel_bits=0)
+    assert asked.remarks == ()
+
+
 def test_a_band_that_is_lost_in_the_whole_tile_is_told(model, tmp_path):
     tile = make_tile(tmp_path / "data", data_release="DR4.0", number=60)
     _, good = measure(tile, model, tmp_path / "out")
