@@ -155,9 +155,11 @@ gaps. The bound is trained anew without each magnitude: what it loses, nothing e
 and in the stamps can replace. Where nothing is missing SMAD is {smad:.5f} for the network and
 {bound_smad:.5f} for the bound.
 
-Measured at {commit} on {galaxies:,} galaxies of {tiles:,} tiles: {test_set}.
-Bounds are trained on {training_set}. Errors are 68%, over tiles; that another training of a bound
-would differ is not in them.
+Measured at {commit} on {galaxies:,} galaxies of {tiles:,} tiles, of the set
+{test_set}.
+The bounds, a single network each, are trained on
+{training_set}.
+Errors are 68%, over tiles. That another training of a bound would differ is not in them.
 
 """
 
