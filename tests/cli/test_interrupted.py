@@ -20,6 +20,7 @@ from photoz_run.run.interruption import AFTER_INTERRUPT, interruptible
 from support.galaxies import toy_examples
 from support.made_up_runs import MadeUpRun, tile_rows
 from support.runs import COMMAND, options
+from support.slow_storage import slow_storage
 from support.validation import gama, survey, write_fits, write_parquet
 
 PHOTOZ = str(Path(COMMAND).with_name("photoz"))
@@ -170,20 +171,18 @@ def test_a_release_removes_what_a_killed_one_has_left(tmp_path):
 def test_commands_that_only_look_end_though_storage_hangs(
     tmp_path, dr4_tile, bundle, name, signals
 ):
+    out, asked, pipe = tmp_path / "out", tmp_path / "asked", tmp_path / "set.json"
     if name == "model":
-        pipe = tmp_path / "set.json"
+        os.mkfifo(pipe)
         command = [PHOTOZ, "model", "check", str(bundle), "--set", str(tmp_path)]
     else:
-        shutil.copytree(dr4_tile.folder, tmp_path / "data")
-        pipe = tmp_path / "data" / dr4_tile.image("g").name
-        pipe.unlink()
-        out = tmp_path / "out"
-        command = [PHOTOZ, "run", "--dry-run", *options(tmp_path / "data", bundle, out)]
-    os.mkfifo(pipe)
-    ended = interrupt(command, lambda: is_read(pipe), signals)
+        hanging = (f"LD_PRELOAD={slow_storage(tmp_path, 3600)}", f"ASKED={asked}")
+        command = ["env", *hanging, PHOTOZ, "run", "--dry-run"]
+        command += options(dr4_tile.folder, bundle, out)
+    ended = interrupt(command, lambda: asked.exists() or is_read(pipe), signals)
     check(ended, "photoz: stopped by SIGINT; nothing was written", at_once=signals == 2)
     assert ended[1].count("\n") == 1, ended[1]
-    assert not (tmp_path / "out").exists()
+    assert not out.exists()
 
 
 def is_read(pipe: Path) -> bool:

@@ -3,12 +3,10 @@
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 from support import many_tiles
-from support.programs import needs
+from support.slow_storage import slow_storage
 
-SOURCE = Path(many_tiles.__file__).with_name("slow_stat.c")
 TILES = 100
 FILES = 16
 DELAY = 0.005
@@ -35,10 +33,8 @@ print(one, time.monotonic() - start, sum(map(len, manifest.inputs.values())))
 
 
 def test_the_inputs_of_a_run_are_looked_at_many_at_once(bundle, tmp_path):
-    needs("cc")
     many_tiles.stub_tiles(tmp_path / "data", TILES)
-    library = tmp_path / "slow_stat.so"
-    subprocess.run(["cc", "-shared", "-fPIC", "-o", library, SOURCE, "-ldl"], check=True)
+    library = slow_storage(tmp_path)
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT, tmp_path / "data", bundle],
         env=os.environ | {"LD_PRELOAD": str(library)},
