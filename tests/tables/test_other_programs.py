@@ -163,6 +163,12 @@ def test_carriage_returns_alone_are_said(tmp_path):
         open_table(text(tmp_path / "t.csv", CSV.replace("\n", "\r")))
 
 
+@pytest.mark.parametrize("first", ["ID,\rZ", "ID," + "Z" * 140_000])
+def test_a_line_of_names_that_has_no_cells_is_said(tmp_path, first):
+    with pytest.raises(BadDataError, match=r"not a readable text table \(the line of its names: "):
+        open_table(text(tmp_path / "t.csv", f"{first}\nG1,0.1\n"))
+
+
 @pytest.mark.parametrize("between", [",", " ", ", "])
 def test_a_row_that_somebody_commented_out_is_no_row(tmp_path, between):
     content = CSV.replace(",", between).replace("G1", "#G1") + f"# G3{between}180{between}0.3"

@@ -79,10 +79,19 @@ def _names_above(lines: Sequence[str], separator: str, number: int) -> tuple[str
 
 
 def split(line: str, separator: str) -> list[str]:
-    """The cells of a line, without quotes."""
+    """The cells of a line, without quotes.
+
+    Raises
+    ------
+    ValueError
+        If it has none: a carriage return within, or a cell of more than 128 kB.
+    """
     blanks = separator == BLANKS
     text = " ".join(line.split()) if blanks else line
-    cells = next(csv.reader([text], delimiter=separator, skipinitialspace=True), [])
+    try:
+        cells = next(csv.reader([text], delimiter=separator, skipinitialspace=True), [])
+    except csv.Error as error:
+        raise ValueError(f"the line of its names: {error}") from error
     return [cell.strip() for cell in cells]
 
 
