@@ -1,5 +1,6 @@
 """The window: who claims room, how it is given back, and what it tells workers."""
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -44,6 +45,21 @@ def test_room_is_given_back_with_the_last_file(tmp_path):
     one.release("KIDS_0.0_0.0")
     assert not one.place("KIDS_0.0_0.0").exists()
     assert other.claim("KIDS_0.0_0.0", 10)
+
+
+def test_room_is_claimed_while_another_run_ends(tmp_path, monkeypatch):
+    one, other = window(tmp_path, "one"), window(tmp_path, "other")
+    other.locks.mkdir(parents=True)
+    scan = os.scandir
+
+    def too_late(folder: str) -> object:
+        if Path(folder) == other.folder:
+            other.leave()
+        return scan(folder)
+
+    monkeypatch.setattr(os, "scandir", too_late)
+    assert one.claim("KIDS_0.0_0.0", 10)
+    assert not other.folder.exists()
 
 
 def test_what_an_earlier_start_fetched_is_used_if_it_is_the_same_and_whole(tmp_path):

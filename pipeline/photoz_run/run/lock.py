@@ -27,6 +27,7 @@ from pydantic import Field
 from photoz_models.documents import Record, document_text, read_document
 from photoz_models.errors import DocumentError
 from photoz_run.errors import ConfigError, InterruptedRunError, OutputError
+from photoz_run.run.coming_and_going import files_now
 
 BEAT_SECONDS = 15.0
 STALE_SECONDS = 300.0
@@ -194,7 +195,7 @@ class RunLock:
 
     def _refuse_others(self) -> None:
         """Refuse those at work who exclude this share, and put the locks of dead ones away."""
-        for path in sorted(self._folder.glob("*.json")):
+        for path in files_now(self._folder, "*.json"):
             if path == self._path or _side_by_side(path.stem, self._share):
                 continue
             while holder := find_holder(path):
@@ -299,7 +300,7 @@ def lock_name(share: tuple[int, int]) -> str:
 
 def holders(folder: Path) -> list[Holder]:
     """Every lock in ``folder``; those that vanish meanwhile are left out."""
-    paths = sorted(folder.glob("*.json"))
+    paths = files_now(folder, "*.json")
     if not paths:
         return []
     now = _clock(folder)

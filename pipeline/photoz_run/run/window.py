@@ -23,6 +23,7 @@ from photoz_run.catalogue.provenance import InputFile, inputs_digest
 from photoz_run.config import RunConfig
 from photoz_run.errors import ConfigError, OutputError, writing
 from photoz_run.records import Fetched
+from photoz_run.run.coming_and_going import files_now
 from photoz_run.run.ledger import make_folder, write_document
 from photoz_run.run.lock import RunLock
 from photoz_run.sizes import Room
@@ -98,7 +99,7 @@ class Window:
 
     def places_of_all(self) -> frozenset[Path]:
         """The places of all tiles that have room, those of other runs too."""
-        return frozenset(claim.parent for claim in self._top.glob(f"*/*/{CLAIM}"))
+        return frozenset(claim.parent for claim in files_now(self._top, f"*/*/{CLAIM}"))
 
     def holds(self, size: int) -> bool:
         """Whether a tile of ``size`` bytes has room in an empty window."""
@@ -130,11 +131,11 @@ class Window:
 
     def delivered(self) -> set[str]:
         """The tiles that can be handed out."""
-        return {mark.parent.name for mark in self.folder.glob(f"*/{MARK}")}
+        return {mark.parent.name for mark in files_now(self.folder, f"*/{MARK}")}
 
     def claimed(self) -> set[str]:
         """The tiles that have room."""
-        return {claim.parent.name for claim in self.folder.glob(f"*/{CLAIM}")}
+        return {claim.parent.name for claim in files_now(self.folder, f"*/{CLAIM}")}
 
     def accept(self, tile: str, inputs: Sequence[InputFile]) -> bool:
         """Whether a tile is there as an earlier start left it, with the files as they are now."""
