@@ -77,6 +77,22 @@ class StampRule(BaseModel):
         first = len(self.magnitude_bands)
         return [first + s for s, name in enumerate(self.seeing_bands) if name == band]
 
+    def cut_otherwise(self, other: "StampRule") -> list[tuple[str, object, object]]:
+        """Fields in which two rules cut and calibrate stamps, or choose i, otherwise.
+
+        Returns
+        -------
+        list of (str, object, object)
+            Name of the field, value of this rule, value of the other.
+        """
+        names: tuple[str, ...] = ()
+        if self.image_bands:
+            names = ("pixel_scale", "centring", "dmag_applied", "extinction_corrected")
+        if "i" in (*self.image_bands, *self.magnitude_bands):
+            names = (*names, "i_epoch")
+        both = ((name, getattr(self, name), getattr(other, name)) for name in names)
+        return [(name, ours, theirs) for name, ours, theirs in both if ours != theirs]
+
     def narrowed(self, image_bands: tuple[str, ...], columns: tuple[str, ...]) -> Self:
         """The rule with only these image bands and, of its table, only these columns.
 

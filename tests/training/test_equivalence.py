@@ -143,6 +143,16 @@ def test_coverage_that_is_not_known_is_beyond_its_limit(folder, tmp_path):
     assert "1 figure is beyond the limits" in printed.splitlines()[-1]
 
 
+def test_a_bundle_that_a_run_feeds_otherwise_never_stands_in(folder, tmp_path):
+    closed_form_bundle(tmp_path / "b.onnx", stamp_size=12, dmag_applied=False)
+    words = [folder / "a.onnx", tmp_path / "b.onnx", "--set", folder / "set"]
+    with pytest.raises(ConfigError, match="fed otherwise, dmag_applied = True and False"):
+        call("equivalence", *words)
+    told = "b.onnx: the contract says dmag_applied = False, the set was made with True"
+    assert told in call("compare", *words)[1]
+    assert told in call("recalibrate", tmp_path / "b.onnx", "--with", folder / "set")[1]
+
+
 def test_other_levels_and_few_galaxies_are_refused(folder, tmp_path):
     closed_form_bundle(tmp_path / "d.onnx", stamp_size=12, quantile_levels=(0.1, 0.5, 0.9))
     with pytest.raises(ConfigError, match="quantiles at other levels"):

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from photoz_models.examples import Examples
     from photoz_models.session import PhotozModel
+    from photoz_models.stamp_rule import StampRule
 
 BUNDLE = "A bundle: FILE.onnx, or the name of a shipped one."
 
@@ -64,11 +66,10 @@ def check(
     from photoz_models.kept_sets import load_examples
     from photoz_run.errors import ExitCode
     from photoz_run.progress import StepProgress
-    from photoz_run.training.readings import as_table, check_bundle, differences, in_words
+    from photoz_run.training.readings import as_table, check_bundle, in_words
 
     model, examples = _load(bundle, provider), load_examples(kept_set)
-    for line in differences(model.contract, examples.facts.rule):
-        typer.echo(f"{bundle}: {line}", err=True)
+    _tell_other_stamps(bundle, model.contract, examples)
     progress = StepProgress(command="photoz model check")
     with progress.shown():
         verdict = check_bundle(model, examples, progress)
@@ -87,6 +88,7 @@ def compare(
     ] = None,
 ) -> None:
     """Set bundles side by side on galaxies that none of them was trained on."""
+    from photoz_models.bundle import read_bundle
     from photoz_models.documents import document_text
     from photoz_models.kept_sets import load_examples
     from photoz_run.config import model_path
@@ -94,9 +96,11 @@ def compare(
     from photoz_run.training.comparison import as_table, compare_bundles
 
     progress = StepProgress(command="photoz model compare")
-    paths = [model_path(bundle) for bundle in bundles]
+    paths, examples = [model_path(bundle) for bundle in bundles], load_examples(kept_set)
+    for bundle, path in zip(bundles, paths, strict=True):
+        _tell_other_stamps(bundle, read_bundle(path).contract, examples)
     with progress.shown():
-        comparison = compare_bundles(paths, load_examples(kept_set), progress)
+        comparison = compare_bundles(paths, examples, progress)
     if json_out is not None:
         _write(json_out, document_text(comparison.rounded()))
     typer.echo(as_table(comparison.rows))
@@ -129,7 +133,9 @@ def equivalence(
         (Path(first).name, _load(first, provider)),
         (Path(second).name, _load(second, provider_of_second)),
     )
-    result = side_by_side(*sides, load_examples(kept_set))
+    examples = load_examples(kept_set)
+    _tell_other_stamps(first, sides[0][1].contract, examples)
+    result = side_by_side(*sides, examples)
     if json_out is not None:
         _write(json_out, document_text(result))
     typer.echo(as_table(result))
@@ -169,7 +175,9 @@ def recalibrate(
 
     path, model = model_path(bundle), _load(bundle, "cpu")
     recalibration.refuse_second(model, path)
-    labelled = labelled_quantiles(model, pairs)
+    labelled = labelled_quantiles(
+        model, pairs, lambda line: typer.echo(f"{bundle}: {line}", err=True)
+    )
     measured = held_out(labelled, model.contract.quantile_levels)
     for line in as_table(labelled, measured):
         typer.echo(line)
@@ -206,6 +214,8 @@ def wrap(
 
     wanted = wrapping.read_spec(spec)
     pairs = None if calibrate is None else load_examples(calibrate)
+    if pairs is not None:
+        _tell_other_stamps(str(spec), wanted, pairs)
     with writing(out):
         contract = wrapping.wrap(graph, wanted, out, pairs, lambda text: typer.echo(text, err=True))
     typer.echo(f"{out}: {contract.network}, verified")
@@ -217,6 +227,14 @@ def _write(out: Path, text: str) -> None:
 
     with writing(out), written_whole(out) as beside:
         beside.write_text(text, encoding="utf-8")
+
+
+def _tell_other_stamps(name: str, rule: "StampRule", examples: "Examples") -> None:
+    """Stamps of another calibration give other redshifts, and a set is often all there is."""
+    from photoz_run.training.comparison import other_stamps
+
+    for line in other_stamps(rule, examples):
+        typer.echo(f"{name}: {line}", err=True)
 
 
 def _load(bundle: str, provider: str) -> "PhotozModel":

@@ -14,6 +14,7 @@ from photoz_models.examples import Examples, split_examples
 from photoz_models.golden import Outputs
 from photoz_models.independence import BATCH
 from photoz_models.session import PhotozModel
+from photoz_models.stamp_rule import StampRule
 from photoz_run.errors import ConfigError
 from photoz_run.progress import SILENT, StepProgress
 from photoz_run.science.statistics import (
@@ -200,6 +201,14 @@ def unseen(models: Sequence[PhotozModel], examples: Examples) -> NDArray[np.int6
             "no galaxy of this set is new to all bundles; compare bundles of the same split"
         )
     return np.flatnonzero(unseen_N)
+
+
+def other_stamps(demanded: StampRule, examples: Examples) -> list[str]:
+    """Where the stamps of a set are other than a contract demands, one line each."""
+    return [
+        f"the contract says {name} = {ours}, the set was made with {theirs}"
+        for name, ours, theirs in demanded.cut_otherwise(examples.facts.rule)
+    ]
 
 
 def predict(model: PhotozModel, examples: Examples, rows_N: NDArray[np.int64]) -> Outputs:

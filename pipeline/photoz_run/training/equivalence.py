@@ -114,9 +114,15 @@ def equivalence(
     BundleError, TrainingError
         If a bundle or the set cannot be used.
     ConfigError
-        If fewer than 1,000 galaxies are new to both, or if their quantiles have other levels.
+        If fewer than 1,000 galaxies are new to both, if their quantiles have other levels, or if
+        a run would cut and calibrate stamps for one otherwise than for the other.
     """
     models = (first[1], second[1])
+    for name, ours, theirs in models[0].contract.cut_otherwise(models[1].contract):
+        raise ConfigError(
+            f"{first[0]} and {second[0]} are fed otherwise, {name} = {ours} and {theirs}, which a"
+            " set does not show: one cannot stand in for the other"
+        )
     levels = models[0].contract.quantile_levels
     if levels != models[1].contract.quantile_levels:
         raise ConfigError(

@@ -1,5 +1,6 @@
 """Galaxies by which a bundle is recalibrated: pairs of a validation, or a kept set."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,13 +16,15 @@ from photoz_run.science.photometry import known_magnitudes
 from photoz_run.tables import arrays
 from photoz_run.tables.opening import open_table
 from photoz_run.tables.table import Table
-from photoz_run.training.comparison import predict, unseen
+from photoz_run.training.comparison import other_stamps, predict, unseen
 from photoz_run.validation.tables import matrix
 
 MAGNITUDE, TILE = "MAG_GAAP_r", "KIDS_TILE"
 
 
-def labelled_quantiles(model: PhotozModel, pairs: Path) -> LabelledQuantiles:
+def labelled_quantiles(
+    model: PhotozModel, pairs: Path, say: Callable[[str], None] = lambda _: None
+) -> LabelledQuantiles:
     """What a bundle says of galaxies whose redshifts are known.
 
     Parameters
@@ -29,6 +32,8 @@ def labelled_quantiles(model: PhotozModel, pairs: Path) -> LabelledQuantiles:
     pairs
         ``pairs.parquet`` of a validation, or a folder with a kept set. Of a set that the bundle was
         trained on, only the test part is taken.
+    say
+        Is told where the stamps of the set are other than the contract demands.
 
     Raises
     ------
@@ -36,15 +41,17 @@ def labelled_quantiles(model: PhotozModel, pairs: Path) -> LabelledQuantiles:
         If the table was not made by this bundle, or lacks what is needed.
     """
     if (pairs / FACTS_FILE).is_file():
-        return _of_set(model, pairs)
+        return _of_set(model, pairs, say)
     try:
         return _of_table(model, pairs)
     except BadDataError as error:
         raise ConfigError(str(error)) from error
 
 
-def _of_set(model: PhotozModel, folder: Path) -> LabelledQuantiles:
+def _of_set(model: PhotozModel, folder: Path, say: Callable[[str], None]) -> LabelledQuantiles:
     examples = load_examples(folder)
+    for line in other_stamps(model.contract, examples):
+        say(line)
     rows_N = unseen([model], examples)
     bands = examples.facts.rule.magnitude_bands
     r_N = np.full(len(rows_N), np.nan)

@@ -17,7 +17,6 @@ from photoz_models.contract import ModelContract, Wrapped
 from photoz_models.examples import Examples
 from photoz_models.independence import BATCH
 from photoz_models.session import PhotozModel
-from photoz_models.stamp_rule import StampRule
 from photoz_run.errors import ConfigError
 from photoz_run.progress import SILENT, StepProgress
 from photoz_run.science.statistics import normalised_residual, smad
@@ -169,19 +168,6 @@ def in_words(verdict: CheckResult) -> str:
         f"fits better if {best.reading.name}: SMAD {best.smad:.5f}, bias {best.bias:+.5f};"
         f" as wrapped: {figures}; look at {best.reading.field}"
     )
-
-
-def differences(contract: ModelContract, rule: StampRule) -> list[str]:
-    """Where the stamps of a set are other than the contract demands, one line each."""
-    names: tuple[str, ...] = ("pixel_scale", "centring", "dmag_applied", "extinction_corrected")
-    if not contract.image_bands:
-        names = ()
-    return [
-        f"the contract says {name} = {getattr(contract, name)},"
-        f" the set was made with {getattr(rule, name)}"
-        for name in names
-        if getattr(contract, name) != getattr(rule, name)
-    ]
 
 
 def _of_stamps(contract: ModelContract) -> Iterator[Reading]:
