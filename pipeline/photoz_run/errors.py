@@ -84,6 +84,10 @@ class InterruptedRunError(PhotozError):
     exit_code = ExitCode.INTERRUPTED
 
 
+class StoppedRunError(InterruptedRunError):
+    """Raised when a signal ended a block; the end of the process says so."""
+
+
 class OutputError(InterruptedRunError):
     """Raised when a folder cannot be written: a full disk, a quota, a missing permission."""
 

@@ -1,11 +1,13 @@
 """A signal ends a run whenever it comes: it is an interruption, no failure, and never ignored."""
 
+import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from typing import Any
 
 import pytest
 
@@ -112,6 +114,23 @@ def test_code_that_copes_with_errors_does_not_overhear_a_signal(kind):
 def test_a_signal_within_two_blocks_is_one_interruption():
     with pytest.raises(InterruptedRunError, match="stopped by SIGUSR1; inner"):
         nested()
+
+
+def test_a_signal_that_comes_when_the_block_has_ended_is_the_callers(monkeypatch):
+    heard: list[int] = []
+    written = os.write
+
+    def write_late(*arguments: Any) -> int:
+        signal.raise_signal(signal.SIGUSR1)
+        return written(*arguments)
+
+    before = signal.signal(signal.SIGUSR1, lambda number, _: heard.append(number))
+    try:
+        with interruptible():
+            monkeypatch.setattr(os, "write", write_late)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert heard == [signal.SIGUSR1]
 
 
 @pytest.mark.parametrize("seconds", [0.05, 0.1, 0.2, 0.4, 0.8])

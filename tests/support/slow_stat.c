@@ -1,5 +1,5 @@
 /* Preloaded: each question about a file of the survey takes 5 ms, as on a busy parallel file system, or SECONDS more.
-   The first one makes the file that ASKED names. */
+   No signal ends the wait, as where a server does not answer. The first one makes the file that ASKED names. */
 #ifndef SECONDS
 #define SECONDS 0
 #endif
@@ -19,7 +19,8 @@ static void wait_for(const char *path)
         return;
     if (asked)
         creat(asked, 0600);
-    nanosleep(&pause, 0);
+    while (nanosleep(&pause, &pause))
+        ;
 }
 
 /* Programs for large files call the names with 64. */

@@ -18,7 +18,7 @@ def main() -> None:
 
         command()
 
-    _interruptible("photoz", photoz, "nothing was written")
+    _run(photoz)
 
 
 def photoz_run() -> None:
@@ -29,28 +29,15 @@ def photoz_run() -> None:
 
         command()
 
-    _interruptible("photoz-run", run, "nothing was written")
+    _run(run)
 
 
-def _interruptible(name: str, command: Callable[[], None], then: str) -> None:
-    """Run ``command``; from here on, before anything else is imported, a signal interrupts it.
-
-    A command says itself what holds once it has written something.
-    """
-    from photoz_run.errors import ExitCode, InterruptedRunError
-    from photoz_run.run.interruption import interruptible, leave
+def _run(command: Callable[[], None]) -> None:
+    """Run ``command``; from here on, before anything else is imported, a signal interrupts it."""
+    from photoz_run.run.interruption import run_to_a_signal
 
     _go_on_unread()
-    try:
-        with interruptible(then):
-            command()
-    except InterruptedRunError as error:
-        print(f"{name}: {error}", file=sys.stderr)
-        leave(ExitCode.INTERRUPTED)
-    except SystemExit as ended:
-        if ended.code == ExitCode.INTERRUPTED:
-            leave(ExitCode.INTERRUPTED)
-        raise
+    run_to_a_signal(command, "nothing was written")
 
 
 class _Pipe(io.FileIO):

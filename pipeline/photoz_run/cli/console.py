@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from photoz_run.cli.words import Grammar, spread
-from photoz_run.errors import PhotozError
+from photoz_run.errors import PhotozError, StoppedRunError
 from photoz_run.run.offline import keep_caches_local
 
 SETTINGS: dict[str, Any] = {"help_option_names": ["--help", "-h"]}
@@ -16,10 +16,15 @@ SETTINGS: dict[str, Any] = {"help_option_names": ["--help", "-h"]}
 
 
 def call(app: typer.Typer, name: str, argv: Sequence[str]) -> None:
-    """Run ``app``; an error that has an explanation becomes one line and its exit code."""
+    """Run ``app``; an error that has an explanation becomes one line and its exit code.
+
+    A signal's line is the last one of the process, see `photoz_run.run.interruption`.
+    """
     try:
         keep_caches_local()
         app(list(argv), prog_name=name)
+    except StoppedRunError:
+        raise
     except PhotozError as error:
         print(f"{name}: {error}", file=sys.stderr)
         sys.exit(int(error.exit_code))
