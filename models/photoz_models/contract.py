@@ -101,6 +101,15 @@ class Recalibration(_Record):
     was one tile."""
 
 
+class Copied(_Record):
+    """Which bundle this one is a copy of, with the graph changed by some tool."""
+
+    parent: str
+    """sha256 of the other bundle."""
+    graph: str
+    """sha256 of the file with the changed graph."""
+
+
 class ModelContract(StampRule):
     """All that a program must know to feed a bundle and to read its answer.
 
@@ -130,6 +139,7 @@ class ModelContract(StampRule):
     golden: Golden
     wrapped: Wrapped | None = None
     recalibrated: Recalibration | None = None
+    copied: Copied | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -30,6 +30,7 @@ def describe(contract: ModelContract) -> list[tuple[str, str]]:
         ("domain", _domain(contract)),
         *_wrapping(contract),
         *_recalibration(contract),
+        *_copy(contract),
         ("licence", contract.licence),
         *_test(contract),
     ]
@@ -86,6 +87,11 @@ def _recalibration(contract: ModelContract) -> list[tuple[str, str]]:
             )
     lines.append(f"parent sha256 {facts.parent}")
     return [("" if number else "recalibrated", line) for number, line in enumerate(lines)]
+
+
+def _copy(contract: ModelContract) -> list[tuple[str, str]]:
+    facts = contract.copied
+    return [] if facts is None else [("copy of", f"sha256 {facts.parent}, its graph changed")]
 
 
 def _test(contract: ModelContract) -> list[tuple[str, str]]:

@@ -3,7 +3,6 @@
 Axes: N galaxies, Q quantiles, K knots in magnitude and, last, one for galaxies without magnitude.
 """
 
-import tempfile
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -12,16 +11,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto
 
-from photoz_models.contract import (
-    MAGNITUDES,
-    OUTPUTS,
-    STAMPS,
-    ModelContract,
-    Recalibration,
-    write_contract,
-)
+from photoz_models.contract import MAGNITUDES, OUTPUTS, ModelContract, Recalibration
 from photoz_models.errors import BundleError
-from photoz_models.golden import golden_inputs, record
 from photoz_models.level_map import (
     BAND,
     FAINTEST,
@@ -31,10 +22,12 @@ from photoz_models.level_map import (
     LevelMap,
     fit,
 )
-from photoz_models.providers import CPU
+from photoz_models.sealing import check_place, golden_of, graph_session, write_proven
 from photoz_models.session import PhotozModel
 from photoz_models.trial import check_answers
 from photoz_models.wrapping.nodes import Nodes
+
+CANNOT = "the recalibrated graph does not run"
 
 
 def recalibrate(
@@ -56,28 +49,15 @@ def recalibrate(
     OSError
         If ``out`` cannot be written.
     """
-    if not out.parent.is_dir():
-        raise BundleError(f"{out}: the folder {out.parent} does not exist")
-    if out.is_dir():
-        raise BundleError(f"{out}: is a folder; name a file")
+    check_place(out)
     parent = PhotozModel.load(bundle, provider="cpu")
     refuse_second(parent, bundle)
     level_map = fit(labelled, parent.contract.quantile_levels)
     model = onnx.load(bundle)
     _append(model.graph, level_map, parent.contract)
     contract = _contract(parent, labelled, level_map, measured, model)
-    _write(model, contract, out)
+    write_proven(model, contract, out, check_answers)
     return contract
-
-
-def _write(model: Any, contract: ModelContract, out: Path) -> None:
-    """A bundle gets its name when it has proved to be one."""
-    with tempfile.TemporaryDirectory(dir=out.parent) as scratch:
-        graph, sealed = Path(scratch) / "graph.onnx", Path(scratch) / out.name
-        onnx.save(model, graph)
-        write_contract(graph, contract, sealed)
-        check_answers(PhotozModel.load(sealed, provider="cpu"))
-        sealed.replace(out)
 
 
 def refuse_second(model: PhotozModel, bundle: Path) -> None:
@@ -169,22 +149,7 @@ def _contract(
     update = {
         "version": f"{contract.version}+recalibrated.{labelled.digest[:8]}",
         "test_metrics": kept,
-        "golden": record(contract.golden.seed, _golden_outputs(model, contract)),
+        "golden": golden_of(graph_session(model, CANNOT), contract, CANNOT),
         "recalibrated": facts,
     }
     return contract.model_copy(update=update)
-
-
-def _golden_outputs(model: Any, contract: ModelContract) -> Any:
-    import onnxruntime
-
-    bands = len(contract.image_bands), len(contract.magnitude_bands)
-    golden = contract.golden
-    inputs = golden_inputs(
-        golden.seed, golden.number, *bands, contract.stamp_size, len(contract.seeing_bands)
-    )
-    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=[CPU])
-    feeds = dict(zip((STAMPS, MAGNITUDES), inputs, strict=True))
-    return session.run(
-        list(OUTPUTS), {node.name: feeds[node.name] for node in session.get_inputs()}
-    )

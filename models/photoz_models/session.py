@@ -113,7 +113,7 @@ class PhotozModel(Bundle):
         with one_line(f"{where}: the metadata cannot be read"):
             metadata = opened.session.get_modelmeta().custom_metadata_map
         contract = parse_contract(metadata, where)
-        _check_signature(opened.session, contract, where)
+        check_signature(opened.session, contract, where)
         digest, signs = hashlib.sha256(content).hexdigest(), signs_in(content)
         model = cls(
             contract, digest, opened.provider, opened.session, signs, opened.device, opened.problem
@@ -240,7 +240,14 @@ def _installed(distribution: str) -> bool:
         return False
 
 
-def _check_signature(session: Any, contract: ModelContract, where: str) -> None:
+def check_signature(session: Any, contract: ModelContract, where: str) -> None:
+    """Refuse a graph whose inputs and outputs are not those of the contract.
+
+    Raises
+    ------
+    BundleError
+        With the names and shapes of both.
+    """
     inputs, outputs = session.get_inputs(), session.get_outputs()
     expected = contract.input_shapes()
     shapes = {node.name: tuple(node.shape) for node in inputs}

@@ -5,28 +5,23 @@ bundle must: give its golden values in all company, and answer for all kinds of 
 """
 
 import hashlib
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 from numpy.typing import NDArray
 
 from photoz_models.calibration import level_matrix
 from photoz_models.contract import (
-    MAGNITUDES,
     OUTPUTS,
-    STAMPS,
     Domain,
     ModelContract,
     Wrapped,
-    write_contract,
 )
 from photoz_models.errors import BundleError
 from photoz_models.examples import Examples
-from photoz_models.golden import Inputs, Outputs, golden_inputs, record
+from photoz_models.golden import Inputs, Outputs, record
 from photoz_models.independence import (
     BAKED,
     BATCH,
@@ -37,9 +32,14 @@ from photoz_models.independence import (
     likely_maker,
     signs_in,
 )
-from photoz_models.providers import CPU, FATAL_ONLY
-from photoz_models.runtime import GraphRunError, one_line, read_model
-from photoz_models.session import PhotozModel
+from photoz_models.runtime import GraphRunError, read_model
+from photoz_models.sealing import (
+    answers,
+    check_place,
+    graph_session,
+    made_up_galaxies,
+    write_proven,
+)
 from photoz_models.stamp_rule import StampRule
 from photoz_models.trial import check_answers, check_influence
 from photoz_models.wrapping.assembly import Foreign, assembled, compose, prepared, untyped
@@ -55,6 +55,8 @@ from photoz_models.wrapping.nodes import Nodes
 from photoz_models.wrapping.spec import LARGEST_Z, WrapSpec, checked, read_spec
 
 __all__ = ["WrapSpec", "read_spec", "wrap"]
+
+CANNOT = "the wrapped graph does not run"
 
 GOLDEN_SEED = 1609
 GOLDEN_NUMBER = 12
@@ -95,10 +97,7 @@ def wrap(
         If ``out`` cannot be written.
     """
     spec = checked(spec)
-    if not out.parent.is_dir():
-        raise BundleError(f"{out}: the folder {out.parent} does not exist")
-    if out.is_dir():
-        raise BundleError(f"{out}: is a folder; name a file")
+    check_place(out)
     try:
         return _wrap(graph, spec, out, calibration, say)
     except GraphRunError as error:
@@ -118,20 +117,12 @@ def _wrap(
     matrix_QQ = None if calibration is None else _calibrated(foreign, spec, calibration)
     _check_without_limits(foreign, spec.model_copy(update=FREE), graph)
     composed = compose(foreign, spec, matrix_QQ)
-    golden = _run(composed, _inputs(spec, GOLDEN_SEED, GOLDEN_NUMBER))
+    golden = _run(composed, made_up_galaxies(spec, GOLDEN_SEED, GOLDEN_NUMBER))
     contract = _contract(foreign, spec, golden)
     facts = _wrapped(spec, sha256, calibration)
     contract = contract.model_copy(update={"wrapped": facts})
-    with tempfile.TemporaryDirectory(dir=out.parent) as scratch:
-        sealed = Path(scratch) / out.name
-        onnx.save(composed, sealed)
-        write_contract(sealed, contract, sealed)
-        try:
-            for remark in check_answers(PhotozModel.load(sealed, provider="cpu")):
-                say(f"{graph}: {remark}")
-        except BundleError as error:
-            raise BundleError(str(error).replace(str(sealed), str(graph))) from error
-        sealed.replace(out)
+    for remark in write_proven(composed, contract, out, check_answers, graph):
+        say(f"{graph}: {remark}")
     return contract
 
 
@@ -145,11 +136,11 @@ def _axes(model: Any, spec: WrapSpec, graph: Path) -> dict[str, int]:
     probe = assembled(model, spec, before, Nodes("after"), values)
     outputs = [PREFIX + name for name in wanted]
     try:
-        answers = _session_run(probe, outputs, _inputs(spec, 3, 6))
+        given = _session_run(probe, outputs, made_up_galaxies(spec, 3, 6))
     except GraphRunError as error:
         raise _with_baked_batch(probe, outputs, spec, error) from error
     columns = {}
-    for name, answer in zip(wanted, answers, strict=True):
+    for name, answer in zip(wanted, given, strict=True):
         if not isinstance(answer, np.ndarray) or answer.dtype.kind not in "fiu":
             raise BundleError(
                 f"{graph}: the output {name!r} is no array of numbers (scikit-learn's"
@@ -161,7 +152,7 @@ def _axes(model: Any, spec: WrapSpec, graph: Path) -> dict[str, int]:
             )
         columns[name] = answer.reshape(6, -1).shape[1]
     _check_columns(spec, columns, graph)
-    return {name: answer.ndim for name, answer in zip(wanted, answers, strict=True)}
+    return {name: answer.ndim for name, answer in zip(wanted, given, strict=True)}
 
 
 def _with_baked_batch(
@@ -170,7 +161,7 @@ def _with_baked_batch(
     """The same error, or a better one if the graph runs with another number of rows."""
     for number in USUAL_BATCHES:
         try:
-            _session_run(probe, outputs, _inputs(spec, 3, number))
+            _session_run(probe, outputs, made_up_galaxies(spec, 3, number))
         except GraphRunError:
             continue
         return GraphRunError(f"it runs with {number} galaxies and not with 6: {BAKED}")
@@ -180,18 +171,20 @@ def _with_baked_batch(
 def _check_without_limits(foreign: Foreign, spec: WrapSpec, graph: Path) -> None:
     """Limits of redshift could hide that rows depend on each other, or that none differ."""
     composed = compose(foreign, spec)
-    session = _session(composed)
-    inputs = _inputs(spec, GOLDEN_SEED, GOLDEN_NUMBER)
+    session = graph_session(composed, CANNOT)
+    inputs = made_up_galaxies(spec, GOLDEN_SEED, GOLDEN_NUMBER)
 
     def predict(stamps_NCHW: NDArray[np.float32], table_NT: NDArray[np.float32]) -> Outputs:
-        z_N, quantiles_NQ, distance_N = _answers(session, list(OUTPUTS), (stamps_NCHW, table_NT))
+        z_N, quantiles_NQ, distance_N = answers(
+            session, list(OUTPUTS), (stamps_NCHW, table_NT), CANNOT
+        )
         return z_N, quantiles_NQ, distance_N
 
     outputs = predict(*inputs)
     if not np.isfinite(outputs[0]).any():
         raise BundleError(f"{graph}: the network gives no redshift to any of the golden galaxies")
     check_influence(outputs[0], graph)
-    companions = brightened(_inputs(spec, GOLDEN_SEED + 2, COMPANIONS))
+    companions = brightened(made_up_galaxies(spec, GOLDEN_SEED + 2, COMPANIONS))
     problem = check_rows(predict, record(GOLDEN_SEED, outputs), inputs, companions)
     if problem:
         maker = likely_maker(signs_in(composed.SerializeToString()), problem)
@@ -221,34 +214,13 @@ def _check_columns(spec: WrapSpec, present: dict[str, int], graph: Path) -> None
             )
 
 
-def _inputs(spec: WrapSpec, seed: int, number: int) -> Inputs:
-    bands = len(spec.image_bands), len(spec.magnitude_bands)
-    return golden_inputs(seed, number, *bands, spec.stamp_size)
-
-
 def _run(model: Any, inputs: Inputs) -> Outputs:
     z_N, quantiles_NQ, distance_N = _session_run(model, list(OUTPUTS), inputs)
     return z_N, quantiles_NQ, distance_N
 
 
 def _session_run(model: Any, names: list[str], inputs: Inputs) -> list[Any]:
-    return _answers(_session(model), names, inputs)
-
-
-def _session(model: Any) -> Any:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = FATAL_ONLY
-    with one_line("the wrapped graph does not run", GraphRunError):
-        return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=[CPU])
-
-
-def _answers(session: Any, names: list[str], inputs: Inputs) -> list[Any]:
-    feeds = dict(zip((STAMPS, MAGNITUDES), inputs, strict=True))
-    wanted = {node.name for node in session.get_inputs()}
-    with one_line("the wrapped graph does not run", GraphRunError):
-        return list(session.run(names, {name: feeds[name] for name in wanted}))
+    return answers(graph_session(model, CANNOT), names, inputs, CANNOT)
 
 
 def _calibrated(foreign: Foreign, spec: WrapSpec, examples: Examples) -> NDArray[np.float64]:

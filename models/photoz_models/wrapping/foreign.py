@@ -58,11 +58,7 @@ def read_foreign(path: Path, spec: WrapSpec) -> Any:
         If it cannot be read, lacks a named input or output, has others, or is in training mode.
     """
     content = read_model(path)
-    try:
-        model = onnx.load(path)
-        onnx.checker.check_model(model)
-    except UNREADABLE as error:
-        raise BundleError(f"{path}: cannot be read as ONNX: {first_line(error)}") from error
+    model = load_graph(path)
     _check_names(model, spec, path)
     _check_inputs(model, spec, path)
     _check_mode(model, content, path)
@@ -75,6 +71,22 @@ def read_foreign(path: Path, spec: WrapSpec) -> Any:
             f" {first_line(error)}"
         ) from error
     model.ir_version = min(max(model.ir_version, IR_VERSIONS[0]), IR_VERSIONS[1])
+    return model
+
+
+def load_graph(path: Path) -> Any:
+    """The model in an ONNX file, external data in it.
+
+    Raises
+    ------
+    BundleError
+        If it cannot be read.
+    """
+    try:
+        model = onnx.load(path)
+        onnx.checker.check_model(model)
+    except UNREADABLE as error:
+        raise BundleError(f"{path}: cannot be read as ONNX: {first_line(error)}") from error
     return model
 
 

@@ -1,4 +1,4 @@
-"""`photoz model`: look into bundles, check, compare, replace, recalibrate and wrap them."""
+"""`photoz model`: look into bundles, check, compare, replace, recalibrate, reseal and wrap them."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,7 +14,7 @@ BUNDLE = "A bundle: FILE.onnx, or the name of a shipped one."
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Model bundles: show, verify, check, compare, equivalence, recalibrate, wrap.",
+    help="Model bundles: show, verify, check, compare, equivalence, recalibrate, reseal, wrap.",
 )
 
 
@@ -185,6 +185,37 @@ def recalibrate(
         with writing(out):
             contract = recalibration.recalibrate(path, labelled, out, measured)
         typer.echo(f"{out}: {contract.name}, version {contract.version}, verified")
+
+
+@app.command()
+def reseal(
+    graph: Annotated[
+        Path, typer.Argument(help="The changed copy of a bundle, FILE.onnx.", metavar="GRAPH")
+    ],
+    parent: Annotated[
+        str, typer.Option("--of", metavar="BUNDLE", help="The bundle that it is a copy of.")
+    ],
+    out: Annotated[Path, typer.Option(help="The bundle to write.")],
+) -> None:
+    """Seal a copy of a bundle whose graph some tool changed: quantised, or in half precision.
+
+    It has the contract of its parent and golden values of its own. Whether it may take the
+    parent's place is said by `photoz model equivalence`.
+    """
+    from photoz_run.cli.extras import need
+
+    need("onnx", extra="train")
+    from photoz_models import copies
+    from photoz_run.config import model_path
+    from photoz_run.errors import writing
+
+    with writing(out):
+        contract, shifts = copies.reseal(graph, model_path(parent), out)
+    typer.echo(
+        f"{out}: {contract.name}, version {contract.version}, verified; redshifts of"
+        f" {copies.NUMBER} made-up galaxies shift by {shifts.median_z:.1e} (median), at most"
+        f" {shifts.largest_z:.1e}, domain distances by {shifts.largest_distance:.1e}"
+    )
 
 
 @app.command()
