@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -14,6 +15,7 @@ from photoz_run.afar.store import Facts
 from photoz_run.config import RunConfig, load_config
 from photoz_run.errors import InterruptedRunError
 from photoz_run.records import BandFiles, Fetched, TileRef
+from photoz_run.run import fetchers as fetchers_module
 from photoz_run.run import scarcity
 from photoz_run.run.fetchers import Fetchers
 from photoz_run.run.window import Window, read_delivery
@@ -37,50 +39,82 @@ def survey(window: Window) -> AfarSurvey:
     )
 
 
+@pytest.fixture
+def clock(monkeypatch) -> SimpleNamespace:
+    """The time by which others keep room; ``now`` goes on as a test wants. Looks are frequent."""
+    time_of_test = SimpleNamespace(now=0.0)
+    monkeypatch.setattr(scarcity, "monotonic", lambda: time_of_test.now)
+    monkeypatch.setattr(fetchers_module, "LOOK_SECONDS", 0.05)
+    return time_of_test
+
+
 def test_fetchers_without_room_ask_for_it_about_every_second(model, tmp_path, monkeypatch):
     settings = config(tmp_path)
     window = Window(settings)
     assert window.claim("KIDS_0.0_0.0", 1)
-    asked = []
-    genuine = window.claim
-    monkeypatch.setattr(window, "claim", lambda *words: asked.append(words) or genuine(*words))
+    asked = asks_for_room(window, monkeypatch)
+    start = time.monotonic()
     with Fetchers(survey(window), NAMES, settings, model.contract, window) as fetchers:
-        time.sleep(2.5)
+        wait(lambda: len(asked) >= 3 and fetchers.state.waited > 0.5)
         fetchers.check()
         assert fetchers.left == 3
-        assert fetchers.state.waited > 0.5
-    assert 2 <= len(asked) <= 4
+    assert len(asked) <= 2 + time.monotonic() - start
+
+
+def asks_for_room(window: Window, monkeypatch) -> list[str]:
+    """The tiles for which room is asked for, as it is."""
+    asked: list[str] = []
+    genuine = window.claim
+
+    def claim(tile: str, size: int) -> bool:
+        asked.append(tile)
+        return genuine(tile, size)
+
+    monkeypatch.setattr(window, "claim", claim)
+    return asked
+
+
+def look_again(asked: list[str]) -> None:
+    """Wait until fetchers have asked for room, and have thought about the answer."""
+    before = len(asked)
+    wait(lambda: len(asked) >= before + 2)
 
 
 def test_a_run_without_room_beside_one_that_does_not_go_on_says_so_and_ends(
-    model, tmp_path, monkeypatch
+    model, tmp_path, monkeypatch, clock
 ):
-    monkeypatch.setattr(scarcity, "SAY_SECONDS", 0.5)
-    monkeypatch.setattr(scarcity, "PATIENCE_SECONDS", 1.5)
     dead, settings = Window(config(tmp_path, "dead")), config(tmp_path)
     assert dead.claim("KIDS_0.0_0.0", 1)
     window, told = Window(settings), []
+    asked = asks_for_room(window, monkeypatch)
     fetchers = Fetchers(survey(window), NAMES, settings, model.contract, window, say=told.append)
     with fetchers:
-        time.sleep(4.0)
-        with pytest.raises(InterruptedRunError, match="the same command resumes") as ended:
+        for clock.now in (0.0, 59.0, 61.0, 3599.0):
+            look_again(asked)
             fetchers.check()
+            assert len(told) == (clock.now > 60)
+        clock.now = 3601.0
+        with pytest.raises(InterruptedRunError, match="the same command resumes") as ended:
+            wait(fetchers.check)
     assert f"taken by {dead.folder.name}; go on with those runs" in str(ended.value)
     assert len(told) == 1
     assert told[0].startswith(f"no room in {tmp_path}/photoz-window for ")
 
 
-def test_a_run_waits_for_those_that_go_on(model, tmp_path, monkeypatch):
-    monkeypatch.setattr(scarcity, "PATIENCE_SECONDS", 1.5)
+def test_a_run_waits_for_those_that_go_on(model, tmp_path, monkeypatch, clock):
     other, settings = Window(config(tmp_path, "other")), config(tmp_path)
     assert other.claim("KIDS_0.0_0.0", 1)
     window = Window(settings)
+    asked = asks_for_room(window, monkeypatch)
     with Fetchers(survey(window), NAMES, settings, model.contract, window) as fetchers:
         for number in range(4):
-            time.sleep(1.0)
-            other.release(f"KIDS_{number}.0_0.0")
-            other.claim(f"KIDS_{number + 1}.0_0.0", 1)
+            look_again(asked)
+            clock.now += 3500.0
+            # Its next tile has come, and nobody was quicker to take the room.
+            other.place(f"KIDS_{number}.0_0.0").rename(other.place(f"KIDS_{number + 1}.0_0.0"))
             fetchers.check()
+        look_again(asked)
+        fetchers.check()
 
 
 @pytest.mark.parametrize("whole", [True, False])

@@ -1,5 +1,6 @@
 """Servers on loopback from which tests fetch: nginx, moto for S3, and one that does wrong."""
 
+import re
 import shutil
 import socket
 import subprocess
@@ -7,9 +8,10 @@ import sys
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from email.utils import formatdate
+from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -35,28 +37,41 @@ MUCH = 20_000
 """Bytes at once that are part of a file, and of no answer of another kind."""
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+@contextmanager
+def kept_port() -> Iterator[int]:
+    """A free port that the kernel gives to nobody else; whoever names it may listen there.
+
+    A number that was free a moment ago may be that of another test's connection now.
+    """
+    with socket.socket() as keeper:
+        # Of two sockets at one address with this option one may listen.
+        keeper.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        keeper.bind(("127.0.0.1", 0))
+        yield int(keeper.getsockname()[1])
 
 
 @contextmanager
 def nginx(root: Path, state: Path, settings: str = "") -> Iterator[str]:
     """Serve a folder with indices; ``settings`` stand in the server's block of nginx.conf."""
     needs("nginx")
-    port = free_port()
     state.mkdir()
     file = state / "nginx.conf"
-    file.write_text(NGINX.format(state=state, root=root, port=port, settings=settings))
     program = shutil.which("nginx") or shutil.which("nginx", path=SYSTEM_FOLDERS)
     assert program is not None
-    with _process([program, "-e", "stderr", "-c", str(file), "-p", str(state)], port):
-        yield f"http://127.0.0.1:{port}"
+    with kept_port() as port:
+        file.write_text(NGINX.format(state=state, root=root, port=port, settings=settings))
+        with _process([program, "-e", "stderr", "-c", str(file), "-p", str(state)], port):
+            yield f"http://127.0.0.1:{port}"
 
 
 def bytes_sent(state: Path) -> int:
     """Bytes of all answers of an nginx so far."""
+    # It writes an answer down after its last byte was sent, and before it hears the next question.
+    (address,) = re.findall(r"listen ([\d.:]+);", (state / "nginx.conf").read_text())
+    asking = HTTPConnection(address)
+    asking.request("HEAD", "/")
+    asking.getresponse().close()
+    asking.close()
     lines = (state / "access.log").read_text().splitlines()
     return sum(int(line.split('"')[2].split()[1]) for line in lines)
 
@@ -64,9 +79,8 @@ def bytes_sent(state: Path) -> int:
 @contextmanager
 def moto() -> Iterator[str]:
     """An S3 store in memory; its address."""
-    port = free_port()
     program = Path(sys.executable).with_name("moto_server")
-    with _process([str(program), "-H", "127.0.0.1", "-p", str(port)], port):
+    with kept_port() as port, _process([str(program), "-H", "127.0.0.1", "-p", str(port)], port):
         yield f"http://127.0.0.1:{port}"
 
 
@@ -111,11 +125,11 @@ class WrongServer:
         """Seconds before a reset; what the client has not read by then is lost."""
         self.requests: list[tuple[str, str, str]] = []
         """Method, path and range of each."""
-        self.pause = 0.0
-        """Seconds before each answer to GET."""
+        self.before: Callable[[str], None] = lambda _: None
+        """Called with the path of each GET that has come, before the answer."""
         self.busy = self.most_at_once = 0
         """Requests that are being answered, now and at most."""
-        self.counting = threading.Lock()
+        self.counting = threading.Condition()
         self.url = ""
         self.ended = threading.Event()
 
@@ -156,7 +170,7 @@ class _Handler(BaseHTTPRequestHandler):
         with told.counting:
             told.busy += 1
             told.most_at_once = max(told.most_at_once, told.busy)
-        time.sleep(told.pause if self.command == "GET" else 0)
+            told.counting.notify_all()
         self._answer()
 
     def _answered(self) -> None:
@@ -167,8 +181,12 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self) -> None:
         told, path = self.told, self.path.partition("?")[0]
         asked = self.headers.get("Range", "") if told.ranges else ""
-        told.requests.append((self.command, path, asked))
         head = self.command == "HEAD"
+        with told.counting:
+            told.requests.append((self.command, path, asked))
+            told.counting.notify_all()
+        if not head:
+            told.before(path)
         content = told.files.get(path)
         fault: Any = None
         queue = told.faults[f"{self.command} {path}" if head else path]

@@ -8,14 +8,16 @@ from pathlib import Path
 
 @contextmanager
 def watched(window: Path) -> Iterator[list[tuple[int, int]]]:
-    """Watch a window: tiles with files, and bytes, again and again."""
+    """Watch a window: tiles with files, and bytes, again and again; never more than there were."""
     seen: list[tuple[int, int]] = []
     ended = threading.Event()
 
     def look() -> None:
         while not ended.wait(0.02):
             sizes = {path: _size(path) for path in _files(window)}
-            seen.append((len({path.parent for path in sizes}), sum(sizes.values())))
+            # Looking takes a while: those that are left were all here at its end. Files only grow.
+            left = {path: size for path, size in sizes.items() if path.exists()}
+            seen.append((len({path.parent for path in left}), sum(left.values())))
 
     thread = threading.Thread(target=look)
     thread.start()
