@@ -7,10 +7,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from photoz_models.stamp_rule import StampRule
+from photoz_run.alike import remarks_of
 from photoz_run.config import RunConfig
 from photoz_run.errors import ConfigError
 from photoz_run.records import Status, TileOutcome
-from photoz_run.run.alike import remarks_of
 from photoz_run.run.plan import check_magnitudes
 from photoz_run.survey.discovery import find_tiles
 from photoz_run.tables.opening import open_table

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from photoz_run.alike import EXAMPLES, alike, group_failures, named, plain_words
 from photoz_run.cli.photoz import main
 from photoz_run.cli.validate import tile_notes
 from photoz_run.records import Failure, Status, TileOutcome
-from photoz_run.run.alike import EXAMPLES, alike, group_failures, named, plain_words
 from photoz_run.run.lock import RunLock, WorkState
 from photoz_run.run.status import HostCount, count_hosts, read_status
 from support.runs import in_process, options

@@ -454,6 +454,16 @@ PLAIN: dict[str, Forgery] = {
     "a tile with an unusual zero-point": Forgery(
         change_statement(lambda said: said.update(deviant=[f"{OTHER} r 9 sigma"])), set(), STATED
     ),
+    "a remark on a tile": Forgery(
+        change_statement(lambda said: said["tiles"][0].update(remarks=["r light is off"])),
+        FITS,
+        STATED,
+    ),
+    "no word of remarks": Forgery(
+        change_statement(lambda said: [tile.pop("remarks") for tile in said["tiles"]]),
+        set(),
+        STATED,
+    ),
     "the number of duplicates": Forgery(
         change_statement(lambda said: said["duplicates"].update(sources=1)), set(), STATED
     ),

@@ -147,7 +147,9 @@ def provenance_rows() -> pa.Table:
 CONFIGURATION = 'data = ["/données/KiDS"]\n\n# a comment\nmodel = "hybrid-sim"\n'
 EXTENSIONS = {
     "provenance": provenance_rows(),
-    "texts": text_rows([("configuration", CONFIGURATION), ("packages", RUN.packages)]),
+    "texts": text_rows(
+        [("configuration", CONFIGURATION.splitlines()), ("packages", RUN.packages.splitlines())]
+    ),
 }
 
 

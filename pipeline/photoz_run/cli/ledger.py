@@ -83,7 +83,7 @@ def retry(
 
 
 def _print_problems(console: "Console", state: "RunStatus") -> None:
-    from photoz_run.run.alike import EXAMPLES
+    from photoz_run.alike import EXAMPLES
 
     for problem in state.problems[:EXAMPLES]:
         console.print(f"  {problem}", style="red")
@@ -150,15 +150,15 @@ def _print_hosts(console: "Console", state: "RunStatus") -> None:
 
 
 def _print_failures(console: "Console", state: "RunStatus") -> None:
-    from photoz_run.run.alike import named
+    from photoz_run.alike import in_lines, named
 
     for group in state.failures:
         console.print(
             f"  {len(group.tiles):,} quarantined, {group.error}: {group.reason}", style="red"
         )
         console.print(f"    {named(group.tiles, '--json')}")
-    for remark in state.remarks:
-        console.print(f"  {named(remark.tiles, '--json')}: {remark.words}", style="yellow")
+    for line in in_lines(state.remarks, "--json"):
+        console.print(f"  {line}", style="yellow")
     if state.deviant:
         words = f"zero-point unlike the other tiles': {named(state.deviant, '--json')}"
         console.print(f"  {words}", style="yellow")

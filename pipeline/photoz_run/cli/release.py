@@ -79,8 +79,10 @@ def release(
 
 def print_release(release: "FinishedRelease") -> None:
     """Print where every row went, in all and tile by tile, and what lies in the folder."""
+    from photoz_run.alike import in_lines, named
     from photoz_run.cli.tables import print_aligned
     from photoz_run.release.accounting import COUNTS
+    from photoz_run.release.folder import PROVENANCE
     from photoz_run.release.readme import area_words, update_lines
     from photoz_run.validation.summary import plain_table
     from photoz_run.wording import counted
@@ -105,6 +107,11 @@ def print_release(release: "FinishedRelease") -> None:
     if provenance.update:
         for line in update_lines(provenance.update):
             typer.echo(line)
+    for line in in_lines(provenance.remarks, PROVENANCE):
+        typer.secho(line, fg="yellow")
+    if provenance.deviant:
+        words = f"zero-point unlike the other tiles': {named(provenance.deviant, PROVENANCE)}"
+        typer.secho(words, fg="yellow")
     if provenance.partial:
         missing = counted(len(provenance.missing), "tile")
         typer.secho(f"partial: {missing} missing, see README.md", fg="red")

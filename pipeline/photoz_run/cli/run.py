@@ -250,8 +250,8 @@ def _print_fetching(plan: "FetchPlan") -> None:
 def _print_summary(summary: "RunSummary") -> None:
     from rich.console import Console
 
+    from photoz_run.alike import in_lines, named
     from photoz_run.records import Status
-    from photoz_run.run.alike import named
 
     console = Console(highlight=False, soft_wrap=True)
     counts = {status.value: summary.count(status) for status in Status}
@@ -264,8 +264,8 @@ def _print_summary(summary: "RunSummary") -> None:
     for failure in summary.failures:
         words = f"quarantined {named(failure.tiles, 'summary.json')}: {failure.reason}"
         console.print(f"  {words}", style="red")
-    for remark in summary.remarks:
-        console.print(f"  {named(remark.tiles, 'summary.json')}: {remark.words}", style="yellow")
+    for line in in_lines(summary.remarks, "summary.json"):
+        console.print(f"  {line}", style="yellow")
     if summary.mixture:
         console.print(f"  {summary.mixture}", style="yellow")
     for name, number in document.counts.items():

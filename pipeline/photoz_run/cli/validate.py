@@ -170,6 +170,7 @@ def tile_notes(catalogue: Path) -> list[str]:
     A run or release of another version can be validated, but does not tell its tiles.
     """
     from photoz_models.errors import DocumentError
+    from photoz_run.alike import in_lines
     from photoz_run.release.folder import PROVENANCE
     from photoz_run.release.provenance import read_provenance
     from photoz_run.run.status import NOT_IN_IT, read_status
@@ -182,7 +183,7 @@ def tile_notes(catalogue: Path) -> list[str]:
             record = read_provenance(catalogue)
             missing = len(record.missing)
             lacking = [f"{NOT_IN_IT}: {missing:,}, listed in its README.md"] if missing else []
-            return [*lacking, *_unusual(record.deviant)]
+            return [*lacking, *in_lines(record.remarks, PROVENANCE), *_unusual(record.deviant)]
     except DocumentError as error:
         return [f"tiles that are missing or have an unusual zero-point are not known: {error}"]
     return []

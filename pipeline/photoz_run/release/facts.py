@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import pyarrow as pa
 
 from photoz_run import __version__
+from photoz_run.alike import remarks_of
 from photoz_run.catalogue.table import dictionary_schema
 from photoz_run.release.accounting import TileAccount, totals
 from photoz_run.release.duplicates import RULE, SAME_SOURCE
@@ -26,6 +27,7 @@ from photoz_run.release.provenance import (
     RunFacts,
     SourceFile,
     TileFacts,
+    remark_lines,
     text_lines,
 )
 from photoz_run.release.record import ReleaseRecord, text_rows
@@ -130,14 +132,16 @@ def provenance_table(run: FinishedRun, scan: Scan, accounts: Mapping[str, TileAc
 
 
 def texts_table(run: FinishedRun, scan: Scan, accounts: Mapping[str, TileAccount]) -> pa.Table:
-    """The table ``texts`` of the dictionary: settings, versions, duplicates, accounting."""
+    """The table ``texts`` of the dictionary: settings, versions, sums, what is odd."""
     packages = [line for text in scan.packages for line in text.split(", ")]
+    tiles = (tile_facts(run, scan, accounts[tile]) for tile in sorted(accounts))
     return text_rows(
         [
-            ("configuration", run.manifest.config.resolved_toml()),
-            ("packages", "\n".join(packages)),
-            ("duplicates", RULE.replace("; ", "\n")),
-            ("accounting", "\n".join(text_lines(totals(accounts.values())))),
+            ("configuration", run.manifest.config.resolved_toml().splitlines()),
+            ("packages", packages),
+            ("duplicates", RULE.split("; ")),
+            ("accounting", text_lines(totals(accounts.values()))),
+            ("remarks", remark_lines(tiles)),
         ]
     )
 
@@ -199,4 +203,5 @@ def tile_facts(run: FinishedRun, scan: Scan, account: TileAccount) -> TileFacts:
         inputs_digest=outcome.inputs_digest if outcome else planned_digest,
         tile_file_sha256=outcome.files.get(f"{tile}.parquet", "") if outcome else "",
         footprint=measured.footprint if measured else (),
+        remarks=remarks_of(outcome) if outcome else (),
     )

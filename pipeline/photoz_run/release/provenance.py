@@ -1,6 +1,6 @@
 """The records of ``provenance.json``: all that a release says of its making, for programs."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeAlias
@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Literal, TypeAlias
 import pyarrow as pa
 
 from photoz_models.documents import Record, read_document
+from photoz_run.alike import TileGroup, alike
 from photoz_run.catalogue.arrow_fields import about
 from photoz_run.flags import NOT_FOR_SCIENCE, NOT_FOR_SCIENCE_FLAGS
 from photoz_run.release.accounting import TileAccount, Totals
@@ -172,6 +173,8 @@ class TileFacts(TileAccount):
     """Empty for a tile without a file."""
     footprint: tuple[tuple[float, float], ...] = ()
     """Corners (RA and Dec, deg) of its r coadd; empty where no coadd was read."""
+    remarks: tuple[str, ...] | None = None
+    """What is odd about it, though it could be used; ``None`` in releases before this was told."""
 
     @property
     def account(self) -> TileAccount:
@@ -251,6 +254,11 @@ class ReleaseProvenance(Record):
     update: UpdateFacts | None = None
     """What differs from an older release, if one was named."""
 
+    @property
+    def remarks(self) -> tuple[TileGroup, ...]:
+        """What is odd about its tiles, said once for all tiles alike."""
+        return alike((one.tile, remark) for one in self.tiles for remark in one.remarks or ())
+
     def has_product(self, path: str) -> bool:
         """Whether a product lies at this path in the folder."""
         return any(product.path == path for product in self.products)
@@ -279,3 +287,8 @@ def without_none(settings: Any) -> Any:
 def text_lines(counts: Totals) -> list[str]:
     """The accounting as lines of the table ``texts``."""
     return [f"{name} {number}" for name, number in asdict(counts).items()]
+
+
+def remark_lines(tiles: Iterable[TileFacts]) -> list[str]:
+    """What is odd about tiles as lines of the table ``texts``."""
+    return [f"{tile.tile}: {remark}" for tile in tiles for remark in tile.remarks or ()]

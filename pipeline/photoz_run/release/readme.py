@@ -3,8 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
+from photoz_run.alike import in_lines
 from photoz_run.flags import FLAGS, USER_BITS
 from photoz_run.records import Status
+from photoz_run.release.folder import PROVENANCE
 from photoz_run.release.provenance import AttachedFacts, ReleaseProvenance, UpdateFacts
 from photoz_run.release.rows import IN_PARTS, WHOLE
 from photoz_run.wording import counted
@@ -49,6 +51,7 @@ def readme(provenance: ReleaseProvenance) -> str:
         ["## Validation", "", *_validation(provenance)],
         ["## How it was made", "", *_making(provenance)],
         ["## How to cite", "", *_citing(provenance)],
+        _remarks(provenance),
         _deviant(provenance),
         _missing(provenance),
     ]
@@ -86,6 +89,8 @@ def _warnings(provenance: ReleaseProvenance) -> list[str]:
             "> **This release is partial:** it lacks"
             f" {counted(len(provenance.missing), 'tile')} of the run, listed at the end."
         )
+    if odd := {tile for group in provenance.remarks for tile in group.tiles}:
+        lines.append(f"> **There are remarks on {counted(len(odd), 'tile')}**, at the end.")
     return "\n>\n".join(lines).splitlines()
 
 
@@ -296,6 +301,23 @@ def _update(provenance: ReleaseProvenance) -> list[str]:
         f"`{provenance.name}_changes.parquet` has a row for each source that was added, changed or"
         " removed, with the columns that changed; `provenance.json` counts them by tile. Sources"
         " that did not change stand in the same order as before.",
+    ]
+
+
+def _remarks(provenance: ReleaseProvenance) -> list[str]:
+    """What is odd about tiles; `photoz-run` and `photoz status` say the same."""
+    lines = [f"- {line}" for line in in_lines(provenance.remarks, PROVENANCE)]
+    if not lines:
+        return []
+    more = len(lines) - SHOWN
+    rest = [f"- and {more} more: see `{PROVENANCE}`"] if more > 0 else []
+    return [
+        "## Remarks on tiles",
+        "",
+        "What was odd about tiles that could be used. Their redshifts may be worse than others.",
+        "",
+        *lines[:SHOWN],
+        *rest,
     ]
 
 

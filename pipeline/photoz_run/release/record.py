@@ -163,12 +163,12 @@ def extension_name(name: str) -> str:
     return f"{name}_photoz"
 
 
-def text_rows(texts: Sequence[tuple[str, str]]) -> pa.Table:
-    """The table ``texts`` of the dictionary: each (name, text) line by line."""
+def text_rows(texts: Sequence[tuple[str, Sequence[str]]]) -> pa.Table:
+    """The table ``texts`` of the dictionary: each (name, lines) line by line."""
     rows = [
         {"NAME": name, "LINE": number, "TEXT": line}
-        for name, text in texts
-        for number, line in enumerate(text.splitlines(), start=1)
+        for name, lines in texts
+        for number, line in enumerate(lines, start=1)
     ]
     return pa.Table.from_pylist(rows, schema=dictionary_schema("texts"))
 

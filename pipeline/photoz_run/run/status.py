@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from photoz_models.documents import Record, no_collection
+from photoz_run.alike import FailureGroup, TileGroup, group_failures, group_remarks, in_lines
 from photoz_run.records import Status, TileOutcome
-from photoz_run.run.alike import FailureGroup, TileGroup, group_failures, group_remarks, named
 from photoz_run.run.fetch_status import FetchStatus, read_fetching
 from photoz_run.run.ledger import RunDirectory
 from photoz_run.run.lock import Holder, WorkState, holders
@@ -111,8 +111,7 @@ class RunStatus(Record):
         }
         words = ", ".join(f"{number:,} {name}" for name, number in lacking.items())
         lines = [f"{NOT_IN_IT}: {words}, of {self.total:,}"] if lacking else []
-        everywhere = "photoz status --json"
-        return lines + [f"{named(one.tiles, everywhere)}: {one.words}" for one in self.remarks]
+        return lines + in_lines(self.remarks, "photoz status --json")
 
 
 @no_collection()

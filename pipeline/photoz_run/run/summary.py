@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from photoz_models.documents import Record
+from photoz_run.alike import FailureGroup, TileGroup, group_failures, group_remarks, remarks_of
 from photoz_run.errors import ExitCode
 from photoz_run.records import Status, TileOutcome
-from photoz_run.run.alike import FailureGroup, TileGroup, group_failures, group_remarks, remarks_of
 from photoz_run.wording import counted
 
 

@@ -25,7 +25,12 @@ from photoz_run.release.proof.compare import Difference, Values, arrow_values, d
 from photoz_run.release.proof.fits_sums import FitsSums
 from photoz_run.release.proof.judge import Beside, Judge
 from photoz_run.release.proof.opened import Opened, same_build
-from photoz_run.release.provenance import ReleaseProvenance, text_lines, without_none
+from photoz_run.release.provenance import (
+    ReleaseProvenance,
+    remark_lines,
+    text_lines,
+    without_none,
+)
 from photoz_run.release.record import release_cards
 
 KEYWORDS = ("TTYPE", "TFORM", "TUNIT", "TUCD", "TCOMM", "TNULL", "TDISP", "TSCAL", "TZERO", "TDIM")
@@ -282,6 +287,7 @@ def _expected_texts(provenance: ReleaseProvenance) -> pa.Table:
         "packages": packages,
         "duplicates": provenance.duplicates.rule.split("; "),
         "accounting": text_lines(provenance.accounting),
+        "remarks": remark_lines(provenance.tiles),
     }
     rows = [
         {"NAME": name, "LINE": number, "TEXT": printable(line)}

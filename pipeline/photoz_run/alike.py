@@ -77,6 +77,11 @@ def named(tiles: Sequence[str], where: str) -> str:
     return ", ".join(tiles[:EXAMPLES]) + rest
 
 
+def in_lines(groups: Iterable[TileGroup], where: str) -> list[str]:
+    """A line for each group: its tiles, as `named` names them, and what is said of them."""
+    return [f"{named(group.tiles, where)}: {group.words}" for group in groups]
+
+
 def plain_words(words: str, tile: str) -> str:
     """Words without the tile's name, folders and numbers, so that equal causes read the same."""
     # A pattern for each tile would take longer to compile than to use.
