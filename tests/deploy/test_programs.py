@@ -112,9 +112,8 @@ def test_root_or_sudo_installs_what_is_missing_and_says_so(machine, tmp_path, us
 
 
 def test_what_runs_patiently_ends_with_it_when_interrupted(tmp_path):
-    script = SCRIPT.with_name("patiently.sh")
     started = tmp_path / "started"
-    command = ["sh", script, "waiting", "sh", "-c", f"echo $$ >{started}; exec sleep 60"]
+    command = ["sh", PATIENTLY, "waiting", "sh", "-c", f"echo $$ >{started}; exec sleep 60"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         while process.stdout.read(1) != ".":
             pass
@@ -125,6 +124,12 @@ def test_what_runs_patiently_ends_with_it_when_interrupted(tmp_path):
     pid = int(started.read_text())
     while psutil.pid_exists(pid):
         time.sleep(0.05)
+
+
+def test_a_command_that_ends_in_its_first_moment_is_told(tmp_path):
+    for _ in range(100):
+        done = subprocess.run(["sh", PATIENTLY, "words", "false"], capture_output=True, timeout=60)
+        assert (done.returncode, done.stdout) == (1, b"words  failed\n")
 
 
 def test_an_installation_that_fails_shows_why_and_what_is_still_missing(machine, tmp_path):
