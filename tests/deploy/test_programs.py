@@ -18,6 +18,7 @@ from support import slurm
 from support.programs import INSTALL, SCRIPT, listed_programs
 
 ROOT = Path(__file__).parents[2]
+PATIENTLY = SCRIPT.with_name("patiently.sh")
 TEST = "tests/catalogue/test_tile_files.py::test_fitsverify_has_nothing_to_say"
 NEEDED = re.compile(r'needs\("([\w-]+)"\)')
 STARTED = re.compile(r'\[\s*"([\w-]+)",')
