@@ -2,6 +2,7 @@
 
 import gzip
 import subprocess
+import sys
 from pathlib import Path
 
 import fitsio
@@ -55,6 +56,19 @@ class ImageContract:
         assert image.shape_YX == SHAPE
         assert image.header["DMAG"] == 0.25
         assert image.header["CRPIX1"] == 4.5
+
+    def test_it_closes_though_somebody_looks_at_the_frames_that_read_it(self, path):
+        """Dask's profiler does, in a thread of its own."""
+        frames = []
+        sys.setprofile(lambda frame, *_: frames.append(frame))
+        try:
+            opened = open_image(path)
+            opened.rows(0, 5)
+            opened.stamps((np.array([0]), np.array([0])), SIZE)
+        finally:
+            sys.setprofile(None)
+        assert frames
+        opened.close()
 
     def test_stamps_are_those_of_the_pixels(self, image):
         rng = np.random.default_rng(21)

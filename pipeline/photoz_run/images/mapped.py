@@ -2,6 +2,7 @@
 
 import mmap
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
@@ -104,7 +105,10 @@ class MappedImage(Image):
     @override
     def close(self) -> None:
         del self._array_YX
-        self._map.close()
+        # Who looks at a thread's frames, as Dask's profiler does, may hold an array a moment
+        # longer. The mapping then goes with it.
+        with suppress(BufferError):
+            self._map.close()
         self._file.close()
 
     def _guess_nothing(self, nothing: bool) -> None:
