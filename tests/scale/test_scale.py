@@ -29,7 +29,7 @@ def memory_of(process: psutil.Process) -> Iterator[int]:
     """Resident bytes of a process for as long as it runs."""
     while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
         yield process.memory_info().rss
-        time.sleep(3)
+        time.sleep(0.5)
 
 
 def finished(out: Path) -> int:
@@ -50,7 +50,8 @@ def test_twenty_thousand_tiles_cost_minutes_and_the_same_memory_as_two_thousand(
     for rss in memory_of(psutil.Process(driver.pid)):
         done = finished(out)
         begun = begun or (time.monotonic() - start if done else 0.0)
-        if TILES / 20 <= done <= TILES / 10:
+        # However fast the tiles go by, one look is the first after a twentieth of them.
+        if done >= TILES / 20 and (not early or done <= TILES / 10):
             early = max(early, rss)
         late = max(late, rss)
     said, err = driver.communicate()
