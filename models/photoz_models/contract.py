@@ -3,6 +3,7 @@
 It is JSON in the metadata of the ONNX file.
 """
 
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -15,6 +16,8 @@ from photoz_models.stamp_rule import StampRule
 from photoz_models.whole_files import written_whole
 
 METADATA_KEY = "photoz_contract"
+SEAL_KEY = "photoz_contract_sha256"
+"""Metadata of a bundle: the contract, and the sha256 of its text (earlier bundles have none)."""
 
 STAMPS = "stamps"
 MAGNITUDES = "magnitudes"
@@ -170,16 +173,30 @@ def parse_contract(metadata: Mapping[str, str], where: str) -> ModelContract:
     Raises
     ------
     BundleError
-        If there is none, or if it does not fit the schema: unknown, missing or impossible values.
+        If there is none, if it does not fit the schema (unknown, missing or impossible values), or
+        if it is not the one that the bundle was sealed with.
     """
     if METADATA_KEY not in metadata:
         raise BundleError(
             f"{where}: no contract in this ONNX file; `photoz model wrap` can add one"
         )
+    text = metadata[METADATA_KEY]
     try:
-        return ModelContract.model_validate_json(metadata[METADATA_KEY])
+        contract = ModelContract.model_validate_json(text)
     except ValidationError as error:
         raise BundleError(f"{where}: the contract is not valid: {first_problem(error)}") from error
+    # Golden values prove the graph; how stamps are prepared for it stands in the contract alone.
+    if metadata.get(SEAL_KEY) not in (None, digest_of(text)):
+        raise BundleError(
+            f"{where}: the contract was changed after the bundle was sealed;"
+            " take the file as its maker sealed it"
+        )
+    return contract
+
+
+def digest_of(text: str) -> str:
+    """The sha256 by which a bundle knows the text of its contract again."""
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def first_problem(error: ValidationError) -> str:
@@ -195,8 +212,9 @@ def write_contract(graph: Path, contract: ModelContract, out: Path) -> None:
     import onnx
 
     model = onnx.load(graph)
-    kept = [(prop.key, prop.value) for prop in model.metadata_props if prop.key != METADATA_KEY]
-    onnx.helper.set_model_props(model, {**dict(kept), METADATA_KEY: contract.model_dump_json()})
+    kept = {prop.key: prop.value for prop in model.metadata_props}
+    text = contract.model_dump_json()
+    onnx.helper.set_model_props(model, {**kept, METADATA_KEY: text, SEAL_KEY: digest_of(text)})
     onnx.checker.check_model(model)
     with written_whole(out) as beside:
         onnx.save(model, beside)

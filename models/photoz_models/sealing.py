@@ -19,11 +19,13 @@ T = TypeVar("T")
 
 
 def check_place(out: Path) -> None:
-    """Refuse a place that a bundle cannot be written to."""
+    """Refuse a place that a bundle cannot be written to, and one where a file is lost by it."""
     if not out.parent.is_dir():
         raise BundleError(f"{out}: the folder {out.parent} does not exist")
     if out.is_dir():
         raise BundleError(f"{out}: is a folder; name a file")
+    if out.exists():
+        raise BundleError(f"{out}: it is there already; delete it, or name another file")
 
 
 def made_up_galaxies(rule: StampRule, seed: int, number: int) -> Inputs:

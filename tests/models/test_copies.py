@@ -83,10 +83,11 @@ def test_int8_and_float16_become_bundles_with_golden_values_of_their_own(tmp_pat
         PhotozModel.load(int8).verify("copy")
     kept = parent.contract.model_dump(exclude={"version", "test_metrics", "golden", "copied"})
     for graph, largest in ((int8, 0.02), (half, 1e-4)):
-        code, printed = call("reseal", graph, "--of", "hybrid-sim", "--out", tmp_path / "b.onnx")
+        out = tmp_path / f"resealed-{graph.name}"
+        code, printed = call("reseal", graph, "--of", "hybrid-sim", "--out", out)
         assert code == 0
         assert "redshifts of 200 made-up galaxies shift by" in printed
-        copy = PhotozModel.load(tmp_path / "b.onnx")
+        copy = PhotozModel.load(out)
         copy.verify("copy")
         contract = copy.contract
         assert contract.copied.parent == parent.digest
@@ -154,3 +155,11 @@ def test_what_cannot_be_read_or_written_is_one_line(folder, tmp_path):
     with pytest.raises(BundleError, match="does not exist"):
         call("reseal", folder / "a.onnx", "--of", folder / "a.onnx", "--out", tmp_path / "x" / "b")
     assert not list(tmp_path.glob("b*"))
+
+
+def test_no_bundle_is_lost_under_another(folder):
+    parent = folder / "a.onnx"
+    before = parent.read_bytes()
+    with pytest.raises(BundleError, match=r"a\.onnx: it is there already; delete it, or name"):
+        call("reseal", parent, "--of", parent, "--out", parent)
+    assert parent.read_bytes() == before

@@ -14,6 +14,7 @@ from onnx import numpy_helper
 from onnxruntime.capi import onnxruntime_pybind11_state as native
 
 from photoz_models import providers, session
+from photoz_models.bundle import read_bundle
 from photoz_models.contract import METADATA_KEY, QUANTILE_LEVELS, parse_contract, write_contract
 from photoz_models.errors import BundleError
 from photoz_models.golden import golden_inputs
@@ -91,6 +92,34 @@ def test_an_unknown_key_in_the_contract_is_refused(bundle):
     onnx.save(graph, bundle)
     with pytest.raises(BundleError, match="the contract is not valid: z_max: Field required"):
         PhotozModel.load(bundle, provider="cpu")
+
+
+@pytest.mark.parametrize(
+    ("sealed", "by_hand"),
+    [
+        ('"dmag_applied":true', '"dmag_applied":false'),
+        ('"image_bands":["u","g","r","i"]', '"image_bands":["i","g","r","u"]'),
+        ('"z_max":', '"z_max": '),
+    ],
+)
+def test_a_contract_changed_by_hand_is_refused_by_all_who_read_it(bundle, sealed, by_hand):
+    graph = onnx.load(bundle)
+    prop = next(p for p in graph.metadata_props if p.key == METADATA_KEY)
+    assert sealed in prop.value
+    prop.value = prop.value.replace(sealed, by_hand)
+    onnx.save(graph, bundle)
+    for read in (PhotozModel.load, read_bundle):
+        with pytest.raises(BundleError, match=r"closed\.onnx: the contract was changed after"):
+            read(bundle)
+
+
+def test_a_bundle_that_was_sealed_before_contracts_were_is_read(bundle):
+    graph = onnx.load(bundle)
+    kept = [prop for prop in graph.metadata_props if prop.key == METADATA_KEY]
+    del graph.metadata_props[:]
+    graph.metadata_props.extend(kept)
+    onnx.save(graph, bundle)
+    assert PhotozModel.load(bundle).contract == read_bundle(bundle).contract
 
 
 @pytest.mark.parametrize(

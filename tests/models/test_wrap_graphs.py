@@ -223,7 +223,7 @@ def test_external_data_is_folded_in_and_metadata_is_kept(tmp_path):
     assert bundle.doc_string == "their words"
     (folder / "net.data").unlink()
     with pytest.raises(BundleError, match=r"net\.onnx: cannot be read as ONNX") as refusal:
-        wrap(folder / "net.onnx", SPEC, tmp_path / "bundle.onnx")
+        wrap(folder / "net.onnx", SPEC, tmp_path / "another.onnx")
     assert "\n" not in str(refusal.value)
 
 

@@ -207,8 +207,9 @@ def test_calibration_gives_the_promised_coverage(tmp_path):
     plain = spec(output="z", scatter=0.2, standardised=False, **far, **WIDE)
     covered = {}
     for name, calibration in (("plain", None), ("calibrated", examples)):
-        contract = wrap(tmp_path / "theirs.onnx", plain, tmp_path / "b.onnx", calibration)
-        model = PhotozModel.load(tmp_path / "b.onnx", "cpu", threads=1)
+        out = tmp_path / f"{name}.onnx"
+        contract = wrap(tmp_path / "theirs.onnx", plain, out, calibration)
+        model = PhotozModel.load(out, "cpu", threads=1)
         test = toy_examples(2000, seed=9)
         ends = [QUANTILE_LEVELS.index(level) for level in (0.16, 0.84)]
         low_N, high_N = model.predict(test.stamps_NCHW, test.table_NT)[1][:, ends].T

@@ -138,7 +138,8 @@ def test_the_command_reports_and_fails_only_for_a_mistake(tmp_path):
         ("none", 0, "no reading fits better than the contract's: SMAD 0.0"),
         ("log(1+z)", 4, "fits better if the output is log(1+z): SMAD 0.0"),
     ):
-        bundle = planted(tmp_path / "theirs.onnx", mistake)
+        (tmp_path / mistake).mkdir()
+        bundle = planted(tmp_path / mistake / "theirs.onnx", mistake)
         result = run(app, ["check", str(bundle), "--set", str(tmp_path / "set")])
         assert result.exit_code == code
         assert words in result.output
