@@ -319,6 +319,19 @@ def test_positions_off_the_sky_are_refused(own_tile, column, value):
         read(own_tile)
 
 
+@pytest.mark.parametrize(
+    ("column", "unit", "expected"),
+    [("DECJ2000", "rad", "degrees are"), ("MAG_AUTO", "uJy", "mag is")],
+)
+def test_a_column_in_another_unit_is_refused(own_tile, column, unit, expected):
+    with fits.open(own_tile.catalogue, mode="update") as hdus:
+        hdus[1].columns[column].unit = unit
+    with pytest.raises(
+        BadDataError, match=f"column {column} has the unit '{unit}', where {expected} expected"
+    ):
+        read(own_tile)
+
+
 def test_an_empty_catalogue_has_no_rows_and_no_sources(own_tile):
     change_rows(own_tile.catalogue, lambda rows: rows[:0].copy())
     assert count_rows(own_tile.catalogue) == 0

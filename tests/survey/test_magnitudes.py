@@ -295,3 +295,18 @@ def test_blank_ids_name_nobody_and_repeated_ones_are_ambiguous(tmp_path):
     }
     unmatched_N = (joined.flags_N & bit("MAG_UNMATCHED")) != 0
     assert np.flatnonzero(unmatched_N).tolist() == [2, 5]
+
+
+def test_declinations_in_radians_are_sought_in_radians(tmp_path):
+    """The row groups of Parquet are chosen by the declinations that they state."""
+    rows = good_rows()
+    order = np.argsort(rows["DECJ2000"])
+    table = pa.table({name: np.asarray(values)[order].tolist() for name, values in rows.items()})
+    for k, field in enumerate(table.schema):
+        if field.name in ("RAJ2000", "DECJ2000"):
+            values = pa.chunked_array([np.radians(table[k].to_numpy())])
+            table = table.set_column(k, field.with_metadata({"unit": "rad"}), values)
+    pq.write_table(table, tmp_path / "t.parquet", row_group_size=2)
+    joined, counts = join(tmp_path / "t.parquet")
+    assert counts["magnitudes_matched"] == N
+    np.testing.assert_array_equal(joined.magnitudes_NB[:, 0], 18.0 + np.arange(N))

@@ -163,7 +163,7 @@ def attach(
     if by == "id":
         lookup, order_M = IdLookup.of(id_texts(table.where, rows, key[0]))
     else:
-        ra_M, dec_M = positions(table.where, rows, key)
+        ra_M, dec_M = positions(table, rows, key)
         lookup, order_M = SkyLookup.of(ra_M, dec_M, RADIUS)
     order = pa.array(order_M)
     values = [rows[name].take(order) for name in renamed]

@@ -36,7 +36,7 @@ def find_rows(
     pair = position_columns(table)
     start, matches = 0, []
     for batch in table.batches([*pair, "ID"]):
-        places = positions(table.where, batch, pair)
+        places = positions(table, batch, pair)
         for row, number in _matches(table.where, batch, places, targets, radius):
             matches.append((start + row, number))
         start += len(batch)
@@ -44,7 +44,7 @@ def find_rows(
         return {}
     rows_K = np.unique([row for row, _ in matches])
     values = table.take(table.names, rows_K, lists=[QUANTILES])
-    id_K, (ra_K, dec_K) = ids(table.where, values, "ID"), positions(table.where, values, pair)
+    id_K, (ra_K, dec_K) = ids(table.where, values, "ID"), positions(table, values, pair)
     place_of = {int(row): k for k, row in enumerate(rows_K)}
     records = values.to_pylist()
     by_target: defaultdict[int, list[CatalogueRow]] = defaultdict(list)

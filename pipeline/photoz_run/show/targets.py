@@ -89,7 +89,7 @@ def _targets(path: Path, table: Table) -> list[Target]:
     rows = table.read([*key, *(pair or ())])
     if pair is None:
         return [Target(name, id=name) for name in ids(table.where, rows, key[0])]
-    places = zip(*positions(table.where, rows, pair), strict=True)
+    places = zip(*positions(table, rows, pair), strict=True)
     names = ids(table.where, rows, key[0]) if key else [""] * len(rows)
     targets = []
     for row, (name, (ra, dec)) in enumerate(zip(names, places, strict=True), start=1):

@@ -14,6 +14,7 @@ from photoz_run.survey.data_release import DR5, I_EPOCH_IMAGES
 from photoz_run.tables.arrays import integers, reals
 from photoz_run.tables.refusals import there_are
 from photoz_run.tables.table import Table
+from photoz_run.tables.units import refuse_other_than_magnitudes
 
 MAGNITUDE, FLAG = "MAG_GAAP_", "FLAG_GAAP_"
 BRIGHTEST, FAINTEST = 5.0, 40.0
@@ -57,7 +58,7 @@ def find_band_columns(
     Raises
     ------
     BadDataError
-        If a band has no column, or a name is that of none.
+        If a band has no column, a name is that of none, or a column has another unit.
     """
     if strange := [band for band in named if band not in bands]:
         raise BadDataError(
@@ -75,7 +76,9 @@ def find_band_columns(
             f" {there_are(columns, table.names)}"
         )
     flags = {}
-    for name in (name for names in of_band.values() for name in names):
+    found = [name for names in of_band.values() for name in names]
+    refuse_other_than_magnitudes(table, found)
+    for name in found:
         flag = name.replace(MAGNITUDE, FLAG, 1)
         if name.startswith(MAGNITUDE) and not table.missing([flag]):
             flags[name] = flag

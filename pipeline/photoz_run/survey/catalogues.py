@@ -21,12 +21,16 @@ from photoz_run.tables.arrays import integers, masked, reals
 from photoz_run.tables.fits_tables import FitsTable
 from photoz_run.tables.keys import ids
 from photoz_run.tables.opening import open_table, open_tables
+from photoz_run.tables.table import Table
+from photoz_run.tables.units import refuse_other_than_degrees, refuse_other_than_magnitudes
 
 MagnitudeSuffixes = Mapping[str, tuple[str, ...]]
 """Magnitude band -> suffixes of its columns (two where two epochs of i are averaged)."""
 
 IDENTITY = ("ID", "RAJ2000", "DECJ2000")
 QUANTITIES = ("RAJ2000", "DECJ2000", "MAG_AUTO", "CLASS_STAR", "SG_FLAG")
+IN_MAGNITUDES = ("MAG_AUTO", "MAG_GAAP_", "EXTINCTION_")
+"""How the names of columns in mag begin."""
 WHOLE = ("MASK", "SG2DPHOT")
 PART = 2000
 """Rows that are read at once where few of many are wanted."""
@@ -187,6 +191,7 @@ def selected_positions(
     needed, optional = _wanted_columns(facts, (), {}, i_images, used)
     table = open_table(ref.catalogue, needed)
     names = [*needed, *(name for name in optional if name in table.names)]
+    _check_units(table, names)
     names.remove("ID")
     ra_N, dec_N = np.zeros(0), np.zeros(0)
     for rows in table.batches(names, rows=PART):
@@ -294,6 +299,7 @@ def _read_columns(
     needed, optional = wanted
     table = open_table(path, needed)
     names = [*needed, *(name for name in optional if name in table.names)]
+    _check_units(table, names)
     rows = table.read(names)
     columns = {name: _values(table.where, rows, name) for name in names}
     if not isinstance(table, FitsTable):
@@ -304,13 +310,19 @@ def _read_columns(
     return columns, remarks
 
 
+def _check_units(table: Table, names: Sequence[str]) -> None:
+    """Refuse columns whose stated unit is not that of their name in KiDS: `BadDataError`."""
+    refuse_other_than_degrees(table, IDENTITY[1:])
+    refuse_other_than_magnitudes(table, [name for name in names if name.startswith(IN_MAGNITUDES)])
+
+
 def _values(where: str, rows: pa.Table, name: str) -> NDArray[Any]:
     """A column as it is used: IDs as text, quantities as floats with NaN, the rest with a mask."""
     if name == "ID":
         return ids(where, rows, name)
     if name in WHOLE or name.startswith("FLAG_GAAP_"):
         return integers(where, rows, name)
-    if name in QUANTITIES or name.startswith(("MAG_GAAP_", "EXTINCTION_")):
+    if name in QUANTITIES or name.startswith(IN_MAGNITUDES):
         return reals(where, rows, name)
     return masked(where, rows, name)
 

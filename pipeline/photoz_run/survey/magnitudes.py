@@ -20,6 +20,7 @@ from photoz_run.tables.canonical import TEXT
 from photoz_run.tables.keys import Names, id_column, id_texts, ids, position_columns, positions
 from photoz_run.tables.opening import open_table
 from photoz_run.tables.table import Table, joined
+from photoz_run.tables.units import degrees_per_unit, refuse_other_than_magnitudes
 
 LEAST_MATCHED = 0.05
 """Share of a tile's sources that must find their row: less is no join but a mistake."""
@@ -55,9 +56,9 @@ def join_magnitudes(
     """
     opened, key = open_magnitudes(table, suffixes)
     rows = _read_near(opened, table, key, suffixes, sources)
-    index_N, candidates_N = _match(opened.where, table, key, rows, sources)
+    index_N, candidates_N = _match(opened, table, key, rows, sources)
     found_N = index_N >= 0
-    _check_matched(opened.where, table, key, rows, sources, found_N)
+    _check_matched(opened, table, key, rows, sources, found_N)
     magnitudes_NB = np.full((len(sources), len(bands)), np.nan, np.float32)
     if found_N.any():
         columns = _magnitude_columns(opened.where, rows, suffixes)
@@ -85,6 +86,7 @@ def open_magnitudes(
     """
     magnitudes = [f"MAG_GAAP_{suffix}" for group in suffixes.values() for suffix in group]
     opened = open_table(table.path, magnitudes)
+    refuse_other_than_magnitudes(opened, magnitudes)
     if table.by == "id":
         return opened, (id_column(opened, table.names),)
     return opened, position_columns(opened, table.names)
@@ -112,9 +114,10 @@ def _read_near(
             parts.append(named.filter(pc.is_in(id_M, value_set=id_N)))
     else:
         low, high = _declinations(sources, table.radius)
+        factor = degrees_per_unit(opened, key[1])
         parts = []
-        for rows in opened.batches(names, within=(key[1], low, high)):
-            dec_M = positions(opened.where, rows, key)[1]
+        for rows in opened.batches(names, within=(key[1], low / factor, high / factor)):
+            dec_M = positions(opened, rows, key)[1]
             with np.errstate(invalid="ignore"):
                 parts.append(rows.filter(pa.array((dec_M >= low) & (dec_M <= high))))
     if not parts:
@@ -123,12 +126,12 @@ def _read_near(
 
 
 def _match(
-    where: str, table: MagnitudeTable, key: tuple[str, ...], rows: pa.Table, sources: Sources
+    opened: Table, table: MagnitudeTable, key: tuple[str, ...], rows: pa.Table, sources: Sources
 ) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
     """The row of each source, -1 for none, and how many would do."""
     if table.by == "id":
-        return _match_ids(sources.id_N, ids(where, rows, key[0]))
-    ra_M, dec_M = positions(where, rows, key)
+        return _match_ids(sources.id_N, ids(opened.where, rows, key[0]))
+    ra_M, dec_M = positions(opened, rows, key)
     match = match_positions(sources.ra_N, sources.dec_N, ra_M, dec_M, table.radius)
     return match.index_N, match.candidates_N
 
@@ -146,7 +149,7 @@ def _match_ids(
 
 
 def _check_matched(
-    where: str,
+    opened: Table,
     table: MagnitudeTable,
     key: tuple[str, ...],
     rows: pa.Table,
@@ -160,7 +163,7 @@ def _check_matched(
     place = f"{sources.ra_N[0]:.4f} {sources.dec_N[0]:+.4f}"
     if table.by == "id":
         cause = f"are its {key[0]} those of the catalogue, such as '{sources.id_N[0]}'?"
-    elif not _covers(where, key, rows, sources):
+    elif not _covers(opened, key, rows, sources):
         cause = (
             f"the table does not cover the tile: none of its rows lies within {NEAR / 60:g}' of a"
             f" source (the first lies at {place}); leave the tile out, or add its magnitudes; or"
@@ -172,14 +175,14 @@ def _check_matched(
             f" degrees (J2000), is {table.radius:g} arcsec enough?"
         )
     raise BadDataError(
-        f"{where}: {number} of {len(found_N)} sources of the tile find their magnitudes by"
+        f"{opened.where}: {number} of {len(found_N)} sources of the tile find their magnitudes by"
         f" {table.by}; {cause}"
     )
 
 
-def _covers(where: str, key: tuple[str, ...], rows: pa.Table, sources: Sources) -> bool:
+def _covers(opened: Table, key: tuple[str, ...], rows: pa.Table, sources: Sources) -> bool:
     """Whether a row with a position lies within `NEAR` of a source."""
-    ra_M, dec_M = positions(where, rows, key)
+    ra_M, dec_M = positions(opened, rows, key)
     near = match_positions(sources.ra_N, sources.dec_N, ra_M, dec_M, NEAR)
     return bool(near.matched_N.any())
 

@@ -9,10 +9,11 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from photoz_run.errors import BadDataError
-from photoz_run.tables.arrays import floats
-from photoz_run.tables.canonical import TEXT
+from photoz_run.tables.arrays import floats, what_it_holds
+from photoz_run.tables.canonical import TEXT, is_text
 from photoz_run.tables.refusals import there_are, wrong_content
 from photoz_run.tables.table import Table
+from photoz_run.tables.units import degrees_per_unit
 
 POSITIONS = (
     ("RAJ2000", "DECJ2000"),
@@ -130,9 +131,11 @@ def ids(where: str, rows: pa.Table, name: str) -> NDArray[np.str_]:
 
 
 def positions(
-    where: str, rows: pa.Table, pair: Sequence[str]
+    table: Table, rows: pa.Table, pair: Sequence[str]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Right ascension and declination (deg), both NaN where a row has none.
+    """Right ascension and declination (deg) of rows of a table, both NaN where a row has none.
+
+    A column that states another unit of angle is converted.
 
     No position is one that is missing, off the sky, or a sentinel: both values the same whole
     number, such as 0, -1, -99 or 999.
@@ -140,11 +143,18 @@ def positions(
     Raises
     ------
     BadDataError
-        If the columns do not hold numbers.
+        If the columns do not hold numbers, or have a unit that is none of an angle.
     """
-    ra_N, dec_N = (floats(where, rows, name) for name in pair)
+    for name in pair:
+        if is_text(rows[name].type):
+            holds = what_it_holds(rows[name])
+            raise wrong_content(table.where, name, holds, "a number of degrees")
+    stated_2N = [floats(table.where, rows, name) for name in pair]
+    factors = [degrees_per_unit(table, name) for name in pair]
+    ra_N, dec_N = (factor * one_N for factor, one_N in zip(factors, stated_2N, strict=True))
     with np.errstate(invalid="ignore"):
         off_sky = ~((np.abs(dec_N) <= 90) & (np.abs(ra_N) <= 720))
-        sentinel = (ra_N == dec_N) & (ra_N == np.round(ra_N)) & (ra_N <= 0)
+        code_N = stated_2N[0]
+        sentinel = (code_N == stated_2N[1]) & (code_N == np.round(code_N)) & (code_N <= 0)
     none_N = off_sky | sentinel
     return np.where(none_N, np.nan, ra_N), np.where(none_N, np.nan, dec_N)

@@ -1,11 +1,13 @@
 """A Parquet file."""
 
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from photoz_run.tables.parquet_units import file_units
 from photoz_run.tables.refusals import explained
 from photoz_run.tables.table import Range, Table
 
@@ -34,9 +36,10 @@ class ParquetTable(Table):
         return list(self._facts()[0].names)
 
     def stored_field(self, name: str) -> pa.Field:
-        """The field, with those of its facts that are text."""
+        """The field, with those of its facts that are text; its unit by the file, if need be."""
         field = self._facts()[0].field(name)
         said = {key.decode(): value.decode() for key, value in (field.metadata or {}).items()}
+        said = {"unit": self._units.get(name, "")} | said
         return field.with_metadata({key: said[key] for key in FACTS if said.get(key)})
 
     def stored_parts(
@@ -57,6 +60,11 @@ class ParquetTable(Table):
             for batch in file.iter_batches(batch_size=rows, row_groups=groups, columns=list(names)):
                 part = pa.Table.from_batches([batch])
                 yield part.select(list(names))
+
+    @cached_property
+    def _units(self) -> dict[str, str]:
+        with explained(self.path, self.container):
+            return file_units(self._facts()[0].metadata or {})
 
     def _facts(self) -> tuple[pa.Schema, int]:
         if self._opened is None:

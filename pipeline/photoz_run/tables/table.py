@@ -63,6 +63,11 @@ class Table(ABC):
         stored = list(self.stored_names())
         return [name for name in stored if not _is_index(name) and not _is_mask(name, stored)]
 
+    def unit(self, name: str) -> str:
+        """The unit that is stated for a column, "" for none."""
+        said = self.stored_field(name).metadata or {}
+        return str(said.get(b"unit", b"").decode()).strip()
+
     def missing(self, names: Sequence[str]) -> list[str]:
         """Those of ``names`` that the table does not have; capitals count."""
         present = set(self.names)
@@ -190,6 +195,7 @@ class StackedTable(Table):
         super().__init__(path)
         self.tables = tables
         self.container = tables[0].container
+        self._units: dict[str, str] = {}
 
     def __len__(self) -> int:
         return sum(len(table) for table in self.tables)
@@ -205,6 +211,16 @@ class StackedTable(Table):
         if not pa.types.is_null(first.type):
             return first
         return next((field for field in fields if not pa.types.is_null(field.type)), first)
+
+    def unit(self, name: str) -> str:
+        """The unit of a column in all of them; `BadDataError` if they differ."""
+        if name not in self._units:
+            units = {table.unit(name): table for table in self.tables if not table.missing([name])}
+            if len(units) > 1:
+                stated = " and ".join(f"{unit!r} in {one.where}" for unit, one in units.items())
+                raise BadDataError(f"{self.where}: column {name} has several units: {stated}")
+            self._units[name] = next(iter(units), "")
+        return self._units[name]
 
     def stored_parts(
         self, names: Sequence[str], rows: int, within: Range | None

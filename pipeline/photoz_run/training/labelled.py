@@ -14,6 +14,7 @@ from photoz_run.survey.band_columns import band_magnitudes, find_band_columns
 from photoz_run.survey.discovery import find_tiles, is_simulated
 from photoz_run.tables.arrays import floats, masked
 from photoz_run.tables.opening import open_table
+from photoz_run.tables.units import refuse_other_than_redshift
 from photoz_run.training.training_set import (
     Redshifts,
     build_training_set,
@@ -116,6 +117,7 @@ def _labelled_rows(
     z = labels.z
     table = open_table(labels.file, [*bands.values(), z])
     magnitudes = find_band_columns(table, list(bands), "first", bands)
+    refuse_other_than_redshift(table, z)
     cut = usual_cut(table, z) if labels.quality is None else labels.quality
     named = names_in(cut) if cut else []
     rows = table.read([*magnitudes.names, z, *named])

@@ -21,6 +21,7 @@ from photoz_run.tables.canonical import is_list, is_text
 from photoz_run.tables.keys import Names, id_columns, id_texts, position_columns, positions
 from photoz_run.tables.table import Table
 from photoz_run.tables.text_hash import text_hashes
+from photoz_run.tables.units import refuse_other_than_magnitudes, refuse_other_than_redshift
 from photoz_run.validation.grouping import text_codes
 from photoz_run.validation.inputs import tiles_of_run, with_inputs
 from photoz_run.validation.settings import DEFAULT_RED, ValidationSettings
@@ -147,6 +148,8 @@ def read_catalogue(path: Path, settings: ValidationSettings) -> tuple[Catalogue,
         further = _further(table, settings)
         key = id_columns(table, Names(id=settings.id))
         table.require([settings.z_phot, *further, *([settings.id] if settings.id else [])])
+        refuse_other_than_redshift(table, settings.z_phot)
+        refuse_other_than_magnitudes(table, own_names.intersection(further, MAGNITUDES))
     except BadDataError as error:
         # No tile is to blame: the table is the user's to mend.
         raise ConfigError(str(error)) from error
@@ -194,7 +197,7 @@ def _read_all(
     for rows in table.batches([*pair, settings.z_phot, *key, *named]):
         part = slice(start, start + len(rows))
         start = part.stop
-        ra_N[part], dec_N[part] = positions(table.where, rows, pair)
+        ra_N[part], dec_N[part] = positions(table, rows, pair)
         z_N[part] = _usable(table.where, rows, settings.z_phot)
         if key:
             hash_N[part] = text_hashes(id_texts(table.where, rows, key[0]))

@@ -14,6 +14,7 @@ from photoz_run.tables.arrays import floats, masked
 from photoz_run.tables.keys import positions
 from photoz_run.tables.opening import open_table
 from photoz_run.tables.table import Table
+from photoz_run.tables.units import refuse_other_than_redshift
 from photoz_run.validation.settings import SpecSettings
 from photoz_run.validation.surveys import SpecColumns, recognise
 
@@ -174,6 +175,7 @@ def _open(settings: SpecSettings) -> tuple[Table, SpecColumns]:
             raise BadDataError(f"{table.where}: it has no rows, so there is no spec-z in it")
         columns = recognise(table, settings)
         table.require(columns.needed)
+        refuse_other_than_redshift(table, columns.z)
     except BadDataError as error:
         # No tile is to blame: the table is the user's to mend.
         raise ConfigError(str(error)) from error
@@ -186,7 +188,7 @@ def _good_rows(
     """The good rows of a batch; ``dropped`` is told of the others."""
     z_N = floats(table.where, rows, columns.z)
     refuse_magnitudes(table.where, columns.z, z_N)
-    ra_N, dec_N = positions(table.where, rows, (columns.ra, columns.dec))
+    ra_N, dec_N = positions(table, rows, (columns.ra, columns.dec))
     good_N = _select(table, columns, rows)
     reasons = {"poor": ~good_N, "no position": ~np.isfinite(ra_N), **usable_redshifts(z_N)}
     left_N = np.ones(len(z_N), bool)
