@@ -185,12 +185,17 @@ def leave_a_part(tiles):
     (tiles / f"{TILES[0]}.json").unlink()
 
 
-def test_a_young_half_written_file_may_belong_to_a_living_run_and_stays(again, monkeypatch):
+@pytest.mark.parametrize(
+    ("more", "stays"), [((), False), (("--shard", "1/2"), True)], ids=["whole", "shard"]
+)
+def test_a_young_half_written_file_is_another_shards_or_goes_with_the_end_of_the_run(
+    again, monkeypatch, more, stays
+):
     out, arguments = again
-    part = tile_file(out, f".{TILES[0]}", ".parquet.77.part")
+    part = tile_file(out, TILES[0]).with_name(f".{TILES[0]}.parquet.77.part")
     part.write_bytes(b"half a file")
-    assert in_process(monkeypatch, arguments) == 0
-    assert part.read_bytes() == b"half a file"
+    assert in_process(monkeypatch, [*arguments, *more]) == 0
+    assert part.exists() == stays
 
 
 @pytest.mark.parametrize(

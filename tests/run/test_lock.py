@@ -122,6 +122,7 @@ def test_a_second_run_is_refused_and_the_lock_of_a_killed_one_is_taken_over(
         assert f"wait until it has ended, or delete {path} if you are sure that it is dead" in said
     finally:
         first.kill()
+        os.waitid(os.P_PID, first.pid, os.WEXITED | os.WNOWAIT)
     # Nobody has asked for its exit status yet: the process is dead, its number still taken.
     assert in_process(monkeypatch, arguments) == 0
     first.communicate()

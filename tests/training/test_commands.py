@@ -33,7 +33,7 @@ def call(app: typer.Typer, *words: object) -> str:
     return (
         CliRunner()
         .invoke(app, [str(word) for word in words], catch_exceptions=False, standalone_mode=False)
-        .output
+        .stdout
     )
 
 

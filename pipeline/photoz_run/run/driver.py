@@ -64,6 +64,8 @@ def run(config: RunConfig, progress: Progress, restart: bool = False) -> RunSumm
         supplied = partial(supply_of, survey, [ref.tile for ref in pending], config, rule)
         with progress.of(len(mine), settled):
             measured = measure(tasks, config, lock, progress, supplied) if tasks else {}
+        if of == 1:
+            directory.remove_half_written()
         summary = RunSummary(config.out, settled | measured, len(settled), time.monotonic() - start)
         write_document(config.out / f"summary{config.share_name}.json", summary.document)
     return summary

@@ -8,6 +8,7 @@
 a run stands in these files.
 """
 
+import math
 import os
 import shutil
 import time
@@ -29,12 +30,14 @@ from photoz_run.catalogue.on_disk import beside_name, file_digest, sync_folder
 from photoz_run.catalogue.provenance import LOOKERS, Look, inputs_digest, look_at_inputs
 from photoz_run.errors import ConfigError, OutputError
 from photoz_run.records import Status, TileOutcome, TileRef, tile_group
+from photoz_run.run.coming_and_going import files_now
 from photoz_run.run.manifest import RunManifest
 from photoz_run.wording import counted
 
 LEFTOVER_SECONDS = 86400.0
 """Age from which a half-written file is nobody's: no tile takes a day to write."""
 
+HALF_WRITTEN = ("tiles/*/.*.part", "quarantine/*/.*.part", ".*.part")
 
 TILE_SUFFIXES = (".parquet", ".fits")
 """Of the files of a tile."""
@@ -143,22 +146,25 @@ class RunDirectory:
                 write_text(self.path / "run.toml", manifest.config.absolute().resolved_toml())
             for folder in (self.tiles, self.quarantine):
                 folder.mkdir(exist_ok=True)
-            self._remove_leftovers()
+            self._remove(*HALF_WRITTEN, "locks/.*", older=LEFTOVER_SECONDS)
         except (OSError, OutputError) as error:
             reason = error.strerror if isinstance(error, OSError) else error
             raise ConfigError(f"run directory {self.path} cannot be written: {reason}") from error
 
-    def _remove_leftovers(self) -> None:
-        """Delete half-written files of killed workers.
+    def remove_half_written(self) -> None:
+        """Delete what killed workers left, however young: for who holds the whole run at its end.
 
-        Younger ones stay: they may belong to a run that is alive.
+        Shards that are at work would lose theirs.
         """
-        patterns = ("tiles/*/.*.part", "quarantine/*/.*.part", ".*.part", "locks/.*")
+        self._remove(*HALF_WRITTEN, older=-math.inf)
+
+    def _remove(self, *patterns: str, older: float) -> None:
+        """Delete files that nobody has written to for more than ``older`` seconds."""
         for pattern in patterns:
-            for leftover in self.path.glob(pattern):
+            for path in files_now(self.path, pattern):
                 with suppress(FileNotFoundError):  # files of other shards come and go
-                    if time.time() - leftover.stat().st_mtime > LEFTOVER_SECONDS:
-                        leftover.unlink()
+                    if time.time() - path.stat().st_mtime > older:
+                        path.unlink()
 
     def _refuse_links(self) -> None:
         """Refuse folders that are links: a run writes and deletes in its own directory alone."""
