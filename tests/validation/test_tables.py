@@ -51,7 +51,13 @@ def test_a_directory_of_parquet_files(tmp_path):
     write_parquet(tmp_path / "dataset" / "_metadata.parquet", columns)
     catalogue, _ = read_catalogue(tmp_path, SETTINGS)
     assert len(catalogue) == 50
+
+
+def test_of_a_release_the_whole_file_is_read(tmp_path):
+    columns, _ = survey(50)
+    write_parquet(tmp_path / "hats" / "dataset" / "Norder=1" / "Npix=3.parquet", columns)
     whole = write_parquet(tmp_path / "catalogue.parquet", columns)
+    (tmp_path / "provenance.json").write_text("{}")
     assert catalogue_files(tmp_path) == [whole]
 
 

@@ -1,17 +1,24 @@
 """The Parquet files that are the rows of a folder; of a HATS catalogue, its partitions alone.
 
 A HATS catalogue (IVOA note HATS 1.0) also holds a thumbnail, and a collection margins and indexes:
-all of them repeat rows.
+all of them repeat rows. Other folders may keep a column in their names, ``survey=KiDS``, as Hive,
+Spark, Dask and pyarrow do.
 """
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from photoz_run.errors import BadDataError
 from photoz_run.tables.parquet import ParquetTable
+from photoz_run.tables.partitions import partitioned
 from photoz_run.tables.refusals import explained
+from photoz_run.tables.streams import first_bytes, is_gzip
 from photoz_run.tables.table import StackedTable, Table
 
 SUFFIXES = (".parquet", ".pq", ".parq")
+MAGIC = b"PAR1"
+HIDDEN = ("_", ".")
 PROPERTIES = ("hats.properties", "properties")
 COLLECTION = "collection.properties"
 ROWS_OF_THEIR_OWN = ("object", "source", "")
@@ -35,7 +42,7 @@ def open_folder(folder: Path) -> list[Table]:
         files = parquet_files(folder)
     if not files:
         raise BadDataError(f"{folder}: a folder without Parquet files; name a table in it")
-    return [StackedTable(folder, [ParquetTable(file) for file in files])]
+    return [StackedTable(folder, partitioned(folder, [ParquetTable(file) for file in files]))]
 
 
 def parquet_files(folder: Path) -> list[Path]:
@@ -75,13 +82,45 @@ def _hats_files(folder: Path, properties: dict[str, str]) -> list[Path]:
 
 def _data_files(folder: Path) -> list[Path]:
     """Parquet files at any depth, without hidden ones and those that writers put beside rows."""
-    return [
-        file
-        for file in sorted(folder.rglob("*"))
-        if file.suffix.lower() in SUFFIXES
-        and file.is_file()
-        and not any(part.startswith(("_", ".")) for part in file.relative_to(folder).parts)
-    ]
+    files = list(_visible_files(folder))
+    called_so = [file for file in files if file.suffix.lower() in SUFFIXES]
+    others = [file for file in files if file.suffix.lower() not in SUFFIXES and _is_parquet(file)]
+    if packed := next(filter(is_gzip, others), None):
+        raise BadDataError(f"{packed}: Parquet packed with gzip; unpack it")
+    if called_so and others:
+        raise BadDataError(
+            f"{others[0]}: Parquet that is not called so beside files that are; rename it to"
+            f" {others[0].name}.parquet if it holds rows of the table, else take it out"
+        )
+    return called_so or others
+
+
+def _visible_files(folder: Path) -> Iterator[Path]:
+    """Files at any depth, in order, also those that links lead to."""
+    for place, folders, files in os.walk(folder, onerror=_refuse, followlinks=True):
+        above = [Path(place), *Path(place).parents]
+        folders[:] = [
+            name
+            for name in sorted(folders)
+            if not _is_hidden(name) and not any((Path(place) / name).samefile(one) for one in above)
+        ]
+        for name in sorted(files):
+            if not _is_hidden(name) and (Path(place) / name).is_file():
+                yield Path(place) / name
+
+
+def _refuse(error: OSError) -> None:
+    """A folder that cannot be looked into may hold rows."""
+    raise error
+
+
+def _is_hidden(name: str) -> bool:
+    """What writers leave beside rows; a folder ``_month=3`` holds some."""
+    return name.startswith(HIDDEN) and "=" not in name
+
+
+def _is_parquet(file: Path) -> bool:
+    return first_bytes(file, len(MAGIC)) == MAGIC
 
 
 def _properties(path: Path) -> dict[str, str]:

@@ -20,7 +20,8 @@ Range: TypeAlias = tuple[str, float, float]
 """A column and the least and greatest value of it."""
 MASK = ".mask"
 """astropy writes a masked column as plain values, and NAME.mask: true where they are masked."""
-PANDAS_INDEX = "__index_level_"
+INDEX = ("__index_level_", "__null_dask_index__")
+"""How the columns begin that pandas and Dask add."""
 
 
 class Table(ABC):
@@ -273,7 +274,7 @@ def joined(where: str, parts: Sequence[pa.Table]) -> pa.Table:
 
 
 def _is_index(name: str) -> bool:
-    return name.startswith(PANDAS_INDEX)
+    return name.startswith(INDEX)
 
 
 def _is_mask(name: str, stored: Sequence[str]) -> bool:

@@ -17,7 +17,10 @@ from photoz_run.tables.table import Table
 Columns = Mapping[str, NDArray[Any]]
 
 BUNDLE = ".onnx"
-HATS = ("collection.properties", "hats.properties", "properties")
+TILES = "tiles"
+"""The folder of a run that holds its rows."""
+PROVENANCE = "provenance.json"
+"""The file by which a release is known."""
 
 
 def open_catalogue(path: Path, needed: Needed = ()) -> Table:
@@ -37,7 +40,7 @@ def open_catalogue(path: Path, needed: Needed = ()) -> Table:
             f" {file.name}) and give the run"
         )
     try:
-        if path.is_dir():
+        if (path / TILES).is_dir() or (path / PROVENANCE).is_file():
             return open_together(path, catalogue_files(path))
         return open_table(path, needed)
     except BadDataError as error:
@@ -45,7 +48,7 @@ def open_catalogue(path: Path, needed: Needed = ()) -> Table:
 
 
 def catalogue_files(folder: Path) -> list[Path]:
-    """The files that hold the rows of a folder, each row once.
+    """The files that hold the rows of a run or a release, each row once.
 
     Raises
     ------
@@ -55,13 +58,11 @@ def catalogue_files(folder: Path) -> list[Path]:
         If the files hold earlier versions of rows, too.
     """
     refuse_versions(folder)
-    tiles = folder / "tiles"
+    tiles = folder / TILES
     if tiles.is_dir():
         # A tile without its outcome was not finished.
         parts = sorted(tiles.rglob("*.parquet"))
         files = [file for file in parts if file.with_suffix(".json").exists()]
-    elif any((folder / name).is_file() for name in HATS):
-        files = parquet_files(folder)
     else:
         files = _rows_of_release(folder)
     if not files:
