@@ -8,6 +8,10 @@ import onnx
 import pytest
 import tomli_w
 from onnx import TensorProto, helper
+from skl2onnx import to_onnx
+from sklearn.ensemble import RandomForestRegressor
+from sklearn.impute import SimpleImputer
+from sklearn.pipeline import make_pipeline
 
 from photoz_models.errors import BundleError
 from photoz_models.session import PhotozModel
@@ -203,6 +207,27 @@ def test_files_that_are_no_graph_are_refused(tmp_path):
         wrap(foreign_file(tmp_path / "half.onnx"), SPEC, tmp_path)
     with pytest.raises(BundleError, match=r"the folder .* does not exist"):
         wrap(foreign_file(tmp_path / "half.onnx"), SPEC, tmp_path / "no" / "bundle.onnx")
+
+
+def test_forests_that_lost_where_nan_goes_take_no_nan(tmp_path):
+    rng = np.random.default_rng(3)
+    table_NB = rng.normal(20, 1, (500, 9)).astype(np.float32)
+    z_N = 0.3 + 0.1 * (table_NB[:, 0] - table_NB[:, 1])
+    table_NB[rng.random(table_NB.shape) < 0.1] = np.nan
+    forest = RandomForestRegressor(5, max_depth=4, random_state=0)
+    spec = TABLE_SPEC.model_copy(
+        update={"magnitude_input": "X", "output": "variable", "z_min": -0.9}
+    )
+    graph, nan = tmp_path / "theirs.onnx", {"missing": "nan"}
+    for k, (model, refusal) in enumerate(
+        ((forest, "left out which way"), (make_pipeline(SimpleImputer(), forest), ""))
+    ):
+        onnx.save(to_onnx(model.fit(table_NB, z_N), table_NB[:1]), graph)
+        if refusal:
+            refused(graph, spec.model_copy(update=nan), refusal)
+        else:
+            wrap(graph, spec.model_copy(update=nan), tmp_path / f"{k}.onnx")
+        wrap(graph, spec.model_copy(update={"missing": 20.0}), tmp_path / f"filled-{k}.onnx")
 
 
 def test_outputs_and_inputs_that_are_no_numbers_are_refused(tmp_path):
