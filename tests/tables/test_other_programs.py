@@ -1,6 +1,5 @@
 """Valid tables of other programs whose values are easily read as others, or lost in silence."""
 
-import re
 from decimal import Decimal
 from uuid import UUID
 
@@ -193,24 +192,6 @@ def test_how_other_programs_name_columns_above_numbers(tmp_path, head):
 def test_texts_to_the_right_of_their_field(tmp_path):
     column = fits.Column("CLASS", "6A", array=[b"  STAR", b"GALAXY"])
     assert read(fits_table(tmp_path / "t.fits", {}, column), "CLASS")["CLASS"] == ["STAR", "GALAXY"]
-
-
-@pytest.mark.parametrize(
-    "data",
-    [
-        '<BINARY><STREAM href="rows.bin"/></BINARY>',
-        '<FITS extnum="1"><STREAM encoding="base64">U0lNUExF</STREAM></FITS>',
-    ],
-)
-def test_rows_that_a_votable_has_elsewhere_are_said(tmp_path, data):
-    content = re.sub("<TABLEDATA>.*</TABLEDATA>", data, VOTABLE.format("OK", ""))
-    with pytest.raises(BadDataError, match="rows lie in another file, or as FITS"):
-        open_table(text(tmp_path / "t.vot", content))
-
-
-def test_blanks_behind_a_separator_are_none_of_the_text(tmp_path):
-    path = text(tmp_path / "t.csv", "Z, CLASS\n0.1, STAR\n0.2, \n")
-    assert read(path, "CLASS")["CLASS"] == ["STAR", None]
 
 
 VOTABLE = """<?xml version="1.0"?>

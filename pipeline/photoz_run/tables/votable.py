@@ -1,19 +1,18 @@
 """Tables of a VOTable, read by astropy; the whole file passes through memory."""
 
-import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from astropy.io.votable import parse
 
 from photoz_run.errors import BadDataError
 from photoz_run.tables.canonical import TEXT
 from photoz_run.tables.refusals import explained
 from photoz_run.tables.streams import open_bytes
 from photoz_run.tables.table import Range, Table
+from photoz_run.tables.votable_faults import parsed, refuse_rows_elsewhere
 
 
 def open_votable(path: Path) -> list[Table]:
@@ -22,11 +21,13 @@ def open_votable(path: Path) -> list[Table]:
     Raises
     ------
     BadDataError
-        If it has none, cannot be read, or its server says that rows are missing.
+        If it has none, cannot be read, would not be read as it is written, or its server says that
+        rows are missing.
     """
-    with explained(path, "VOTable"), open_bytes(path) as stream, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        file = _parsed(path, stream)
+    with explained(path, "VOTable"):
+        refuse_rows_elsewhere(path)
+        with open_bytes(path) as stream:
+            file = parsed(path, stream)
         tables = [one for one in file.iter_tables() if one.fields]
     for info in file.iter_info():
         _check_query(path, info)
@@ -77,21 +78,13 @@ class VoTable(Table):
         missing = np.ma.getmaskarray(column)[rows]
         if field.datatype in ("char", "unicodeChar"):
             return pa.array([_text(value) for value in values], TEXT)
+        if values.ndim > 1 and values.shape[1:] == (1,):
+            # arraysize="1", as some services write of every column.
+            values, missing = values[:, 0], missing[:, 0]
         if values.ndim > 1 or values.dtype.kind in "Oc":
             return pa.nulls(len(values), pa.list_(pa.float64()))
         native = values.astype(values.dtype.newbyteorder("="))
         return pa.array(native, mask=missing)
-
-
-def _parsed(path: Path, stream: IO[bytes]) -> Any:
-    try:
-        return parse(stream)
-    except (NotImplementedError, KeyError) as error:
-        # What astropy raises for a STREAM with an address, and for FITS inside of XML.
-        raise BadDataError(
-            f"{path}: a VOTable whose rows lie in another file, or as FITS; write them into it,"
-            " stilts tcopy IN OUT ofmt=votable"
-        ) from error
 
 
 def _check_query(path: Path, info: Any) -> None:
