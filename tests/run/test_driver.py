@@ -28,6 +28,9 @@ from support.bundles import closed_form_bundle
 from support.runs import in_process, options, outcome
 from support.tiles import make_tile
 
+PATIENCE = 300.0
+"""Seconds in which what must come comes, on a machine however busy."""
+
 
 @pytest.fixture(autouse=True)
 def no_pause(monkeypatch):
@@ -137,7 +140,7 @@ def test_an_exchanged_magnitude_table_is_another_run(
 
 def test_a_connection_without_the_runs_certificate_is_refused():
     with local_client(1) as client:
-        assert client.submit(sum, [1, 2]).result(timeout=30) == 3
+        assert client.submit(sum, [1, 2]).result(timeout=PATIENCE) == 3
         address = client.scheduler_info()["address"]
         assert address.startswith("tls://127.0.0.1:")
         for stranger in (
@@ -146,7 +149,7 @@ def test_a_connection_without_the_runs_certificate_is_refused():
         ):
             with pytest.raises((OSError, TypeError, RuntimeError)):
                 Client(**stranger, timeout=2)
-        assert client.submit(sum, [3, 4]).result(timeout=30) == 7
+        assert client.submit(sum, [3, 4]).result(timeout=PATIENCE) == 7
         me = psutil.Process()
         ports = [
             c
@@ -181,6 +184,7 @@ def test_workers_are_counted_by_affinity(monkeypatch):
 
 def test_a_batch_log_has_a_heartbeat_with_rate_and_time_left(capsys):
     progress = Progress(heartbeat=0.02)
+    said = ""
     with progress.of(4, {}):
         progress.beat(workers=2)
         progress.advance(
@@ -195,14 +199,14 @@ def test_a_batch_log_has_a_heartbeat_with_rate_and_time_left(capsys):
             reason="KIDS_2.0_0.5: broken",
         )
         progress.advance(bad)
-        time.sleep(0.1)
-    lines = capsys.readouterr().err.splitlines()
-    assert any("quarantined KIDS_2.0_0.5" in line for line in lines)
-    beats = [line for line in lines if "2/4 tiles" in line]
-    assert len(beats) >= 2
-    assert "galaxies/s" in beats[0]
-    assert "1 quarantined" in beats[0]
-    assert "s left" in beats[0]
+        while said.count("2/4 tiles") < 2:
+            time.sleep(0.01)
+            said += capsys.readouterr().err
+    assert "quarantined KIDS_2.0_0.5" in said
+    beats = [line for line in said.splitlines() if "2/4 tiles" in line]
+    assert "galaxies/s" in beats[-1]
+    assert "1 quarantined" in beats[-1]
+    assert "s left" in beats[-1]
 
 
 def test_quiet_progress_says_nothing(capsys):
@@ -238,7 +242,7 @@ def test_a_tile_whose_worker_retires_is_measured_by_another_and_nobody_is_blamed
                 target=clients[0].retire_workers, args=([get_worker().address],)
             )
             leave.start()
-            assert tried_again.wait(30)
+            assert tried_again.wait(PATIENCE)
         tried_again.set()
         return process_tile(*arguments)
 
