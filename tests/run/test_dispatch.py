@@ -3,6 +3,7 @@
 import os
 import pickle
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -14,15 +15,16 @@ from typing import Any
 
 import dask
 import pytest
-from distributed import Client, LocalCluster, Scheduler
+from distributed import Client, Future, LocalCluster, Scheduler
 from distributed.diagnostics.plugin import SchedulerPlugin
 from distributed.security import Security
 
 from photoz_run.config import ClusterConfig
 from photoz_run.errors import ConfigError
-from photoz_run.records import Status
-from photoz_run.run import driver
+from photoz_run.records import Status, TileOutcome
+from photoz_run.run import dispatch, driver
 from photoz_run.run.cluster import SETTINGS, TLS_FILES, existing_client
+from photoz_run.run.dispatch import Dispatcher
 from photoz_run.run.ledger import RunDirectory
 from photoz_run.run.manifest import make_manifest
 from photoz_run.run.plan import find_run_tiles
@@ -71,6 +73,29 @@ def test_deadly_tiles_are_quarantined_alone_and_their_neighbours_are_done(
     assert tries == {ABORTS: 1, KILLED: 2, TOLD: 2, BAD_TABLE: 1}
     assert outcome(tmp_path / "out", ABORTS)["catalogue_rows"] == 12
     assert outcome(tmp_path / "out", BAD_TABLE)["catalogue_rows"] is None
+
+
+def test_tiles_whose_answer_is_lost_with_its_worker_are_measured_again_and_nobody_is_blamed(
+    tile, bundle, tmp_path, monkeypatch
+):
+    killed: list[int] = []
+    genuine = Dispatcher._settle
+
+    def settle(dispatcher: Dispatcher, future: Future[Any]) -> list[TileOutcome]:
+        if not killed:
+            (before,) = future.client.nthreads()
+            killed.extend(future.client.run(os.getpid).values())
+            os.kill(killed[0], signal.SIGKILL)
+            wait_until(lambda: before not in future.client.nthreads())
+        return genuine(dispatcher, future)
+
+    monkeypatch.setattr(Dispatcher, "_settle", settle)
+    monkeypatch.setattr(dispatch, "ANSWER_SECONDS", 1.0)
+    data = copies(tile, tmp_path / "data", INNOCENT)
+    config = config_of(data, bundle, tmp_path / "out")
+    summary, _ = run_on(monkeypatch, {"alpha": {}}, config)
+    assert statuses(summary) == dict.fromkeys(INNOCENT, "DONE")
+    assert {outcome(tmp_path / "out", name)["attempt"] for name in INNOCENT} == {1}
 
 
 def test_hosts_that_fail_or_refuse_everything_are_avoided_and_no_tile_is_blamed(
@@ -213,8 +238,12 @@ def started(
 
 
 def wait_for(condition: Callable[[], object], process: "subprocess.Popen[Any]") -> None:
+    wait_until(lambda: condition() or process.poll() is not None)
+    assert process.poll() is None
+
+
+def wait_until(condition: Callable[[], object]) -> None:
     while not condition():
-        assert process.poll() is None
         time.sleep(0.02)
 
 

@@ -22,7 +22,7 @@ from photoz_run.records import Failure, Status, TileOutcome
 from photoz_run.run.acquaintance import Acquaintance
 from photoz_run.run.handing import Pace, Rests, Running, Workers
 from photoz_run.run.hosts import Hosts
-from photoz_run.run.task import LOST_WORKER, OUT_OF_MEMORY, TileTask, Try, time_limit
+from photoz_run.run.task import OUT_OF_MEMORY, TileTask, Try, time_limit
 from photoz_run.run.worker import Refusal, run_tiles
 
 LOOK_SECONDS = 1.0
@@ -33,6 +33,9 @@ SOON_SECONDS = 0.1
 
 GREETING_SECONDS = 5.0
 """So long tiles wait for the answers of new workers: the first host to answer may be a bad one."""
+
+ANSWER_SECONDS = 10.0
+"""So long an answer is on its way, unless its worker has gone with it."""
 
 BACKOFF_SECONDS, LONGEST_PAUSE = 2.0, 60.0
 """Pause before a tile's second try, and of a worker on which a try failed: it is doubled for each
@@ -287,22 +290,10 @@ class Dispatcher:
         for number, task in enumerate(self._waiting):
             if not self._ready(task.ref.tile) or task.ref.tile in self._rests:
                 continue
-            if host in self._fit_hosts(task, usable):
+            if host in self._hosts.fit(task, usable):
                 del self._waiting[number]
                 return task
         return None
-
-    def _fit_hosts(self, task: TileTask, usable: set[str]) -> set[str]:
-        """The hosts to which a task may go: one that failed goes to another host if there is one.
-
-        One that lost its worker may go anywhere: what ends a worker is seldom its host.
-        """
-        anywhere = (LOST_WORKER, OUT_OF_MEMORY)
-        failed_on = {failure.host for failure in task.earlier if failure.error not in anywhere}
-        if not failed_on:
-            return usable
-        elsewhere = usable - failed_on
-        return self._hosts.trusted(elsewhere) or elsewhere or usable
 
     def _settle(self, future: Future[Any]) -> list[TileOutcome]:
         """The outcomes of a handful, without those of tiles that are tried again."""
@@ -311,12 +302,18 @@ class Dispatcher:
             return []
         if future.cancelled():
             raise self._lost_scheduler()
-        error = future.exception()
+        try:
+            error = future.exception(ANSWER_SECONDS)
+            answers: list[TileOutcome | Refusal] = [] if error else future.result(ANSWER_SECONDS)
+        except TimeoutError:
+            # Its worker may have gone with the answer: then the tiles are taken back.
+            self._running[future] = running
+            future.add_done_callback(self._done.put)
+            return []
         if isinstance(error, KilledWorker):
             return self._settle_loss(running, self._hello.host(error.last_worker.address))
         if error is not None:
             raise error
-        answers: list[TileOutcome | Refusal] = future.result()
         self._waiting.extendleft(reversed(running.tasks[len(answers) :]))
         self._pace.took(running.seconds, len(answers))
         pairs = zip(running.tasks, answers, strict=False)

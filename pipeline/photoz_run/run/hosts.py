@@ -14,7 +14,7 @@ from collections.abc import Collection
 
 from photoz_run.errors import OutputError
 from photoz_run.records import TileOutcome
-from photoz_run.run.task import NOT_FETCHED, PASSING
+from photoz_run.run.task import LOST_WORKER, NOT_FETCHED, OUT_OF_MEMORY, PASSING, TileTask
 
 STREAK = 3
 """A host that fails so many different tiles one after another is put on trial."""
@@ -73,6 +73,18 @@ class Hosts:
     def trusted(self, hosts: Collection[str]) -> set[str]:
         """Those of ``hosts`` that did well, and against which nothing is held."""
         return {host for host in hosts if self._good[host] and not self._accused(host)}
+
+    def fit(self, task: TileTask, usable: set[str]) -> set[str]:
+        """The hosts to which a task may go: one that failed goes to another host if there is one.
+
+        One that lost its worker may go anywhere: what ends a worker is seldom its host.
+        """
+        anywhere = (LOST_WORKER, OUT_OF_MEMORY)
+        failed_on = {failure.host for failure in task.earlier if failure.error not in anywhere}
+        if not failed_on:
+            return usable
+        elsewhere = usable - failed_on
+        return self.trusted(elsewhere) or elsewhere or usable
 
     def judge(self, living: Collection[str], last: bool = False) -> list[str]:
         """Put a host on trial if there is reason; the tiles that must be measured again elsewhere.

@@ -6,12 +6,12 @@ import pickle
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from time import monotonic
+from time import monotonic, sleep
 
 from distributed import get_worker
 
@@ -41,8 +41,8 @@ from photoz_run.version import program_commit
 OVERDUE = 1
 """Exit status by which `ended_after` ends a process."""
 
-RENEW_SECONDS = 1.0
-"""Time in which the answer of a worker leaves it, before it ends for lack of something."""
+ANSWER_SECONDS, LOOK_SECONDS = 60.0, 0.1
+"""Time in which the driver takes the answer of a worker that ends then, and how often it looks."""
 
 _LOADING = threading.Lock()
 
@@ -116,15 +116,31 @@ def _leave_gpu(task: TileTask, error: GpuError) -> Refusal:
     renewable = has_nanny()
     if renewable:
         worker = get_worker()
-        worker.loop.call_later(RENEW_SECONDS, worker.close, nanny=True)
+        _once_answered(lambda: worker.loop.add_callback(worker.close, nanny=True))
     return Refusal(task.ref.tile, process_name(), error, renewable)
 
 
 def _end_soon() -> None:
     """End this worker once its answer has left it; its nanny starts it again."""
-    end = threading.Timer(RENEW_SECONDS, os._exit, (1,))
-    end.daemon = True
-    end.start()
+    _once_answered(lambda: os._exit(1))
+
+
+def _once_answered(end: Callable[[], object]) -> None:
+    """Call ``end`` when the driver has the answer of the task that runs in this thread.
+
+    Then the scheduler lets the worker forget the task. Were it to end before, the tile would be
+    blamed.
+    """
+    worker = get_worker()
+    key = worker.get_current_task()
+
+    def wait() -> None:
+        last = monotonic() + ANSWER_SECONDS
+        while key in worker.state.tasks and monotonic() < last:
+            sleep(LOOK_SECONDS)
+        end()
+
+    threading.Thread(target=wait, daemon=True, name="end").start()
 
 
 def run_here(task: TileTask) -> TileOutcome:

@@ -28,7 +28,7 @@ def crashes(how: Mapping[str, str]) -> dict[str, str]:
     ``abort`` ends the process as a crash does, ``kill`` as the kernel out of memory, ``eat`` takes
     memory until it is ended; ``term`` crashes a worker, and the child that tries again is told to
     end. ``missing`` and ``stumble`` raise ENOENT and EIO, ``poor`` raises EMFILE.
-    ``hang`` takes a minute, ``slow`` part of a second.
+    ``hang`` takes an hour, ``slow`` part of a second.
     """
     return {"TEST_CRASHES": " ".join(f"{pattern}={what}" for pattern, what in how.items())}
 

@@ -28,7 +28,7 @@ def happen(how, path):
     if how in ERRORS:
         raise OSError(ERRORS[how], os.strerror(ERRORS[how]), path)
     if how == "hang":
-        time.sleep(60)
+        time.sleep(3600)
     elif how == "slow":
         time.sleep(0.3)
     elif how == "eat":
