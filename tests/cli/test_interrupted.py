@@ -180,7 +180,7 @@ def test_commands_that_only_look_end_though_storage_hangs(
         os.mkfifo(pipe)
         command = [PHOTOZ, "model", "check", str(bundle), "--set", str(tmp_path)]
     else:
-        hanging = (f"LD_PRELOAD={slow_storage(tmp_path, 3600)}", f"ASKED={asked}")
+        hanging = (f"LD_PRELOAD={slow_storage(tmp_path)}", f"ASKED={asked}")
         command = ["env", *hanging, PHOTOZ, "run", "--dry-run"]
         command += options(dr4_tile.folder, bundle, out)
     ended = interrupt(command, lambda: asked.exists() or is_read(pipe), signals)

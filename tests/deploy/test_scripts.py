@@ -47,7 +47,7 @@ PBS_DIRECTIVES = (
 )
 
 WARNED = """#!/bin/bash
-sleep 3 &
+sleep 600 &
 worker=$!
 trap 'sleep 0.1; kill $worker && exit 75' USR1
 touch "$CALLS/ready"
@@ -180,23 +180,28 @@ def test_only_an_interrupted_job_asks_for_another_turn_and_not_for_ever(cluster,
         assert ended == code
 
 
+def warned(script: Path, folder: Path, number: signal.Signals) -> int:
+    """How a job ends that gets a signal while the program runs."""
+    program = "photoz" if script in FETCH else "photoz-run"
+    (folder / "bin" / program).write_text(WARNED)
+    environment = JOB | {
+        "PATH": f"{folder / 'bin'}:/usr/bin:/bin",
+        "CALLS": str(folder / "calls"),
+    }
+    job = subprocess.Popen(["bash", script], env=environment, cwd=folder)
+    while not (folder / "calls" / "ready").exists():
+        assert job.poll() is None
+        time.sleep(0.01)
+    job.send_signal(number)
+    (folder / "calls" / "ready").unlink()
+    return job.wait(300)
+
+
 @pytest.mark.parametrize("script", SLURM, ids=names(SLURM))
 def test_a_warning_of_slurm_reaches_the_program_alone_and_the_job_asks_for_another_turn(
     cluster, script, tmp_path
 ):
-    program = "photoz" if script in FETCH else "photoz-run"
-    (tmp_path / "bin" / program).write_text(WARNED)
-    environment = JOB | {
-        "PATH": f"{tmp_path / 'bin'}:/usr/bin:/bin",
-        "CALLS": str(tmp_path / "calls"),
-    }
-    job = subprocess.Popen(["bash", script], env=environment, cwd=tmp_path)
-    while not (tmp_path / "calls" / "ready").exists():
-        assert job.poll() is None
-        time.sleep(0.01)
-    job.send_signal(signal.SIGUSR1)
-    assert job.wait(60) == 75
-    (tmp_path / "calls" / "ready").unlink()
+    assert warned(script, tmp_path, signal.SIGUSR1) == 75
     (requeued,) = (path.read_text() for path in (tmp_path / "calls").iterdir())
     assert requeued.split("\0")[:3] == ["scontrol", "requeue", own_number(script)]
 
@@ -220,10 +225,9 @@ def test_under_pbs_the_warning_comes_before_the_walltime_and_to_the_program_alon
     hours = int(re.search(r"walltime=(\d+):00:00", text)[1])
     minutes = int(re.search(r"MINUTES:-(\d+)", text)[1])
     assert minutes == 60 * hours - 10
-    program = "photoz" if script in FETCH else "photoz-run"
-    (tmp_path / "bin" / program).write_text(WARNED)
-    code, _ = cluster(script, **JOB, MINUTES="0.02")
-    assert code == 75
+    assert '"${MINUTES}m"' in text
+    # The job has become `timeout`, which hears by this signal that the time is up.
+    assert warned(script, tmp_path, signal.SIGALRM) == 75
 
 
 @pytest.mark.parametrize("script", SLURM, ids=names(SLURM))

@@ -263,10 +263,13 @@ def test_two_runtimes_at_once_are_named(monkeypatch):
 
 def test_threads_that_wait_for_work_take_no_processor(bundle):
     model = PhotozModel.load(bundle, "cpu", threads=2)
-    model.predict(*golden_inputs(1, 256, 4, 9, 36))
-    before = time.process_time()
-    time.sleep(0.2)
-    assert time.process_time() - before < 0.015
+    taken = []
+    for _ in range(5):  # threads of other tests may end meanwhile
+        model.predict(*golden_inputs(1, 256, 4, 9, 36))
+        before = time.process_time()
+        time.sleep(0.2)
+        taken.append(time.process_time() - before)
+    assert min(taken) < 0.015
 
 
 def test_threads_are_those_of_the_affinity():

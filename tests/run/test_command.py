@@ -13,6 +13,7 @@ import pytest
 
 from photoz_run.records import tile_group
 from support.bundles import closed_form
+from support.crash import Hold
 from support.runs import (
     command,
     contents,
@@ -376,16 +377,21 @@ def test_a_dry_run_says_what_would_be_done_and_writes_nothing(
 def test_a_stopped_run_is_finished_by_the_next_start_with_the_same_bytes(
     data, bundle, tmp_path, monkeypatch, capsys
 ):
+    hold = Hold(tmp_path / "held")
     folder, out, whole = (tmp_path / name for name in ("data", "stopped", "whole"))
     folder.mkdir()
     for path in data.glob("*_0.0_-31.2_*"):
         for k in range(12):
             (folder / path.name.replace("_0.0_", f"_{k}.0_")).symlink_to(path)
-    process = start_command(options(folder, bundle, out, "--workers", "1"))
+    hold.hold("KIDS_5.0_-31.2")
+    with monkeypatch.context() as held:
+        for name, value in hold.variables.items():
+            held.setenv(name, value)
+        process = start_command(options(folder, bundle, out, "--workers", "1"))
     while not list((out / "tiles").glob("*/*.json")) and process.poll() is None:
         time.sleep(0.01)
     process.send_signal(signal.SIGTERM)
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=300)
     kept = {path: path.stat().st_mtime_ns for path in (out / "tiles").glob("*/*.json")}
     assert process.returncode == 75, said
     last = said.strip().splitlines()[-1]

@@ -21,6 +21,7 @@ from pathlib import Path
 import psutil
 
 from support.programs import SYSTEM_FOLDERS, needs
+from support.servers import kept_port
 
 NODES = ("n1", "n2")
 PROGRAMS = ("munged", "sbatch", "slurmctld", "slurmd")
@@ -80,6 +81,8 @@ class Slurm:
     """A running SLURM; every command sees it through ``environment``."""
 
     folder: Path
+    ports: tuple[int, ...]
+    """Of the controller and the nodes."""
     daemons: dict[str, "subprocess.Popen[bytes]"] = field(default_factory=dict)
 
     @property
@@ -228,7 +231,7 @@ class Slurm:
             gpu.symlink_to(os.devnull)  # a device it must be
         host = socket.gethostname().partition(".")[0]
         text = CONFIGURATION.format(
-            folder=self.folder, host=host, ports=free_ports(3), user=getpass.getuser(), size=SIZE
+            folder=self.folder, host=host, ports=self.ports, user=getpass.getuser(), size=SIZE
         )
         (self.folder / "slurm.conf").write_text(text)
         (self.folder / "gres.conf").write_text(
@@ -260,7 +263,8 @@ def two_nodes() -> Iterator[Slurm]:
             )
         )
         folder.chmod(0o755)
-        slurm = Slurm(folder)
+        ports = tuple(stack.enter_context(kept_port()) for _ in range(3))
+        slurm = Slurm(folder, ports)
         stack.callback(slurm.stop)
         slurm.start()
         yield slurm
@@ -277,15 +281,6 @@ def wait(
     while not happened():
         assert time.monotonic() < end, f"waited {patience:.0f} s until {what}\n{explain()}"
         time.sleep(0.1)
-
-
-def free_ports(number: int) -> list[int]:
-    """Ports of loopback that nobody uses now."""
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(number)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
 
 
 def _has(process: psutil.Process, wanted: Mapping[str, str]) -> bool:
