@@ -170,7 +170,7 @@ def test_a_line_of_names_that_has_no_cells_is_said(tmp_path, first):
 
 @pytest.mark.parametrize("between", [",", " ", ", "])
 def test_a_row_that_somebody_commented_out_is_no_row(tmp_path, between):
-    content = CSV.replace(",", between).replace("G1", "#G1") + f"# G3{between}180{between}0.3"
+    content = CSV.replace(",", between).replace("G1", "# G1") + f"# G3{between}180{between}0.3"
     path = text(tmp_path / "t.csv", content)
     assert read(path, "ID", "Z") == {"ID": ["G2"], "Z": [0.2]}
     assert len(open_table(path)) == 1

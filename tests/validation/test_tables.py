@@ -130,7 +130,7 @@ def test_redshifts_that_are_text(tmp_path):
     columns, _ = survey(3)
     columns["Z_PHOT"] = np.array(["0.1", "0.2", "x"])
     with pytest.raises(
-        BadDataError, match=r"column Z_PHOT holds text \('0.1'\), where a number is expected"
+        BadDataError, match=r"column Z_PHOT holds text \('x'\), where a number is expected"
     ):
         read_catalogue(write_parquet(tmp_path / "t.parquet", columns), SETTINGS)
 

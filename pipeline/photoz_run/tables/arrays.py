@@ -10,6 +10,10 @@ from numpy.typing import NDArray
 from photoz_run.tables.canonical import is_list, is_text
 from photoz_run.tables.numbers import arrow_numbers, numpy_numbers
 from photoz_run.tables.refusals import wrong_content
+from photoz_run.tables.text_layout import is_number as is_number_text
+
+LOOKED_AT = 100_000
+"""Values among which one is sought that tells why a column is text."""
 
 
 def floats(where: str, rows: pa.Table, name: str) -> NDArray[np.float64]:
@@ -105,8 +109,9 @@ def what_it_holds(values: pa.ChunkedArray) -> str:
     if pa.types.is_boolean(kind):
         return "true or false"
     if is_text(kind):
-        present = values.drop_null()
-        return f"text ({present[0].as_py()!r})" if len(present) else "text"
+        present = values.drop_null().slice(0, LOOKED_AT).to_pylist()
+        words = (one for one in present if not is_number_text(one))
+        return f"text ({next(words, present[0])!r})" if present else "text"
     return str(kind)
 
 

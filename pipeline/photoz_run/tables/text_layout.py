@@ -4,6 +4,7 @@ import csv
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from photoz_run.errors import BadDataError
@@ -16,6 +17,16 @@ SEPARATORS = ("\t", ",", ";", "|")
 BLANKS = " "
 NUMBERED = re.compile(r"#\s*(\d+)\s+([^\W\d]\S*)")
 """A line of source-extractor that tells of a column."""
+
+REMEDY = "write it as ECSV with astropy, Table.read(IN, format='ascii.{}').write('OUT.ecsv')"
+OTHERS = {
+    re.compile(rb"(\\[^\n]*\n)*\|[^\n]*\|[ \t\r]*\n"): f"an IPAC table; {REMEDY.format('ipac')}",
+    re.compile(
+        rb"(.*\n)*\s*Byte-by-byte Description of"
+    ): f"an MRT or CDS table; {REMEDY.format('mrt')}",
+    re.compile(rb"\s*\\(documentclass|begin)\b"): f"a LaTeX table; {REMEDY.format('latex')}",
+}
+"""How tables begin that are text, and none that is read."""
 
 
 @dataclass(frozen=True)
@@ -52,9 +63,11 @@ def layout_of(path: Path) -> Layout:
     place = next((k for k, line in enumerate(lines) if _is_row(line)), None)
     if place is None:
         raise BadDataError(f"{path}: a text file without a table: no line names columns")
+    if known := next((what for mark, what in OTHERS.items() if mark.match(content)), ""):
+        raise BadDataError(f"{path}: {known}")
     separator = _separator(lines[place])
     cells = split(lines[place], separator)
-    if not any(_is_number(cell) for cell in cells):
+    if not any(is_number(cell) for cell in cells):
         return Layout(tuple(cells), separator, place + 1, encoding)
     if names := _names_above(lines[:place], separator, len(cells)):
         return Layout(names, separator, place, encoding)
@@ -66,16 +79,35 @@ def layout_of(path: Path) -> Layout:
 
 def _names_above(lines: Sequence[str], separator: str, number: int) -> tuple[str, ...]:
     """The names of so many columns in the lines with ``#`` above the rows; none if none has."""
-    numbered = [found for line in lines if (found := NUMBERED.match(line))]
-    if [int(found[1]) for found in numbered] == list(range(1, number + 1)):
-        return tuple(found[2] for found in numbered)
+    if names := _numbered_names(lines, number):
+        return names
     for line in reversed(lines):
         # A line may have its names between commas, and the rows theirs between blanks.
         for between in dict.fromkeys((_separator(line), separator)):
-            names = split(line.lstrip("# \t"), between)
-            if len(names) == number and line.strip() and not any(map(_is_number, names)):
-                return tuple(names)
+            cells = split(line.lstrip("# \t"), between)
+            if len(cells) == number and line.strip() and _are_names(cells):
+                return tuple(cells)
     return ()
+
+
+def _are_names(cells: Sequence[str]) -> bool:
+    """Whether cells can be names of columns: neither values, nor dashes or units below names."""
+    differ = len(set(cells)) == len(cells)
+    return differ and all(re.search(r"\w", cell) and not is_number(cell) for cell in cells)
+
+
+def _numbered_names(lines: Sequence[str], number: int) -> tuple[str, ...]:
+    """Names as source-extractor tells them; of a vector the first column alone has a line."""
+    found = [match for line in lines if (match := NUMBERED.match(line))]
+    places = [int(match[1]) for match in found]
+    rising = all(first < second for first, second in pairwise(places))
+    if not places or places[0] != 1 or places[-1] > number or not rising:
+        return ()
+    names: list[str] = []
+    for match, after in zip(found, [*places[1:], number + 1], strict=True):
+        further = range(1, after - int(match[1]))
+        names += [match[2], *(f"{match[2]}_{k}" for k in further)]
+    return tuple(names)
 
 
 def split(line: str, separator: str) -> list[str]:
@@ -103,7 +135,8 @@ def _separator(line: str) -> str:
     return next((mark for mark in SEPARATORS if mark in line), BLANKS)
 
 
-def _is_number(cell: str) -> bool:
+def is_number(cell: str) -> bool:
+    """Whether a cell is a number."""
     try:
         float(cell)
     except ValueError:

@@ -13,12 +13,12 @@ from photoz_run.tables.inference import TYPES, as_kind, joint_kind, kind_of
 from photoz_run.tables.refusals import explained, wrong_content
 from photoz_run.tables.streams import open_bytes
 from photoz_run.tables.table import Range, Table
+from photoz_run.tables.text_comments import without_comments
 from photoz_run.tables.text_layout import BLANKS, Layout, layout_of
 
 MEND = "mend that row"
 BLOCK = 1 << 24
 """Bytes that are read at once."""
-COMMENT = re.compile(rb"^[ \t]*#[^\n]*\n?", re.MULTILINE)
 
 
 def open_text(path: Path) -> list[Table]:
@@ -97,13 +97,17 @@ class TextTable(Table):
 
     def _blocks(self, stream: IO[bytes], keys: list[str]) -> Iterator[pa.Table]:
         if self._layout.separator != BLANKS:
-            for batch in self._parsed(_Uncommented(stream), keys):
+            for batch in self._parsed(_Stream(self._rows_of(stream)), keys):
                 yield pa.Table.from_batches([batch])
             return
-        for lines in _whole_lines(stream):
+        for lines in self._rows_of(stream):
             single = one_blank(lines)
             if single.strip():
                 yield self._parsed(pa.BufferReader(single), keys).read_all()
+
+    def _rows_of(self, stream: IO[bytes]) -> Iterator[bytes]:
+        for lines in _whole_lines(stream):
+            yield without_comments(lines, self._layout, self.where)
 
     def _parsed(self, source: object, keys: list[str]) -> pacsv.CSVStreamingReader:
         numbered = [str(k) for k in range(len(self._layout.names))]
@@ -130,11 +134,11 @@ class TextTable(Table):
             return pa.RecordBatchReader.from_batches(nothing, [])
 
 
-class _Uncommented(io.RawIOBase):
-    """A text without its comments."""
+class _Stream(io.RawIOBase):
+    """Parts of a text as one stream."""
 
-    def __init__(self, stream: IO[bytes]) -> None:
-        self._lines = _whole_lines(stream)
+    def __init__(self, parts: Iterator[bytes]) -> None:
+        self._parts = parts
         self._left = memoryview(b"")
 
     def readable(self) -> bool:
@@ -144,10 +148,10 @@ class _Uncommented(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         """Fill a buffer, 0 bytes at the end."""
         while not self._left:
-            lines = next(self._lines, None)
+            lines = next(self._parts, None)
             if lines is None:
                 return 0
-            self._left = memoryview(_without_comments(lines))
+            self._left = memoryview(lines)
         number = min(len(buffer), len(self._left))
         buffer[:number], self._left = self._left[:number], self._left[number:]
         return number
@@ -155,16 +159,10 @@ class _Uncommented(io.RawIOBase):
 
 def one_blank(lines: bytes) -> bytes:
     """Lines whose columns lie between any number of blanks, with one blank between them."""
-    kept = _without_comments(lines).splitlines()
-    text = b"\n".join(line.strip() for line in kept) + b"\n"
+    text = b"\n".join(line.strip() for line in lines.splitlines()) + b"\n"
     if b'"' not in text:
         return re.sub(rb"[ \t]+", b" ", text)
     return re.sub(rb'("[^"\n]*")|[ \t]+', lambda found: found[1] or b" ", text)
-
-
-def _without_comments(lines: bytes) -> bytes:
-    """Without the lines that begin with ``#``: comments, and rows that somebody took out."""
-    return COMMENT.sub(b"", lines) if b"#" in lines else lines
 
 
 def _whole_lines(stream: IO[bytes]) -> Iterator[bytes]:

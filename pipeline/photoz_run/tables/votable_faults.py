@@ -1,4 +1,4 @@
-"""VOTables that astropy reads otherwise than they are written, or from other places, are refused."""
+"""VOTables that astropy would read otherwise than they are written are refused."""
 
 import re
 import warnings
