@@ -144,7 +144,7 @@ FAULTS = {
     "mask beyond 64 bits": (
         lambda t: replace_column(t.catalogue, "MASK", "f8", 1e300),
         "",
-        r"column MASK holds numbers beyond 64 bits, where a whole number is expected",
+        r"column MASK holds floating-point numbers beyond 2\^53, which have lost their last digits",
     ),
     "absurd rows": (
         lambda t: write_card(t.catalogue, "NAXIS2  ", "999999999999999"),
@@ -164,7 +164,7 @@ FAULTS = {
     "short rows": (
         lambda t: write_card(t.catalogue, "NAXIS1  ", "5"),
         "",
-        r"column ID ends in byte [\d,]+ of rows of 5; its header is damaged",
+        r"column RAJ2000 ends in byte [\d,]+ of rows of 5; its header is damaged",
     ),
     "absurd column": (
         lambda t: write_card(t.catalogue, "TFORM2  ", "'999999999999999E'"),

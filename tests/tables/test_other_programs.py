@@ -268,3 +268,29 @@ def test_ids_that_floats_have_rounded_are_refused(tmp_path):
     table = open_table(parquet(tmp_path / "t.parquet", ID=pa.array([2.0**53, None])))
     with pytest.raises(BadDataError, match="column ID holds floating-point numbers beyond 2"):
         ids("t", table.read(["ID"]), "ID")
+
+
+def test_ids_that_are_floats_of_32_bits_are_one_from_2_to_the_24_on(tmp_path):
+    """123456789 and 123456790 are 123456792 both."""
+    path = parquet(tmp_path / "t.parquet", ID=np.array([123456789, 123456790], "f4"))
+    table = open_table(path)
+    with pytest.raises(BadDataError, match=r"column ID holds floating-point numbers beyond 2\^24"):
+        ids(table.where, table.read(["ID"]), "ID")
+    path = parquet(tmp_path / "t.parquet", ID=pa.array([1234567, None], pa.float32()))
+    assert ids("t", open_table(path).read(["ID"]), "ID").tolist() == ["1234567", ""]
+
+
+def test_tables_of_one_name_are_told_apart_by_their_numbers(tmp_path):
+    """As source-extractor calls the tables of all chips LDAC_OBJECTS."""
+    columns = [fits.Column("Z", "D", array=np.array([z])) for z in (0.1, 0.2)]
+    tables = [fits.BinTableHDU.from_columns([one], name="LDAC_OBJECTS") for one in columns]
+    fits.HDUList([fits.PrimaryHDU(), *tables]).writeto(tmp_path / "t.fits")
+    with pytest.raises(BadDataError, match=r"2 tables will do \(1, 2\); name one: t.fits#1"):
+        open_table(tmp_path / "t.fits", ["Z"])
+    assert read(tmp_path / "t.fits#2", "Z") == {"Z": [0.2]}
+
+
+def test_an_offset_with_a_fraction_is_not_that_of_unsigned_numbers(tmp_path):
+    column = fits.Column("Z", "I", array=np.array([1, 2]))
+    path = fits_table(tmp_path / "t.fits", {"TZERO1": 32768.5}, column)
+    assert read(path, "Z") == {"Z": [32769.5, 32770.5]}

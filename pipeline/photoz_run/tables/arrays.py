@@ -12,6 +12,8 @@ from photoz_run.tables.numbers import arrow_numbers, numpy_numbers
 from photoz_run.tables.refusals import wrong_content
 from photoz_run.tables.text_layout import is_number as is_number_text
 
+WHOLE_BITS = {pa.float32(): 24, pa.float64(): 53}
+"""Floating-point numbers hold whole ones up to 2 to the power of this."""
 LOOKED_AT = 100_000
 """Values among which one is sought that tells why a column is text."""
 
@@ -55,15 +57,23 @@ def integers(where: str, rows: pa.Table, name: str) -> "np.ma.MaskedArray[Any, A
     """
     values = rows[name]
     if is_number(values.type) and not pa.types.is_integer(values.type):
+        if lost := digits_lost(values):
+            raise wrong_content(where, name, lost, "a whole number")
         numbers = values.cast(pa.float64())
         if pc.any(pc.not_equal(numbers, pc.floor(numbers))).as_py():
             raise wrong_content(where, name, "fractions", "a whole number")
-        if pc.any(pc.greater_equal(pc.abs(numbers), 2.0**63)).as_py():
-            raise wrong_content(where, name, "numbers beyond 64 bits", "a whole number")
         rows = rows.set_column(rows.column_names.index(name), name, values.cast(pa.int64()))
     elif not pa.types.is_integer(values.type):
         raise wrong_content(where, name, what_it_holds(values), "a whole number")
     return masked(where, rows, name)
+
+
+def digits_lost(values: pa.ChunkedArray) -> str:
+    """What is told of floating-point numbers so large that they are whole by chance, else ""."""
+    bits = WHOLE_BITS.get(values.type)
+    if bits is None or not pc.any(pc.greater_equal(pc.abs(values), 2.0**bits)).as_py():
+        return ""
+    return f"floating-point numbers beyond 2^{bits}, which have lost their last digits"
 
 
 def texts(rows: pa.Table, name: str) -> NDArray[np.str_]:

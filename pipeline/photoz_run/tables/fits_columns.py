@@ -22,7 +22,7 @@ FORMAT = re.compile(r"\s*(\d*)([LXBIJKAEDCMPQ])(?::SSTR(\d+))?")
 STORED = {"L": "u1", "B": "u1", "I": ">i2", "J": ">i4", "K": ">i8", "E": ">f4", "D": ">f8"}
 WIDTHS = {"X": 0, "A": 1, "C": 8, "M": 16, "P": 8, "Q": 16}
 """Bytes of what is not a number of numpy."""
-UNSIGNED = {
+UNSIGNED: dict[tuple[str, float], type[np.integer[Any]]] = {
     ("B", -128): np.int8,
     ("I", 2**15): np.uint16,
     ("J", 2**31): np.uint32,
@@ -216,7 +216,7 @@ def _scaled(column: StoredColumn, native: NDArray[Any]) -> NDArray[Any]:
     scale, zero = column.scale, column.zero
     if scale == 1 and zero == 0:
         return native
-    if scale == 1 and (kind := UNSIGNED.get((column.letter, int(zero)))):
+    if scale == 1 and (kind := UNSIGNED.get((column.letter, zero))):
         # Adding half of the range is turning the highest bit over.
         unsigned = native.view(native.dtype.str.replace("i", "u"))
         half = unsigned.dtype.type(1 << (8 * unsigned.itemsize - 1))

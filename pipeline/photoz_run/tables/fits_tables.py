@@ -15,6 +15,7 @@ from photoz_run.reading import BLOCK, data_bytes, whole_number
 from photoz_run.tables import fits_ascii, fits_columns
 from photoz_run.tables.fits_columns import Place
 from photoz_run.tables.fits_hdus import Hdu, read_hdus
+from photoz_run.tables.names import told_apart
 from photoz_run.tables.refusals import explained, wrong_content
 from photoz_run.tables.streams import is_gzip, open_bytes, read_bytes
 from photoz_run.tables.table import Range, Table
@@ -35,7 +36,8 @@ def open_fits(path: Path) -> list[Table]:
         hdus = [hdu for hdu in read_hdus(path) if hdu.is_table]
     if not hdus:
         raise BadDataError(f"{path}: a FITS file without a table: it holds images only")
-    return [FitsTable(path, hdu, len(hdus) > 1) for hdu in hdus]
+    names = told_apart([hdu.name for hdu in hdus], [hdu.number for hdu in hdus])
+    return [FitsTable(path, hdu, name) for hdu, name in zip(hdus, names, strict=True)]
 
 
 class FitsTable(Table):
@@ -43,8 +45,8 @@ class FitsTable(Table):
 
     container = "FITS table"
 
-    def __init__(self, path: Path, hdu: Hdu, one_of_several: bool) -> None:
-        super().__init__(path, (hdu.name or str(hdu.number)) if one_of_several else "")
+    def __init__(self, path: Path, hdu: Hdu, name: str) -> None:
+        super().__init__(path, name)
         self.hdu = hdu
         self._columns: Any = fits_ascii if hdu.is_ascii else fits_columns
         with explained(path, "FITS file"):

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from photoz_run.errors import BadDataError
-from photoz_run.tables.arrays import floats, what_it_holds
+from photoz_run.tables.arrays import WHOLE_BITS, digits_lost, floats, what_it_holds
 from photoz_run.tables.canonical import TEXT, is_text
 from photoz_run.tables.refusals import there_are, wrong_content
 from photoz_run.tables.table import Table
@@ -32,8 +32,6 @@ POSITIONS = (
     ("alpha", "delta"),
 )
 """Right ascension and declination as surveys, VizieR and source-extractor call them."""
-EXACT = 2.0**53
-"""Floating-point numbers hold whole ones up to this."""
 
 
 @dataclass(frozen=True)
@@ -104,14 +102,12 @@ def id_texts(where: str, rows: pa.Table, name: str) -> pa.ChunkedArray:
     Raises
     ------
     BadDataError
-        If they are floating-point numbers of 2^53 or more, which have lost their last digits: IDs
-        that differ would be one.
+        If they are floating-point numbers that have lost their last digits (from 2^53 on, or 2^24
+        of 32 bits): IDs that differ would be one.
     """
     values = rows[name]
-    floating = pa.types.is_floating(values.type)
-    if floating and pc.any(pc.greater_equal(pc.abs(values), EXACT)).as_py():
-        holds = "floating-point numbers beyond 2^53, which have lost their last digits"
-        raise wrong_content(where, name, holds, "a whole number or a text")
+    if lost := digits_lost(values):
+        raise wrong_content(where, name, lost, "a whole number or a text")
     return as_written(values)
 
 
@@ -119,7 +115,7 @@ def as_written(values: pa.ChunkedArray) -> pa.ChunkedArray:
     """Values of any type as texts, whole floating-point numbers without a point."""
     if not pa.types.is_floating(values.type):
         return values.cast(TEXT)
-    small = pc.less(pc.abs(values), EXACT)
+    small = pc.less(pc.abs(values), 2.0 ** WHOLE_BITS[values.type])
     whole = pc.and_(small, pc.equal(values, pc.floor(values)))
     return pc.if_else(whole, values.cast(pa.int64(), safe=False).cast(TEXT), values.cast(TEXT))
 

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from photoz_run.errors import BadDataError
 from photoz_run.tables.canonical import TEXT
+from photoz_run.tables.names import told_apart
 from photoz_run.tables.refusals import explained
 from photoz_run.tables.streams import open_bytes
 from photoz_run.tables.table import Range, Table
@@ -33,10 +34,8 @@ def open_votable(path: Path) -> list[Table]:
         _check_query(path, info)
     if not tables:
         raise BadDataError(f"{path}: a VOTable without a table")
-    return [
-        VoTable(path, one, (one.name or one.ID or str(k)) if len(tables) > 1 else "")
-        for k, one in enumerate(tables, 1)
-    ]
+    names = told_apart([one.name or one.ID or "" for one in tables], range(1, len(tables) + 1))
+    return [VoTable(path, one, name) for one, name in zip(tables, names, strict=True)]
 
 
 class VoTable(Table):
