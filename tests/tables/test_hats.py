@@ -50,3 +50,12 @@ def test_a_collection_is_its_catalogue(tmp_path):
 def test_what_repeats_the_rows_of_a_catalogue_is_refused(tmp_path, kind):
     with pytest.raises(BadDataError, match=f"the {kind} of a HATS catalogue.*name the catalogue"):
         open_table(catalogue(tmp_path / kind, kind))
+
+
+def test_partitions_that_are_listed_and_not_there_are_missed(tmp_path):
+    folder = catalogue(tmp_path / "cat")
+    (folder / "partition_info.csv").write_text("Norder,Npix\n1,0\n1,1\n1,2\n")
+    assert len(open_table(folder)) == 3
+    (folder / "dataset" / "Norder=1" / "Dir=0" / "Npix=2.parquet").unlink()
+    with pytest.raises(BadDataError, match=r"1 of its 3 partitions are missing.*Norder=1, Npix=2"):
+        open_table(folder)

@@ -5,8 +5,10 @@ all of them repeat rows. Other folders may keep a column in their names, ``surve
 Spark, Dask and pyarrow do.
 """
 
+import csv
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from photoz_run.errors import BadDataError
@@ -20,6 +22,7 @@ SUFFIXES = (".parquet", ".pq", ".parq")
 MAGIC = b"PAR1"
 HIDDEN = ("_", ".")
 PROPERTIES = ("hats.properties", "properties")
+PIXEL = re.compile(r"Norder=(\d+)/(?:Dir=\d+/)?Npix=(\d+)")
 COLLECTION = "collection.properties"
 ROWS_OF_THEIR_OWN = ("object", "source", "")
 VERSIONED = {
@@ -77,7 +80,24 @@ def _hats_files(folder: Path, properties: dict[str, str]) -> list[Path]:
             f"{folder}: the {kind} of a HATS catalogue, which repeats its rows; name the catalogue"
         )
     root = folder / "dataset" if (folder / "dataset").is_dir() else folder
-    return [file for file in _data_files(root) if any("Npix=" in p for p in file.parts)]
+    files = [file for file in _data_files(root) if PIXEL.search(file.as_posix())]
+    _refuse_lost(folder, files)
+    return files
+
+
+def _refuse_lost(folder: Path, files: Sequence[Path]) -> None:
+    """Refuse a HATS catalogue that lacks partitions of its own list: `BadDataError`."""
+    listing = folder / "partition_info.csv"
+    if not listing.is_file():
+        return
+    with listing.open(newline="", encoding="utf-8") as stream:
+        listed = {(row["Norder"], row["Npix"]) for row in csv.DictReader(stream)}
+    there = {found.groups() for file in files if (found := PIXEL.search(file.as_posix()))}
+    if lost := sorted(listed - there):
+        raise BadDataError(
+            f"{folder}: {len(lost)} of its {len(listed)} partitions are missing, the first is"
+            f" Norder={lost[0][0]}, Npix={lost[0][1]}; copy it again"
+        )
 
 
 def _data_files(folder: Path) -> list[Path]:
