@@ -43,6 +43,7 @@ from photoz_models.sealing import (
 from photoz_models.stamp_rule import StampRule
 from photoz_models.trial import check_answers, check_influence
 from photoz_models.wrapping.assembly import Foreign, assembled, compose, prepared, untyped
+from photoz_models.wrapping.exporters import check_losses
 from photoz_models.wrapping.foreign import (
     PREFIX,
     column_range,
@@ -113,6 +114,7 @@ def _wrap(
 ) -> ModelContract:
     sha256 = hashlib.sha256(read_model(graph)).hexdigest()
     model = read_foreign(graph, spec)
+    check_losses(model, spec, graph)
     foreign = Foreign(model, _axes(model, spec, graph))
     matrix_QQ = None if calibration is None else _calibrated(foreign, spec, calibration)
     _check_without_limits(foreign, spec.model_copy(update=FREE), graph)

@@ -11,6 +11,7 @@ from onnx import TensorProto, helper
 from skl2onnx import to_onnx
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.impute import SimpleImputer
+from sklearn.neighbors import KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
 
 from photoz_models.errors import BundleError
@@ -209,25 +210,31 @@ def test_files_that_are_no_graph_are_refused(tmp_path):
         wrap(foreign_file(tmp_path / "half.onnx"), SPEC, tmp_path / "no" / "bundle.onnx")
 
 
-def test_forests_that_lost_where_nan_goes_take_no_nan(tmp_path):
+@pytest.mark.parametrize(
+    ("model", "missing", "refusal"),
+    [
+        (RandomForestRegressor(5, max_depth=4, random_state=0), "nan", "left out which way"),
+        (RandomForestRegressor(5, max_depth=4, random_state=0), 20.0, ""),
+        (make_pipeline(SimpleImputer(), RandomForestRegressor(5, random_state=0)), "nan", ""),
+        (KNeighborsRegressor(5, weights="distance"), 20.0, "the same weight"),
+        (KNeighborsRegressor(5), 20.0, ""),
+    ],
+    ids=["forest", "forest without NaN", "imputer", "neighbours by distance", "neighbours"],
+)
+def test_what_skl2onnx_loses_is_refused(tmp_path, model, missing, refusal):
     rng = np.random.default_rng(3)
     table_NB = rng.normal(20, 1, (500, 9)).astype(np.float32)
     z_N = 0.3 + 0.1 * (table_NB[:, 0] - table_NB[:, 1])
-    table_NB[rng.random(table_NB.shape) < 0.1] = np.nan
-    forest = RandomForestRegressor(5, max_depth=4, random_state=0)
-    spec = TABLE_SPEC.model_copy(
-        update={"magnitude_input": "X", "output": "variable", "z_min": -0.9}
-    )
-    graph, nan = tmp_path / "theirs.onnx", {"missing": "nan"}
-    for k, (model, refusal) in enumerate(
-        ((forest, "left out which way"), (make_pipeline(SimpleImputer(), forest), ""))
-    ):
-        onnx.save(to_onnx(model.fit(table_NB, z_N), table_NB[:1]), graph)
-        if refusal:
-            refused(graph, spec.model_copy(update=nan), refusal)
-        else:
-            wrap(graph, spec.model_copy(update=nan), tmp_path / f"{k}.onnx")
-        wrap(graph, spec.model_copy(update={"missing": 20.0}), tmp_path / f"filled-{k}.onnx")
+    gaps_NB = rng.random(table_NB.shape) < 0.1
+    table_NB[gaps_NB] = np.nan if missing == "nan" else missing
+    graph = tmp_path / "theirs.onnx"
+    onnx.save(to_onnx(model.fit(table_NB, z_N), table_NB[:1]), graph)
+    update = {"magnitude_input": "X", "output": "variable", "z_min": -0.9, "missing": missing}
+    spec = TABLE_SPEC.model_copy(update=update)
+    if refusal:
+        refused(graph, spec, refusal)
+    else:
+        wrap(graph, spec, tmp_path / "bundle.onnx")
 
 
 def test_outputs_and_inputs_that_are_no_numbers_are_refused(tmp_path):

@@ -48,9 +48,6 @@ CASTABLE = {
 
 WHOLE = (TensorProto.INT64, TensorProto.INT32)
 
-FILLS = {"Imputer", "IsNaN"}
-"""Operators by which a graph fills gaps itself."""
-
 
 def read_foreign(path: Path, spec: WrapSpec) -> Any:
     """The model in an ONNX file: external data in it, an opset that the runtime reads.
@@ -58,15 +55,13 @@ def read_foreign(path: Path, spec: WrapSpec) -> Any:
     Raises
     ------
     BundleError
-        If it cannot be read, lacks a named input or output, has others, is in training mode, or
-        has lost what its trees do with missing magnitudes.
+        If it cannot be read, lacks a named input or output, has others, or is in training mode.
     """
     content = read_model(path)
     model = load_graph(path)
     _check_names(model, spec, path)
     _check_inputs(model, spec, path)
     _check_mode(model, content, path)
-    _check_missing(model, spec, path)
     try:
         model = _with_known_opset(model)
     except UNREADABLE as error:
@@ -207,26 +202,6 @@ def _check_input(value: Any, kind: str, shape: tuple[int, ...], spec: WrapSpec, 
         raise BundleError(
             f"{path}: the wrapped graph does not run: its input {value.name!r} has shape {shown},"
             f" by the specification it is N x {shape}"
-        )
-
-
-def _check_missing(model: Any, spec: WrapSpec, path: Path) -> None:
-    """Refuse NaN for trees that have lost where it goes, as skl2onnx 1.20 writes scikit-learn's."""
-    operators = {node.op_type for node in nodes_of(model)}
-    trees = any(operator.startswith("TreeEnsemble") for operator in operators)
-    if spec.missing != "nan" or model.producer_name != "skl2onnx" or not trees:
-        return
-    ways = [
-        way
-        for node in nodes_of(model)
-        for attribute in node.attribute
-        if attribute.name == "nodes_missing_value_tracks_true"
-        for way in attribute.ints
-    ]
-    if not any(ways) and not operators & FILLS:
-        raise BundleError(
-            f'{path}: missing = "nan": skl2onnx left out which way the trees send a missing'
-            " magnitude; train with a number in its place and name that (missing = 99.0)"
         )
 
 
