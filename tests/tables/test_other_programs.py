@@ -53,6 +53,15 @@ def test_small_decimals_are_whole_numbers_too(tmp_path, kind):
     assert read(path, "N")["N"] == [4, None]
 
 
+@pytest.mark.parametrize("kind", [pa.decimal32(5, 1), pa.decimal128(38, 1), pa.decimal256(50, 1)])
+def test_decimals_are_the_numbers_that_they_spell(tmp_path, kind):
+    """A cut such as CC == 2.3 finds them; Arrow's own floats are off by their last bit."""
+    values = [k / 10 for k in range(-50, 250)]
+    written = [*(Decimal(str(value)) for value in values), None]
+    path = parquet(tmp_path / "t.parquet", CC=pa.array(written, kind))
+    assert read(path, "CC")["CC"] == [*values, None]
+
+
 def test_decimals_beyond_64_bits_are_refused_by_name(tmp_path):
     values = pa.array([Decimal(2**64)], pa.decimal128(38, 0))
     with pytest.raises(BadDataError, match=r"column N holds decimal128\(38, 0\) beyond 64 bits"):

@@ -29,7 +29,8 @@ def canonical(values: pa.ChunkedArray) -> pa.ChunkedArray:
         return text(values)
     if pa.types.is_decimal(kind):
         wide = values.cast(pa.decimal128(38, kind.scale)) if kind.bit_width < 128 else values
-        return wide.cast(pa.int64() if kind.scale == 0 else pa.float64())
+        # Arrow makes 0.30000000000000004 of the decimal 0.3, and 0.3 of its text.
+        return wide.cast(pa.int64()) if kind.scale == 0 else wide.cast(TEXT).cast(pa.float64())
     if isinstance(kind, pa.BaseExtensionType):
         return _as_stored(values)
     if pa.types.is_float16(kind):
