@@ -88,3 +88,9 @@ def test_the_value_that_makes_a_column_text_is_shown(tmp_path):
     table = open_table(text(tmp_path / "t.csv", "RA,DEC\n1.5,1\n...,2\n"))
     with pytest.raises(BadDataError, match=r"column RA holds text \('...'\)"):
         positions(table, table.read(["RA", "DEC"]), ["RA", "DEC"])
+
+
+@pytest.mark.parametrize("last", ["é", "aé", "éa", "éab", "éabc"])
+def test_utf8_is_known_wherever_its_letters_lie(tmp_path, last):
+    (tmp_path / "t.csv").write_text(f"Z,ID\n0.1,{last}\n", encoding="utf8")
+    assert open_table(tmp_path / "t.csv").read(["ID"])["ID"].to_pylist() == [last]

@@ -1,5 +1,6 @@
 """How a text file sets out its table: where the names stand, and what separates the columns."""
 
+import codecs
 import csv
 import re
 from collections.abc import Sequence
@@ -146,8 +147,8 @@ def is_number(cell: str) -> bool:
 
 def _is_utf8(content: bytes) -> bool:
     try:
-        # The last character may be cut.
-        content[: max(0, len(content) - 4)].decode("utf8")
+        # The last character may be cut: no end is told.
+        codecs.getincrementaldecoder("utf8")().decode(content)
     except UnicodeDecodeError:
         return False
     return True
