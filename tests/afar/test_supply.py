@@ -1,8 +1,8 @@
 """A driver whose tiles come from afar asks for the workers that can have one."""
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -47,29 +47,36 @@ def test_no_more_tiles_are_here_at_once_than_have_room_beside_those_that_lie_her
 
 
 @pytest.fixture
-def waiting(model, tmp_path, monkeypatch) -> Iterator[AfarSupply]:
+def clock(monkeypatch) -> SimpleNamespace:
+    """The time of the supply; ``now`` goes on as a test wants."""
+    time_of_test = SimpleNamespace(now=0.0)
+    monkeypatch.setattr(supply, "monotonic", lambda: time_of_test.now)
+    return time_of_test
+
+
+@pytest.fixture
+def waiting(model, tmp_path, clock) -> Iterator[AfarSupply]:
     """The supply of a run for which others fetch, with a window of four tiles."""
-    monkeypatch.setattr(supply, "IDLE_SECONDS", 0.2)
     tiles = survey(tmp_path)
-    afar = AfarSupply(tiles, NAMES, config(tmp_path, "4"), model.contract, 60.0, print)
+    afar = AfarSupply(tiles, NAMES, config(tmp_path, "4"), model.contract, 1e6, print)
     with afar.telling(lambda: None):
         yield afar
 
 
-def settled(afar: AfarSupply) -> float:
+def settled(afar: AfarSupply, clock: SimpleNamespace) -> float:
     """Tiles at once, when what was before is forgotten."""
     for _ in range(3):
         afar.check()
-        time.sleep(0.21)
+        clock.now += supply.IDLE_SECONDS + 1
     return afar.at_once()
 
 
-def test_workers_are_asked_for_the_tiles_that_are_there(waiting, tmp_path):
+def test_workers_are_asked_for_the_tiles_that_are_there(waiting, tmp_path, clock):
     tasks = [object()] * 100
     dispatcher = Dispatcher(tasks, print, print, ready=waiting.ready, at_once=waiting.at_once)
     # At first as many as may come, and one at least while there is nothing.
     assert dispatcher.useful == 4
-    assert settled(waiting) == 0
+    assert settled(waiting, clock) == 0
     assert dispatcher.useful == 1
     window = Window(config(tmp_path, "4"))
     for name in [*NAMES[:3], *HERE]:
@@ -78,7 +85,7 @@ def test_workers_are_asked_for_the_tiles_that_are_there(waiting, tmp_path):
     waiting.check()
     # Those of another share are not ours.
     assert dispatcher.useful == 3
-    assert settled(waiting) == 3
+    assert settled(waiting, clock) == 3
 
 
 def test_no_more_workers_are_asked_for_than_tiles_are_left():

@@ -1,7 +1,7 @@
 """Two who fetch and measure at once, in one window: two runs, two shares, one after the other."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
@@ -56,13 +56,16 @@ class Driver:
             survey, sorted(self.left), settings, model.contract, 60.0, self.said.append
         )
 
-    def measure(self, most: int = 99) -> None:
-        """Measure all tiles, or the next ones."""
-        end = time.monotonic() + 60
+    def measure(self, most: int = 99, begins: Callable[[], bool] = lambda: True) -> None:
+        """Measure all tiles, or the next ones, once it may begin."""
+        end = time.monotonic() + 300
         with self._supply.telling(lambda: None):
             while self.left and most:
                 assert time.monotonic() < end, self.left
                 self._supply.check()
+                if not begins():
+                    time.sleep(0.01)
+                    continue
                 for tile in [tile for tile in self.left if self._supply.ready(tile)][:most]:
                     assert read_delivery(self._window.place(tile)).problem == ""
                     time.sleep(0.02)
@@ -95,7 +98,11 @@ def test_those_who_share_a_window_keep_its_limit_and_all_get_their_tiles(
     drivers = [Driver(config(address, tmp_path, room, **other), model) for other in others]
     window = tmp_path / "shared" / "photoz-window"
     with watched(window) as seen, ThreadPoolExecutor(len(drivers)) as pool:
-        list(pool.map(Driver.measure, drivers))
+
+        def measure(driver: Driver) -> None:
+            driver.measure(begins=lambda: any(now[0] == 2 and now[1] > limit / 2 for now in seen))
+
+        list(pool.map(measure, drivers))
     tiles, sizes = zip(*seen, strict=True)
     assert max(tiles) == 2
     assert limit / 2 < max(sizes) <= limit
