@@ -4,12 +4,14 @@ import os
 import re
 import runpy
 import sys
+import tempfile
 from pathlib import Path
 
 import nbformat
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from jupyter_client import KernelManager
 from nbclient import NotebookClient
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -17,6 +19,8 @@ NOTEBOOK = DOCS / "one-galaxy.ipynb"
 TERMINAL = re.compile(r"\x1b\[[?\d;]*[a-zA-Z]|\r")
 """What a command says to a terminal alone."""
 NUMBER = re.compile(r"-?\d+\.\d+")
+PATIENCE = 900
+"""Seconds that a cell, or the start of Python, may take on a machine however busy."""
 LONGEST = 40
 """Lines of code from a survey to one galaxy, a plot and a validation."""
 
@@ -26,10 +30,14 @@ def worked(tmp_path_factory):
     """The notebook with its outputs, and the folder in which it was executed."""
     folder = tmp_path_factory.mktemp("notebook")
     notebook = nbformat.read(NOTEBOOK, as_version=4)
-    with pytest.MonkeyPatch.context() as patch:
+    # Sockets that have a path: free ports may be taken before the kernel listens there.
+    with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as sockets:
         patch.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")
         patch.setenv("IPYTHONDIR", str(folder / "ipython"))
-        NotebookClient(notebook, timeout=300, resources={"metadata": {"path": folder}}).execute()
+        kernel = KernelManager(transport="ipc", ip=f"{sockets}/kernel")
+        where = {"metadata": {"path": folder}}
+        patient = {"timeout": PATIENCE, "startup_timeout": PATIENCE}
+        NotebookClient(notebook, km=kernel, resources=where, **patient).execute()
     return notebook, folder
 
 

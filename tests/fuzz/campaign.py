@@ -12,7 +12,7 @@ from pathlib import Path
 
 TESTS = Path(__file__).parents[1]
 """The source root of the processes."""
-HANGS = 60.0
+HANGS = 300.0
 """Seconds without a word from a process that works on one corruption."""
 
 

@@ -1,17 +1,21 @@
 """300 seeded corruptions through the real path of a tile; `make test-fuzz` makes 10,000."""
 
+import math
 from collections import Counter
 from pathlib import Path
+
+import pytest
 
 from fuzz.campaign import INVISIBLE, campaign, is_bad
 from fuzz.worker import prepare
 from support.programs import needs
 
 
+@pytest.mark.timeout(3600)
 def test_a_damaged_tile_is_refused_or_flagged_and_harms_nobody(tmp_path):
     needs("fpack")
     prepare(tmp_path)
-    results = list(campaign(tmp_path, 0, 300, 300.0))
+    results = list(campaign(tmp_path, 0, 300, math.inf))
     assert len(results) == 300
     assert [result for result in results if is_bad(result)] == []
     ends = Counter(result["end"] for result in results)

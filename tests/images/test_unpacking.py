@@ -88,7 +88,7 @@ def test_the_child_goes_with_its_parent(strip):
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == -signal.SIGKILL
     child = Path(f"/proc/{int(done.stdout)}/stat")
-    for _ in range(100):
+    for _ in range(3000):
         if not child.exists() or child.read_text().split()[2] == "Z":
             return
         os.sched_yield()

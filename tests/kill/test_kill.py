@@ -27,7 +27,7 @@ from support.runs import COMMAND, contents, options
 from support.tiles import make_tile
 
 TILES = tuple(f"KIDS_{k}.0_-31.2" for k in range(8))
-PATIENCE = 240.0
+PATIENCE = 600.0
 """Seconds in which a disturbed run must end, on a busy machine too."""
 DASK = {"DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL": "15s"}
 """A stopped worker is lost after so long, in place of five minutes."""
@@ -235,14 +235,19 @@ def disturber(bundle, tmp_path_factory) -> Callable[[int], Disturber]:
     return new
 
 
+@pytest.mark.timeout(7200)
 def test_a_few_kills_change_nothing(disturber):
     few = disturber(17)
     few.signals = (signal.SIGKILL,)
-    few.episode(["young worker", "fork server", "worker", "lone", "driver"])
+    # A run may be over before the last of them is there.
+    for _ in range(10):
+        few.episode(["young worker", "fork server", "worker", "lone", "driver"])
+        if {what.rpartition(" ")[0] for what in few.hits} >= set(WEIGHTS):
+            break
+    else:
+        pytest.fail(f"not all kinds were hit: {dict(few.hits)}")
     few.episode([])
     assert few.catalogues >= 1
-    kinds = {what.rpartition(" ")[0] for what in few.hits}
-    assert kinds >= {"fork server", "young worker", "worker", "lone"}
 
 
 @pytest.mark.kill

@@ -13,6 +13,7 @@ import pytest
 
 from photoz_run.errors import InterruptedRunError, PhotozError
 from photoz_run.run.interruption import HANDLED, interruptible
+from support import crash
 from support.runs import options, start_command
 
 WENT_ON: list[str] = []
@@ -135,12 +136,14 @@ def test_a_signal_that_comes_when_the_block_has_ended_is_the_callers(monkeypatch
 
 @pytest.mark.parametrize("seconds", [0.05, 0.1, 0.2, 0.4, 0.8])
 def test_a_signal_while_the_program_starts_ends_it_in_one_line_or_at_once(
-    dr4_tile, bundle, tmp_path, seconds
+    dr4_tile, bundle, tmp_path, seconds, monkeypatch
 ):
+    # However fast it starts, its tile is not done before.
+    crash.on(monkeypatch, dr4_tile.name, "hang")
     process = start_command(options(dr4_tile.folder, bundle, tmp_path / "out"))
     time.sleep(seconds)
     process.send_signal(signal.SIGTERM)
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=300)
     assert process.returncode in (75, -signal.SIGTERM), said
     assert "Traceback" not in said
     if process.returncode == 75:

@@ -20,7 +20,8 @@ from photoz_run.run.dispatch import Dispatcher
 from support.runs import COMMAND, options
 from support.tiles import make_tile
 
-PATIENCE = 90.0
+PATIENCE = 300.0
+"""Seconds in which what must come comes, on a machine however busy."""
 
 
 class Tiles:
@@ -34,7 +35,11 @@ class Tiles:
 
 def workers() -> list[psutil.Process]:
     """Worker processes of this one, those that start included."""
-    return [worker for server in fork_servers() for worker in server.children()]
+    found: list[psutil.Process] = []
+    for server in fork_servers():
+        with suppress(psutil.NoSuchProcess):
+            found += server.children()
+    return found
 
 
 def fork_servers() -> list[psutil.Process]:
@@ -55,7 +60,8 @@ def kill_new(number: int) -> None:
         for process in workers():
             if process.pid not in killed:
                 killed.add(process.pid)
-                process.kill()
+                with suppress(psutil.NoSuchProcess):
+                    process.kill()
         time.sleep(0.02)
 
 

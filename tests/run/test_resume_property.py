@@ -15,7 +15,7 @@ from subprocess import DEVNULL, PIPE, Popen
 
 import psutil
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from photoz_run.catalogue.on_disk import beside_name
@@ -30,7 +30,8 @@ TILES = ("KIDS_0.0_-31.2", "KIDS_180.0_-0.5", "KIDS_181.0_-0.5", "KIDS_182.0_-0.
 NOBODY = 2**22 + 1
 """A process number that Linux does not give."""
 SIGNALS = (signal.SIGKILL, signal.SIGTERM)
-PATIENCE = 60.0
+PATIENCE = 300.0
+"""Seconds in which what must come comes, on a machine however busy."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,8 @@ class Killed:
             said = process.communicate(timeout=PATIENCE)[1].decode()
             # A signal that comes when the work is done ends a process as it ends any other.
             assert process.returncode in (0, 75, -self.number), said
-            assert "Traceback" not in said
+            if self.number != signal.SIGKILL:  # else a child may say what it misses
+                assert "Traceback" not in said
             _, left = psutil.wait_procs(session(process.pid), PATIENCE)
             assert not left
         finally:
@@ -257,7 +259,7 @@ def undisturbed(new_run) -> dict[str, str]:
     return catalogue(run.out)
 
 
-@settings(max_examples=4, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=4)
 @example(history=EACH)
 @given(history=histories)
 def test_after_any_history_the_next_start_makes_the_same_catalogue(history, new_run, undisturbed):

@@ -26,7 +26,7 @@ from support.servers import kept_port
 NODES = ("n1", "n2")
 PROGRAMS = ("munged", "sbatch", "slurmctld", "slurmd")
 PR_SET_PDEATHSIG = 1
-PATIENCE = 90.0
+PATIENCE = 300.0
 """Seconds within which whatever is waited for must happen, on a slow and busy machine too."""
 
 CONFIGURATION = """\

@@ -62,7 +62,7 @@ class SlurmRun:
                 command, env=self.environment, text=True, stdout=said, stderr=said
             )
 
-    def finish(self, patience: float = 120.0) -> tuple[int, str]:
+    def finish(self, patience: float = 600.0) -> tuple[int, str]:
         """Wait for the driver; its exit status and what it said."""
         assert self.driver is not None
         try:

@@ -35,8 +35,11 @@ FILES_OWN, FILES_LOCAL, FILES_REMOTE = 30, 9, 2
 """Files that a driver holds open: its own, for a worker beside it, for one on another machine."""
 ENOUGH_FILES = 4096
 """Open files that a driver asks for, and its workers inherit, if it may."""
-SECONDS = 5.0
-"""Longest wait for an answer of the batch system or of a driver."""
+SECONDS = 60.0
+"""Longest wait for an answer of the batch system or of a driver.
+
+A driver may have to wake GPUs that nobody uses.
+"""
 
 
 @dataclass(frozen=True)
