@@ -71,7 +71,7 @@ def test_words_are_completed(shell, tmp_path):
     words = {"COMP_WORDS": "photoz rel", "COMP_CWORD": "1", "_TYPER_COMPLETE_ARGS": "photoz rel"}
     fish = {"_TYPER_COMPLETE_FISH_ACTION": "get-args"}
     environment = {**os.environ, **words, **fish, "_PHOTOZ_COMPLETE": f"complete_{shell}"}
-    done = subprocess.run([PHOTOZ], env=environment, capture_output=True, text=True, timeout=60)
+    done = subprocess.run([PHOTOZ], env=environment, capture_output=True, text=True, timeout=600)
     assert "release" in done.stdout
     assert "retry" not in done.stdout
 

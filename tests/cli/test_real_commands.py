@@ -41,7 +41,7 @@ def here(request, tmp_path):
 
     def run(*words: str) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
-            words, cwd=folder, env=environment, capture_output=True, text=True, timeout=300
+            words, cwd=folder, env=environment, capture_output=True, text=True, timeout=900
         )
 
     return run

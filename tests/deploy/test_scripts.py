@@ -298,7 +298,7 @@ def test_the_shares_of_an_array_make_the_whole_catalogue(bundle, tmp_path):
             | {"SLURM_ARRAY_TASK_ID": share, "SLURM_CPUS_PER_TASK": "1", "PATH": path}
         )
         done = subprocess.run(
-            ["bash", script], env=own, capture_output=True, text=True, timeout=300
+            ["bash", script], env=own, capture_output=True, text=True, timeout=900
         )
         assert done.returncode == 0, done.stderr
         assert len(contents(tmp_path / "out")) == 2 * int(share)

@@ -79,7 +79,7 @@ def disturbed(run: Path, file: Path, chance: random.Random, most: int) -> int:
             kind = chance.choice(sorted(working))
             process = working.pop(kind)
             process.send_signal(chance.choice(SIGNALS))
-            assert process.wait(60) in ENDED
+            assert process.wait(300) in ENDED
             hits += 1
     end(working)
     finished = command(["--config", str(file), "--workers", "1", "--fetchers", "2"])
@@ -90,7 +90,7 @@ def disturbed(run: Path, file: Path, chance: random.Random, most: int) -> int:
 def end(working: dict[str, "subprocess.Popen[bytes]"]) -> None:
     for process in working.values():
         process.terminate()
-        assert process.wait(60) in ENDED
+        assert process.wait(300) in ENDED
 
 
 def settings(folder: Path, address: str, bundle: Path, run: Path) -> Path:

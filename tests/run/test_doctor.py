@@ -40,7 +40,7 @@ def photoz_doctor(*options, **environment):
         env={**os.environ, "CUDA_VISIBLE_DEVICES": "", **environment},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=900,
     )
 
 

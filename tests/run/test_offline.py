@@ -41,7 +41,7 @@ def homes(tmp_path):
 
 
 def run(command, environment):
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=900)
 
 
 def python(code, environment, *more):

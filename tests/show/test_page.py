@@ -59,7 +59,7 @@ def browse(page, folder, find):
     command = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom"]
     command += ["--window-size=800,2000", f"--user-data-dir={folder / 'profile'}"]
     command += ["--enable-logging=stderr", "--v=0", f"file://{folder / 'probe.html'}"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=True)
     assert "CONSOLE" not in done.stderr
     return json.loads(unescape(re.search(r"<title>(.*?)</title>", done.stdout)[1]))
 

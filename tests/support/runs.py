@@ -54,7 +54,7 @@ def command(
 ) -> "subprocess.CompletedProcess[str]":
     """Run ``photoz-run`` to its end."""
     process = start_command(arguments, largest_file)
-    out, err = process.communicate(timeout=300)
+    out, err = process.communicate(timeout=900)
     return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
 

@@ -79,7 +79,7 @@ class SlurmRun:
         """SIGKILL for the driver and its scheduler, which live in one process."""
         assert self.driver is not None
         self.driver.kill()
-        assert self.driver.wait(30) == -signal.SIGKILL
+        assert self.driver.wait(300) == -signal.SIGKILL
         self.driver = None
 
     def workers(self) -> list[Job]:

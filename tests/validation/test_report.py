@@ -214,7 +214,7 @@ def test_a_browser_shows_every_image_without_an_error_and_nothing_beyond_its_wid
         [*command, f"file://{tmp_path / 'report.html'}"],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
         check=True,
     )
     images, loaded, width, window = re.search(
@@ -270,11 +270,11 @@ def test_what_is_folded_on_the_screen_is_printed(page, tmp_path):
     html.write_text(page)
     command = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--no-pdf-header-footer"]
     command += [f"--user-data-dir={tmp_path / 'profile'}", f"--print-to-pdf={tmp_path / 'r.pdf'}"]
-    subprocess.run([*command, f"file://{html}"], capture_output=True, timeout=120, check=True)
+    subprocess.run([*command, f"file://{html}"], capture_output=True, timeout=600, check=True)
     opened = tmp_path / "open.html"
     opened.write_text(page.replace("<details>", "<details open>"))
     command[-1] = f"--print-to-pdf={tmp_path / 'open.pdf'}"
-    subprocess.run([*command, f"file://{opened}"], capture_output=True, timeout=120, check=True)
+    subprocess.run([*command, f"file://{opened}"], capture_output=True, timeout=600, check=True)
     pages = [
         (tmp_path / name).read_bytes().count(b"/Type /Page\n") for name in ("r.pdf", "open.pdf")
     ]
