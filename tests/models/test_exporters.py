@@ -58,8 +58,11 @@ def test_a_network_of_each_maker_is_wrapped_by_the_commands_of_the_page(
         base = base.replace("scatter = 0.02\n", "")
     Path("theirs.toml").write_text(lines + base)
     galaxies = toy_examples(300, size=36)
+    magnitudes_NB = galaxies.magnitudes_NB.copy()
+    if 'missing = "nan"' in lines:
+        magnitudes_NB[np.random.default_rng(2).random(magnitudes_NB.shape) < 0.1] = np.nan
     names = {
-        "magnitudes_NB": galaxies.magnitudes_NB,
+        "magnitudes_NB": magnitudes_NB,
         "stamps_NCHW": galaxies.stamps_NCHW,
         "z_N": galaxies.z_N,
     }
