@@ -74,7 +74,10 @@ def test_a_vector_of_source_extractor_takes_several_columns(tmp_path):
 @pytest.mark.parametrize(
     ("content", "kind"),
     [
-        ("\\fixlen = T\n|  ra  |  dec |\n|double|double|\n  1.0    2.0  \n", "an IPAC table"),
+        (
+            "\\fixlen = T\n|  ra  |  dec |\n|double|double|\n  1.0    2.0  \n",
+            "an IPAC table, or one between bars",
+        ),
         ("Title: x\n====\nByte-by-byte Description of file: x\n---\n", "an MRT or CDS table"),
         ("\\begin{tabular}{cc}\nID & RA \\\\\n", "a LaTeX table"),
     ],

@@ -118,15 +118,19 @@ def _data_files(folder: Path) -> list[Path]:
 def _visible_files(folder: Path) -> Iterator[Path]:
     """Files at any depth, in order, also those that links lead to."""
     for place, folders, files in os.walk(folder, onerror=_refuse, followlinks=True):
-        above = [Path(place), *Path(place).parents]
         folders[:] = [
             name
             for name in sorted(folders)
-            if not _is_hidden(name) and not any((Path(place) / name).samefile(one) for one in above)
+            if not _is_hidden(name) and not _leads_back(Path(place).absolute() / name)
         ]
         for name in sorted(files):
             if not _is_hidden(name) and (Path(place) / name).is_file():
                 yield Path(place) / name
+
+
+def _leads_back(folder: Path) -> bool:
+    """Whether a folder is a link to one that it lies in."""
+    return folder.is_symlink() and any(folder.samefile(above) for above in folder.parents)
 
 
 def _refuse(error: OSError) -> None:

@@ -21,7 +21,9 @@ NUMBERED = re.compile(r"#\s*(\d+)\s+([^\W\d]\S*)")
 
 REMEDY = "write it as ECSV with astropy, Table.read(IN, format='ascii.{}').write('OUT.ecsv')"
 OTHERS = {
-    re.compile(rb"(\\[^\n]*\n)*\|[^\n]*\|[ \t\r]*\n"): f"an IPAC table; {REMEDY.format('ipac')}",
+    re.compile(
+        rb"(\\[^\n]*\n)*\|[^\n]*\|[ \t\r]*\n"
+    ): f"an IPAC table, or one between bars; {REMEDY.format('ipac')}",
     re.compile(
         rb"(.*\n)*\s*Byte-by-byte Description of"
     ): f"an MRT or CDS table; {REMEDY.format('mrt')}",
