@@ -18,7 +18,7 @@ def without_comments(lines: bytes, layout: Layout, where: str) -> bytes:
     BadDataError
         If one may be a row: an ID ``#1`` that nobody has quoted, or a row that was taken out.
     """
-    if b"#" not in lines:
+    if b"#" not in lines or not COMMENT.search(lines):
         return lines
     pattern = COMMENT if layout.separator == BLANKS else OUTSIDE_QUOTES
 
