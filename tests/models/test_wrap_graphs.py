@@ -248,14 +248,14 @@ def test_inputs_of_other_numbers_are_cast_in_the_graph(tmp_path, kind, tolerance
     np.testing.assert_allclose(z_N, expected(), atol=tolerance)
 
 
-def trees(path: Path, threshold: float = 0.0) -> Path:
+def trees(path: Path, threshold: float = 0.0, n_targets: int = 1) -> Path:
     """z = 0.2 for r below the threshold, 0.4 above, 0.7 without r; no default opset."""
     tree = helper.make_node(
         "TreeEnsembleRegressor",
         ["mags"],
         ["z"],
         domain="ai.onnx.ml",
-        n_targets=1,
+        n_targets=n_targets,
         nodes_treeids=[0] * 5,
         nodes_nodeids=[0, 1, 2, 3, 4],
         nodes_featureids=[2, 2, 0, 0, 0],
@@ -269,7 +269,8 @@ def trees(path: Path, threshold: float = 0.0) -> Path:
         target_ids=[0] * 3,
         target_weights=[0.7, 0.2, 0.4],
     )
-    graph = helper.make_graph([tree], "trees", [value("mags", "N", 9)], [value("z", "N", 1)])
+    columns = value("z", "N", n_targets)
+    graph = helper.make_graph([tree], "trees", [value("mags", "N", 9)], [columns])
     opsets = [helper.make_opsetid("ai.onnx.ml", 3)]
     onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=8), path)
     return path
@@ -286,6 +287,13 @@ def test_trees_take_missing_magnitudes_as_the_specification_says(tmp_path, missi
     wanted_N[np.isnan(r_N)] = lost
     assert np.isnan(r_N).any()
     np.testing.assert_allclose(z_N, wanted_N, atol=1e-6)
+
+
+def test_columns_to_which_no_tree_adds_are_refused(tmp_path):
+    graph = trees(tmp_path / "theirs.onnx", threshold=18.5, n_targets=3)
+    update = {"head": "quantiles", "levels": (0.16, 0.5, 0.84), "scatter": None}
+    with pytest.raises(BundleError, match="2 of the 3 columns of its trees have none"):
+        wrap(graph, SPEC.model_copy(update=update), tmp_path / "bundle.onnx")
 
 
 def test_images_alone_are_enough(tmp_path):

@@ -15,13 +15,15 @@ WEIGHTS = ("TopK", "Mul", "Max", "Reciprocal")
 
 
 def check_losses(model: Any, spec: WrapSpec, path: Path) -> None:
-    """Refuse what skl2onnx, seen with version 1.20, writes otherwise than scikit-learn computes.
+    """Refuse what skl2onnx 1.20 and onnxmltools 1.16 write otherwise than the model computes.
 
     Raises
     ------
     BundleError
-        If trees have lost where NaN goes and would be fed NaN, or neighbours their weights.
+        If trees have lost where NaN goes and would be fed NaN, neighbours their weights, or an
+        output all of its trees.
     """
+    _check_targets(model, path)
     if model.producer_name != "skl2onnx":
         return
     if spec.missing == "nan" and _trees_without_a_way_for_nan(model):
@@ -34,6 +36,20 @@ def check_losses(model: Any, spec: WrapSpec, path: Path) -> None:
             f'{path}: skl2onnx gives all neighbours the same weight, where weights="distance" was'
             " learned; train with uniform weights, or write the graph by other means"
         )
+
+
+def _check_targets(model: Any, path: Path) -> None:
+    """Refuse columns to which no tree adds, as of XGBoost's quantiles by onnxmltools."""
+    for node in nodes_of(model):
+        of_node = {attribute.name: attribute for attribute in node.attribute}
+        if node.op_type != "TreeEnsembleRegressor" or "n_targets" not in of_node:
+            continue
+        number, used = of_node["n_targets"].i, set(of_node["target_ids"].ints)
+        if len(used) < number:
+            raise BundleError(
+                f"{path}: {number - len(used)} of the {number} columns of its trees have none, as"
+                " onnxmltools writes XGBoost's several quantiles; train one model for each"
+            )
 
 
 def _trees_without_a_way_for_nan(model: Any) -> bool:
