@@ -8,6 +8,7 @@ import subprocess
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from support.command_lines import parse
@@ -189,7 +190,9 @@ def warned(script: Path, folder: Path, number: signal.Signals) -> int:
         "CALLS": str(folder / "calls"),
     }
     job = subprocess.Popen(["bash", script], env=environment, cwd=folder)
-    while not (folder / "calls" / "ready").exists():
+    state = psutil.Process(job.pid).status
+    # Whoever has started the program waits for it: before, it may not know its number yet.
+    while not (folder / "calls" / "ready").exists() or state() != psutil.STATUS_SLEEPING:
         assert job.poll() is None
         time.sleep(0.01)
     job.send_signal(number)
