@@ -24,6 +24,7 @@ from photoz_run.survey.columns import described
 from photoz_run.tables.keys import Names, id_column, position_columns, position_pair
 from photoz_run.tables.opening import open_table
 from photoz_run.tables.refusals import wrong_content
+from photoz_run.tables.systems import refuse_other_systems
 from photoz_run.tables.table import Table
 
 MISSING = dictionary_schema("applied").field("MAG_MISSING")
@@ -152,6 +153,7 @@ def _fields(contract: ModelContract) -> list[pa.Field]:
 def _key(table: Table, named: Names) -> list[str]:
     """The columns that name a row: its identifier, its position, or both."""
     pair = position_columns(table, named) if named.ra or named.dec else position_pair(table, named)
+    refuse_other_systems(table, pair or ())
     if named.id or pair is None or not table.missing(["ID"]):
         return [id_column(table, named), *(pair or ())]
     return list(pair)

@@ -21,6 +21,7 @@ from photoz_run.tables.arrays import integers, masked, reals
 from photoz_run.tables.fits_tables import FitsTable
 from photoz_run.tables.keys import ids
 from photoz_run.tables.opening import open_table, open_tables
+from photoz_run.tables.systems import refuse_other_systems
 from photoz_run.tables.table import Table
 from photoz_run.tables.units import refuse_other_than_degrees, refuse_other_than_magnitudes
 
@@ -313,6 +314,7 @@ def _read_columns(
 def _check_units(table: Table, names: Sequence[str]) -> None:
     """Refuse columns whose stated unit is not that of their name in KiDS: `BadDataError`."""
     refuse_other_than_degrees(table, IDENTITY[1:])
+    refuse_other_systems(table, IDENTITY[1:])
     refuse_other_than_magnitudes(table, [name for name in names if name.startswith(IN_MAGNITUDES)])
 
 

@@ -1,5 +1,6 @@
 """ECSV: a text table whose header says what each column is (astropy APE 6)."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +9,10 @@ from astropy.table.meta import get_header_from_yaml
 
 from photoz_run.errors import BadDataError
 from photoz_run.tables.canonical import TEXT
+from photoz_run.tables.plain_yaml import read_yaml
 from photoz_run.tables.refusals import explained
 from photoz_run.tables.streams import open_bytes
+from photoz_run.tables.systems import Stated, Systems, of_yaml
 from photoz_run.tables.table import Table
 from photoz_run.tables.text_layout import Layout, split
 from photoz_run.tables.text_tables import TextTable
@@ -37,15 +40,26 @@ def open_ecsv(path: Path) -> list[Table]:
         separator = said.get("delimiter", " ")
         names = tuple(split(names_line, separator))
         fields = {column["name"]: _field(column) for column in said["datatype"]}
+        systems = of_yaml(read_yaml("\n".join(comments[1:])))
     if set(names) != set(fields):
         raise BadDataError(f"{path}: the names of its columns and those of its header differ")
-    return [EcsvTable(path, Layout(names, separator, len(comments) + 1), fields)]
+    return [EcsvTable(path, Layout(names, separator, len(comments) + 1), fields, systems)]
 
 
 class EcsvTable(TextTable):
     """A text table with declared types."""
 
     container = "ECSV file"
+
+    def __init__(
+        self, path: Path, layout: Layout, fields: Mapping[str, pa.Field], systems: Systems
+    ) -> None:
+        super().__init__(path, layout, fields)
+        self._systems = systems
+
+    def stated_system(self, name: str) -> Stated:
+        """That of the SkyCoord it belongs to, or of the meta of the table."""
+        return self._systems.of(name)
 
 
 def _header(path: Path) -> tuple[list[str], str]:

@@ -15,9 +15,11 @@ from photoz_run.reading import BLOCK, data_bytes, whole_number
 from photoz_run.tables import fits_ascii, fits_columns
 from photoz_run.tables.fits_columns import Place
 from photoz_run.tables.fits_hdus import Hdu, read_hdus
+from photoz_run.tables.fits_systems import systems_of
 from photoz_run.tables.names import told_apart
 from photoz_run.tables.refusals import explained, wrong_content
 from photoz_run.tables.streams import is_gzip, open_bytes, read_bytes
+from photoz_run.tables.systems import Stated, Systems
 from photoz_run.tables.table import Range, Table
 
 READ = 1 << 24
@@ -33,11 +35,12 @@ def open_fits(path: Path) -> list[Table]:
         If it holds images only, or cannot be read.
     """
     with explained(path, "FITS file"):
-        hdus = [hdu for hdu in read_hdus(path) if hdu.is_table]
+        primary, *others = read_hdus(path)
+        hdus = [hdu for hdu in others if hdu.is_table]
     if not hdus:
         raise BadDataError(f"{path}: a FITS file without a table: it holds images only")
     names = told_apart([hdu.name for hdu in hdus], [hdu.number for hdu in hdus])
-    return [FitsTable(path, hdu, name) for hdu, name in zip(hdus, names, strict=True)]
+    return [FitsTable(path, hdu, name, primary) for hdu, name in zip(hdus, names, strict=True)]
 
 
 class FitsTable(Table):
@@ -45,8 +48,9 @@ class FitsTable(Table):
 
     container = "FITS table"
 
-    def __init__(self, path: Path, hdu: Hdu, name: str) -> None:
+    def __init__(self, path: Path, hdu: Hdu, name: str, primary: Hdu) -> None:
         super().__init__(path, name)
+        self._primary = primary
         self.hdu = hdu
         self._columns: Any = fits_ascii if hdu.is_ascii else fits_columns
         with explained(path, "FITS file"):
@@ -70,6 +74,15 @@ class FitsTable(Table):
     def stored_field(self, name: str) -> pa.Field:
         """Its type and TUNIT, TUCD, TCOMM; an ASCII table is read for the type of its columns."""
         return self._column(name).field
+
+    def stated_system(self, name: str) -> Stated:
+        """By a SkyCoord of astropy, by its cards, or by those of a primary HDU without image."""
+        return self._systems.of(name)
+
+    @cached_property
+    def _systems(self) -> Systems:
+        with explained(self.path, "FITS file"):
+            return systems_of(self.path, self.hdu, self._primary)
 
     def stored_parts(
         self, names: Sequence[str], rows: int, within: Range | None

@@ -12,6 +12,7 @@ from photoz_run.errors import BadDataError
 from photoz_run.tables.arrays import WHOLE_BITS, digits_lost, floats, what_it_holds
 from photoz_run.tables.canonical import TEXT, is_text
 from photoz_run.tables.refusals import there_are, wrong_content
+from photoz_run.tables.systems import refuse_other_systems
 from photoz_run.tables.table import Table
 from photoz_run.tables.units import degrees_per_unit
 
@@ -131,7 +132,8 @@ def positions(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Right ascension and declination (deg) of rows of a table, both NaN where a row has none.
 
-    A column that states another unit of angle is converted.
+    A column that states another unit of angle is converted, one in another coordinate system than
+    ICRS refused.
 
     No position is one that is missing, off the sky, or a sentinel: both values the same whole
     number, such as 0, -1, -99 or 999.
@@ -139,12 +141,14 @@ def positions(
     Raises
     ------
     BadDataError
-        If the columns do not hold numbers, or have a unit that is none of an angle.
+        If the columns do not hold numbers, or have a unit that is none of an angle, or state
+        another coordinate system.
     """
     for name in pair:
         if is_text(rows[name].type):
             holds = what_it_holds(rows[name])
             raise wrong_content(table.where, name, holds, "a number of degrees")
+    refuse_other_systems(table, pair)
     stated_2N = [floats(table.where, rows, name) for name in pair]
     factors = [degrees_per_unit(table, name) for name in pair]
     ra_N, dec_N = (factor * one_N for factor, one_N in zip(factors, stated_2N, strict=True))

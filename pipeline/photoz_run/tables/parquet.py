@@ -7,8 +7,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from photoz_run.tables.parquet_units import file_units
+from photoz_run.tables.parquet_facts import FileFacts, file_facts
 from photoz_run.tables.refusals import explained
+from photoz_run.tables.systems import Stated
 from photoz_run.tables.table import Range, Table
 
 FACTS = ("unit", "ucd", "description", "levels")
@@ -39,8 +40,12 @@ class ParquetTable(Table):
         """The field, with those of its facts that are text; its unit by the file, if need be."""
         field = self._facts()[0].field(name)
         said = {key.decode(): value.decode() for key, value in (field.metadata or {}).items()}
-        said = {"unit": self._units.get(name, "")} | said
+        said = {"unit": self._said.units.get(name, "")} | said
         return field.with_metadata({key: said[key] for key in FACTS if said.get(key)})
+
+    def stated_system(self, name: str) -> Stated:
+        """By the VOTable or the SkyCoord within its metadata."""
+        return self._said.systems.of(name)
 
     def stored_parts(
         self, names: Sequence[str], rows: int, within: Range | None
@@ -62,9 +67,9 @@ class ParquetTable(Table):
                 yield part.select(list(names))
 
     @cached_property
-    def _units(self) -> dict[str, str]:
+    def _said(self) -> FileFacts:
         with explained(self.path, self.container):
-            return file_units(self._facts()[0].metadata or {})
+            return file_facts(self._facts()[0].metadata or {})
 
     def _facts(self) -> tuple[pa.Schema, int]:
         if self._opened is None:

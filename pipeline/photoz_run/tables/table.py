@@ -13,6 +13,7 @@ from photoz_run.errors import BadDataError
 from photoz_run.tables import canonical
 from photoz_run.tables.arrays import is_number, what_it_holds
 from photoz_run.tables.refusals import no_column, wrong_content
+from photoz_run.tables.systems import Stated
 
 ROWS = 1 << 19
 """Rows of a batch."""
@@ -68,6 +69,10 @@ class Table(ABC):
         """The unit that is stated for a column, "" for none."""
         said = self.stored_field(name).metadata or {}
         return str(said.get(b"unit", b"").decode()).strip()
+
+    def stated_system(self, name: str) -> Stated:
+        """The coordinate system that is stated for a column, ``None`` where none is."""
+        return None
 
     def missing(self, names: Sequence[str]) -> list[str]:
         """Those of ``names`` that the table does not have; capitals count."""
@@ -222,6 +227,11 @@ class StackedTable(Table):
                 raise BadDataError(f"{self.where}: column {name} has several units: {stated}")
             self._units[name] = next(iter(units), "")
         return self._units[name]
+
+    def stated_system(self, name: str) -> Stated:
+        """The first that is not ICRS, if any is stated."""
+        stated = [one.stated_system(name) for one in self.tables if not one.missing([name])]
+        return next((one for one in stated if one and not one.is_icrs), None)
 
     def stored_parts(
         self, names: Sequence[str], rows: int, within: Range | None

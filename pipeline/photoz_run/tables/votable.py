@@ -1,6 +1,6 @@
 """Tables of a VOTable, read by astropy; the whole file passes through memory."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from photoz_run.tables.canonical import TEXT
 from photoz_run.tables.names import told_apart
 from photoz_run.tables.refusals import explained
 from photoz_run.tables.streams import open_bytes
+from photoz_run.tables.systems import Stated, of_coosys
 from photoz_run.tables.table import Range, Table
 from photoz_run.tables.votable_faults import parsed, refuse_rows_elsewhere
 
@@ -35,7 +36,10 @@ def open_votable(path: Path) -> list[Table]:
     if not tables:
         raise BadDataError(f"{path}: a VOTable without a table")
     names = told_apart([one.name or one.ID or "" for one in tables], range(1, len(tables) + 1))
-    return [VoTable(path, one, name) for one, name in zip(tables, names, strict=True)]
+    systems = [
+        {"ID": one.ID, "system": one.system, "equinox": one.equinox} for one in file.iter_coosys()
+    ]
+    return [VoTable(path, one, name, systems) for one, name in zip(tables, names, strict=True)]
 
 
 class VoTable(Table):
@@ -43,8 +47,11 @@ class VoTable(Table):
 
     container = "VOTable"
 
-    def __init__(self, path: Path, table: Any, name: str) -> None:
+    def __init__(
+        self, path: Path, table: Any, name: str, systems: Sequence[Mapping[str, Any]]
+    ) -> None:
         super().__init__(path, name)
+        self._systems = of_coosys(systems, {field.name: field.ref for field in table.fields})
         self._table = table
         self._places = {field.name: k for k, field in reversed(list(enumerate(table.fields)))}
 
@@ -61,6 +68,10 @@ class VoTable(Table):
         facts = {"unit": field.unit, "ucd": field.ucd, "description": field.description}
         said = {key: str(value) for key, value in facts.items() if value}
         return pa.field(name, self._values(name, slice(0, 0)).type, True, said)
+
+    def stated_system(self, name: str) -> Stated:
+        """That of the COOSYS it refers to."""
+        return self._systems.of(name)
 
     def stored_parts(
         self, names: Sequence[str], rows: int, within: Range | None
