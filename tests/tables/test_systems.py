@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -43,7 +44,7 @@ def with_cards(path, place: int = 1, **cards):
 
 
 def read(path, *names: str):
-    table = open_table(path)
+    table = open_table(Path(path))
     pair = names or ("RA", "DEC")
     return positions(table, table.read(pair), pair)
 
@@ -89,7 +90,8 @@ def test_cards_of_another_system_are_refused(tmp_path, cards, place):
 @pytest.mark.parametrize(
     "cards",
     [{}, {"RADESYS": "ICRS", "EQUINOX": 2015.5}, {"RADESYS": "FK5", "EQUINOX": 2000},
-     {"EQUINOX": "J2000.0"}, {"RADECSYS": "FK5"}, {"EQUINOX": 0.0}],
+     {"EQUINOX": "J2000.0"}, {"RADECSYS": "FK5"}, {"EQUINOX": 0.0},
+     {"RADESYS": "GAIA-CRF3"}, {"RADESYS": "FK5", "EQUINOX": "FK5 J2000"}],
 )  # fmt: skip
 def test_cards_of_icrs_are_read(tmp_path, cards):
     assert read(with_cards(tmp_path / "t.fits", **cards))[0].tolist() == [180.5]
@@ -141,3 +143,13 @@ def test_the_votable_that_topcat_puts_into_fits_counts(tmp_path):
     there = tmp_path / "t.fits"
     subprocess.run(["stilts", "tcopy", path, there, "ofmt=fits-plus"], check=True)
     refused(there, "eq_FK4 equinox B1950 by its COOSYS")
+
+
+@pytest.mark.skipif(shutil.which("stilts") is None, reason="stilts is not installed")
+def test_of_two_tables_in_fits_each_has_its_own_system(tmp_path):
+    first = votable(tmp_path / "1.vot", '<COOSYS ID="s" system="ICRS"/>')
+    second = votable(tmp_path / "2.vot", '<COOSYS ID="s" system="galactic"/>')
+    inputs = ["nin=2", f"in1={first}", f"in2={second}", f"out={tmp_path / 't.fits'}"]
+    subprocess.run(["stilts", "tmultin", "ofmt=fits-plus", *inputs], check=True)
+    assert read(f"{tmp_path / 't.fits'}#1")[0].tolist() == [180.5]
+    refused(f"{tmp_path / 't.fits'}#2", "galactic by its COOSYS")

@@ -26,7 +26,7 @@ def systems_of(path: Path, hdu: Hdu, primary: Hdu) -> Systems:
     """
     stated = _of_astropy(hdu.header).or_else(Systems(of_all=of_cards(hdu.header)))
     if primary.header.get("VOTMETA") is True:
-        stated = stated.or_else(_of_votable(path, primary))
+        stated = stated.or_else(_of_votable(path, primary, hdu.number))
     if not primary.outline.get("NAXIS"):
         stated = stated.or_else(Systems(of_all=of_cards(primary.header, "primary header")))
     return stated
@@ -43,11 +43,11 @@ def _of_astropy(header: Header) -> Systems:
     return of_yaml(read_yaml(whole))
 
 
-def _of_votable(path: Path, primary: Hdu) -> Systems:
+def _of_votable(path: Path, primary: Hdu, number: int) -> Systems:
     with open_bytes(path) as stream:
         stream.seek(primary.start)
         content = stream.read(data_bytes(primary.outline))
     try:
-        return of_xml(ElementTree.fromstring(content.rstrip(b"\0 ")))
+        return of_xml(ElementTree.fromstring(content.rstrip(b"\0 ")), number)
     except ElementTree.ParseError as error:
         raise ValueError(f"VOTable of its primary HDU: {error}") from error

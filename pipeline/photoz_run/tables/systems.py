@@ -14,10 +14,10 @@ from photoz_run.errors import BadDataError
 if TYPE_CHECKING:
     from photoz_run.tables.table import Table
 
-ICRS = re.compile(r"ICR[FS]\w*|(MEAN )?J2000(\.0)?|UNKNOWN|", re.IGNORECASE)
+ICRS = re.compile(r"ICR[FS].*|GAIA.*|(MEAN )?J2000(\.0)?|UNKNOWN", re.IGNORECASE)
 FK5 = re.compile(r"(EQ[_ ])?FK5([ /(_]*J?2000(\.0)?\)?)?|", re.IGNORECASE)
 """FK5 by all its names, and "" for what an equinox alone states."""
-EQUINOX = re.compile(r"\s*([JB]?)\s*(\d{4}(?:\.\d*)?)\s*", re.IGNORECASE)
+EQUINOX = re.compile(r"([JB]?) ?(\d{4}(?:\.\d*)?)", re.IGNORECASE)
 J2000 = (2000.0, 0.002)
 """The year and by how much it may differ: J2000 is B2000.0013."""
 CARDS = ("RADESYS", "RADECSYS")
@@ -52,11 +52,11 @@ class System:
     @property
     def is_icrs(self) -> bool:
         """Whether its positions are those of ICRS, to 0.02 arcsec."""
-        if ICRS.fullmatch(self.name) and self.name:
+        if ICRS.fullmatch(self.name):
             return True
         if not FK5.fullmatch(self.name):
             return False
-        found = EQUINOX.fullmatch(self.equinox)
+        found = EQUINOX.search(self.equinox)
         if found is None:
             return not self.equinox
         return found[1].upper() != "B" and abs(float(found[2]) - J2000[0]) < J2000[1]
@@ -130,11 +130,11 @@ def of_coosys(systems: Iterable[Mapping[str, Any]], refs: Mapping[str, Any]) -> 
     return Systems(by_name, of_all=next(iter(stated.values())) if alone else None)
 
 
-def of_xml(document: Element) -> Systems:
-    """The systems by a VOTable without rows, as FITS and Parquet hold it."""
-    elements = list(document.iter())
-    fields = [one for one in elements if _tag(one) == "FIELD"]
-    systems = [one.attrib for one in elements if _tag(one) == "COOSYS"]
+def of_xml(document: Element, number: int = 1) -> Systems:
+    """The systems of the columns of a table, the first is 1, of a VOTable without rows."""
+    tables = [one for one in document.iter() if _tag(one) == "TABLE"][number - 1 : number]
+    fields = [one for table in tables for one in table.iter() if _tag(one) == "FIELD"]
+    systems = [one.attrib for one in document.iter() if _tag(one) == "COOSYS"]
     return of_coosys(systems, {one.get("name", ""): one.get("ref") for one in fields})
 
 
