@@ -158,6 +158,7 @@ REFUSALS = {
     "bvr.onnx bare.parquet --out z.fits --bands U=mag_U,B=mag_B,V=mag_V": "no column ID; name it",
     "bvr.onnx empty.parquet --out z.fits --bands U=mag_U,B=mag_B,V=mag_V": "it has no rows",
     "bvr.onnx none.parquet --out z.fits": "none.parquet",
+    "bvr.onnx fk4.parquet --out z.fits --bands U=mag_U,B=mag_B,V=mag_V": "RA is FK4 by its meta",
     "hybrid-sym mine.parquet --out z.fits": "no shipped model of this name (shipped: hybrid-sim)",
 }
 
@@ -172,6 +173,8 @@ def test_what_cannot_be_known_is_refused_in_one_line(
     pq.write_table(table.append_column("Z_PHOT", table["RA"]), tmp_path / "t.parquet")
     pq.write_table(table.drop_columns(["RA", "DEC"]), tmp_path / "bare.parquet")
     pq.write_table(table.slice(0, 0), tmp_path / "empty.parquet")
+    said = {"table_meta_yaml": "meta: {RADESYS: FK4}"}
+    pq.write_table(table.replace_schema_metadata(said), tmp_path / "fk4.parquet")
     before = set(tmp_path.iterdir())
     monkeypatch.chdir(tmp_path)
     assert photoz("apply", *words.split()) == 2
