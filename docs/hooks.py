@@ -1,5 +1,6 @@
 """Tables from the program itself, and a page of the notebook, so that nothing is typed twice."""
 
+import re
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,11 @@ def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
         markdown = markdown.replace(f"({NOTEBOOK.name})", f"({NOTEBOOK_PAGE})")
     # An error stays with its sign.
     return with_tables(markdown).replace("± ", "±\u00a0")
+
+
+def on_page_content(html: str, **_: Any) -> str:
+    """Mark options, which browsers would break behind their hyphens."""
+    return re.sub(r"<code>(--[^<]{1,40})</code>", r'<code class="option">\1</code>', html)
 
 
 def with_tables(markdown: str) -> str:
