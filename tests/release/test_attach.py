@@ -309,6 +309,16 @@ def test_lists_dates_and_positions_in_words_are_refused(tmp_path):
         attach(write_parquet(tmp_path / "hours.parquet", hours), "position", ["n_epoch"], TAKEN)
 
 
+def test_positions_of_another_system_do_not_come_beside_those_of_the_release(tmp_path):
+    table = {("RA" if name == "RAJ2000" else name): values for name, values in other().items()}
+    table["DEC"] = table.pop("DECJ2000")
+    path = write_fits(tmp_path / "a.fits", table)
+    fits.setval(path, "RADESYS", value="FK4", ext=1)
+    with pytest.raises(BadDataError, match=r"column RA is FK4 by its header"):
+        attach(path, "id", ["RA", "n_epoch"], TAKEN)
+    assert attach(path, "id", ["n_epoch"], TAKEN).names == {"n_epoch": "n_epoch"}
+
+
 @pytest.mark.parametrize("name", ["annz2.parquet", "annz2.fits"])
 def test_a_damaged_table_is_refused_in_one_line(tmp_path, name):
     path = {".parquet": write_parquet, ".fits": write_fits}[(tmp_path / name).suffix](

@@ -30,6 +30,7 @@ from photoz_run.tables.keys import (
     positions,
 )
 from photoz_run.tables.opening import open_table
+from photoz_run.tables.systems import refuse_other_systems
 from photoz_run.tables.table import Table
 
 By: TypeAlias = Literal["id", "position"]
@@ -149,6 +150,9 @@ def attach(
     key = _key(table, by, named)
     renamed = asked or {name: name for name in table.names if name not in key}
     refuse_taken("--attach", list(renamed.values()), taken, _remedy(renamed, taken))
+    # The files of a release say that their coordinates are ICRS.
+    places = position_pair(table, named) or ()
+    refuse_other_systems(table, [name for name in places if name in renamed])
     fields = [
         described(one, path.name).with_name(renamed[one.name])
         for one in table.single(list(renamed))
