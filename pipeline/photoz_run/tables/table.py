@@ -202,6 +202,7 @@ class StackedTable(Table):
         self.tables = tables
         self.container = tables[0].container
         self._units: dict[str, str] = {}
+        self._systems: dict[str, Stated] = {}
 
     def __len__(self) -> int:
         return sum(len(table) for table in self.tables)
@@ -230,8 +231,11 @@ class StackedTable(Table):
 
     def stated_system(self, name: str) -> Stated:
         """The first that is not ICRS, if any is stated."""
-        stated = [one.stated_system(name) for one in self.tables if not one.missing([name])]
-        return next((one for one in stated if one and not one.is_icrs), None)
+        if name not in self._systems:
+            stated = [one.stated_system(name) for one in self.tables if not one.missing([name])]
+            other = (one for one in stated if one is not None and not one.is_icrs)
+            self._systems[name] = next(other, None)
+        return self._systems[name]
 
     def stored_parts(
         self, names: Sequence[str], rows: int, within: Range | None
