@@ -4,6 +4,7 @@ It is JSON in the metadata of the ONNX file.
 """
 
 import hashlib
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -16,8 +17,6 @@ from photoz_models.stamp_rule import StampRule
 from photoz_models.whole_files import written_whole
 
 METADATA_KEY = "photoz_contract"
-SEAL_KEY = "photoz_contract_sha256"
-"""Metadata of a bundle: the contract, and the sha256 of its text (earlier bundles have none)."""
 
 STAMPS = "stamps"
 MAGNITUDES = "magnitudes"
@@ -123,6 +122,9 @@ class ModelContract(StampRule):
     ----------
     quantile_levels
         Levels of the quantiles Q, increasing.
+    seal
+        `digest_of` the rest, by which a contract that was changed by hand is known. Bundles of
+        earlier versions have none.
     """
 
     schema_version: Literal[1] = 1
@@ -143,6 +145,7 @@ class ModelContract(StampRule):
     wrapped: Wrapped | None = None
     recalibrated: Recalibration | None = None
     copied: Copied | None = None
+    seal: str | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -186,7 +189,7 @@ def parse_contract(metadata: Mapping[str, str], where: str) -> ModelContract:
     except ValidationError as error:
         raise BundleError(f"{where}: the contract is not valid: {first_problem(error)}") from error
     # Golden values prove the graph; how stamps are prepared for it stands in the contract alone.
-    if metadata.get(SEAL_KEY) not in (None, digest_of(text)):
+    if contract.seal not in (None, digest_of(text)):
         raise BundleError(
             f"{where}: the contract was changed after the bundle was sealed;"
             " take the file as its maker sealed it"
@@ -195,8 +198,9 @@ def parse_contract(metadata: Mapping[str, str], where: str) -> ModelContract:
 
 
 def digest_of(text: str) -> str:
-    """The sha256 by which a bundle knows the text of its contract again."""
-    return hashlib.sha256(text.encode()).hexdigest()
+    """The sha256 of the JSON of a contract without its seal, whatever its order and blanks."""
+    fields = {name: value for name, value in json.loads(text).items() if name != "seal"}
+    return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
 
 
 def first_problem(error: ValidationError) -> str:
@@ -207,14 +211,21 @@ def first_problem(error: ValidationError) -> str:
     return f"{field}: {problems[0]['msg']}{more}"
 
 
-def write_contract(graph: Path, contract: ModelContract, out: Path) -> None:
-    """Write ``out``: the ONNX file ``graph`` with ``contract`` in place of any earlier one."""
+def write_contract(graph: Path, contract: ModelContract, out: Path) -> ModelContract:
+    """Write ``out``: the ONNX file ``graph`` with ``contract``, which is sealed, in its metadata.
+
+    Returns
+    -------
+    ModelContract
+        As it is in the file.
+    """
     import onnx
 
+    sealed = contract.model_copy(update={"seal": digest_of(contract.model_dump_json())})
     model = onnx.load(graph)
     kept = {prop.key: prop.value for prop in model.metadata_props}
-    text = contract.model_dump_json()
-    onnx.helper.set_model_props(model, {**kept, METADATA_KEY: text, SEAL_KEY: digest_of(text)})
+    onnx.helper.set_model_props(model, {**kept, METADATA_KEY: sealed.model_dump_json()})
     onnx.checker.check_model(model)
     with written_whole(out) as beside:
         onnx.save(model, beside)
+    return sealed

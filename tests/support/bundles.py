@@ -104,8 +104,7 @@ def closed_form_bundle(path: Path, **overrides: Any) -> ModelContract:
     """Write a bundle with the outputs of `closed_form`; ``overrides`` change its contract."""
     contract = closed_form_contract(**overrides)
     onnx.save(_graph(contract), path)
-    write_contract(path, contract, path)
-    return contract
+    return write_contract(path, contract, path)
 
 
 def _graph(contract: ModelContract) -> onnx.ModelProto:
