@@ -1,6 +1,5 @@
 """Positions that a table states to be in another system than ICRS are not taken for ICRS."""
 
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from astropy.table import QTable, Table
 from photoz_run.errors import BadDataError
 from photoz_run.tables.keys import positions
 from photoz_run.tables.opening import open_table
+from support.programs import needs
 
 PLACES = SkyCoord([180.5, 359.25], [-31.0, 0.25], unit="deg")
 FRAMES = {
@@ -137,19 +137,19 @@ def test_a_description_of_another_system_is_refused(tmp_path):
     assert read(tmp_path / "t.ecsv")[0].tolist() == [180.5]
 
 
-@pytest.mark.skipif(shutil.which("stilts") is None, reason="stilts is not installed")
 def test_the_votable_that_topcat_puts_into_fits_counts(tmp_path):
     path = votable(tmp_path / "t.vot", '<COOSYS ID="s" system="eq_FK4" equinox="B1950"/>')
     there = tmp_path / "t.fits"
+    needs("stilts")
     subprocess.run(["stilts", "tcopy", path, there, "ofmt=fits-plus"], check=True)
     refused(there, "eq_FK4 equinox B1950 by its COOSYS")
 
 
-@pytest.mark.skipif(shutil.which("stilts") is None, reason="stilts is not installed")
 def test_of_two_tables_in_fits_each_has_its_own_system(tmp_path):
     first = votable(tmp_path / "1.vot", '<COOSYS ID="s" system="ICRS"/>')
     second = votable(tmp_path / "2.vot", '<COOSYS ID="s" system="galactic"/>')
     inputs = ["nin=2", f"in1={first}", f"in2={second}", f"out={tmp_path / 't.fits'}"]
+    needs("stilts")
     subprocess.run(["stilts", "tmultin", "ofmt=fits-plus", *inputs], check=True)
     assert read(f"{tmp_path / 't.fits'}#1")[0].tolist() == [180.5]
     refused(f"{tmp_path / 't.fits'}#2", "galactic by its COOSYS")
