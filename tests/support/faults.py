@@ -166,6 +166,11 @@ FAULTS = {
         "",
         r"column RAJ2000 ends in byte [\d,]+ of rows of 5; its header is damaged",
     ),
+    "a name that does not end": (
+        lambda t: write_card(t.catalogue, "EXTNAME ", "'OBJECTS"),
+        "",
+        r"_cat\.fits: not a readable FITS file \(Unparsable card \(EXTNAME\)",
+    ),
     "absurd column": (
         lambda t: write_card(t.catalogue, "TFORM2  ", "'999999999999999E'"),
         "",

@@ -37,9 +37,9 @@ def open_fits(path: Path) -> list[Table]:
     with explained(path, "FITS file"):
         primary, *others = read_hdus(path)
         hdus = [hdu for hdu in others if hdu.is_table]
+        names = told_apart([hdu.name for hdu in hdus], [hdu.number for hdu in hdus])
     if not hdus:
         raise BadDataError(f"{path}: a FITS file without a table: it holds images only")
-    names = told_apart([hdu.name for hdu in hdus], [hdu.number for hdu in hdus])
     return [FitsTable(path, hdu, name, primary) for hdu, name in zip(hdus, names, strict=True)]
 
 
