@@ -155,6 +155,14 @@ def test_of_two_tables_in_fits_each_has_its_own_system(tmp_path):
     refused(f"{tmp_path / 't.fits'}#2", "galactic by its COOSYS")
 
 
+def test_files_in_folders_of_partitions_state_their_system(tmp_path):
+    for name, meta in {"a": {}, "b": {"RADESYS": "FK4"}}.items():
+        (tmp_path / f"survey={name}").mkdir()
+        table = Table({"RA": [180.5], "DEC": [-31.0]}, meta=meta)
+        table.write(tmp_path / f"survey={name}" / "0.parquet")
+    refused(tmp_path, "FK4 by its meta")
+
+
 def test_one_file_of_a_folder_that_is_in_another_system_is_enough(tmp_path):
     for name, meta in {"a": {}, "b": {"RADESYS": "FK4"}}.items():
         Table({"RA": [180.5], "DEC": [-31.0]}, meta=meta).write(tmp_path / f"{name}.parquet")

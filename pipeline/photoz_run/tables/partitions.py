@@ -6,6 +6,7 @@ from urllib.parse import unquote
 
 import pyarrow as pa
 
+from photoz_run.tables.extended import ExtendedTable
 from photoz_run.tables.inference import TYPES, as_kind, kind_of
 from photoz_run.tables.table import Range, Table
 
@@ -15,27 +16,16 @@ OF_HATS = ("Norder", "Dir", "Npix")
 """Where in the sky the rows of a HATS catalogue lie: no column of its own."""
 
 
-class PartitionedTable(Table):
+class PartitionedTable(ExtendedTable):
     """A file, and further columns with one value in all of its rows."""
 
     def __init__(self, own: Table, values: Mapping[str, pa.Scalar]) -> None:
-        super().__init__(own.path)
-        self.container = own.container
-        self._own = own
         self._values = {name: one for name, one in values.items() if own.missing([name])}
+        super().__init__(own, list(self._values))
 
-    def __len__(self) -> int:
-        return len(self._own)
-
-    def stored_names(self) -> Sequence[str]:
-        """Those of the file, then those of its folders."""
-        return [*self._own.stored_names(), *self._values]
-
-    def stored_field(self, name: str) -> pa.Field:
-        """As the file says, or the type of the value."""
-        if name in self._values:
-            return pa.field(name, self._values[name].type)
-        return self._own.stored_field(name)
+    def further_field(self, name: str) -> pa.Field:
+        """The type of the value."""
+        return pa.field(name, self._values[name].type)
 
     def stored_parts(
         self, names: Sequence[str], rows: int, within: Range | None

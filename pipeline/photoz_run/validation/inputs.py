@@ -14,31 +14,22 @@ from photoz_run.records import TileRef
 from photoz_run.survey.catalogues import IDENTITY
 from photoz_run.survey.discovery import find_tiles
 from photoz_run.tables.canonical import TEXT
+from photoz_run.tables.extended import ExtendedTable
 from photoz_run.tables.keys import id_texts
 from photoz_run.tables.opening import open_table
 from photoz_run.tables.table import Range, StackedTable, Table
 
 
-class MeasuredTile(Table):
+class MeasuredTile(ExtendedTable):
     """A tile file of a run, with the further columns of the catalogue that was measured."""
 
     def __init__(self, own: Table, catalogue: Path, further: Sequence[str]) -> None:
-        super().__init__(own.path)
-        self.container = own.container
-        self._own, self._catalogue, self._further = own, catalogue, further
+        super().__init__(own, further)
+        self._catalogue = catalogue
 
-    def __len__(self) -> int:
-        return len(self._own)
-
-    def stored_names(self) -> Sequence[str]:
-        """Those of the tile file, then those that only the catalogue has."""
-        return [*self._own.stored_names(), *self._further]
-
-    def stored_field(self, name: str) -> pa.Field:
-        """As the file says that has the column."""
-        if name in self._further:
-            return open_table(self._catalogue, [*IDENTITY, name]).stored_field(name)
-        return self._own.stored_field(name)
+    def further_field(self, name: str) -> pa.Field:
+        """As the catalogue says."""
+        return open_table(self._catalogue, [*IDENTITY, name]).stored_field(name)
 
     def stored_parts(
         self, names: Sequence[str], rows: int, within: Range | None
